@@ -1,0 +1,1 @@
+"""fastcore beside its twins and its peers: ``python -m bench [name ...]``."""

@@ -1,0 +1,59 @@
+"""Fast kernels for a state that steps along a sequence.
+
+One module a domain, imported when first used: :mod:`~fastcore.ngrams`, :mod:`~fastcore.lexicon`,
+:mod:`~fastcore.templates`, :mod:`~fastcore.chain`, :mod:`~fastcore.crf`, :mod:`~fastcore.reactions`,
+:mod:`~fastcore.ode`, :mod:`~fastcore.recurrence`, :mod:`~fastcore.nce`. Each compiled kernel has a slow
+twin in plain Python; :func:`use_backend` runs any program on it.
+"""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+# Another distribution on PyPI has this import name too: see fastcore/_name.py.
+__distribution__ = "fastcore-kernels"
+
+from ._backend import active_backend, use_backend
+from ._config import show_config
+
+if TYPE_CHECKING:
+    from . import chain, compat, crf, lexicon, ngrams, nce, ode, reactions, recurrence, templates  # noqa: I001
+
+_MODULES = (
+    "chain",
+    "compat",
+    "crf",
+    "lexicon",
+    "nce",
+    "ngrams",
+    "ode",
+    "reactions",
+    "recurrence",
+    "templates",
+)
+
+__all__ = [
+    "active_backend",
+    "chain",
+    "compat",
+    "crf",
+    "lexicon",
+    "nce",
+    "ngrams",
+    "ode",
+    "reactions",
+    "recurrence",
+    "show_config",
+    "templates",
+    "use_backend",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return _import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

@@ -1,0 +1,1 @@
+"""Compiled kernels. Private: use the public modules, which check their arguments."""

@@ -1,0 +1,36 @@
+"""``progress=``: nothing, a tqdm bar, or the caller's own function."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+Progress: TypeAlias = bool | Callable[[int, int | None], object]
+
+
+@contextmanager
+def progress_bar(progress: Progress, total: int | None, unit: str = "it") -> Iterator[Callable[[int], object]]:
+    """Give a function that is told how much more is done.
+
+    ``progress=True`` draws a tqdm bar; a callable is called with (done, total), where total is None if
+    unknown; False shows nothing.
+    """
+    if progress is False:
+        yield lambda more: None
+    elif progress is True:
+        try:
+            from tqdm.auto import tqdm
+        except ImportError as error:
+            raise ImportError("progress=True needs tqdm: pip install 'fastcore-kernels[progress]'") from error
+        with tqdm(total=total, unit=unit, unit_scale=True) as bar:
+            yield bar.update
+    elif callable(progress):
+        done = 0
+
+        def step(more: int) -> None:
+            nonlocal done
+            done += more
+            progress(done, total)
+
+        yield step
+    else:
+        raise TypeError(f"progress must be a bool or a callable, got {type(progress).__name__}")

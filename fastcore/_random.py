@@ -1,0 +1,40 @@
+"""``rng=`` as in SPEC 7, and the 256-bit key that all streams of one call grow from."""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+RNG: TypeAlias = int | np.integer | np.random.SeedSequence | np.random.Generator | None
+
+
+def stream_key(rng: RNG) -> NDArray[np.uint64]:
+    """Return four uint64 words that seed one call.
+
+    An int gives the same key every time; a SeedSequence or Generator is spawned from, so that each call
+    gets a new one; a Generator whose bit generator has no seed sequence is drawn from.
+
+    Raises
+    ------
+    TypeError
+        If `rng` is none of None, int, SeedSequence, Generator.
+    ValueError
+        If an int is negative.
+    """
+    if isinstance(rng, np.random.Generator):
+        seed = getattr(rng.bit_generator, "seed_seq", None)
+        if not isinstance(seed, np.random.SeedSequence):
+            return rng.integers(0, 2**64, 4, dtype=np.uint64)
+    elif isinstance(rng, np.random.SeedSequence):
+        seed = rng
+    elif rng is None:
+        seed = np.random.SeedSequence()
+    elif isinstance(rng, int | np.integer) and not isinstance(rng, bool):
+        if rng < 0:
+            raise ValueError(f"rng must be a non-negative int, got {rng}")
+        seed = np.random.SeedSequence(int(rng))
+    else:
+        raise TypeError(
+            f"rng must be None, an int, a numpy SeedSequence or a numpy Generator, got {type(rng).__name__}"
+        )
+    return seed.spawn(1)[0].generate_state(4, np.uint64).astype(np.uint64)

@@ -1,0 +1,140 @@
+"""``workers=``: the same tasks in this thread, in a pool of threads, or wherever the caller's executor runs.
+
+Results come back in the order of the tasks, so that what is made of them doesn't depend on how many
+workers there were. Functions sent here are module-level and take one picklable argument, so that a process
+pool, Dask, loky or MPI can run them.
+"""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from operator import index
+from typing import Any, TypeAlias, TypeVar
+
+from ._backend import kernels
+from ._interrupt import set_flag
+
+T = TypeVar("T")
+R = TypeVar("R")
+Workers: TypeAlias = int | Executor | Callable[..., Iterable[Any]]
+KernelTask: TypeAlias = tuple[str, str, str, tuple[Any, ...]]
+
+
+def cpu_count() -> int:
+    """Number of cores this process may use: affinity, and the cgroup's quota where there is one."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+            quota, period = file.read().split()
+        if quota != "max":
+            count = min(count, max(1, -(-int(quota) // int(period))))
+    except (OSError, ValueError):
+        pass
+    return count
+
+
+def check_workers(workers: Workers) -> int | Executor | Callable[..., Iterable[Any]]:
+    """Return `workers` with -1 made the number of cores, or raise naming what was expected."""
+    if callable(workers) or hasattr(workers, "submit"):
+        return workers
+    try:
+        number = index(workers)
+    except TypeError:
+        raise TypeError(
+            f"workers must be an int, a map-like callable or an executor, got {type(workers).__name__}"
+        ) from None
+    if number == -1:
+        return cpu_count()
+    if number < 1:
+        raise ValueError(f"workers must be at least 1, or -1 for all cores, got {number}")
+    return number
+
+
+def n_threads(workers: Workers) -> int:
+    """How many tasks run at once here, to choose how finely work is cut (never what it computes)."""
+    checked = check_workers(workers)
+    return checked if isinstance(checked, int) else cpu_count()
+
+
+def call_kernel(task: KernelTask) -> Any:
+    """Call one kernel: the task names (domain, function, backend) and carries the arguments."""
+    domain, function, backend, arguments = task
+    return getattr(kernels(domain, backend), function)(*arguments)
+
+
+def run(
+    function: Callable[[T], R],
+    tasks: Iterable[T],
+    workers: Workers = 1,
+    done: Callable[[], None] | None = None,
+) -> list[R]:
+    """Return ``[function(task) for task in tasks]``, computed by `workers`.
+
+    `done` is called in the calling thread after each result. An exception or Ctrl-C cancels what has not
+    started, stops running kernels at their next poll, and is raised here.
+    """
+    return list(stream(function, tasks, workers, done))
+
+
+def stream(
+    function: Callable[[T], R],
+    tasks: Iterable[T],
+    workers: Workers = 1,
+    done: Callable[[], None] | None = None,
+) -> Iterator[R]:
+    """Like `run`, but yield results in order while at most two tasks a worker are under way."""
+    workers = check_workers(workers)
+    results: Iterable[R]
+    if workers == 1:
+        results = map(function, tasks)
+    elif isinstance(workers, int):
+        results = _threads(function, tasks, workers)
+    elif hasattr(workers, "submit"):
+        results = _executor(function, tasks, workers)
+    else:
+        results = workers(function, tasks)
+    for result in results:
+        if done is not None:
+            done()
+        yield result
+
+
+def _threads(function: Callable[[T], R], tasks: Iterable[T], number: int) -> Iterator[R]:
+    cancelled = threading.Event()
+    with ThreadPoolExecutor(number, "fastcore", initializer=set_flag, initargs=(cancelled,)) as pool:
+        try:
+            yield from _in_order(pool.submit, function, tasks, 2 * number)
+        except BaseException:
+            cancelled.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _executor(function: Callable[[T], R], tasks: Iterable[T], executor: Any) -> Iterator[R]:
+    yield from _in_order(executor.submit, function, tasks, 4 * cpu_count())
+
+
+def _in_order(
+    submit: Callable[..., "Future[R]"], function: Callable[[T], R], tasks: Iterable[T], ahead: int
+) -> Iterator[R]:
+    pending: deque[Future[R]] = deque()
+    try:
+        for task in tasks:
+            pending.append(submit(function, task))
+            if len(pending) >= ahead:
+                yield _result(pending.popleft())
+        while pending:
+            yield _result(pending.popleft())
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _result(future: "Future[R]") -> R:
+    if isinstance(future, Future):
+        # Waiting in slices lets Ctrl-C through on every platform.
+        while not future.done():
+            wait([future], timeout=0.1)
+    return future.result()

@@ -1,0 +1,1 @@
+"""Drop-in faces of other libraries' interfaces, thin over the public modules."""

@@ -1,0 +1,87 @@
+"""What several test files share: nasty arrays, and scripts run in a fresh interpreter."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+
+def nasty_forms(array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the same numbers in every memory layout that a caller may bring."""
+    yield "C order", np.ascontiguousarray(array)
+    yield "Fortran order", np.asfortranarray(array)
+    big = np.zeros((*array.shape[:-1], array.shape[-1] * 2), array.dtype)
+    big[..., ::2] = array
+    yield "strided", big[..., ::2]
+    yield "reversed", np.ascontiguousarray(array[::-1])[::-1]
+    yield "byte-swapped", array.astype(array.dtype.newbyteorder())
+    read_only = array.copy()
+    read_only.flags.writeable = False
+    yield "read-only", read_only
+    offset = np.zeros(array.nbytes + 1, np.uint8)[1:].view(array.dtype.newbyteorder("=")).reshape(array.shape)
+    offset[...] = array
+    yield "unaligned", offset
+
+
+def run_script(
+    source: str, *, env: dict[str, str] | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Run a script in a fresh interpreter and return what it printed."""
+    return subprocess.run(
+        [sys.executable, "-c", source],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=timeout,
+        check=False,
+        env={**os.environ, **(env or {})},
+    )
+
+
+def seconds_to_interrupt(source: str, after: float = 0.5) -> float:
+    """Run a script that prints 'ready' and then works long; send Ctrl-C; return seconds until it raised.
+
+    The script must catch KeyboardInterrupt, check that its objects are still usable, and print 'usable'.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "ready"
+    time.sleep(after)
+    assert process.poll() is None, "the work ended before Ctrl-C was sent: make it longer"
+    start = time.perf_counter()
+    process.send_signal(signal.SIGINT)
+    line = process.stdout.readline().strip()
+    seconds = time.perf_counter() - start
+    rest, errors = process.communicate(timeout=30)
+    assert line == "interrupted", line + rest + errors
+    assert "usable" in rest, rest + errors
+    return seconds
+
+
+def memory_growth(setup: str, statement: str, repeats: int = 200) -> float:
+    """Return by how many KB resident memory grows over `repeats` runs of a statement, after a warm-up."""
+    script = f"""
+import gc
+def resident():
+    gc.collect()
+    with open('/proc/self/statm') as file:
+        return int(file.read().split()[1]) * 4
+{setup}
+def work():
+    {statement}
+for _ in range(50): work()
+before = resident()
+for _ in range({repeats}): work()
+print(resident() - before)
+"""
+    result = run_script(script)
+    assert result.returncode == 0, result.stderr
+    return float(result.stdout)
