@@ -100,7 +100,9 @@ def _check(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"config": config(), "checks": [outcome.as_dict() for outcome in outcomes]}, indent=1))
     else:
-        print(f"{len(outcomes) - len(failed)} passed, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))
+        print(
+            f"{len(outcomes) - len(failed)} passed, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else "")
+        )
     return 1 if failed else 0
 
 

@@ -86,7 +86,9 @@ class TestWorkers:
         run(square, range(5), 2, done=lambda: told.append(1))
         assert len(told) == 5
 
-    @pytest.mark.parametrize(("value", "error"), [(0, ValueError), (-2, ValueError), ("2", TypeError), (1.5, TypeError)])
+    @pytest.mark.parametrize(
+        ("value", "error"), [(0, ValueError), (-2, ValueError), ("2", TypeError), (1.5, TypeError)]
+    )
     def test_bad_workers(self, value, error):
         with pytest.raises(error, match="workers must be"):
             check_workers(value)
@@ -131,7 +133,9 @@ class TestRandom:
         assert keys[0].tolist() != keys[1].tolist()
         assert keys[0].tolist() == stream_key(generator()).tolist()
 
-    @pytest.mark.parametrize(("value", "error"), [(-1, ValueError), ("1", TypeError), (1.0, TypeError), (True, TypeError)])
+    @pytest.mark.parametrize(
+        ("value", "error"), [(-1, ValueError), ("1", TypeError), (1.0, TypeError), (True, TypeError)]
+    )
     def test_bad_rng(self, value, error):
         with pytest.raises(error, match="rng must be"):
             stream_key(value)
