@@ -252,7 +252,7 @@ def forward_scaled(
     array([[0.667, 0.333],
            [0.776, 0.224]])
     >>> filtered.log_scale.round(3)
-    array([-0.288, -1.186])
+    array([-0.288, -1.183])
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end)
     parts = batch.run("forward_scaled", workers)
