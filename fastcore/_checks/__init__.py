@@ -14,7 +14,7 @@ from typing import Any
 
 from .._backend import use_backend
 
-DOMAINS = ("ngrams", "lexicon", "templates", "chain", "crf", "reactions", "ode", "recurrence", "nce")
+DOMAINS = ("ngrams", "skipgrams", "lexicon", "templates", "chain", "crf", "reactions", "ode", "recurrence", "nce")
 
 
 @dataclass(frozen=True)
