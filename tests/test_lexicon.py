@@ -228,7 +228,7 @@ assert "jieba" not in sys.modules
             )
             ids, offsets = tokenizer.encode_many(texts)
             return (
-                list(tokenizer.tokenize_many(texts)),
+                tokenizer.tokenize_many(texts),
                 [tokenizer.spans(text).tolist() for text in texts],
                 [tokenizer.encode(text).tolist() for text in texts],
                 ids.tolist(),
@@ -292,15 +292,15 @@ assert "jieba" not in sys.modules
         tokenizer = Tokenizer(Lexicon(WORDS))
         texts = ["研究生命的起源", "", "命的命"] * backend.size(60000, 100)
         expected = [tokenizer.tokenize(text) for text in texts[:3]] * (len(texts) // 3)
-        assert list(tokenizer.tokenize_many(texts, workers=2)) == expected
+        assert tokenizer.tokenize_many(texts, workers=2) == expected
         ids, offsets = tokenizer.encode_many(iter(texts), workers=2)
         one = tokenizer.encode_many(texts)
         assert (ids.tolist(), offsets.tolist()) == (one[0].tolist(), one[1].tolist())
-        assert list(tokenizer.tokenize_many(texts, workers=map)) == expected
+        assert tokenizer.tokenize_many(texts, workers=map) == expected
 
     def test_no_texts(self, backend):
         tokenizer = Tokenizer(Lexicon(WORDS))
-        assert list(tokenizer.tokenize_many([])) == []
+        assert tokenizer.tokenize_many([]) == []
         ids, offsets = tokenizer.encode_many([])
         assert ids.tolist() == [] and offsets.tolist() == [0]
 
@@ -323,7 +323,7 @@ assert "jieba" not in sys.modules
             with pytest.raises(TypeError, match="text must be a str, got bytes"):
                 call(b"abc")
         with pytest.raises(TypeError, match="texts must be an iterable of str, got str"):
-            list(tokenizer.tokenize_many("abc"))
+            tokenizer.tokenize_many("abc")
         with pytest.raises(TypeError, match="text must be a str, got int"):
             tokenizer.encode_many(["a", 1])
 

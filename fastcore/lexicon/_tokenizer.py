@@ -118,19 +118,18 @@ class Tokenizer:
         words: list[str] = self._segmenter.words([_checked(text)])[0]
         return words
 
-    def tokenize_many(self, texts: Iterable[str], *, workers: Workers = 1) -> Iterator[list[str]]:
-        """Yield the words of each text, in order.
+    def tokenize_many(self, texts: Iterable[str], *, workers: Workers = 1) -> list[list[str]]:
+        """Return the words of each text, in order.
 
         Parameters
         ----------
         texts : iterable of str
-            Read as results are taken.
+            A bare str is refused.
         workers : int, callable or executor
             As everywhere; threads share the lexicon, other executors get it with each task.
         """
         chunks = ((self, chunk) for chunk in _chunks(texts))
-        for words in stream(_words, chunks, workers):
-            yield from words
+        return list(itertools.chain.from_iterable(stream(_words, chunks, workers)))
 
     def spans(self, text: str) -> NDArray[np.int64]:
         """Return the (start, end) of each token as rows of an array."""
