@@ -1,0 +1,15 @@
+"""Reaction networks under mass action and their stochastic simulation.
+
+Sources: Su Jianlin, "Chemical reaction models", 2019; D. T. Gillespie, *Exact stochastic simulation of coupled chemical
+reactions*, J. Phys. Chem. 81 (1977) 2340.
+"""
+
+from ._network import ReactionNetwork
+from ._reading import Reaction
+from ._results import Jumps, Trajectories
+from ._simulate import simulate
+
+__all__ = ["Jumps", "Reaction", "ReactionNetwork", "Trajectories", "simulate"]
+
+for _public in (Jumps, Reaction, ReactionNetwork, Trajectories, simulate):
+    _public.__module__ = __name__
