@@ -13,9 +13,12 @@ from typing import NoReturn
 
 from . import __version__, _backend
 from ._config import config
+from ._text_commands import add_commands
 
 EPILOG = """examples:
   fastcore demo                     run everything once on shipped data, with tables and a picture
+  fastcore words corpus.txt.xz      find words in unlabelled text
+  fastcore segment corpus.txt       cut text into words
   fastcore check chain nce          compare kernels with their twins, with speed ratios
   fastcore check --json             the same for all, for programs
   fastcore config                   what is installed, and which instruction set runs
@@ -62,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("domains", nargs="*", metavar="domain", help=f"any of {', '.join(_backend.DOMAINS)}")
     check.add_argument("--json", action="store_true", help="print JSON instead of a table")
     check.set_defaults(run=_check)
+
+    add_commands(add)
 
     bench = add(
         "bench",

@@ -24,7 +24,13 @@ def run(report: Report) -> None:
         f"held-out span F1 {f1:.3f} (precision {precision:.3f}, recall {recall:.3f}; every character {baseline:.3f}), "
         f"{sum(map(len, texts)) / cut_seconds:,.0f} characters/s.\n  {' / '.join(cut[0])}"
     )
-    report.data["labels"] = {"f1": f1, "precision": precision, "recall": recall, "seconds": seconds, "baseline": baseline}
+    report.data["labels"] = {
+        "f1": f1,
+        "precision": precision,
+        "recall": recall,
+        "seconds": seconds,
+        "baseline": baseline,
+    }
     report.expect(f1 > baseline + 0.2, "the trained segmenter is no better than one character a word")
     report.series["f1_chinese"]["CRF, trained"] = f1
     _tree(report)

@@ -42,7 +42,9 @@ def _gene_expression(report: Report) -> None:
     runs = report.size(10_000, 200)
     seconds, sol = timed(lambda: reactions.simulate(network, {"m": 0, "n": 0}, (0, 15), [0, 15], n=runs, rng=2018))
     events = int(sol.n_events.sum())
-    print(f"Gene expression, {runs:,} runs of the direct method: {events:,} events, {events / seconds / 1e6:.1f} M events/s.")
+    print(
+        f"Gene expression, {runs:,} runs of the direct method: {events:,} events, {events / seconds / 1e6:.1f} M events/s."
+    )
     print(f"  {'species':<10}{'mean':>9}{'exact':>9}{'variance':>11}{'exact':>9}")
     numbers = {}
     for name, (mean, variance) in EXACT.items():
@@ -63,7 +65,13 @@ def _gene_expression(report: Report) -> None:
     freedom = int(common.sum())
     print(f"  protein histogram against the exact distribution: chi-square {chi2:.1f} with {freedom} bins")
     report.expect(chi2 < freedom + 6 * np.sqrt(2 * freedom), "the protein histogram is not the exact distribution")
-    report.data["reactions"]["gene_expression"] = {"runs": runs, "events": events, "seconds": seconds, "chi2": chi2, **numbers}
+    report.data["reactions"]["gene_expression"] = {
+        "runs": runs,
+        "events": events,
+        "seconds": seconds,
+        "chi2": chi2,
+        **numbers,
+    }
     report.series["protein"] = (counts, exact)
 
 
@@ -83,7 +91,7 @@ def _competition(report: Report) -> None:
     at_truth = sum(float(np.sum((truth[name] - values) ** 2)) for name, values in DATA.items())
     report.expect(fit.sse <= at_truth, "the fit is worse than the published parameters")
     t = np.linspace(0, 42, 200)
-    curve = ode.solve(network.with_params(fit.params), x0, (0, 42), t)
+    curve = ode.solve(network, x0, (0, 42), t, params=fit.params)
     report.data["reactions"]["competition"] = {
         "params": dict(fit.params),
         "stderr": dict(fit.stderr),

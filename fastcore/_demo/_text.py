@@ -78,11 +78,15 @@ def _gold(report: Report, data: dict[str, object]) -> None:
     texts = ["".join(words) for words in gold]
     scores = {"every character": span_f1(gold, [list(text) for text in texts])[2]}
     for method in ("adjacent", "ngram", "entropy"):
-        tokenizer = Tokenizer(WordFinder(method=method, min_proba=1e-5 if method == "adjacent" else 1e-7).fit(raw).to_lexicon())
+        tokenizer = Tokenizer(
+            WordFinder(method=method, min_proba=1e-5 if method == "adjacent" else 1e-7).fit(raw).to_lexicon()
+        )
         scores[f"{method} method"] = span_f1(gold, tokenizer.tokenize_many(texts))[2]
     if HAVE_JIEBA:
         scores["jieba's dictionary"] = span_f1(gold, Tokenizer().tokenize_many(texts))[2]
-    print(f"\nSpan F1 on {len(gold)} sentences of UD Chinese GSD, lexicons found in {len(raw):,} others without labels:")
+    print(
+        f"\nSpan F1 on {len(gold)} sentences of UD Chinese GSD, lexicons found in {len(raw):,} others without labels:"
+    )
     for name, score in scores.items():
         print(f"  {name:<22}{score:.3f}")
     data["f1_chinese"] = scores

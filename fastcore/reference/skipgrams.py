@@ -1,0 +1,103 @@
+"""Slow twin of the skip-gram kernels."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def first_invalid(data: bytes) -> int:
+    """Where the first byte that isn't UTF-8 stands, or -1."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
+    return -1
+
+
+class TokenStream:
+    """Texts made into one stream of token ids, numbered by first occurrence."""
+
+    def __init__(self) -> None:
+        self._vocabulary: dict[str, int] = {}
+        self._ids: list[int] = []
+        self._offsets = [0]
+
+    def _add(self, token: str) -> None:
+        self._ids.append(self._vocabulary.setdefault(token, len(self._vocabulary)))
+
+    def add_texts(self, texts: Iterable[Any]) -> None:
+        """Append texts: lists of tokens, or str that are split at white space."""
+        for text in texts:
+            try:
+                tokens = text.split() if isinstance(text, str) else list(text)
+            except TypeError:
+                raise TypeError(f"each text must be a list of str, or a str, got {type(text).__name__}") from None
+            for token in tokens:
+                if not isinstance(token, str):
+                    raise TypeError(f"tokens must be str, got {type(token).__name__}")
+                # The join makes an exact str of a subclass.
+                self._add("".join([token]))
+            self.end_text()
+
+    def add_bytes(self, data: bytes) -> None:
+        """Append UTF-8 that doesn't end inside a token: each line a text, the last one still open."""
+        *whole, last = data.decode("utf-8").split("\n")
+        for line in whole:
+            for token in line.split():
+                self._add(token)
+            self.end_text()
+        for token in last.split():
+            self._add(token)
+
+    def end_text(self) -> None:
+        """End the text that add_bytes left open."""
+        if len(self._ids) > self._offsets[-1]:
+            self._offsets.append(len(self._ids))
+
+    def finish(self) -> tuple[NDArray[np.int32], NDArray[np.int64], list[str]]:
+        """Return the ids of all tokens, the texts' offsets in them, and the tokens in the order of their ids."""
+        return np.array(self._ids, np.int32), np.array(self._offsets, np.int64), list(self._vocabulary)
+
+
+def count_pairs(
+    ids: NDArray[np.int32],
+    offsets: NDArray[np.int64],
+    n_ids: int,
+    window: int,
+    min_count: int,
+    low: int,
+    high: int,
+) -> tuple[NDArray[np.int32], NDArray[Any], NDArray[np.int64]]:
+    """Count pairs (i, j), 1 <= j - i <= window, of one text each, whose second id lies in [low, high).
+
+    Returns, column by column (second by second): the firsts, their counts, and the columns' offsets in them.
+    """
+    columns: list[dict[int, int]] = [{} for _ in range(low, high)]
+    for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist()):
+        text = ids[start:end].tolist()
+        for j, second in enumerate(text):
+            if low <= second < high:
+                column = columns[second - low]
+                for first in reversed(text[max(0, j - window) : j]):
+                    column[first] = column.get(first, 0) + 1
+    kept = [[(first, count) for first, count in column.items() if count >= min_count] for column in columns]
+    firsts = [first for column in kept for first, _ in column]
+    counts = [count for column in kept for _, count in column]
+    ends = np.cumsum([0, *map(len, kept)])
+    return np.array(firsts, np.int32), np.array(counts, np.int64), ends.astype(np.int64)
+
+
+def to_rows(
+    firsts: NDArray[np.int32], counts: NDArray[Any], ends: NDArray[np.int64], n_ids: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
+    """Turn columns of (first, count) into rows of (second, count), seconds rising: offsets, seconds, counts."""
+    rows: list[list[tuple[int, int]]] = [[] for _ in range(n_ids)]
+    for second in range(len(ends) - 1):
+        for i in range(ends[second], ends[second + 1]):
+            rows[firsts[i]].append((second, int(counts[i])))
+    seconds = [second for row in rows for second, _ in row]
+    sums = [count for row in rows for _, count in row]
+    offsets = np.cumsum([0, *map(len, rows)])
+    return offsets.astype(np.int64), np.array(seconds, np.int32), np.array(sums, np.int64)

@@ -1,0 +1,31 @@
+/* Hints to the processor and the kernel about memory, where there is a way to give them. */
+#ifndef FASTCORE_MEMORY_HINTS_H
+#define FASTCORE_MEMORY_HINTS_H
+
+#include <stdlib.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+/* Ask for a cache line early. */
+#if defined(__GNUC__) || defined(__clang__)
+#define FASTCORE_PREFETCH(p) __builtin_prefetch(p)
+#else
+#define FASTCORE_PREFETCH(p) ((void)(p))
+#endif
+
+/* Memory for `free`; of many megabytes in large pages, since random access over small ones waits for addresses. */
+static inline void *fastcore_spread(size_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    const size_t large = (size_t)1 << 21;
+    if (bytes >= large) {
+        void *memory = aligned_alloc(large, (bytes + large - 1) & ~(large - 1));
+        if (memory != NULL)
+            madvise(memory, bytes, MADV_HUGEPAGE);
+        return memory;
+    }
+#endif
+    return malloc(bytes ? bytes : 1);
+}
+
+#endif
