@@ -82,9 +82,9 @@ def _competition(report: Report) -> None:
     seconds, fit = timed(lambda: ode.fit(network, TIMES, DATA, x0=x0, free=list(TRUE), start=start))
     print(f"\nCompetition of two species, six parameters fitted to seven times in {seconds * 1e3:.0f} ms:")
     print(f"  {'parameter':<11}{'fitted':>11}{'95% interval':>26}{'published':>12}")
-    half = 1.96
+    intervals = fit.confint()
     for name, value in TRUE.items():
-        low, high = (fit.params[name] + sign * half * fit.stderr[name] for sign in (-1, 1))
+        low, high = intervals[name]
         print(f"  {name:<11}{fit.params[name]:>11.3g}{f'{low:.3g} to {high:.3g}':>26}{value:>12.3g}")
     print(f"  sum of squares {fit.sse:.2f}")
     truth = ode.solve(network, x0, (0, 42), TIMES)

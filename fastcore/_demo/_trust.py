@@ -32,7 +32,7 @@ def run(report: Report) -> None:
 def _counting() -> bool:
     texts = poems()[:2000]
     one, two = (ngrams.count_ngrams(texts, n=(1, 3), workers=w) for w in (1, 2))
-    return one.to_dict() == two.to_dict()
+    return bool(one.to_dict() == two.to_dict())
 
 
 def _viterbi() -> bool:
