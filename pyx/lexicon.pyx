@@ -16,6 +16,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, qsort, realloc
 from libc.string cimport memcpy, memset
 
+from _rng cimport Rng, next_double, rng_stream
 from _signals cimport poll
 
 cdef extern from "Python.h":
@@ -49,6 +50,13 @@ cdef struct Unit:
 cdef struct Token:
     int64_t end
     int32_t id
+    int32_t slot
+
+cdef struct Step:
+    # How one of the best paths to a position gets there.
+    double score
+    int64_t rank  # at the start of its last edge
+    int64_t length
     int32_t slot
 
 cdef struct Text:
@@ -594,9 +602,9 @@ cdef class Trie:
 
 # ---- the lattice of a text ---------------------------------------------------------------------------------
 
-cdef void _best_path(
+cdef int _best_path(
     const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, double* score, uint64_t* back
-) noexcept nogil:
+) except -1 nogil:
     # score[j]: the best sum up to j; back[j]: length and slot of its last edge. symbols[n] must be 0, which no
     # child has. Sums start at 1 and a later start must be strictly better, as in nlp-zero: so ties, and sums that
     # only rounding tells apart, fall as there.
@@ -622,12 +630,15 @@ cdef void _best_path(
             slot = units[slot].base + <int32_t>symbols[j]
         if score[i + 1] == -INFINITY:
             score[i + 1] = start + null_score
+        if i % BLOCK == BLOCK - 1:
+            poll()
+    return 0
 
 
-cdef void _log_beta(
+cdef int _log_beta(
     const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, double scale,
     uint8_t* reached, double* beta, double* edges
-) noexcept nogil:
+) except -1 nogil:
     # beta[i]: the logarithm of the summed exp(scale * score) of all paths from i to n; reached[j]: a word ends at j.
     # An edge of null_score goes where no word ends. Edges are summed by rising end.
     cdef Py_ssize_t i, j, k, m
@@ -666,12 +677,15 @@ cdef void _log_beta(
             if most > -INFINITY:
                 total += exp(edges[k] - most)
         beta[i] = most + log(total) if most > -INFINITY else -INFINITY
+        if i % BLOCK == BLOCK - 1:
+            poll()
+    return 0
 
 
-cdef void _expect(
+cdef int _expect(
     const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, const uint8_t* reached,
     const double* beta, double* passed, double* weights
-) noexcept nogil:
+) except -1 nogil:
     # passed[i]: the probability that a path goes through i; each edge's is added to its slot's weight.
     cdef Py_ssize_t i, j
     cdef int32_t slot, parent
@@ -694,6 +708,85 @@ cdef void _expect(
                 weights[slot] += probability
             parent = slot
             slot = units[slot].base + <int32_t>symbols[j]
+        if i % BLOCK == BLOCK - 1:
+            poll()
+    return 0
+
+
+cdef inline void _insert(Step* best, int64_t* filled, Py_ssize_t k, Step step) noexcept nogil:
+    # Into the k best of a position, by falling score; of equals the one that came first stays first.
+    cdef Py_ssize_t place = filled[0]
+    if place == k:
+        if not step.score > best[k - 1].score:
+            return
+        place -= 1
+    else:
+        filled[0] += 1
+    while place > 0 and best[place - 1].score < step.score:
+        best[place] = best[place - 1]
+        place -= 1
+    best[place] = step
+
+
+cdef int _best_paths(
+    const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, Py_ssize_t k,
+    Step* best, int64_t* filled
+) except -1 nogil:
+    # best[j * k + r]: the path of rank r to j; so for k = 1 `_best_path`.
+    cdef Py_ssize_t i, j, r, since = 0
+    cdef int32_t slot, parent
+    memset(filled, 0, (n + 1) * sizeof(int64_t))
+    best[0] = Step(1.0, 0, 0, 0)
+    filled[0] = 1
+    for i in range(n):
+        parent = 0
+        slot = <int32_t>symbols[i]
+        j = i
+        while units[slot].check == parent:
+            j += 1
+            if units[slot].score > -INFINITY:
+                for r in range(filled[i]):
+                    _insert(
+                        best + j * k, filled + j, k,
+                        Step(best[i * k + r].score + units[slot].score, r, j - i, slot),
+                    )
+                since += filled[i]
+            parent = slot
+            slot = units[slot].base + <int32_t>symbols[j]
+        if filled[i + 1] == 0:
+            for r in range(filled[i]):
+                _insert(best + (i + 1) * k, filled + i + 1, k, Step(best[i * k + r].score + null_score, r, 1, 0))
+        since += filled[i]
+        if since >= BLOCK:
+            since = 0
+            poll()
+    return 0
+
+
+cdef Py_ssize_t _draw(
+    const Unit* units, const uint32_t* symbols, Py_ssize_t i, double null_score, double scale,
+    const uint8_t* reached, const double* beta, Rng* rng
+) noexcept nogil:
+    # The end of an edge that leaves i, drawn by its share of the paths from there: one uniform number, against
+    # the shares summed by rising end.
+    cdef Py_ssize_t j = i, last = i + 1
+    cdef int32_t slot, parent = 0
+    cdef double rest = next_double(rng)
+    if not reached[i + 1]:
+        rest -= exp(null_score * scale + beta[i + 1] - beta[i])
+        if rest < 0:
+            return i + 1
+    slot = <int32_t>symbols[i]
+    while units[slot].check == parent:
+        j += 1
+        if units[slot].score > -INFINITY and beta[j] > -INFINITY:
+            rest -= exp(units[slot].score * scale + beta[j] - beta[i])
+            last = j
+            if rest < 0:
+                return j
+        parent = slot
+        slot = units[slot].base + <int32_t>symbols[j]
+    return last
 
 
 cdef class _Lattice:
@@ -862,27 +955,24 @@ cdef class Segmenter:
         room.symbols[text.length] = 0
         room.classes[text.length] = 0
 
-    cdef Py_ssize_t cut(self, const Text* text, _Room room) noexcept nogil:
+    cdef Py_ssize_t cut(self, const Text* text, _Room room) except -1 nogil:
         # The text's tokens into the room; returns how many.
         cdef Py_ssize_t n = text.length, start = 0, end, found = 0, slot
         self.read(text, room)
         while start < n:
+            end = self.piece_end(room, start, n)
             if room.classes[start] & BREAK:
-                slot = self.trie.walk(text.kind, text.data, start, start + 1)
-                start += 1
-                room.tokens[found] = Token(start, self.trie.ids[slot] if slot > 0 else -1, 0)
+                slot = self.trie.walk(text.kind, text.data, start, end)
+                room.tokens[found] = Token(end, self.trie.ids[slot] if slot > 0 else -1, 0)
                 found += 1
-                continue
-            end = start + 1
-            while end < n and not room.classes[end] & BREAK:
-                end += 1
-            found = self.cut_piece(room, start, end, found)
+            else:
+                found = self.cut_piece(room, start, end, found)
             start = end
         if self.join:
             found = self.join_runs(text, room, found)
         return found
 
-    cdef Py_ssize_t cut_piece(self, _Room room, Py_ssize_t start, Py_ssize_t end, Py_ssize_t found) noexcept nogil:
+    cdef Py_ssize_t cut_piece(self, _Room room, Py_ssize_t start, Py_ssize_t end, Py_ssize_t found) except -1 nogil:
         # One piece between punctuation: forward, back, and the tokens turned round.
         cdef Py_ssize_t j = end - start, k, last
         cdef Token swapped
@@ -947,6 +1037,150 @@ cdef class Segmenter:
                     room.tokens[k].id = self.trie.ids[slot] if slot > 0 else -1
                 start = room.tokens[k].end
         return kept
+
+    def nbest(self, str text, Py_ssize_t k):
+        """The k best paths through a text without punctuation, unjoined: (ends, offsets, scores), best first.
+
+        Path r's tokens end at ends[offsets[r]:offsets[r + 1]]; its score is the sum of its edges'. Of equal sums
+        the one whose last edge starts earlier comes first, then the one of the better rank there.
+        """
+        cdef Text piece = Text(PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text), PyUnicode_KIND(text))
+        cdef Py_ssize_t n = piece.length, r, m, j, at
+        cdef _Room room = _Room()
+        cdef Step* best = NULL
+        cdef int64_t* filled = NULL
+        cdef double total
+        cdef list paths = [], scores = []
+        room.need(n)
+        try:
+            if k < 1 or k > <Py_ssize_t>1 << 32 or n >= (<Py_ssize_t>1 << 56) // (32 * k):
+                raise MemoryError
+            best = <Step*>malloc((n + 1) * k * sizeof(Step))
+            filled = <int64_t*>malloc((n + 1) * sizeof(int64_t))
+            if best == NULL or filled == NULL:
+                raise MemoryError
+            with nogil:
+                self.read(&piece, room)
+                _best_paths(self.trie.units, room.symbols, n, self.null_score, k, best, filled)
+            for r in range(filled[n]):
+                path = np.empty(n, np.int64)
+                m, j, at = n, n, r
+                while j > 0:
+                    m -= 1
+                    path[m] = j
+                    room.score[j] = (
+                        self.trie.units[best[j * k + at].slot].score if best[j * k + at].slot else self.null_score
+                    )
+                    j, at = j - best[j * k + at].length, best[j * k + at].rank
+                path = path[m:].copy()
+                total = 0
+                for end in path.tolist():
+                    total += room.score[<Py_ssize_t>end]
+                paths.append(path)
+                scores.append(total)
+        finally:
+            free(best)
+            free(filled)
+        offsets = np.zeros(len(paths) + 1, np.int64)
+        np.cumsum([len(path) for path in paths], out=offsets[1:])
+        return np.concatenate(paths), offsets, np.array(scores)
+
+    def sample(self, str text, const uint64_t[::1] key, Py_ssize_t n, double temperature):
+        """n segmentations drawn by exp(score / temperature): (ends, offsets).
+
+        Draw i takes from stream i of the key one uniform number an edge, from left to right.
+        """
+        cdef Text whole = Text(PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text), PyUnicode_KIND(text))
+        cdef Py_ssize_t length = whole.length, start, end, i, t, found, since = 0
+        cdef _Room room = _Room()
+        cdef double scale = 1.0 / temperature
+        cdef double* edges = <double*>malloc((self.trie.max_length + 1) * sizeof(double))
+        cdef uint8_t* reached = <uint8_t*>malloc(length + 2)
+        cdef Rng rng
+        cdef list paths = []
+        cdef int64_t[::1] path
+        room.need(length + 1)
+        try:
+            if edges == NULL or reached == NULL:
+                raise MemoryError
+            with nogil:
+                self.read(&whole, room)
+                # A piece of m characters takes m + 1 places: the last is punctuation's, or the end's.
+                start = 0
+                while start < length:
+                    end = self.piece_end(room, start, length)
+                    if not room.classes[start] & BREAK:
+                        _log_beta(
+                            self.trie.units, room.symbols + start, end - start, self.null_score, scale,
+                            reached + start, room.score + start, edges,
+                        )
+                    start = end
+                    poll()
+            for t in range(n):
+                rng = rng_stream(&key[0], t)
+                found = 0
+                with nogil:
+                    start = 0
+                    while start < length:
+                        end = self.piece_end(room, start, length)
+                        if room.classes[start] & BREAK:
+                            room.tokens[found] = Token(end, 0, 0)
+                            found += 1
+                        else:
+                            i = 0
+                            while start + i < end:
+                                i = _draw(
+                                    self.trie.units, room.symbols + start, i, self.null_score, scale,
+                                    reached + start, room.score + start, &rng,
+                                )
+                                room.tokens[found] = Token(start + i, 0, 0)
+                                found += 1
+                        start = end
+                    if self.join:
+                        found = self.join_runs(&whole, room, found)
+                    since += length
+                    if since >= BLOCK:
+                        since = 0
+                        poll()
+                drawn = np.empty(found, np.int64)
+                path = drawn
+                for i in range(found):
+                    path[i] = room.tokens[i].end
+                paths.append(drawn)
+        finally:
+            free(edges)
+            free(reached)
+        offsets = np.zeros(n + 1, np.int64)
+        np.cumsum([len(drawn) for drawn in paths], out=offsets[1:])
+        return np.concatenate([np.empty(0, np.int64), *paths]), offsets
+
+    def joined(self, str text, const int64_t[::1] ends):
+        """Ends of tokens, rising to the text's length, once runs of letters and digits are joined."""
+        cdef Text whole = Text(PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text), PyUnicode_KIND(text))
+        cdef _Room room = _Room()
+        cdef Py_ssize_t k, n = ends.shape[0]
+        cdef int64_t last = 0
+        if n > whole.length or n and ends[n - 1] > whole.length:
+            raise ValueError("ends must lie in the text")
+        for k in range(n):
+            if ends[k] <= last:
+                raise ValueError("ends must rise")
+            last = ends[k]
+        room.need(whole.length)
+        self.read(&whole, room)
+        for k in range(n):
+            room.tokens[k] = Token(ends[k], 0, 0)
+        if self.join:
+            n = self.join_runs(&whole, room, n)
+        return np.array([room.tokens[k].end for k in range(n)], np.int64)
+
+    cdef Py_ssize_t piece_end(self, _Room room, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        # The end of the piece that starts at `start`: one punctuation character, or what lies up to the next.
+        cdef Py_ssize_t end = start + 1
+        if not room.classes[start] & BREAK:
+            while end < n and not room.classes[end] & BREAK:
+                end += 1
+        return end
 
     cdef list strings(self, str text, const Token* tokens, Py_ssize_t n):
         # Tokens as str; a word's object is made once and handed out again.

@@ -228,7 +228,7 @@ assert "jieba" not in sys.modules
             )
             ids, offsets = tokenizer.encode_many(texts)
             return (
-                list(tokenizer.tokenize_many(texts)),
+                tokenizer.tokenize_many(texts),
                 [tokenizer.spans(text).tolist() for text in texts],
                 [tokenizer.encode(text).tolist() for text in texts],
                 ids.tolist(),
@@ -292,15 +292,15 @@ assert "jieba" not in sys.modules
         tokenizer = Tokenizer(Lexicon(WORDS))
         texts = ["研究生命的起源", "", "命的命"] * backend.size(60000, 100)
         expected = [tokenizer.tokenize(text) for text in texts[:3]] * (len(texts) // 3)
-        assert list(tokenizer.tokenize_many(texts, workers=2)) == expected
+        assert tokenizer.tokenize_many(texts, workers=2) == expected
         ids, offsets = tokenizer.encode_many(iter(texts), workers=2)
         one = tokenizer.encode_many(texts)
         assert (ids.tolist(), offsets.tolist()) == (one[0].tolist(), one[1].tolist())
-        assert list(tokenizer.tokenize_many(texts, workers=map)) == expected
+        assert tokenizer.tokenize_many(texts, workers=map) == expected
 
     def test_no_texts(self, backend):
         tokenizer = Tokenizer(Lexicon(WORDS))
-        assert list(tokenizer.tokenize_many([])) == []
+        assert tokenizer.tokenize_many([]) == []
         ids, offsets = tokenizer.encode_many([])
         assert ids.tolist() == [] and offsets.tolist() == [0]
 
@@ -323,9 +323,113 @@ assert "jieba" not in sys.modules
             with pytest.raises(TypeError, match="text must be a str, got bytes"):
                 call(b"abc")
         with pytest.raises(TypeError, match="texts must be an iterable of str, got str"):
-            list(tokenizer.tokenize_many("abc"))
+            tokenizer.tokenize_many("abc")
         with pytest.raises(TypeError, match="text must be a str, got int"):
             tokenizer.encode_many(["a", 1])
+
+
+class TestNBest:
+    @given(words.filter(bool), st.text(characters, max_size=8), st.integers(1, 8))
+    def test_best_of_all_segmentations(self, words, text, k):
+        def paths(text):
+            return sorted((score(p, words) for p in segmentations(text, words)), reverse=True)
+
+        def call():
+            return Tokenizer(Lexicon(words), join_alnum=False, punctuation="").nbest(text, k)
+
+        compiled, reference = both(call)
+        assert compiled == reference
+        expected = paths(text)[:k]
+        assert [s for _, s in compiled] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+        assert len({tuple(tokens) for tokens, _ in compiled}) == len(compiled)
+        for tokens, total in compiled:
+            assert "".join(tokens) == text
+            assert total == pytest.approx(score(tokens, words), rel=1e-9, abs=1e-9)
+
+    @given(words, texts, st.integers(1, 6), st.booleans())
+    def test_first_is_tokenize(self, words, text, k, full):
+        def call():
+            tokenizer = Tokenizer(Lexicon(words), join_fullwidth=full)
+            return tokenizer.nbest(text, k), tokenizer.tokenize(text)
+
+        compiled, reference = both(call)
+        assert compiled == reference
+        assert compiled[0][0][0] == compiled[1]
+        assert len(compiled[0]) <= k
+        scores = [s for _, s in compiled[0]]
+        assert scores == sorted(scores, reverse=True)
+
+    def test_pieces_are_combined(self, backend):
+        tokenizer = Tokenizer(Lexicon({"a": 2, "b": 1, "ab": 1}), join_alnum=False)
+        found = tokenizer.nbest("ab。ab", 10)
+        assert [tokens for tokens, _ in found] == [
+            ["ab", "。", "ab"],
+            ["ab", "。", "a", "b"],
+            ["a", "b", "。", "ab"],
+            ["a", "b", "。", "a", "b"],
+        ]
+        assert [s for _, s in found] == pytest.approx(np.log([1 / 16, 1 / 32, 1 / 32, 1 / 64]))
+
+    def test_joined_readings_are_one(self, backend):
+        tokenizer = Tokenizer(Lexicon({"a": 5, "b": 5, "ab": 5, "中": 5, "中国": 2, "国": 5}))
+        found = tokenizer.nbest("ab中国", 3)
+        assert [tokens for tokens, _ in found] == [["ab", "中国"], ["ab", "中", "国"]]
+        assert found[0][1] == pytest.approx(math.log(5 / 27) + math.log(2 / 27))
+
+    def test_edge_cases(self, backend):
+        tokenizer = Tokenizer(Lexicon(WORDS))
+        assert tokenizer.nbest("", 3) == [([], 0.0)]
+        assert tokenizer.nbest("。", 3) == [(["。"], 0.0)]
+        with pytest.raises(ValueError, match="k must be at least 1, got 0"):
+            tokenizer.nbest("a", 0)
+        with pytest.raises(TypeError, match="k must be an int"):
+            tokenizer.nbest("a", 1.5)
+
+
+class TestSample:
+    def test_distribution(self, backend):
+        words = {"研究": 4, "研究生": 3, "生命": 5, "命": 2, "生": 1}
+        text, temperature = "研究生命", 1.7
+        paths = segmentations(text, words)
+        weights = np.exp(np.array([score(p, words) for p in paths]) / temperature)
+        n = backend.size(20000, 2000)
+        draws = Tokenizer(Lexicon(words)).sample_many(text, n, 7, temperature)
+        observed = np.array([draws.count(p) for p in paths])
+        assert observed.sum() == n
+        expected = n * weights / weights.sum()
+        # Chi-squared with 3 degrees of freedom exceeds 31 with probability 1e-6.
+        assert len(paths) == 3 and ((observed - expected) ** 2 / expected).sum() < 31
+
+    @given(words, texts, st.integers(0, 2**40), st.floats(0.05, 20), st.booleans())
+    def test_twins_draw_the_same(self, words, text, seed, temperature, join):
+        def call():
+            return Tokenizer(Lexicon(words), join_alnum=join).sample_many(text, 3, seed, temperature)
+
+        compiled, reference = both(call)
+        assert compiled == reference
+        assert all("".join(tokens) == text for tokens in compiled)
+
+    def test_cold_is_the_best_path(self, backend):
+        tokenizer = Tokenizer(Lexicon(WORDS))
+        text = "研究生命的起源。研究生"
+        assert tokenizer.sample(text, 1, 1e-6) == tokenizer.tokenize(text)
+
+    def test_seeds(self, backend):
+        tokenizer = Tokenizer(Lexicon({"a": 1, "aa": 1, "aaa": 1}), join_alnum=False)
+        assert tokenizer.sample("a" * 50, 3) == tokenizer.sample("a" * 50, 3)
+        assert tokenizer.sample("a" * 50, 3) != tokenizer.sample("a" * 50, 4)
+        rng = np.random.default_rng(3)
+        assert tokenizer.sample("a" * 50, rng) != tokenizer.sample("a" * 50, rng)
+
+    def test_edge_cases(self, backend):
+        tokenizer = Tokenizer(Lexicon(WORDS))
+        assert tokenizer.sample("") == []
+        assert tokenizer.sample("。 x") == ["。", " ", "x"]
+        assert tokenizer.sample_many("研究", 0) == []
+        with pytest.raises(ValueError, match="temperature must be finite and above 0"):
+            tokenizer.sample("a", 0, 0)
+        with pytest.raises(TypeError, match="rng must be None"):
+            tokenizer.sample("a", "seed")
 
 
 class TestCountsOverTheLattice:

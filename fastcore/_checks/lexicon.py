@@ -26,7 +26,7 @@ def _tokenizers_and_texts() -> Data:
 
 
 def _segmented(data: Data) -> list[list[str]]:
-    return list(data[0][active_backend()].tokenize_many(data[1]))
+    return data[0][active_backend()].tokenize_many(data[1])
 
 
 def _encoded(data: Data) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels, use_backend
-from .._validation import as_number
+from .._random import RNG, stream_key
+from .._validation import as_index, as_number
 from .._workers import Workers, stream
 from ._files import jieba_dictionary
 from ._lexicon import Lexicon
@@ -116,19 +118,18 @@ class Tokenizer:
         words: list[str] = self._segmenter.words([_checked(text)])[0]
         return words
 
-    def tokenize_many(self, texts: Iterable[str], *, workers: Workers = 1) -> Iterator[list[str]]:
-        """Yield the words of each text, in order.
+    def tokenize_many(self, texts: Iterable[str], *, workers: Workers = 1) -> list[list[str]]:
+        """Return the words of each text, in order.
 
         Parameters
         ----------
         texts : iterable of str
-            Read as results are taken.
+            A bare str is refused.
         workers : int, callable or executor
             As everywhere; threads share the lexicon, other executors get it with each task.
         """
         chunks = ((self, chunk) for chunk in _chunks(texts))
-        for words in stream(_words, chunks, workers):
-            yield from words
+        return list(itertools.chain.from_iterable(stream(_words, chunks, workers)))
 
     def spans(self, text: str) -> NDArray[np.int64]:
         """Return the (start, end) of each token as rows of an array."""
@@ -149,6 +150,103 @@ class Tokenizer:
         offsets = np.concatenate([np.zeros(1, np.int64), *lengths])
         return ids, np.cumsum(offsets)
 
+    def nbest(self, text: str, k: int) -> list[tuple[list[str], float]]:
+        """Return the k best segmentations, each with its score, best first.
+
+        Parameters
+        ----------
+        text : str
+            Any text.
+        k : int
+            How many, at least 1.
+
+        Returns
+        -------
+        list of (list of str, float)
+            Distinct segmentations and the sums of their words' log-probabilities (punctuation counts nothing;
+            a run of letters has the score of its best reading); the first is that of `tokenize`. Fewer than k
+            if there are no more, or if the 64 k best paths have no more because they differ inside joined
+            runs.
+
+        Notes
+        -----
+        Exact: each position keeps its k best paths, O(text * longest match * k * log k) time at most. Of
+        equal sums the one whose last word starts earlier comes first.
+
+        Examples
+        --------
+        >>> from fastcore.lexicon import Lexicon, Tokenizer
+        >>> tokenizer = Tokenizer(Lexicon({"研究": 4, "研究生": 4, "生命": 4, "命": 4}))
+        >>> [(words, round(score, 3)) for words, score in tokenizer.nbest("研究生命", 2)]
+        [(['研究', '生命'], -2.773), (['研究生', '命'], -2.773)]
+        """
+        text, k = _checked(text), as_index(k, "k", low=1)
+        most = k
+        while True:
+            paths = self._best_paths(text, most)
+            found: dict[tuple[int, ...], float] = {}
+            for ends, score in paths:
+                found.setdefault(tuple(self._segmenter.joined(text, ends).tolist()), score)
+            if len(found) >= k or len(paths) < most or most >= 64 * k:
+                break
+            most *= 4
+        best = itertools.islice(found.items(), k)
+        return [([text[a:b] for a, b in itertools.pairwise((0, *ends))], score) for ends, score in best]
+
+    def _best_paths(self, text: str, k: int) -> list[tuple[NDArray[np.int64], float]]:
+        """The k best paths, unjoined: each piece's, and of their combinations the best."""
+        paths: list[tuple[NDArray[np.int64], float]] = [(np.empty(0, np.int64), 0.0)]
+        for start, end in _pieces(text, self._options["punctuation"]):
+            if text[start] in self._options["punctuation"]:
+                here = [(np.array([end]), 0.0)]
+            else:
+                ends, offsets, scores = self._segmenter.nbest(text[start:end], k)
+                # Rounding must not let a recomputed sum overtake a better rank.
+                scores = np.minimum.accumulate(scores).tolist()
+                here = [(start + ends[a:b], score) for (a, b), score in zip(itertools.pairwise(offsets), scores)]
+            # What is not better than k others in both parts can't be among the k best.
+            pairs = [(i, j) for i in range(len(paths)) for j in range(min(len(here), k // (i + 1)))]
+            pairs.sort(key=lambda pair: (-(paths[pair[0]][1] + here[pair[1]][1]), pair))
+            paths = [(np.concatenate([paths[i][0], here[j][0]]), paths[i][1] + here[j][1]) for i, j in pairs[:k]]
+        return paths
+
+    def sample(self, text: str, rng: RNG = None, temperature: float = 1.0) -> list[str]:
+        """Return one segmentation, drawn with probability in proportion to exp(score / temperature).
+
+        Parameters
+        ----------
+        text : str
+            Any text.
+        rng : None, int, SeedSequence or Generator
+            As everywhere.
+        temperature : float, default 1
+            Above 0; small ones give the best path, large ones all paths alike.
+
+        Notes
+        -----
+        The sums over all paths from each position to the end are taken backward, then words are drawn from left
+        to right, each by its share (Scott, *Bayesian methods for hidden Markov models*, 2002), one uniform
+        number a word. Both twins draw the same.
+
+        Examples
+        --------
+        >>> from fastcore.lexicon import Lexicon, Tokenizer
+        >>> tokenizer = Tokenizer(Lexicon({"研究": 4, "研究生": 4, "生命": 4, "命": 4}))
+        >>> tokenizer.sample("研究生命", rng=0)
+        ['研究', '生命']
+        """
+        return self.sample_many(text, 1, rng, temperature)[0]
+
+    def sample_many(self, text: str, size: int, rng: RNG = None, temperature: float = 1.0) -> list[list[str]]:
+        """Return `size` independent draws of `sample`, which cost one backward pass in all."""
+        text, size = _checked(text), as_index(size, "size")
+        heat = as_number(temperature, "temperature", low=0.0, open_low=True)
+        ends, offsets = self._segmenter.sample(text, stream_key(rng), size, heat)
+        bounds = offsets.tolist()
+        return [
+            [text[i:j] for i, j in itertools.pairwise([0, *ends[a:b].tolist()])] for a, b in itertools.pairwise(bounds)
+        ]
+
 
 @cache
 def _default_lexicon(backend: str) -> Lexicon:
@@ -164,6 +262,19 @@ def _checked(text: Any) -> str:
     if not isinstance(text, str):
         raise TypeError(f"text must be a str, got {type(text).__name__}")
     return text
+
+
+def _pieces(text: str, punctuation: str) -> Iterator[tuple[int, int]]:
+    """Bounds of each punctuation character, and of what lies between."""
+    start = 0
+    for i, character in enumerate(text):
+        if character in punctuation:
+            if start < i:
+                yield start, i
+            yield i, i + 1
+            start = i + 1
+    if start < len(text):
+        yield start, len(text)
 
 
 def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:

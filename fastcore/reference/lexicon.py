@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ._rng import Rng
 
 IDS = ""  # a node's key for the word that ends there; no character is empty
 FULL_WIDTH = {chr(i): chr(i - 0xFEE0) for i in range(0xFF01, 0xFF5F)}
@@ -160,6 +163,58 @@ class Segmenter:
             offsets.append(len(ids))
         return np.array(all_ends, np.int64), np.array(ids, np.int32), np.array(offsets, np.int64)
 
+    def nbest(self, text: str, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """The k best paths through a text without punctuation, unjoined: (ends, offsets, scores), best first.
+
+        Path r's tokens end at ends[offsets[r]:offsets[r + 1]]; its score is the sum of its edges'. Of equal sums
+        the one whose last edge starts earlier comes first, then the one of the better rank there.
+        """
+        edges = self._trie._lattice(text, self._trie._scores, self._null_score)
+        # For each position its best paths: the sum plus 1, the ends, the scores.
+        best: list[list[tuple[float, list[int], list[float]]]] = [[] for _ in range(len(text) + 1)]
+        best[0] = [(1.0, [], [])]
+        for i, leaving in enumerate(edges):
+            for end, _, score in leaving:
+                best[end] += [(total + score, [*path, end], [*scores, score]) for total, path, scores in best[i]]
+                # A stable sort: of equal sums the earlier start, then the better rank, stays first.
+                best[end] = sorted(best[end], key=lambda entry: -entry[0])[:k]
+        ends = [end for _, path, _ in best[-1] for end in path]
+        offsets = np.cumsum([0, *(len(path) for _, path, _ in best[-1])], dtype=np.int64)
+        return np.array(ends, np.int64), offsets, np.array([_sum(scores) for _, _, scores in best[-1]])
+
+    def sample(
+        self, text: str, key: NDArray[np.uint64], n: int, temperature: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """n segmentations drawn by exp(score / temperature): (ends, offsets).
+
+        Draw i takes from stream i of the key one uniform number an edge, from left to right.
+        """
+        scale = 1.0 / temperature
+        pieces: list[tuple[int, list[list[tuple[int, int, float]]], list[float] | None]] = []
+        for start, end in self._pieces(text):
+            if text[start] in self._punctuation:
+                pieces.append((start, [[(1, -1, 0.0)]], None))
+            else:
+                edges = self._trie._lattice(text[start:end], self._trie._scores, self._null_score)
+                pieces.append((start, edges, _log_beta(edges, scale)))
+        all_ends: list[int] = []
+        offsets = [0]
+        for draw in range(n):
+            rng = Rng(key.tolist(), draw)
+            ends: list[int] = []
+            for start, edges, beta in pieces:
+                i = 0
+                while i < len(edges):
+                    i = 1 if beta is None else _draw(edges[i], i, beta, scale, rng)
+                    ends.append(start + i)
+            all_ends += self._joined(text, ends) if self._join else ends
+            offsets.append(len(all_ends))
+        return np.array(all_ends, np.int64), np.array(offsets, np.int64)
+
+    def joined(self, text: str, ends: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Ends of tokens, rising to the text's length, once runs of letters and digits are joined."""
+        return np.array(self._joined(text, ends.tolist()) if self._join else ends, np.int64)
+
     def _cut(self, text: str) -> list[int]:
         """Ends of the text's tokens."""
         ends: list[int] = []
@@ -251,6 +306,14 @@ def _best_path(edges: list[list[tuple[int, int, float]]]) -> tuple[list[tuple[in
     return path[::-1], best[-1]
 
 
+def _sum(terms: Iterable[float]) -> float:
+    """Left to right, each addition rounded, as the kernel does (the built-in sum compensates in newer Pythons)."""
+    total = 0.0
+    for term in terms:
+        total += term
+    return total
+
+
 def _log_beta(edges: list[list[tuple[int, int, float]]], scale: float) -> list[float]:
     """For each position, the logarithm of the summed exp(scale * score) of all paths from it to the end."""
     beta = [-math.inf] * len(edges) + [0.0]
@@ -258,5 +321,18 @@ def _log_beta(edges: list[list[tuple[int, int, float]]], scale: float) -> list[f
         terms = [score * scale + beta[end] for end, _, score in edges[i]]
         most = max(terms, default=-math.inf)
         if most > -math.inf:
-            beta[i] = most + math.log(sum(math.exp(term - most) for term in terms))
+            beta[i] = most + math.log(_sum(math.exp(term - most) for term in terms))
     return beta
+
+
+def _draw(leaving: list[tuple[int, int, float]], i: int, beta: list[float], scale: float, rng: Rng) -> int:
+    """The end of an edge that leaves i, drawn by its share of the paths from there."""
+    rest = rng.next_double()
+    last = i + 1
+    for end, _, score in leaving:
+        if beta[end] > -math.inf:
+            rest -= math.exp(score * scale + beta[end] - beta[i])
+            last = end
+            if rest < 0:
+                break
+    return last
