@@ -14,7 +14,19 @@ from typing import Any
 
 from .._backend import use_backend
 
-DOMAINS = ("ngrams", "skipgrams", "lexicon", "templates", "chain", "crf", "reactions", "ode", "recurrence", "nce")
+DOMAINS = (
+    "ngrams",
+    "skipgrams",
+    "vectorizer",
+    "lexicon",
+    "templates",
+    "chain",
+    "crf",
+    "reactions",
+    "ode",
+    "recurrence",
+    "nce",
+)
 
 
 @dataclass(frozen=True)
