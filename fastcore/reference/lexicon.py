@@ -151,17 +151,18 @@ class Segmenter:
             result.append([text[a:b] for a, b in zip([0, *ends], ends)])
         return result
 
-    def tokens(self, texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
-        """All tokens, (ends, ids, offsets): text t's are offsets[t]:offsets[t + 1], ends within it, id -1 unknown."""
-        all_ends: list[int] = []
+    def ends(self, text: str) -> NDArray[np.int64]:
+        """Where each token of a text ends."""
+        return np.array(self._cut(text), np.int64)
+
+    def encode(self, texts: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """The ids of all tokens, (ids, offsets): text t's are offsets[t]:offsets[t + 1]; -1 for what is no word."""
         ids: list[int] = []
         offsets = [0]
-        for text in texts:
-            ends = self._cut(text)
-            all_ends += ends
-            ids += [self._trie.find(text[a:b]) for a, b in zip([0, *ends], ends)]
+        for tokens in self.words(texts):
+            ids += map(self._trie.find, tokens)
             offsets.append(len(ids))
-        return np.array(all_ends, np.int64), np.array(ids, np.int32), np.array(offsets, np.int64)
+        return np.array(ids, np.int32), np.array(offsets, np.int64)
 
     def nbest(self, text: str, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """The k best paths through a text without punctuation, unjoined: (ends, offsets, scores), best first.
