@@ -43,7 +43,8 @@ def _gene_expression(report: Report) -> None:
     seconds, sol = timed(lambda: reactions.simulate(network, {"m": 0, "n": 0}, (0, 15), [0, 15], n=runs, rng=2018))
     events = int(sol.n_events.sum())
     print(
-        f"Gene expression, {runs:,} runs of the direct method: {events:,} events, {events / seconds / 1e6:.1f} M events/s."
+        f"Gene expression, {runs:,} runs of the direct method: {events:,} events, "
+        f"{events / seconds / 1e6:.1f} M events/s."
     )
     print(f"  {'species':<10}{'mean':>9}{'exact':>9}{'variance':>11}{'exact':>9}")
     numbers = {}
