@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from typing import Any
 
 from .._backend import use_backend
 from .._data import english_verse, poems, segmented
@@ -47,7 +48,7 @@ def _words(report: Report, data: dict[str, object], verses: list[str]) -> Lexico
     table = count_ngrams(verses, n=(1, 4))
     rows = {ngram: row for row, ngram in enumerate(table) if ngram in finder.words_}
     columns = {"pmi": table.pmi(), "left_entropy": table.left_entropy(), "right_entropy": table.right_entropy()}
-    found = [
+    found: list[dict[str, Any]] = [
         {"word": word, "count": count, **{name: float(column[rows[word]]) for name, column in columns.items()}}
         for word, count in finder.words_.items()
         if len(word) >= 2 and word in rows
@@ -64,7 +65,7 @@ def _words(report: Report, data: dict[str, object], verses: list[str]) -> Lexico
 
 
 def _sentence(data: dict[str, object], lexicon: Lexicon, verses: list[str]) -> None:
-    verse = max(verses[:200], key=len)
+    verse = max((verse for verse in verses if len(verse) <= 24), key=len)
     words = Tokenizer(lexicon).tokenize(verse)
     print(f"\nA verse, segmented with them: {' / '.join(words)}")
     data["sentence"] = words

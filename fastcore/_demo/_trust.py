@@ -13,7 +13,7 @@ from ._report import Report
 
 def run(report: Report) -> None:
     outcomes = []
-    print(f"{'kernel':<34}{'against its twin':<28}{'kernel s':>11}{'twin s':>11}{'ratio':>10}")
+    print(f"{'kernel':<36}{'against its twin':<28}{'kernel s':>11}{'twin s':>11}{'ratio':>10}")
     for outcome in run_all():
         print(outcome.line(), flush=True)
         report.expect(outcome.passed, f"{outcome.name} differs from its twin by {outcome.error:g}")
