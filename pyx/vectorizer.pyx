@@ -666,6 +666,14 @@ def count_rows(const int32_t[::1] keys, const int64_t[::1] bounds):
     return offsets, columns, counts
 
 
+cdef inline void fetch(
+    const int32_t[::1] symbols, const int64_t[::1] starts, Py_ssize_t i, Py_ssize_t n
+) noexcept nogil:
+    """Let the symbols of an n-gram arrive that is soon to be read."""
+    if i + AHEAD < n:
+        FASTCORE_PREFETCH(&symbols[0] + starts[i + AHEAD])
+
+
 def spell(
     const int32_t[::1] symbols, const int64_t[::1] starts, const int64_t[::1] lengths, const uint32_t[::1] letters,
     const int64_t[::1] ends, bint joined
@@ -679,18 +687,26 @@ def spell(
     offsets = np.zeros(n + 1, dtype=np.int64)
     cdef int64_t[::1] to_offsets = offsets
     cdef uint32_t[::1] to_points
+    # The sizes first: they are the lengths, if every symbol is one code point.
+    cdef bint single = not joined
     with nogil:
+        for i in range(ends.shape[0] - 1):
+            single = single and ends[i + 1] - ends[i] == 1
         for i in range(n):
-            for j in range(starts[i], starts[i] + lengths[i]):
-                at += ends[symbols[j] + 1] - ends[symbols[j]]
-            if joined:
-                at += lengths[i] - 1
+            if single:
+                at += lengths[i]
+            else:
+                fetch(symbols, starts, i, n)
+                for j in range(starts[i], starts[i] + lengths[i]):
+                    at += ends[symbols[j] + 1] - ends[symbols[j]]
+                at += lengths[i] - 1 if joined else 0
             to_offsets[i + 1] = at
     points = np.empty(at, dtype=np.uint32)
     to_points = points
     at = 0
     with nogil:
         for i in range(n):
+            fetch(symbols, starts, i, n)
             for j in range(lengths[i]):
                 if joined and j:
                     to_points[at] = c' '

@@ -405,8 +405,8 @@ class NgramVectorizer:
     def _transformed(self, raw_documents: Iterable[Any]) -> Any:
         kernel = self._kernel()
         found = self._find(raw_documents)
-        keys = self._terms.columns_of(kernel, found).take(found.instances)
-        offsets, columns, counts = kernel.count_rows(keys, found.bounds)
+        _map_in_place(found.instances, self._terms.columns_of(kernel, found))
+        offsets, columns, counts = kernel.count_rows(found.instances, found.bounds)
         matrix = self._matrix(offsets, columns, counts, len(self._terms))
         matrix.has_sorted_indices = True
         return matrix
@@ -427,8 +427,12 @@ class NgramVectorizer:
         least = self.min_df if isinstance(self.min_df, Integral) else self.min_df * documents
         if most < least:
             raise ValueError("max_df corresponds to < documents than min_df")
-        frequency = np.bincount(matrix.indices, minlength=width)
-        kept = (frequency <= most) & (frequency >= least)
+        kept = np.ones(width, bool)
+        if least > 1 or most < documents:
+            frequency = np.zeros(width, np.int64)
+            for begin in range(0, matrix.nnz, 4 * _CHUNK):
+                frequency += np.bincount(matrix.indices[begin : begin + 4 * _CHUNK], minlength=width)
+            kept = (frequency <= most) & (frequency >= least)
         if self.max_features is not None and kept.sum() > self.max_features:
             totals = np.asarray(matrix.sum(axis=0)).ravel()
             best = (-totals[kept]).argsort()[: self.max_features]
@@ -576,9 +580,9 @@ class NgramVectorizer:
             )
 
 
-def _map_in_place(columns: NDArray[np.int32], place: NDArray[np.int32]) -> None:
-    for begin in range(0, len(columns), _CHUNK):
-        columns[begin : begin + _CHUNK] = place.take(columns[begin : begin + _CHUNK])
+def _map_in_place(ids: NDArray[np.int32], to: NDArray[np.int32]) -> None:
+    for begin in range(0, len(ids), _CHUNK):
+        ids[begin : begin + _CHUNK] = to.take(ids[begin : begin + _CHUNK], mode="clip")
 
 
 def _select(matrix: csr_matrix, kept: NDArray[np.bool_]) -> csr_matrix:
