@@ -50,7 +50,7 @@ cdef enum:
     INNER = 2  # may stand inside such a run
     BREAK = 4  # punctuation: a token of its own, which no word crosses
     DIGIT = 8
-    DOT = 16
+    MARK = 16  # stands between the digits of a number, a date, a time, a ratio
     PERCENT = 32
 
 cdef struct Unit:
@@ -954,8 +954,11 @@ cdef class Segmenter:
         for i in range(256):
             if chr(i).isalnum() and i < 128:
                 classes[i] = classes.get(i, 0) | ALNUM | INNER | (DIGIT if chr(i).isdigit() else 0)
-        classes[ord(".")] = classes.get(ord("."), 0) | INNER | DOT
-        classes[ord("%")] = classes.get(ord("%"), 0) | PERCENT
+        classes[ord(".")] = classes.get(ord("."), 0) | INNER
+        for mark in ".:/·":
+            classes[ord(mark)] = classes.get(ord(mark), 0) | MARK
+        for mark in "%‰":
+            classes[ord(mark)] = classes.get(ord(mark), 0) | PERCENT
         if join == 2:
             for i in range(0xFF01, 0xFF5F):
                 classes[i] = classes.get(i, 0) | (classes.get(i - 0xFEE0, 0) & ~BREAK)
@@ -1027,7 +1030,7 @@ cdef class Segmenter:
 
     cdef Py_ssize_t join_runs(self, const Text* text, _Room room, Py_ssize_t found) noexcept nogil:
         # Left to right: a token that ends in a letter or digit opens a run, and the next ones join it while they
-        # end so too and hold only letters, digits and dots. With join == 2 a dot between digits and a per cent
+        # end so too and hold only letters, digits and dots. With join == 2 a mark between digits and a per cent
         # sign after one join as well.
         cdef Py_ssize_t k, kept = 0, start = 0, end, i, slot
         cdef bint joining = False, joined = False, grow
@@ -1046,7 +1049,7 @@ cdef class Segmenter:
                 else:
                     joining = True
             elif joining and self.join == 2 and end == start + 1 and room.classes[start - 1] & DIGIT and (
-                last & DOT and room.classes[end] & DIGIT or last & PERCENT
+                last & MARK and room.classes[end] & DIGIT or last & PERCENT
             ):
                 grow = True
                 joining = not last & PERCENT

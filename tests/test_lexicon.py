@@ -18,7 +18,7 @@ from .helpers import run_script
 
 WORDS = {"研究": 9, "研究生": 5, "生命": 8, "命": 2, "起源": 6, "源": 1, "的": 20}
 # A small alphabet, so that words meet; with astral, Latin-1, full-width and lone-surrogate members.
-characters = st.sampled_from([*"abc中国A1.%。 １．％é𝒳", "\ud800", "\0"])
+characters = st.sampled_from([*"abc中国A1.:%。 １．％é𝒳", "\ud800", "\0"])
 words = st.dictionaries(st.text(characters, min_size=1, max_size=4), st.integers(1, 50), max_size=12)
 texts = st.text(characters, max_size=20)
 
@@ -388,6 +388,7 @@ assert "jieba" not in sys.modules
         assert tokenize("１９９８年ＡＢc1") == ["１９９８", "年", "ＡＢc1"]
         assert tokenize("３．５％，3.14%。1.") == ["３．５％", "，", "3.14%", "。", "1", "."]
         assert tokenize("．５a％") == ["．", "５a", "％"]
+        assert tokenize("１２：３０a:1，5‰％") == ["１２：３０a", ":", "1", "，", "5‰", "％"]
 
     def test_punctuation(self, backend):
         lexicon = Lexicon({"a。b": 5, "。": 2})

@@ -33,8 +33,8 @@ class Tokenizer:
     punctuation : str, optional
         Characters that are tokens of their own and that no word crosses.
     join_fullwidth : bool, default False
-        Join full-width letters and digits like ASCII ones, and in numbers of either width the decimal dot
-        and a per cent sign too. Needs `join_alnum`.
+        Join full-width letters and digits like ASCII ones, and in numbers of either width also a mark between
+        digits (``.:/·``, as in 3.14 and 12:30) and a per cent sign after one. Needs `join_alnum`.
     null_score : float, default -100
         Log-probability of a character that no word covers.
 

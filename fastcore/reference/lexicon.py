@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ._rng import Rng
 
 IDS = ""  # a node's key for the word that ends there; no character is empty
+MARKS = [".", ":", "/", "·"]
+PERCENTS = ["%", "‰"]
 FULL_WIDTH = {chr(i): chr(i - 0xFEE0) for i in range(0xFF01, 0xFF5F)}
 
 
@@ -245,7 +247,7 @@ class Segmenter:
         """Ends once runs of letters and digits are joined.
 
         Left to right: a token that ends in a letter or digit opens a run, and the next ones join it while they end
-        so too and hold only letters, digits and dots. With join == 2 a dot between digits and a per cent sign
+        so too and hold only letters, digits and dots. With join == 2 a mark between digits and a per cent sign
         after one join as well.
         """
         if self._join == 2:
@@ -258,9 +260,9 @@ class Segmenter:
             if _is_alnum(word[-1]):
                 grow = joining and all(_is_alnum(c) or c == "." or c.isdecimal() for c in word)
                 joining = grow or not joining
-            elif self._join == 2 and joining and word in (".", "%") and _is_digit(text[start - 1]):
-                grow = word == "%" or (end < len(text) and _is_digit(text[end]))
-                joining = grow and word == "."
+            elif self._join == 2 and joining and word in MARKS + PERCENTS and _is_digit(text[start - 1]):
+                grow = word in PERCENTS or (end < len(text) and _is_digit(text[end]))
+                joining = grow and word in MARKS
             else:
                 joining = False
             if grow:
