@@ -6,7 +6,7 @@ import hashlib
 import math
 import pickle
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import pairwise
 
 import numpy as np
@@ -158,6 +158,85 @@ NLP_ZERO = [
     (1e-5, 1, (6894, 7075, "3c257a0079bd8fdb")),
     (1e-4, 0, (2053, 31235, "8a7bc974acaea39b")),
 ]
+
+
+def slow_ngram(texts, thresholds, min_count):
+    """The n-gram method written from its description, with dicts of strings."""
+    pieces = [s for text in texts for s in re.split("[^\u4e00-\u9fa50-9a-zA-Z]+", text) if s]
+    counts = Counter(s[i : i + n] for s in pieces for n in range(1, len(thresholds) + 1) for i in range(len(s) - n + 1))
+    total = sum(count for gram, count in counts.items() if len(gram) == 1)
+
+    def passes(gram):
+        if len(gram) == 1:
+            return True
+        if counts[gram] < min_count:
+            return False
+        ratios = [total * counts[gram] / (counts[gram[:i]] * counts[gram[i:]]) for i in range(1, len(gram))]
+        return math.log(min(ratios)) >= thresholds[len(gram) - 1] - 1e-12
+
+    words = Counter()
+    for s in pieces:
+        joined = set()
+        for n in range(2, len(thresholds) + 1):
+            for i in range(len(s) - n + 1):
+                if passes(s[i : i + n]):
+                    joined |= set(range(i + 1, i + n))
+        cuts = [0, *(i for i in range(1, len(s)) if i not in joined), len(s)]
+        words.update(s[a:b] for a, b in pairwise(cuts))
+
+    def known(word):
+        n = min(len(word), len(thresholds))
+        return all(passes(word[i : i + n]) for i in range(len(word) - n + 1))
+
+    return {word: count for word, count in words.items() if count >= min_count and known(word)}
+
+
+class TestNgram:
+    @given(
+        st.lists(st.text("天地人a。", max_size=16), max_size=15),
+        st.sampled_from([(0, 0.5), (0, 0.3, 0.6), (0, 0.3, 0.5, 0.9), (0, -9, 0.2)]),
+        st.sampled_from([1, 2, 3]),
+    )
+    def test_against_dicts(self, backend, texts, thresholds, min_count):
+        texts = [*texts, "天"]
+        found = WordFinder(min_pmi=thresholds, method="ngram", min_count=min_count).fit(texts).words_
+        assert found == slow_ngram(texts, thresholds, min_count)
+
+    def test_one_number_stands_for_all_orders(self, backend):
+        verses = poems()[:300]
+        expected = WordFinder(min_pmi=(0, 3, 6, 9), method="ngram").fit(verses).words_
+        assert WordFinder(min_pmi=1.5, method="ngram").fit(verses).words_ == expected
+        assert max(map(len, expected)) > 1
+
+    def test_defaults_on_poems(self):
+        verses = poems()[:3000]
+        assert WordFinder(method="ngram").fit(verses).words_ == slow_ngram(verses, (0, 2, 4, 6), 4)
+
+    def test_partial_fit_and_pickle(self, backend):
+        verses = poems()[:400]
+        finder = WordFinder(method="ngram").partial_fit(verses[:150]).partial_fit(iter(verses[150:]))
+        finder = pickle.loads(pickle.dumps(finder))
+        expected = WordFinder(method="ngram").fit(verses).words_
+        assert finder.finish(verses).words_ == expected
+        assert sum(finder.finish(verses[:40]).words_.values()) < sum(expected.values())
+
+    def test_spooled(self, backend, monkeypatch):
+        verses = poems()[:200]
+        expected = WordFinder(method="ngram").fit(verses).words_
+        monkeypatch.setattr(_blocks, "BLOCK", 300)
+        monkeypatch.setattr(_blocks, "IN_MEMORY", 1000)
+        assert WordFinder(method="ngram").fit(iter(verses)).words_ == expected
+
+    def test_nothing_is_frequent(self, backend):
+        assert WordFinder(method="ngram").fit(["天地"]).words_ == {}
+
+    def test_bad_thresholds(self, backend):
+        with pytest.raises(ValueError, match="min_pmi must have a threshold for each order"):
+            WordFinder(min_pmi=[1], method="ngram")
+        with pytest.raises(TypeError, match="min_pmi must be a number unless"):
+            WordFinder(min_pmi=[0, 1])
+        with pytest.raises(TypeError, match="min_pmi must be a number"):
+            WordFinder(min_pmi="12", method="ngram")
 
 
 class TestNlpZero:

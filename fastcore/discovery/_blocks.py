@@ -122,8 +122,6 @@ class Blocks:
     def __len__(self) -> int:
         return len(self._held) + len(self._lengths)
 
-    def close(self) -> None:
-        """Forget everything."""
+    def __del__(self) -> None:
         if self._file is not None:
             self._file.close()
-        self.__init__()  # type: ignore[misc]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._backend import active_backend, kernels
@@ -10,12 +10,13 @@ from .._progress import Progress, progress_bar
 from .._validation import as_choice, as_index, as_number
 from ._adjacent import PUNCTUATION, chains, without_redundant
 from ._blocks import LAST, Blocks, Numbers, Texts, encoded, kept
+from ._ngram import ngram_words
 from ._words import Words, kinds_of
 
 if TYPE_CHECKING:
     from ..lexicon import Lexicon
 
-METHODS = ("adjacent",)
+METHODS = ("adjacent", "ngram")
 
 
 class WordFinder:
@@ -25,12 +26,13 @@ class WordFinder:
     ----------
     min_proba : float, default 1e-7
         Least probability of a pair of neighbours and of a word (method ``"adjacent"``).
-    min_pmi : float, default 1
-        Least pointwise mutual information, in nats, of neighbours that stay together.
-    method : {"adjacent"}
+    min_pmi : float, default 1, or sequence of float
+        Least pointwise mutual information, in nats, of neighbours that stay together. For ``"ngram"`` an n-gram
+        needs 2 (n - 1) times as much, or the n-th number of a sequence, whose length is the highest order.
+    method : {"adjacent", "ngram"}
         How words are found; see Notes.
     min_count : int, optional
-        Words that occur more rarely are left out (default 1).
+        Words that occur more rarely are left out; ``"ngram"`` leaves out n-grams too. Default 1, 4 for ``"ngram"``.
     min_length : int, default 1
         Length in characters of the shortest words wanted.
     max_length : int, optional
@@ -64,6 +66,12 @@ class WordFinder:
     (runs of letters and digits in one piece); its count goes to the parts. Same words and counts as nlp-zero's
     ``Word_Finder``, but that a part which is no word keeps the word. Time O(text + words * length**2).
 
+    ``"ngram"`` (Su 2019) counts the n-grams of up to four characters. One passes if it occurs `min_count` times and
+    its mutual information, the smallest of log p(w) - log p(left) - log p(right) over its split points, reaches
+    the threshold of its order (probabilities are counts over the number of characters). A text is cut where no
+    passing n-gram lies over the gap. Words are what falls out `min_count` times, if it passes itself or, when
+    longer than the highest order, all its n-grams of that order do. Time O(text * order).
+
     A finder keeps the backend that was active when it was made, and pickles.
 
     Examples
@@ -77,7 +85,7 @@ class WordFinder:
     def __init__(
         self,
         min_proba: float = 1e-7,
-        min_pmi: float = 1,
+        min_pmi: float | Sequence[float] = 1,
         *,
         method: str = "adjacent",
         min_count: int | None = None,
@@ -88,8 +96,8 @@ class WordFinder:
         progress: Progress = False,
     ) -> None:
         self.min_proba = as_number(min_proba, "min_proba", low=0, high=1)
-        self.min_pmi = as_number(min_pmi, "min_pmi")
         self.method = as_choice(method, "method", METHODS)
+        self.min_pmi = _as_thresholds(min_pmi, self.method)
         self.min_count = None if min_count is None else as_index(min_count, "min_count", low=1)
         self.min_length = as_index(min_length, "min_length", low=1)
         self.max_length = None if max_length is None else as_index(max_length, "max_length", low=self.min_length)
@@ -107,6 +115,7 @@ class WordFinder:
         kernel = kernels("discovery", self._backend)
         self._encoder = kernel.Encoder(self._keep_table)
         self._counter = kernel.PairCounter()
+        self._learned = Blocks()
         self._words: dict[str, int] | None = None
 
     @property
@@ -131,35 +140,51 @@ class WordFinder:
         """
         self._reset()
         blocks = Blocks()
-        try:
-            with progress_bar(self.progress, None, "char") as step:
-                for ids in encoded(texts, self._encoder, self._separator):
+        with progress_bar(self.progress, None, "char") as step:
+            for ids in encoded(texts, self._encoder, self._separator):
+                if self.method == "adjacent":
                     self._counter.update(ids)
-                    blocks.add(ids)
-                    step(len(ids))
-                self._words = self._find(blocks, step)
-        finally:
-            blocks.close()
+                blocks.add(ids)
+                step(len(ids))
+            self._words = self._find(blocks, blocks, step)
+        self._counter = kernels("discovery", self._backend).PairCounter()
         return self
 
     def partial_fit(self, texts: Texts) -> WordFinder:
-        """Count `texts` (as for `fit`) on top of what was counted before; `finish` then finds words."""
+        """Learn from `texts` (as for `fit`), on top of what was learned before; `finish` then finds words.
+
+        Method ``"adjacent"`` counts characters and pairs; the others keep the text, as `fit` does.
+        """
         with progress_bar(self.progress, None, "char") as step:
             for ids in encoded(texts, self._encoder, self._separator):
-                self._counter.update(ids)
+                if self.method == "adjacent":
+                    self._counter.update(ids)
+                else:
+                    self._learned.add(ids)
                 step(len(ids))
         return self
 
     def finish(self, texts: Texts) -> WordFinder:
-        """Find the words of `texts` (as for `fit`) by the counts that `partial_fit` has made."""
+        """Find the words of `texts` (as for `fit`) by what `partial_fit` has learned."""
         with progress_bar(self.progress, None, "char") as step:
-            self._words = self._find(encoded(texts, self._encoder, self._separator), step)
+            blocks: Iterable[Numbers] = encoded(texts, self._encoder, self._separator)
+            if self.method == "entropy":
+                kept_blocks = Blocks()
+                for ids in blocks:
+                    kept_blocks.add(ids)
+                blocks = kept_blocks
+            self._words = self._find(self._learned, blocks, step)
         return self
 
-    def _find(self, blocks: Iterable[Numbers], step: Callable[[int], object]) -> dict[str, int]:
+    def _find(
+        self, learned: Iterable[Numbers], blocks: Iterable[Numbers], step: Callable[[int], object]
+    ) -> dict[str, int]:
         if not len(self._encoder.symbols()):
             raise ValueError("texts must hold at least one character of those that keep= names, got none")
-        words = chains(self._counter, blocks, self.min_proba, self.min_pmi, step, self._backend)
+        if self.method == "ngram":
+            words = ngram_words(learned, blocks, self.min_pmi, self.min_count or 4, step, self._backend)
+            return self._wanted(words, self._encoder.symbols())
+        words = chains(self._counter, blocks, self.min_proba, self.min_pmi[-1], step, self._backend)
         symbols = self._encoder.symbols()
         words = without_redundant(words, self.min_proba, kinds_of(symbols, PUNCTUATION), self._backend)
         return self._wanted(words, symbols)
@@ -187,13 +212,13 @@ class WordFinder:
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in ("_encoder", "_counter", "_keep_table"):
+        for name in ("_encoder", "_counter", "_learned", "_keep_table"):
             del state[name]
-        state["_counted"] = (self._encoder.symbols(), *self._counter.result())
+        state["_counted"] = (self._encoder.symbols(), list(self._learned), *self._counter.result())
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        symbols, *counted = state.pop("_counted")
+        symbols, learned, *counted = state.pop("_counted")
         self.__dict__.update(state)
         words = self._words
         self._keep_table = kept(self.keep)
@@ -201,3 +226,18 @@ class WordFinder:
         self._words = words
         self._encoder.encode("".join(map(chr, symbols.tolist())))
         self._counter.merge(*counted)
+        for ids in learned:
+            self._learned.add(ids)
+
+
+def _as_thresholds(min_pmi: Any, method: str) -> tuple[float, ...]:
+    """Least mutual information of n-grams by order; for the adjacent method, of pairs."""
+    if isinstance(min_pmi, str | bytes) or not isinstance(min_pmi, Iterable):
+        number = as_number(min_pmi, "min_pmi")
+        return tuple(2 * number * order for order in range(4)) if method == "ngram" else (0.0, number)
+    if method != "ngram":
+        raise TypeError(f"min_pmi must be a number unless method is 'ngram', got {type(min_pmi).__name__}")
+    thresholds = tuple(as_number(number, "min_pmi") for number in min_pmi)
+    if len(thresholds) < 2:
+        raise ValueError(f"min_pmi must have a threshold for each order, at least 2, got {len(thresholds)}")
+    return thresholds
