@@ -7,10 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
+from ._files import Place
 from ._layout import Counts, Keys, Layout
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
+# Rows of a table that are looked at together.
+SLICE = 1 << 18
 
 
 class Rowed(Protocol):
@@ -21,6 +24,7 @@ class Rowed(Protocol):
     _totals: Sequence[int]
     _layout: Layout
     _backend: str
+    _place: Place
 
 
 def heads(table: Rowed, order: int) -> Rows:
@@ -35,7 +39,13 @@ def tails(table: Rowed, order: int) -> Rows:
 
 def _parts(table: Rowed, order: int, which: str) -> Rows:
     kernel: Any = getattr(kernels("ngrams", table._backend), which)
-    found: Rows = kernel(table._keys[order - 1], table._keys[order - 2], order, *table._layout)
+    return inside(kernel(table._keys[order - 1], table._keys[order - 2], order, *table._layout), order)
+
+
+def inside(found: Rows, order: int) -> Rows:
+    """Refuse rows that aren't there."""
+    if found.size and found.min() < 0:
+        raise ValueError(f"the table is inconsistent: an n-gram of order {order} has a part that was never counted")
     return found
 
 
@@ -90,12 +100,20 @@ def cohesion(table: Rowed, order: int) -> Floats:
 
 def neighbour_entropy(table: Rowed, order: int, side: str) -> Floats:
     """The entropy, in nats, of the symbol before ("left") or after ("right") each n-gram; 0 where there is none."""
-    of = tails(table, order + 1) if side == "left" else heads(table, order + 1)
-    counts = table._counts[order].astype(np.float64)
+    kernel: Any = getattr(kernels("ngrams", table._backend), "tails" if side == "left" else "heads")
+    longer, all_counts = table._keys[order], table._counts[order]
     size = len(table._counts[order - 1])
-    total = np.bincount(of, counts, size)
-    weighted = np.bincount(of, counts * np.log(counts), size)
-    seen = total > 0
-    entropy = np.zeros(size)
-    entropy[seen] = np.log(total[seen]) - weighted[seen] / total[seen]
-    return np.maximum(entropy, 0.0)
+    total, weighted = table._place.zeros(size), table._place.zeros(size)
+    for start in range(0, len(longer), SLICE):
+        rows = np.ascontiguousarray(longer[start : start + SLICE])
+        of = inside(kernel(rows, table._keys[order - 1], order + 1, *table._layout), order + 1)
+        counts = all_counts[start : start + SLICE].astype(np.float64)
+        np.add.at(total, of, counts)
+        np.add.at(weighted, of, counts * np.log(counts))
+    for start in range(0, size, SLICE):
+        part = slice(start, start + SLICE)
+        seen = total[part] > 0
+        entropy = np.log(total[part], out=np.zeros(len(seen)), where=seen)
+        entropy -= np.divide(weighted[part], total[part], out=np.zeros(len(seen)), where=seen)
+        np.maximum(entropy, 0.0, out=weighted[part])
+    return weighted

@@ -214,6 +214,15 @@ def files_of(path: "os.PathLike[str]") -> list[Path]:
     return sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
 
 
+def files_among(texts: Any) -> list[Path]:
+    """All files, if texts are a path or a list of paths; otherwise none."""
+    if isinstance(texts, os.PathLike):
+        return files_of(texts)
+    if isinstance(texts, list | tuple) and texts and all(isinstance(path, os.PathLike) for path in texts):
+        return [file for path in texts for file in files_of(path)]
+    return []
+
+
 def open_file(path: Path) -> Any:
     """Open a file to read bytes, uncompressed by its suffix."""
     if path.suffix == ".gz":
@@ -240,9 +249,9 @@ def file_batches(path: "os.PathLike[str]", split: "re.Pattern[str] | None", erro
 def stream_batches(stream: Any, name: str, split: "re.Pattern[str] | None", errors: str) -> Iterator[Batch]:
     """The lines of a stream of UTF-8, a block at a time."""
     if split is not None:
-        lines = io.TextIOWrapper(io.BufferedReader(stream), "utf-8", errors, newline="\n")
-        for number, line in enumerate(lines):
-            yield Texts(list(pieces(line.removesuffix("\n").removesuffix("\r"), split, number)), number)
+        with io.TextIOWrapper(io.BufferedReader(stream), "utf-8-sig", errors, newline="\n") as lines:
+            for number, line in enumerate(lines):
+                yield Texts(list(pieces(line.removesuffix("\n").removesuffix("\r"), split, number)), number)
         return
     mend = codecs.getincrementaldecoder("utf-8")(errors) if errors != "strict" else None
     left, last, first_line, place = b"", False, 1, 0

@@ -1,7 +1,9 @@
 """The table of n-grams and counts."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -9,9 +11,9 @@ from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels
 from .._extras import require
-from .._validation import as_index
-from . import _scores
-from ._layout import Counts, Keys, Layout, layout_for, narrow, repack
+from .._validation import as_choice, as_index
+from . import _files, _scores
+from ._layout import MAX_ORDER, Counts, Keys, Layout, layout_for, narrow, repack
 
 Ngram: TypeAlias = str | tuple[str, ...]
 Symbols: TypeAlias = NDArray[np.uint32] | tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -67,6 +69,8 @@ class NgramTable(Mapping[Any, int]):
     _totals: Sequence[int]
     _entropy: dict[tuple[str, int], NDArray[np.float64]]
     _backend: str
+    # Where arrays made of this table go.
+    _place: _files.Place
 
     def __init__(self) -> None:
         raise TypeError("an NgramTable is made by count_ngrams, NgramCounter.finish or NgramTable.load")
@@ -85,6 +89,7 @@ class NgramTable(Mapping[Any, int]):
         min_count: int = 1,
         entropy: dict[tuple[str, int], NDArray[np.float64]] | None = None,
         backend: str | None = None,
+        place: _files.Place | None = None,
     ) -> Self:
         table = cls.__new__(cls)
         table.orders = orders
@@ -98,6 +103,7 @@ class NgramTable(Mapping[Any, int]):
         table._totals = totals if totals is not None else [int(c.sum(dtype=np.int64)) for c in counts]
         table._entropy = entropy or {}
         table._backend = backend or active_backend()
+        table._place = place or _files.Place()
         table._ids = None
         return table
 
@@ -112,12 +118,13 @@ class NgramTable(Mapping[Any, int]):
             _keys=[np.array(k) for k in self._keys],
             _counts=[np.array(c) for c in self._counts],
         )
-        del state["_backend"]
+        del state["_backend"], state["_place"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._backend = active_backend()
+        self._place = _files.Place()
 
     # -- the mapping
 
@@ -350,7 +357,7 @@ class NgramTable(Mapping[Any, int]):
 
     # -- other tables
 
-    def prune(self, min_count: int) -> Self:
+    def prune(self, min_count: int, *, out: "os.PathLike[str] | str | None" = None) -> Self:
         """Return the table of the n-grams that occur at least `min_count` times.
 
         Totals stay, and entropies remain those of all n-grams.
@@ -359,6 +366,8 @@ class NgramTable(Mapping[Any, int]):
         ----------
         min_count : int
             The least count that stays.
+        out : path-like, optional
+            A folder to be made, that the new table's arrays are written into.
 
         Returns
         -------
@@ -366,16 +375,38 @@ class NgramTable(Mapping[Any, int]):
             A new table; pruned ones can't be merged.
         """
         min_count = as_index(min_count, "min_count", low=1)
-        if min_count <= self.min_count:
+        if min_count <= self.min_count and out is None:
             return self
-        kept = [np.flatnonzero(self._counts[k] >= min_count) for k in range(self.orders[1])]
-        entropy = {(side, k): self._entropies(side, k)[kept[k - 1]] for side in ("left", "right") for k in self._each()}
-        return self._replace(
-            min_count=min_count,
-            _keys=[np.ascontiguousarray(self._keys[k][rows]) for k, rows in enumerate(kept)],
-            _counts=[np.ascontiguousarray(self._counts[k][rows]) for k, rows in enumerate(kept)],
-            _entropy=entropy,
-        )
+        min_count = max(min_count, self.min_count)
+        if out is None:
+            return self._pruned(min_count, self._place)
+        with _files.whole_folder(out) as folder:
+            self._pruned(min_count, _files.Place(self._place.spill_dir, folder))._describe(folder)
+        return self._mapped(out)
+
+    def _pruned(self, min_count: int, place: _files.Place) -> Self:
+        keys, counts, entropy = [], [], {}
+        for k in range(1, self.orders[1] + 1):
+            names = [f"keys_{k}", f"counts_{k}"]
+            columns: list[NDArray[Any]] = [self._keys[k - 1], self._counts[k - 1]]
+            if k in self._each():
+                names += [f"left_{k}", f"right_{k}"]
+                columns += [self._entropies("left", k), self._entropies("right", k)]
+            writers = [
+                place.writer(n, c.dtype, c.shape[1] if c.ndim > 1 else None)
+                for n, c in zip(names, columns, strict=True)
+            ]
+            for start in range(0, len(columns[1]), _scores.SLICE):
+                part = slice(start, start + _scores.SLICE)
+                kept = np.flatnonzero(columns[1][part] >= min_count)
+                for writer, column in zip(writers, columns, strict=True):
+                    writer.append(column[part][kept])
+            made = [writer.done() for writer in writers]
+            keys.append(made[0])
+            counts.append(made[1])
+            if k in self._each():
+                entropy["left", k], entropy["right", k] = made[2:]
+        return self._replace(min_count=min_count, _keys=keys, _counts=counts, _entropy=entropy)
 
     def merge(self, other: "NgramTable") -> Self:
         """Return the table of both tables' texts, as if `other`'s had been counted after this one's.
@@ -518,6 +549,177 @@ class NgramTable(Mapping[Any, int]):
     def _columns(self) -> dict[str, NDArray[np.int64]]:
         sizes = [self._size(k) for k in self._each()]
         return {"order": np.repeat(np.arange(self.orders[0], self.orders[1] + 1), sizes), "count": self.counts()}
+
+    # -- files
+
+    def save(self, path: "os.PathLike[str] | str") -> None:
+        """Write the table into a file.
+
+        Parameters
+        ----------
+        path : path-like
+            The file: an uncompressed npz of plain arrays, without pickles. It appears under this name when it is
+            wholly on disk; an older file of the name is replaced.
+
+        Raises
+        ------
+        OSError
+            If the file can't be written.
+        """
+        meta, arrays = self._state()
+        _files.write_npz(path, meta, arrays)
+
+    def _state(self) -> tuple[dict[str, Any], _files.Arrays]:
+        # A pruned table has no order above the highest, and a table of one order may share more than it needs.
+        high = self.orders[1]
+        held = min(len(self._keys), high + 1)
+        meta = {
+            "orders": list(self.orders),
+            "unit": self.unit,
+            "min_count": self.min_count,
+            "layout": list(self._layout),
+            "totals": list(self._totals[: high + 1]),
+        }
+        arrays: _files.Arrays = dict(zip(("text", "offsets"), self._symbols)) if self.unit == "token" else {}
+        if not isinstance(self._symbols, tuple):
+            arrays["points"] = self._symbols
+        for k in range(1, held + 1):
+            arrays[f"keys_{k}"], arrays[f"counts_{k}"] = self._keys[k - 1], self._counts[k - 1]
+        for (side, k), entropy in self._entropy.items():
+            if k in self._each():
+                arrays[f"{side}_{k}"] = entropy
+        return meta, arrays
+
+    def _describe(self, folder: Path) -> None:
+        """Write what isn't in the folder yet: symbols and description."""
+        meta, arrays = self._state()
+        arrays["meta"] = _files.encode_meta(meta)
+        for name, array in arrays.items():
+            if not (folder / f"{name}.npy").exists():
+                np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+    @classmethod
+    def _mapped(cls, path: "os.PathLike[str] | str") -> Self:
+        """Map a folder that was just written."""
+        return cls._restore(*_files.read_table(path), check=False)
+
+    @classmethod
+    def load(cls, path: "os.PathLike[str] | str") -> Self:
+        """Read a table that :meth:`save` wrote, or map one that ``count_ngrams(out=...)`` made.
+
+        Parameters
+        ----------
+        path : path-like
+            The file, or the folder.
+
+        Returns
+        -------
+        NgramTable
+            The table; the arrays of a folder stay on disk and are mapped into memory.
+
+        Raises
+        ------
+        ValueError
+            If it isn't a table, or not a whole one: sizes, order and ranges are checked.
+        """
+        meta, arrays = _files.read_table(path)
+        try:
+            return cls._restore(meta, arrays)
+        except (KeyError, TypeError, IndexError, OverflowError) as error:
+            raise ValueError(f"{path} is no whole n-gram table: {error!r}") from error
+        except ValueError as error:
+            raise ValueError(f"{path} is no whole n-gram table: {error}") from error
+
+    @classmethod
+    def _restore(cls, meta: dict[str, Any], arrays: _files.Arrays, check: bool = True) -> Self:
+        low, high = (as_index(k, "orders", low=1, high=MAX_ORDER) for k in meta["orders"])
+        unit = as_choice(meta["unit"], "unit", ("char", "token"))
+        min_count = as_index(meta["min_count"], "min_count", low=1)
+        layout = Layout(*(as_index(v, "layout", low=1, high=2**32) for v in meta["layout"]))
+        length = len(meta["totals"])
+        totals = [as_index(v, "totals", high=2**63 - 1) for v in meta["totals"]]
+        if low > high or length != high + 1:
+            raise ValueError("orders and totals don't fit")
+        symbols: Symbols = arrays["points"] if unit == "char" else (arrays["text"], arrays["offsets"])
+        _check_symbols(symbols)
+        n = len(symbols[1]) - 1 if isinstance(symbols, tuple) else len(symbols)
+        if layout.radix <= n or layout.radix**layout.per_word > 2**64:
+            raise ValueError("layout and symbols don't fit")
+        held = range(1, length + 1 if min_count == 1 else length)
+        keys, counts = [arrays[f"keys_{k}"] for k in held], [arrays[f"counts_{k}"] for k in held]
+        kernel = kernels("ngrams")
+        for k, (rows, count) in enumerate(zip(keys, counts, strict=True), 1):
+            if rows.ndim != 2 or rows.shape != (len(count), layout.words(k)) or count.ndim != 1:
+                raise ValueError(f"keys and counts of order {k} don't fit")
+            if not check:
+                continue
+            if len(count) and int(count.min()) < min_count:
+                raise ValueError(f"counts of order {k} are too small")
+            if not kernel.is_sorted(rows):
+                raise ValueError(f"keys of order {k} aren't in order")
+            for start in range(0, len(rows), 1 << 20):
+                ids = kernel.unpack(np.ascontiguousarray(rows[start : start + (1 << 20)]), k, *layout)
+                if ids.min() < 1 or ids.max() > n:
+                    raise ValueError(f"keys of order {k} have ids out of range")
+            if min_count == 1 and int(count.sum(dtype=np.int64)) != totals[k - 1]:
+                raise ValueError(f"counts of order {k} don't add up to their total")
+        entropy = {
+            (side, k): arrays[f"{side}_{k}"]
+            for side in ("left", "right")
+            for k in range(low, high + 1)
+            if min_count > 1 or f"{side}_{k}" in arrays
+        }
+        for (side, k), values in entropy.items():
+            if values.shape != counts[k - 1].shape:
+                raise ValueError(f"{side} entropies of order {k} don't fit")
+        return cls._make(
+            orders=(low, high),
+            unit=unit,
+            symbols=symbols,
+            layout=layout,
+            keys=keys,
+            counts=counts,
+            totals=totals,
+            min_count=min_count,
+            entropy=entropy,
+        )
+
+    def write_counts(self, path: "os.PathLike[str] | str") -> None:
+        """Write the counts as text, as language-model toolkits do: symbols, a tab, the count.
+
+        Parameters
+        ----------
+        path : path-like
+            The file: UTF-8, an n-gram a line, its symbols separated by spaces, in the order of the table (lower
+            orders first). SRILM's ``ngram-count -read`` and its relatives take it.
+
+        Raises
+        ------
+        ValueError
+            If a symbol holds white space, or is empty: the format can't tell it from a separator.
+        """
+        for symbol in self._strings():
+            if not symbol or symbol.split() != [symbol]:
+                raise ValueError(f"symbols must not be empty or hold white space in a file of counts, got {symbol!r}")
+        with _files.whole_file(path) as file:
+            for ngram, count in self._pairs():
+                file.write(f"{' '.join(ngram)}\t{count}\n".encode())
+
+
+def _check_symbols(symbols: Symbols) -> None:
+    """Refuse symbols that aren't Unicode scalar values, or tokens whose offsets or UTF-8 are wrong."""
+    if isinstance(symbols, tuple):
+        text, offsets = symbols
+        if text.ndim != 1 or offsets.ndim != 1 or not len(offsets) or offsets[0] != 0 or offsets[-1] != len(text):
+            raise ValueError("offsets don't fit the text")
+        if len(offsets) > 1 and int(np.diff(offsets).min()) < 0:
+            raise ValueError("offsets don't rise")
+        starts = offsets[:-1][np.diff(offsets) > 0]
+        if len(text) and ((text[starts] & 0xC0) == 0x80).any():
+            raise ValueError("offsets cut a character")
+        text.tobytes().decode("utf-8")
+    elif symbols.ndim != 1 or ((symbols >= 0x110000) | ((symbols >= 0xD800) & (symbols < 0xE000))).any():
+        raise ValueError("symbols must be Unicode scalar values")
 
 
 class _Items:
