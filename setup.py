@@ -9,6 +9,7 @@ Hot modules are compiled again for newer x86-64 levels as ``fastcore._kernels.v3
 ``FASTCORE_NATIVE=1``    one build with ``-march=native`` instead of the variants, to measure against
 """
 
+import copy
 import os
 import platform
 import sys
@@ -115,6 +116,12 @@ class BuildExt(build_ext):
             self.force = True
         marker.parent.mkdir(exist_ok=True)
         marker.write_text(MODE)
+
+    def build_extension(self, ext: Extension) -> None:
+        # The variants of a kernel share one C file: each needs its own folder for the object made of it.
+        own = copy.copy(self)
+        own.build_temp = str(Path(self.build_temp, ext.name))
+        super(BuildExt, own).build_extension(ext)
 
 
 setup(ext_modules=extensions(), cmdclass={"build_ext": BuildExt})

@@ -1,11 +1,11 @@
-"""Linear scans."""
+"""Linear scans and recurrent cells."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from bench._harness import Workload, prepared
-from fastcore.recurrence import linear_scan
+from fastcore.recurrence import from_torch, linear_scan, simple_rnn
 
 
 def _coefficients(n: int = 1_000_000) -> tuple[np.ndarray, np.ndarray]:
@@ -30,6 +30,110 @@ def _numba(data):
     return lambda: scan(*data)
 
 
+@prepared
+def _lfilter(data):
+    """A constant coefficient only: what SciPy's filter can do."""
+    from scipy.signal import lfilter
+
+    a, b = data
+    return lambda: lfilter([1.0], [1.0, -a], b)
+
+
+def _constant() -> tuple[float, np.ndarray]:
+    return 0.9, _coefficients()[1]
+
+
+def _batch(batch: int, steps: int, inputs: int, hidden: int) -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(0)
+    scale = 1 / np.sqrt(hidden)
+    return (
+        rng.normal(size=(batch, steps, inputs)).astype(np.float32),
+        rng.normal(size=(inputs, hidden)).astype(np.float32) * scale,
+        rng.normal(size=(hidden, hidden)).astype(np.float32) * scale,
+    )
+
+
+def _numpy_rnn(data):
+    x, W, U = data
+    projected, h, outputs = x @ W, np.zeros((len(x), len(U)), x.dtype), np.empty((*x.shape[:2], len(U)), x.dtype)
+    for t in range(x.shape[1]):
+        h = np.tanh(projected[:, t] + h @ U)
+        outputs[:, t] = h
+    return outputs
+
+
+@prepared
+def _torch_rnn(data):
+    import torch
+
+    x, W, U = data
+    torch.set_num_threads(1)
+    module = torch.nn.RNN(len(W), len(U), batch_first=True)
+    with torch.no_grad():
+        for name, values in (("weight_ih_l0", W.T), ("weight_hh_l0", U.T), ("bias_ih_l0", 0), ("bias_hh_l0", 0)):
+            getattr(module, name).copy_(torch.as_tensor(np.ascontiguousarray(values)))
+
+    def run():
+        with torch.no_grad():
+            return module(torch.from_numpy(x))[0].numpy()
+
+    return run
+
+
+def _modules(kind: str, shape: tuple[int, int, int, int]):
+    import torch
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    return getattr(torch.nn, kind)(shape[2], shape[3], batch_first=True)
+
+
+def _torch_cell(kind: str, shape: tuple[int, int, int, int]) -> Workload:
+    """A cell whose weights PyTorch made: without it there is nothing to compare."""
+
+    @prepared
+    def ours(x):
+        stack = from_torch(_modules(kind, shape))
+        return lambda: stack(x)[0]
+
+    @prepared
+    def theirs(x):
+        import torch
+
+        module = _modules(kind, shape)
+
+        def run():
+            with torch.no_grad():
+                return module(torch.from_numpy(x))[0].numpy()
+
+        return run
+
+    batch, steps, inputs, hidden = shape
+    return Workload(
+        name=f"recurrence.{kind.lower()}_{batch}x{steps}x{inputs}x{hidden}",
+        make=lambda: _batch(*shape)[0],
+        runners={"fastcore": ours, "torch, 1 thread": theirs},
+        equal=_close,
+        twin_make=lambda: _batch(2, 20, inputs, hidden)[0],
+        amount=lambda x: (x.shape[0] * x.shape[1] / 1e3, "k steps"),
+    )
+
+
+def _close(ours, theirs, name):
+    return bool(np.allclose(ours, theirs, rtol=1e-4, atol=1e-5))
+
+
+def _rnn(batch: int, steps: int, inputs: int, hidden: int) -> Workload:
+    return Workload(
+        name=f"recurrence.simple_rnn_{batch}x{steps}x{inputs}x{hidden}",
+        make=lambda: _batch(batch, steps, inputs, hidden),
+        runners={"fastcore": lambda data: simple_rnn(*data)[0], "NumPy": _numpy_rnn, "torch, 1 thread": _torch_rnn},
+        equal=_close,
+        twin_make=lambda: _batch(2, 20, inputs, hidden),
+        amount=lambda data: (batch * steps / 1e3, "k steps"),
+    )
+
+
 WORKLOADS = [
     Workload(
         name="recurrence.linear_scan",
@@ -39,4 +143,16 @@ WORKLOADS = [
         twin_make=lambda: _coefficients(100_000),
         amount=lambda data: (len(data[0]) / 1e6, "M steps"),
     ),
+    Workload(
+        name="recurrence.linear_scan_constant",
+        make=_constant,
+        runners={"fastcore": lambda data: linear_scan(*data), "scipy.signal.lfilter": _lfilter},
+        equal=lambda ours, theirs, name: bool(np.allclose(ours, theirs, rtol=1e-9)),
+        twin=False,
+        amount=lambda data: (len(data[1]) / 1e6, "M steps"),
+    ),
+    _rnn(1, 1000, 16, 32),
+    _rnn(32, 100, 64, 128),
+    _torch_cell("GRU", (32, 100, 64, 128)),
+    _torch_cell("LSTM", (32, 100, 64, 128)),
 ]

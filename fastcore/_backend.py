@@ -13,6 +13,21 @@ from ._name import check_name
 check_name()
 
 BACKENDS = ("compiled", "reference")
+# The kernel modules, each with a twin of the same name, in the order in which they build on one another.
+DOMAINS = (
+    "ngrams",
+    "skipgrams",
+    "vectorizer",
+    "lexicon",
+    "discovery",
+    "templates",
+    "chain",
+    "crf",
+    "reactions",
+    "ode",
+    "recurrence",
+    "nce",
+)
 
 
 def _checked(name: str, source: str) -> str:

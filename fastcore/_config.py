@@ -7,10 +7,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from . import _isa
-from ._backend import active_backend
+from ._backend import DOMAINS, active_backend
 from ._workers import cpu_count
-
-DOMAINS = ("ngrams", "lexicon", "templates", "chain", "crf", "reactions", "ode", "recurrence", "nce")
 
 
 def config() -> dict[str, Any]:

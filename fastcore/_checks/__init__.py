@@ -12,21 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from .._backend import use_backend
-
-DOMAINS = (
-    "ngrams",
-    "skipgrams",
-    "vectorizer",
-    "lexicon",
-    "templates",
-    "chain",
-    "crf",
-    "reactions",
-    "ode",
-    "recurrence",
-    "nce",
-)
+from .._backend import DOMAINS, use_backend
 
 
 @dataclass(frozen=True)
@@ -71,6 +57,28 @@ class Outcome:
     @property
     def ratio(self) -> float:
         return self.twin_seconds / self.seconds
+
+    def line(self) -> str:
+        """One row of the table that people read."""
+        if not self.passed:
+            verdict = f"DIFFERS: {self.error:.2g}"
+        elif self.error == 0:
+            verdict = "equal"
+        else:
+            verdict = f"equal within {self.error:.1e}"
+        return f"{self.name:<36}{verdict:<28}{self.seconds:>11.3g}{self.twin_seconds:>11.3g}{self.ratio:>9.0f}x"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for JSON, where infinity is written as null."""
+        return {
+            "name": self.name,
+            "passed": self.passed,
+            "error": self.error if self.error < float("inf") else None,
+            "tolerance": self.tolerance,
+            "seconds": self.seconds,
+            "twin_seconds": self.twin_seconds,
+            "ratio": self.ratio,
+        }
 
 
 def exact(a: Any, b: Any) -> float:

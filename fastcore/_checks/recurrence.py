@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from ..recurrence import linear_scan
+from ..recurrence import gru, linear_scan, lstm, simple_rnn
 from . import Check, largest_difference
 
 
@@ -13,6 +15,19 @@ def _coefficients() -> tuple[np.ndarray, np.ndarray]:
     return rng.uniform(-1, 1, 100_000), rng.normal(size=100_000)
 
 
+def _cell(gates: int) -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(16, 40, 16)), rng.normal(size=(16, gates * 24)) / 6, rng.normal(size=(24, gates * 24)) / 6
+
+
+def _flat(result: Any) -> list[np.ndarray]:
+    outputs, state = result
+    return [outputs, *(state if isinstance(state, tuple) else (state,))]
+
+
 CHECKS = [
     Check("recurrence.linear_scan", _coefficients, lambda data: linear_scan(*data), largest_difference),
+    Check("recurrence.simple_rnn", lambda: _cell(1), lambda data: _flat(simple_rnn(*data)), largest_difference, 1e-12),
+    Check("recurrence.gru", lambda: _cell(3), lambda data: _flat(gru(*data)), largest_difference, 1e-12),
+    Check("recurrence.lstm", lambda: _cell(4), lambda data: _flat(lstm(*data)), largest_difference, 1e-12),
 ]

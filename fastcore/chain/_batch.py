@@ -1,0 +1,237 @@
+"""Ragged batches of sequences: four forms in, one concatenated form inside, the caller's form out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._backend import active_backend, kernels
+from .._validation import as_integers, as_real
+from .._workers import Workers, call_kernel, check_workers, run
+
+Array: TypeAlias = NDArray[Any]
+Scores: TypeAlias = ArrayLike | Sequence[ArrayLike]
+
+# Rows times labels a task: fixed, so that sums over sequences don't depend on the number of workers.
+TASK_CELLS = 1 << 19
+
+
+def _refuse_nan_and_infinity(array: Array, name: str) -> None:
+    """One pass for both: the maximum of an array with NaN is NaN."""
+    if array.size and not array.max() < np.inf:
+        what = "NaN" if np.isnan(array).any() else "plus infinity (minus infinity forbids)"
+        raise ValueError(f"{name} must not hold {what}")
+
+
+def _is_list(value: Any) -> bool:
+    """Whether `value` is a list of sequences: of 2-dimensional things, not a nested list of numbers' rows."""
+    return isinstance(value, (list, tuple)) and (not value or np.ndim(value[0]) == 2)
+
+
+def _check_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Turn a left-aligned boolean mask into lengths."""
+    array = np.asarray(mask)
+    if array.dtype.kind not in "bui" or array.shape != shape:
+        raise ValueError(f"mask must be booleans of shape {shape} to match emissions, got {array.dtype} {array.shape}")
+    array = array.astype(bool)
+    if (array[:, 1:] & ~array[:, :-1]).any():
+        raise ValueError("mask must be left-aligned and without holes: each row True up to its length, then False")
+    lengths: Array = array.sum(axis=1, dtype=np.int64)
+    return lengths
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Checked emissions, concatenated, with what is needed to give results the caller's form."""
+
+    form: str
+    emissions: Array
+    offsets: Array
+    transitions: Array
+    start: Array
+    end: Array
+    shape: tuple[int, ...] = ()
+
+    @property
+    def lengths(self) -> Array:
+        lengths: Array = np.diff(self.offsets)
+        return lengths
+
+    @property
+    def dtype(self) -> Any:
+        return self.emissions.dtype
+
+    def _present(self) -> Array:
+        """Which places of a padded batch hold a step."""
+        return np.arange(self.shape[1]) < self.lengths[:, None]
+
+    def flatten(self, value: Any, name: str) -> Array:
+        """Concatenate labels that come in the batch's own form; padding may be anything."""
+        size = self.transitions.shape[0]
+        if self.form == "list":
+            if not isinstance(value, (list, tuple)) or len(value) != len(self.offsets) - 1:
+                raise ValueError(f"{name} must be a list of {len(self.offsets) - 1} sequences of labels")
+            parts = [as_integers(v, f"{name}[{i}]", ndim=1, low=0, high=size) for i, v in enumerate(value)]
+            for i, (part, length) in enumerate(zip(parts, self.lengths)):
+                if len(part) != length:
+                    raise ValueError(f"{name}[{i}] must have length {length} to match emissions, got {len(part)}")
+            return np.concatenate([np.empty(0, np.int64), *parts])
+        expected = self.shape if self.form == "padded" else (len(self.emissions),)
+        array = as_integers(value, name)
+        if array.shape != expected:
+            raise ValueError(f"{name} must have shape {expected} to match emissions, got {array.shape}")
+        if self.form == "padded":
+            array = array[self._present()]
+        return as_integers(array, name, low=0, high=size)
+
+    def per_sequence(self, values: Array) -> Any:
+        """One value (or array) a sequence: itself for a single sequence, else stacked."""
+        return values[0] if self.form == "one" else values
+
+    def per_step(self, values: Array, fill: float) -> Any:
+        """Values of all steps in the caller's form; `fill` goes where a padded batch has none."""
+        if self.form == "list":
+            return [values[a:b] for a, b in zip(self.offsets[:-1], self.offsets[1:])]
+        if self.form == "padded":
+            if len(values) == self.shape[0] * self.shape[1]:
+                return values.reshape(self.shape + values.shape[1:])
+            padded = np.full(self.shape + values.shape[1:], fill, values.dtype)
+            padded[self._present()] = values
+            return padded
+        return values
+
+    def draws_per_step(self, values: Array, fill: float) -> Any:
+        """Like `per_step` for values (n, N): n becomes the first dimension after that of the sequences."""
+        if self.form == "list":
+            return [values[:, a:b] for a, b in zip(self.offsets[:-1], self.offsets[1:])]
+        if self.form == "padded":
+            padded = self.per_step(np.ascontiguousarray(values.T), fill)
+            return np.ascontiguousarray(np.moveaxis(padded, 2, 1))
+        return values
+
+    def chunks(self) -> Iterator[tuple[int, int]]:
+        """Cut into runs of sequences of about TASK_CELLS cells, whatever the number of workers."""
+        count, step = len(self.offsets) - 1, max(1, TASK_CELLS // self.transitions.shape[0])
+        first = 0
+        while first < count:
+            beyond = int(np.searchsorted(self.offsets, self.offsets[first] + step, "right")) - 1
+            last = min(count, max(first + 1, beyond))
+            yield first, last
+            first = last
+
+    def run(self, function: str, workers: Workers, *more: Any, split: bool = False) -> list[tuple[Array, ...]]:
+        """Call a kernel on each chunk (on the whole at once if one worker suffices and `split` is False).
+
+        An argument in `more` that is callable is called with a chunk's (first, last) sequence.
+        """
+        workers = check_workers(workers)
+        chunks = list(self.chunks())
+        if len(chunks) < 2 or (workers == 1 and not split):
+            chunks = [(0, len(self.offsets) - 1)]
+        backend = active_backend()
+        tasks = []
+        for first, last in chunks:
+            a, b = self.offsets[first], self.offsets[last]
+            arguments = (
+                self.emissions[a:b],
+                self.offsets[first : last + 1] - a,
+                self.transitions,
+                self.start,
+                self.end,
+            )
+            extra = tuple(m(first, last) if callable(m) else m for m in more)
+            tasks.append(("chain", function, backend, arguments + extra))
+        if len(tasks) == 1 and workers == 1:
+            found = [getattr(kernels("chain", backend), function)(*tasks[0][3])]
+        else:
+            found = run(call_kernel, tasks, workers)
+        return [result if isinstance(result, tuple) else (result,) for result in found]
+
+
+def joined(parts: Sequence[Array], axis: int = 0) -> Array:
+    """Concatenate, without a copy if there is only one part."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
+
+
+def make_batch(
+    emissions: Any,
+    transitions: Any,
+    lengths: Any = None,
+    mask: Any = None,
+    start: Any = None,
+    end: Any = None,
+) -> Batch:
+    """Check and concatenate; see `fastcore.chain` for the four forms."""
+    matrix = as_real(transitions, "transitions", ndim=2, nan=True)
+    size = matrix.shape[0]
+    if matrix.shape != (size, size) or size == 0:
+        raise ValueError(f"transitions must be a square matrix with at least one label, got shape {matrix.shape}")
+    ends = [as_real([0.0] * size if v is None else v, n, nan=True) for v, n in ((start, "start"), (end, "end"))]
+    given = [a for a, v in zip(ends, (start, end)) if v is not None]
+    for array, name in zip(ends, ("start", "end")):
+        if array.shape != (size,):
+            raise ValueError(f"{name} must have shape ({size},) to match transitions {matrix.shape}, got {array.shape}")
+
+    shape: tuple[int, ...] = ()
+    if _is_list(emissions):
+        form = "list"
+        if lengths is not None or mask is not None:
+            raise ValueError("lengths and mask must be None where emissions are a list of sequences")
+        parts = [as_real(e, f"emissions[{i}]", ndim=2, nan=True) for i, e in enumerate(emissions)]
+        for i, part in enumerate(parts):
+            _check_width(part, size, f"emissions[{i}]")
+        counts = np.array([len(part) for part in parts], np.int64)
+        array = np.concatenate(parts) if parts else np.empty((0, size))
+    else:
+        array = as_real(emissions, "emissions", ndim=(2, 3), nan=True)
+        _check_width(array, size, "emissions")
+        if array.ndim == 3:
+            form, shape = "padded", array.shape[:2]
+            counts = _padded_lengths(lengths, mask, shape)
+            if counts.sum() == shape[0] * shape[1]:
+                array = array.reshape(-1, size)
+            else:
+                array = array[np.arange(shape[1]) < counts[:, None]]
+        elif mask is not None:
+            raise ValueError("mask must be None where emissions have 2 dimensions: give lengths")
+        elif lengths is None:
+            form, counts = "one", np.array([len(array)], np.int64)
+        else:
+            form, counts = "concatenated", as_integers(lengths, "lengths", ndim=1, low=0)
+            if counts.sum() != len(array):
+                raise ValueError(f"lengths must sum to the {len(array)} rows of emissions, got {counts.sum()}")
+    for values, name in zip((array, matrix, *ends), ("emissions", "transitions", "start", "end")):
+        _refuse_nan_and_infinity(values, name)
+    dtype = np.result_type(array, matrix, *given)
+    return Batch(
+        form,
+        np.ascontiguousarray(array, dtype=dtype),
+        np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
+        matrix.astype(np.float64, copy=False),
+        ends[0].astype(np.float64, copy=False),
+        ends[1].astype(np.float64, copy=False),
+        shape,
+    )
+
+
+def _check_width(array: Array, size: int, name: str) -> None:
+    if array.shape[-1] != size:
+        width = array.shape[-1]
+        raise ValueError(
+            f"transitions must have shape ({width}, {width}) to match {name} {array.shape}, got ({size}, {size})"
+        )
+
+
+def _padded_lengths(lengths: Any, mask: Any, shape: tuple[int, ...]) -> Array:
+    if mask is not None:
+        if lengths is not None:
+            raise ValueError("lengths and mask must not both be given")
+        return _check_mask(mask, shape)
+    if lengths is None:
+        return np.full(shape[0], shape[1], np.int64)
+    counts = as_integers(lengths, "lengths", ndim=1, low=0, high=shape[1] + 1)
+    if len(counts) != shape[0]:
+        raise ValueError(f"lengths must have shape ({shape[0]},) to match emissions, got {counts.shape}")
+    return counts

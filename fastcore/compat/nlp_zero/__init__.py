@@ -1,0 +1,28 @@
+"""Drop-in for nlp-zero 0.1.6 (Su Jianlin, 2018): the same names, arguments and results, much faster.
+
+``from fastcore.compat.nlp_zero import *`` replaces ``from nlp_zero import *``. What nlp-zero plainly meant
+otherwise is mended, and the guide lists each such place.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from ._lattice import DAG, Tokenizer, Trie, log
+
+# Imported when first asked for, since each draws in more of the library.
+_LATER = {
+    "Word_Finder": "_finder",
+    "Template": "_templates",
+    "Template_Finder": "_templates",
+    "XTrie": "_templates",
+    "SentTree": "_templates",
+    "Parser": "_templates",
+}
+
+__all__ = ["DAG", "Tokenizer", "Trie", "log"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(f".{_LATER[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

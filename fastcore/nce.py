@@ -1,0 +1,531 @@
+"""Noise contrastive estimation: unnormalised models fitted by telling data from noise; alias sampling.
+
+Sources: Gutmann and Hyvärinen, *Noise-contrastive estimation of unnormalized statistical models*, JMLR 13
+(2012) 307-361; Walker, *An efficient method for generating discrete random variables*, ACM TOMS 3 (1977);
+Vose, *A linear algorithm for generating random numbers with a given distribution*, IEEE TSE 17 (1991).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._backend import active_backend, kernels
+from ._random import RNG, stream_key
+from ._validation import as_index, as_number, as_real
+from ._workers import Workers, call_kernel, n_threads, run
+
+__all__ = ["AliasSampler", "ExponentialFamily", "FittedModel", "fit"]
+
+Array: TypeAlias = NDArray[np.float64]
+Features: TypeAlias = Callable[[Array], ArrayLike] | Sequence[Callable[[Array], ArrayLike]]
+
+# Draws that share one group of random streams, the same in both kernels.
+_CHUNK = 65536
+# Rows of one task of a sum over rows: fixed, so that sums don't depend on the number of workers.
+_ROWS = 1 << 17
+
+
+class AliasSampler:
+    """Draw outcomes 0..n-1 with given weights, in constant time a draw.
+
+    Parameters
+    ----------
+    weights : array_like, shape (n,)
+        Non-negative, finite, not all zero; they need not sum to one.
+
+    Raises
+    ------
+    TypeError
+        If the weights aren't real numbers.
+    ValueError
+        If there are none, or a weight is negative, NaN or infinite, or all are zero.
+
+    Notes
+    -----
+    O(n) to make, O(1) a draw: one 64-bit random word gives the column of the table and the coin that decides
+    between its two outcomes. A probability is off by at most 2**-32 / n, an outcome of weight zero is never drawn.
+    Draws 65536 c to 65536 (c + 1) - 1 come from the streams 8 c to 8 c + 7 in turn, so that the result depends
+    on `rng` alone and is the same on both twins.
+
+    Examples
+    --------
+    >>> from fastcore.nce import AliasSampler
+    >>> sampler = AliasSampler([1, 0, 3])
+    >>> sampler.draw(8, rng=1)
+    array([2, 2, 2, 2, 2, 0, 2, 2], dtype=int32)
+    """
+
+    def __init__(self, weights: ArrayLike) -> None:
+        self._backend = active_backend()
+        w = as_real(weights, "weights", ndim=1, dtype=np.float64, inf=False)
+        if not 0 < len(w) < 2**31:
+            raise ValueError(f"weights must hold between 1 and 2**31 - 1 numbers, got {len(w)}")
+        if w.min() < 0:
+            raise ValueError(f"weights must not be negative, got {w.min()}")
+        if not w.any():
+            raise ValueError("weights must not all be zero")
+        self._table: NDArray[np.uint64] = kernels("nce", self._backend).alias_table(w)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __repr__(self) -> str:
+        return f"<AliasSampler of {len(self)} outcomes>"
+
+    def draw(self, size: int | tuple[int, ...], rng: RNG = None, *, workers: Workers = 1) -> NDArray[np.int32]:
+        """Draw an array of outcomes.
+
+        Parameters
+        ----------
+        size : int or tuple of int
+            Shape of the result.
+        rng : None, int, SeedSequence or Generator
+            The same int gives the same draws.
+        workers : int, executor or map-like callable, default 1
+            The draws don't depend on it.
+
+        Returns
+        -------
+        ndarray of int32
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `size`, `rng` or `workers` isn't of that kind.
+        """
+        shape = tuple(as_index(s, "size") for s in (size if isinstance(size, tuple) else (size,)))
+        total, key = math.prod(shape), stream_key(rng)
+        per_task = _CHUNK * 64 if n_threads(workers) > 1 else max(total, 1)
+        tasks = [
+            ("nce", "alias_draw", self._backend, (self._table, key, start // _CHUNK, min(per_task, total - start)))
+            for start in range(0, total, per_task)
+        ]
+        parts = run(call_kernel, tasks, workers)
+        drawn = parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int32), *parts])
+        return np.asarray(drawn, np.int32).reshape(shape)
+
+
+class Noise(Protocol):
+    """What a noise distribution must offer; frozen distributions of ``scipy.stats`` do."""
+
+    def rvs(self, *, size: int, random_state: np.random.Generator) -> Any: ...
+
+    def logpdf(self, x: Any) -> Any: ...
+
+
+class _Gaussian:
+    """A normal distribution with the data's mean and covariance."""
+
+    def __init__(self, x: Array) -> None:
+        rows = x.reshape(len(x), -1)
+        self.flat = x.ndim == 1
+        self.mean = rows.mean(axis=0)
+        try:
+            self.factor = np.linalg.cholesky(np.atleast_2d(np.cov(rows, rowvar=False)))
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                "x has no spread in some direction, so gaussian noise has no density: drop it or give other noise"
+            ) from None
+
+    def rvs(self, *, size: int, random_state: np.random.Generator) -> Array:
+        drawn: Array = self.mean + random_state.standard_normal((size, len(self.mean))) @ self.factor.T
+        return drawn[:, 0] if self.flat else drawn
+
+    def logpdf(self, x: Array) -> Array:
+        z = np.linalg.solve(self.factor, (x.reshape(len(x), -1) - self.mean).T)
+        scale = np.log(np.diag(self.factor)).sum() + 0.5 * len(z) * math.log(2 * math.pi)
+        density: Array = -0.5 * np.einsum("ij,ij->j", z, z) - scale
+        return density
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A density fitted by noise contrastive estimation.
+
+    Attributes
+    ----------
+    params : ndarray, shape (k,)
+        The parameters.
+    log_z : float
+        Logarithm of the normalising constant, estimated along with them.
+    stderr : ndarray, shape (k,)
+        Asymptotic standard errors of `params`.
+    log_z_stderr : float
+        That of `log_z`.
+    covariance : ndarray, shape (k + 1, k + 1)
+        Asymptotic covariance of the parameters and, last, of `log_z`.
+    loss : float
+        The logistic loss at the solution, a data row.
+    iterations : int
+        Newton steps taken.
+    """
+
+    params: Array
+    log_z: float
+    stderr: Array
+    log_z_stderr: float
+    covariance: Array
+    loss: float
+    iterations: int
+    _log_unnormalized: Callable[[Array, Array], Array] = field(repr=False)
+
+    def logpdf(self, x: ArrayLike) -> Array:
+        """Return the logarithm of the fitted density at each x."""
+        return self._log_unnormalized(self.params, as_real(x, "x", ndim=(1, 2), dtype=np.float64)) - self.log_z
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{p:.5g} ± {s:.2g}" for p, s in zip(self.params, self.stderr))
+        return f"<FittedModel params: {shown}; log_z: {self.log_z:.5g} ± {self.log_z_stderr:.2g}>"
+
+
+class ExponentialFamily:
+    """The densities exp(sum over i of theta_i f_i(x)) / Z(theta).
+
+    Parameters
+    ----------
+    features : callable or sequence of callables
+        One function of x that returns an array (n, k), or k functions that return (n,) each. They get x as it
+        was given to `fit`, an array (n,) or (n, d) of float64.
+
+    Examples
+    --------
+    The normal distribution is one; its parameters are 1 / (2 sigma**2) and mu / sigma**2:
+
+    >>> import numpy as np
+    >>> from fastcore.nce import ExponentialFamily
+    >>> x = np.random.default_rng(0).normal(1.0, 2.0, 20_000)
+    >>> model = ExponentialFamily([lambda x: -(x**2), lambda x: x]).fit(x, rng=0)
+    >>> bool(np.all(abs(model.params - [0.125, 0.25]) < 4 * model.stderr))
+    True
+    """
+
+    def __init__(self, features: Features) -> None:
+        if not callable(features):
+            features = list(features)
+            if not features or not all(callable(f) for f in features):
+                raise TypeError("features must be a function of x, or several of them")
+        self.features = features
+
+    def evaluate(self, x: Array) -> Array:
+        """Return the features of x, an array (n, k)."""
+        if callable(self.features):
+            values = as_real(self.features(x), "features(x)", ndim=(1, 2), dtype=np.float64, inf=False)
+            values = values.reshape(len(values), -1)
+            if len(values) != len(x):
+                raise ValueError(f"features(x) must have a row for each of {len(x)} x, got shape {values.shape}")
+            return values
+        columns = [as_real(f(x), f"features[{i}](x)", dtype=np.float64, inf=False) for i, f in enumerate(self.features)]
+        for i, column in enumerate(columns):
+            if column.shape != (len(x),):
+                raise ValueError(f"features[{i}](x) must have shape ({len(x)},), got {column.shape}")
+        return np.stack(columns, axis=1)
+
+    def _log_unnormalized(self, theta: Array, x: Array) -> Array:
+        energy: Array = self.evaluate(x) @ theta
+        return energy
+
+    def fit(
+        self,
+        x: ArrayLike,
+        noise: str | Noise = "gaussian",
+        nu: int = 10,
+        rng: RNG = None,
+        *,
+        max_iterations: int = 100,
+        workers: Workers = 1,
+    ) -> FittedModel:
+        """Estimate the parameters and the normalising constant from samples.
+
+        Parameters
+        ----------
+        x : array_like, shape (n,) or (n, d)
+            Independent samples.
+        noise : "gaussian" or a distribution
+            What the data is told from: a normal distribution with the data's mean and covariance, or an object
+            with ``rvs(size=, random_state=)`` and ``logpdf(x)`` such as a frozen ``scipy.stats`` distribution.
+            It must have a density wherever the data may lie.
+        nu : int, default 10
+            Noise samples a data sample. More make the estimate more precise, towards maximum likelihood.
+        rng : None, int, SeedSequence or Generator
+            For the noise.
+        max_iterations : int, default 100
+            Bound on Newton steps.
+        workers : int, executor or map-like callable, default 1
+            Who sums over the samples; the result doesn't depend on it.
+
+        Returns
+        -------
+        FittedModel
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument isn't of that kind or shape, has NaN, or a feature isn't finite.
+        RuntimeError
+            If the loss has no minimum: data and noise can be told apart perfectly, or features depend linearly
+            on each other (or on a constant, which is what log Z is for).
+
+        Notes
+        -----
+        With G(u) = theta . f(u) - log Z - log q(u) - log nu, the logistic loss
+        ``sum over data of log(1 + exp(-G)) + sum over noise of log(1 + exp(G))`` is convex in (theta, log Z), and
+        Newton's method minimises it: O((1 + nu) n k**2) a step, about ten steps. The covariance is that of
+        Gutmann and Hyvärinen's theorem 3, ``inv(I) - (1 + 1/nu) e e^T`` over n, with I estimated by the loss's
+        Hessian and e the unit vector of log Z.
+        """
+        data, drawn, log_ratio = _contrast(x, noise, nu, rng)
+        rows = np.concatenate([self.evaluate(data), self.evaluate(drawn)])
+        # Newton's steps don't depend on a feature's origin and scale, but rounding does.
+        centre, scale = rows.mean(axis=0), rows.std(axis=0)
+        if not scale.all():
+            raise RuntimeError(f"feature {int(np.argmin(scale))} is constant: log_z already stands for that")
+        rows = (rows - centre) / scale
+
+        def objective(theta: Array) -> tuple[float, Array, Array]:
+            return _logistic(rows, log_ratio, theta, len(data), workers)
+
+        theta, loss, hessian, steps = _minimise(objective, np.zeros(len(scale) + 1), max_iterations)
+        # c' = c + theta . centre, theta' = theta * scale.
+        back = np.diag(np.append(1 / scale, 1.0))
+        back[-1, :-1] = -centre / scale
+        return _result(
+            back @ theta, loss, back @ _inverse(hessian) @ back.T, len(data), nu, steps, self._log_unnormalized
+        )
+
+
+def fit(
+    log_unnormalized: Callable[[Array, Array], ArrayLike],
+    x: ArrayLike,
+    start: ArrayLike,
+    noise: str | Noise = "gaussian",
+    nu: int = 10,
+    rng: RNG = None,
+    *,
+    gradient: Callable[[Array, Array], ArrayLike] | None = None,
+    log_z: float = 0.0,
+    max_iterations: int = 200,
+    workers: Workers = 1,
+) -> FittedModel:
+    """Fit any unnormalised density by noise contrastive estimation.
+
+    Parameters
+    ----------
+    log_unnormalized : callable
+        ``log_unnormalized(theta, x)`` returns the logarithm of the unnormalised density at each x, shape (n,);
+        minus infinity where there is none.
+    x : array_like, shape (n,) or (n, d)
+        Independent samples.
+    start : array_like, shape (k,)
+        The parameters to start from.
+    noise, nu, rng, workers
+        As in `ExponentialFamily.fit`.
+    gradient : callable, optional
+        ``gradient(theta, x)`` returns the derivatives, shape (n, k). Default: central differences.
+    log_z : float, default 0
+        The logarithm of the normalising constant to start from.
+    max_iterations : int, default 200
+        Bound on the steps.
+
+    Returns
+    -------
+    FittedModel
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument isn't of that kind or shape, or the density is NaN, or zero at a data point.
+    RuntimeError
+        If no minimum of the loss is found.
+
+    Notes
+    -----
+    The loss is that of `ExponentialFamily.fit`, no longer convex in general: the minimum found may be a local
+    one. Each step is Newton's with the expected Hessian (Fisher scoring), halved until the loss falls.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcore import nce
+    >>> x = np.random.default_rng(0).logistic(2.0, 0.5, 5000)
+    >>> def energy(theta, x):
+    ...     z = (x - theta[0]) / np.exp(theta[1])
+    ...     return -z - 2 * np.logaddexp(0, -z)
+    >>> model = nce.fit(energy, x, [0.0, 0.0], rng=0)
+    >>> bool(np.all(abs(model.params - [2.0, np.log(0.5)]) < 4 * model.stderr))
+    True
+    """
+    if not callable(log_unnormalized):
+        raise TypeError(f"log_unnormalized must be callable, got {type(log_unnormalized).__name__}")
+    first = as_real(start, "start", ndim=1, dtype=np.float64, inf=False)
+    data, drawn, log_ratio = _contrast(x, noise, nu, rng)
+    both = np.concatenate([data, drawn])
+
+    energy = _Energy(log_unnormalized)
+
+    def slopes(theta: Array) -> Array:
+        if gradient is not None:
+            return as_real(
+                gradient(theta.copy(), both),
+                "gradient(theta, x)",
+                shape=(len(both), len(theta)),
+                dtype=np.float64,
+                nan=True,
+            )
+        columns = np.empty((len(both), len(theta)))
+        for j, value in enumerate(theta):
+            step = np.zeros(len(theta))
+            step[j] = 6e-6 * max(1.0, abs(value))
+            with np.errstate(invalid="ignore"):
+                columns[:, j] = (energy(theta + step, both) - energy(theta - step, both)) / (2 * step[j])
+        return columns
+
+    def objective(parameters: Array) -> tuple[float, Array, Array]:
+        theta = parameters[:-1]
+        logits = energy(theta, both) + log_ratio + parameters[-1]
+        if np.isinf(logits[: len(data)]).any() or (logits == np.inf).any():
+            return math.inf, parameters, parameters
+        columns = slopes(theta)
+        columns[logits == -np.inf] = 0.0  # noise where the model has no density: no loss and no gradient
+        if not np.isfinite(columns).all():
+            raise ValueError("the derivatives of log_unnormalized must be finite where the density isn't zero")
+        return _logistic(columns, logits, np.zeros(len(parameters)), len(data), workers)
+
+    begin = np.append(first, -as_number(log_z, "log_z"))
+    if objective(begin)[0] == math.inf:
+        raise ValueError("log_unnormalized(start, x) must be finite at every data point and nowhere plus infinity")
+    theta, loss, hessian, steps = _minimise(objective, begin, max_iterations)
+    return _result(theta, loss, _inverse(hessian), len(data), nu, steps, energy)
+
+
+@dataclass(frozen=True)
+class _Energy:
+    """A caller's function whose results are checked."""
+
+    function: Callable[[Array, Array], ArrayLike]
+
+    def __call__(self, theta: Array, x: Array) -> Array:
+        values = as_real(self.function(theta.copy(), x), "log_unnormalized(theta, x)", dtype=np.float64)
+        if values.shape != (len(x),):
+            raise ValueError(f"log_unnormalized(theta, x) must have shape ({len(x)},), got {values.shape}")
+        return values
+
+
+def _contrast(x: ArrayLike, noise: str | Noise, nu: int, rng: RNG) -> tuple[Array, Array, Array]:
+    """Return the data, the noise, and -log(nu q) at both."""
+    data = as_real(x, "x", ndim=(1, 2), dtype=np.float64, inf=False)
+    nu = as_index(nu, "nu", low=1)
+    if len(data) < 2:
+        raise ValueError(f"x must hold at least 2 samples, got {len(data)}")
+    source = _noise(noise, data)
+    generator = np.random.default_rng(stream_key(rng))
+    shape = (nu * len(data), *data.shape[1:])
+    drawn = as_real(source.rvs(size=shape[0], random_state=generator), "the noise's rvs", dtype=np.float64, inf=False)
+    if drawn.shape != shape:
+        raise ValueError(f"the noise's rvs must have shape {shape}, got {drawn.shape}")
+    both = np.concatenate([data, drawn])
+    density = as_real(source.logpdf(both), "the noise's logpdf", shape=(len(both),), dtype=np.float64)
+    if np.isinf(density).any():
+        raise ValueError("the noise must have a density wherever there is data: its logpdf is infinite at some x")
+    return data, drawn, -math.log(nu) - density
+
+
+def _noise(noise: str | Noise, data: Array) -> Noise:
+    if isinstance(noise, str):
+        if noise != "gaussian":
+            raise ValueError(f"noise must be 'gaussian' or a distribution, got {noise!r}")
+        return _Gaussian(data)
+    if not (hasattr(noise, "rvs") and hasattr(noise, "logpdf")):
+        raise TypeError(f"noise must be 'gaussian' or have rvs and logpdf, got {type(noise).__name__}")
+    return noise
+
+
+def _logistic(rows: Array, offset: Array, theta: Array, n_data: int, workers: Workers) -> tuple[float, Array, Array]:
+    """Sum the kernel's loss, gradient and Hessian over fixed chunks of rows, a data row."""
+    backend = active_backend()
+    tasks = [
+        (
+            "nce",
+            "logistic",
+            backend,
+            (rows[i : i + _ROWS], offset[i : i + _ROWS], theta, min(max(n_data - i, 0), _ROWS)),
+        )
+        for i in range(0, len(rows), _ROWS)
+    ]
+    loss, gradient, hessian = 0.0, np.zeros(len(theta)), np.zeros((len(theta), len(theta)))
+    for part in run(call_kernel, tasks, workers):
+        loss += part[0]
+        gradient += part[1]
+        hessian += part[2]
+    return loss / n_data, gradient / n_data, hessian / n_data
+
+
+def _minimise(
+    objective: Callable[[Array], tuple[float, Array, Array]], theta: Array, max_iterations: int
+) -> tuple[Array, float, Array, int]:
+    """Minimise by Newton's method, each step halved until the loss falls enough."""
+    limit = as_index(max_iterations, "max_iterations", low=1)
+    loss, gradient, hessian = objective(theta)
+    for iteration in range(limit):
+        step = -_inverse(hessian) @ gradient
+        slope = float(gradient @ step)
+        if -slope <= 1e-14 * loss:  # twice the loss that is still to be won
+            return theta, loss, hessian, iteration
+        size = 1.0
+        while True:
+            tried = objective(theta + size * step)
+            if tried[0] <= loss + 1e-4 * size * slope:
+                break
+            size /= 2
+            if size < 1e-10:
+                if -slope < 1e-9 * loss:  # as far as rounding lets it
+                    return theta, loss, hessian, iteration
+                raise RuntimeError(f"the fit stopped at a loss of {loss:.6g} without reaching a minimum")
+        theta = theta + size * step
+        loss, gradient, hessian = tried
+    raise RuntimeError(f"the fit did not converge in max_iterations={limit} steps")
+
+
+def _inverse(hessian: Array) -> Array:
+    scale = np.sqrt(np.diag(hessian))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled = hessian / np.outer(scale, scale)
+    if not np.isfinite(scaled).all() or np.linalg.eigvalsh(scaled)[0] < 1e-13:
+        raise RuntimeError(
+            "the loss has no single minimum: the parameters depend on each other, or the noise is so far from the "
+            "data that they can be told apart perfectly"
+        )
+    inverse: Array = np.linalg.inv(scaled) / np.outer(scale, scale)
+    return inverse
+
+
+def _result(
+    theta: Array,
+    loss: float,
+    inverse: Array,
+    n: int,
+    nu: int,
+    steps: int,
+    energy: Callable[[Array, Array], Array],
+) -> FittedModel:
+    covariance = inverse.copy()
+    covariance[-1, -1] -= 1 + 1 / nu
+    covariance[-1, :] *= -1  # from the intercept to log_z, which is minus it
+    covariance[:, -1] *= -1
+    covariance /= n
+    stderr = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    return FittedModel(
+        params=theta[:-1],
+        log_z=float(-theta[-1]),
+        stderr=stderr[:-1],
+        log_z_stderr=float(stderr[-1]),
+        covariance=covariance,
+        loss=loss,
+        iterations=steps,
+        _log_unnormalized=energy,
+    )

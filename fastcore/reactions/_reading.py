@@ -1,0 +1,189 @@
+"""Reactions read from text, triples or matrices; every error names the line or the reaction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._validation import as_integers, as_number
+from ._expressions import Expression
+
+Side: TypeAlias = Mapping[str, int] | Sequence[str] | str
+Rate: TypeAlias = float | str
+
+_LARGEST_COEFFICIENT = 10**6
+_LARGEST_ORDER = 100
+_TERM = re.compile(r"(?:(\d+)\s*\*?\s*)?([^\W\d]\w*)")
+_NOTHING = ("", "0", "∅")
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """One reaction: ``reactants -> products @ rate``.
+
+    Attributes
+    ----------
+    reactants, products : Mapping of str to int
+        Species and how many of each.
+    rate : str
+        The rate constant: a number or an expression of parameters.
+    """
+
+    reactants: Mapping[str, int]
+    products: Mapping[str, int]
+    rate: str
+
+    def __str__(self) -> str:
+        return f"{_side_text(self.reactants)} -> {_side_text(self.products)} @ {self.rate}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reaction, (dict(self.reactants), dict(self.products), self.rate)
+
+
+def _reaction(reactants: Mapping[str, int], products: Mapping[str, int], rate: str) -> Reaction:
+    return Reaction(MappingProxyType(dict(reactants)), MappingProxyType(dict(products)), rate)
+
+
+def _side_text(side: Mapping[str, int]) -> str:
+    return " + ".join(name if n == 1 else f"{n} {name}" for name, n in side.items()) or "0"
+
+
+def from_text(text: str) -> tuple[list[tuple[str, Reaction]], dict[str, float]]:
+    found: list[tuple[str, Reaction]] = []
+    values: dict[str, float] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        for part in line.partition("#")[0].split(";"):
+            if not part.strip():
+                continue
+            where = f"line {number}"
+            if "->" in part:
+                found.append((where, _parse_reaction(part, where)))
+                continue
+            name, equals, value = (word.strip() for word in part.partition("="))
+            if not equals or not name.isidentifier():
+                raise ValueError(f"{where}: expected 'A + B -> C @ rate' or 'name = number', got {part.strip()!r}")
+            if name in values:
+                raise ValueError(f"{where}: {name!r} is given twice")
+            try:
+                expression = Expression(value)
+            except ValueError as error:
+                raise ValueError(f"{where}: {error}") from None
+            if expression.names:
+                raise ValueError(f"{where}: the value of {name!r} must be a number, got {value!r}")
+            values[name] = float(expression.value({}))
+            if not np.isfinite(values[name]):
+                raise ValueError(f"{where}: the value of {name!r} must be finite, got {value!r}")
+    return found, values
+
+
+def _parse_reaction(part: str, where: str) -> Reaction:
+    sides, at, rate = part.partition("@")
+    left, _, right = sides.partition("->")
+    if not at or "->" in right or not rate.strip():
+        raise ValueError(f"{where}: expected 'A + B -> C @ rate', got {part.strip()!r}")
+    return _checked(_side(left, where), _side(right, where), rate.strip(), where)
+
+
+def from_triples(reactions: Iterable[tuple[Side, Side, Rate]]) -> list[tuple[str, Reaction]]:
+    found = []
+    try:
+        triples = list(reactions)
+    except TypeError:
+        kind = type(reactions).__name__
+        raise TypeError(f"reactions must be text or (reactants, products, rate) triples, got {kind}") from None
+    for number, triple in enumerate(triples):
+        where = f"reaction {number}"
+        if isinstance(triple, str) or not isinstance(triple, Sequence) or len(triple) != 3:
+            raise TypeError(f"{where}: expected (reactants, products, rate), got {triple!r}")
+        left, right, rate = triple
+        found.append((where, _checked(_side(left, where), _side(right, where), _rate_text(rate, where), where)))
+    return found
+
+
+def from_matrices(
+    species: tuple[str, ...], reactants: ArrayLike, products: ArrayLike, rates: Sequence[Rate]
+) -> list[tuple[str, Reaction]]:
+    left = as_integers(reactants, "reactants", ndim=2, low=0, high=_LARGEST_COEFFICIENT + 1)
+    right = as_integers(products, "products", ndim=2, low=0, high=_LARGEST_COEFFICIENT + 1)
+    listed = [rates] if isinstance(rates, str) else list(rates)
+    for name, matrix in (("reactants", left), ("products", right)):
+        if matrix.shape != (len(listed), len(species)):
+            raise ValueError(
+                f"{name} must have shape ({len(listed)}, {len(species)}), rates by species, got {matrix.shape}"
+            )
+
+    def side(row: NDArray[np.int64]) -> dict[str, int]:
+        return {name: int(n) for name, n in zip(species, row) if n}
+
+    found = []
+    for j, rate in enumerate(listed):
+        where = f"reaction {j}"
+        found.append((where, _checked(side(left[j]), side(right[j]), _rate_text(rate, where), where)))
+    return found
+
+
+def _checked(reactants: Mapping[str, int], products: Mapping[str, int], rate: str, where: str) -> Reaction:
+    if sum(reactants.values()) > _LARGEST_ORDER:
+        raise ValueError(f"{where}: a reaction must have at most {_LARGEST_ORDER} reactants")
+    return _reaction(reactants, products, rate)
+
+
+def _rate_text(rate: Any, where: str) -> str:
+    if isinstance(rate, str):
+        return rate.strip()
+    try:
+        return repr(as_number(rate, f"{where}: the rate", low=0))
+    except TypeError:
+        raise TypeError(f"{where}: the rate must be a number or an expression, got {type(rate).__name__}") from None
+
+
+def _side(side: Any, where: str) -> dict[str, int]:
+    if isinstance(side, str):
+        terms = [] if side.strip() in _NOTHING else side.split("+")
+    elif isinstance(side, Mapping):
+        return _mapping_side(side, where)
+    elif isinstance(side, Sequence):
+        terms = list(side)
+    else:
+        raise TypeError(f"{where}: reactants and products must be text or a mapping, got {type(side).__name__}")
+    found: dict[str, int] = {}
+    for term in terms:
+        match = _TERM.fullmatch(term.strip()) if isinstance(term, str) else None
+        if match is None:
+            raise ValueError(
+                f"{where}: {str(term).strip()!r} is not a species with an optional whole coefficient, such as '2 A'"
+            )
+        found[match[2]] = found.get(match[2], 0) + int(match[1] or 1)
+    return _mapping_side(found, where)
+
+
+def _mapping_side(side: Mapping[Any, Any], where: str) -> dict[str, int]:
+    found = {}
+    for name, n in side.items():
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(f"{where}: a species must be a name, got {name!r}")
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 0 <= n <= _LARGEST_COEFFICIENT:
+            raise ValueError(
+                f"{where}: the coefficient of {name!r} must be an int from 0 to {_LARGEST_COEFFICIENT}, got {n!r}"
+            )
+        if n:
+            found[name] = int(n)
+    return found
+
+
+def names_of(species: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(species, str):
+        raise TypeError("species must be a sequence of names, got a single str")
+    names = tuple(species)
+    for name in names:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(f"species must be names, got {name!r}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"species must be distinct, got {list(names)}")
+    return names

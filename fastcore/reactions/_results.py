@@ -1,0 +1,131 @@
+"""What a stochastic simulation gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._extras import require
+
+
+@dataclass(frozen=True, repr=False)
+class Trajectories:
+    """Trajectories at given times.
+
+    Attributes
+    ----------
+    t : ndarray of shape (n_t,)
+        Times.
+    x : ndarray of int64, shape (n, n_t, n_species)
+        Counts; (p, n_t, n_species) for p sets of parameters, (p, n, n_t, n_species) for n runs of each. -1 at times
+        that a run stopped by `max_events` never reached.
+    n_events : ndarray of int64, shape (n,), (p,) or (p, n)
+        How many reactions fired.
+    status : ndarray of str, shaped alike
+        ``"finished"`` (the end of the time span), ``"absorbed"`` (nothing can fire any more), ``"stopped"`` (by the
+        condition) or ``"max_events"``.
+    species : tuple of str
+        The names of the last axis of `x`.
+    """
+
+    t: NDArray[np.float64]
+    x: NDArray[np.int64]
+    n_events: NDArray[np.int64]
+    status: NDArray[np.str_]
+    species: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> NDArray[np.int64]:
+        """Counts of one species, shape (n, n_t)."""
+        if name not in self.species:
+            raise KeyError(f"no species {name!r} in {list(self.species)}")
+        return self.x[..., self.species.index(name)]
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.x.shape[:-2]))
+        return (
+            f"Trajectories({shape} runs, {len(self.t)} times, species {', '.join(self.species)}, "
+            f"{int(self.n_events.sum())} events)"
+        )
+
+    def to_pandas(self) -> Any:
+        """A DataFrame with a column a species, indexed by run (and set of parameters) and t."""
+        pandas = require("pandas", "pandas", "to_pandas")
+        runs = self.x.shape[:-2]
+        names = ["run"] if len(runs) == 1 else ["params", "run"]
+        index = pandas.MultiIndex.from_product([*map(range, runs), self.t], names=[*names, "t"])
+        return pandas.DataFrame(self.x.reshape(-1, len(self.species)), index=index, columns=list(self.species))
+
+    def to_xarray(self) -> Any:
+        """A DataArray with dimensions (params,) run, t, species."""
+        xarray = require("xarray", "xarray", "to_xarray")
+        dims = ["run"] if self.x.ndim == 3 else ["params", "run"]
+        coords = {"t": self.t, "species": list(self.species)}
+        return xarray.DataArray(self.x, coords=coords, dims=[*dims, "t", "species"])
+
+    def plot(self, axes: Any = None, runs: int = 5) -> Any:
+        """Draw a few runs and the mean of all of them; return the axes."""
+        if axes is None:
+            axes = require("matplotlib.figure", "plot", "plot").Figure(layout="constrained").subplots()
+        for i, name in enumerate(self.species):
+            flat = self[name].reshape(-1, len(self.t))
+            color = f"C{i % 10}"
+            axes.step(self.t, flat[:runs].T, where="post", color=color, alpha=0.4, lw=0.8)
+            axes.plot(self.t, flat.mean(axis=0), color=color, lw=2, label=name)
+        axes.set(xlabel="t", ylabel="count")
+        axes.legend()
+        return axes
+
+
+@dataclass(frozen=True, repr=False)
+class Jumps:
+    """All events of every trajectory, one after another.
+
+    Attributes
+    ----------
+    times : ndarray of float64
+        When each event came; run i has ``times[offsets[i]:offsets[i + 1]]``.
+    reactions : ndarray of int32
+        Which reaction it was.
+    offsets : ndarray of int64, shape (runs + 1,)
+        Runs in order; run j * n + i is run i of set j of parameters.
+    n_events, status
+        As in `Trajectories`.
+    species : tuple of str
+    t0 : float
+        The start.
+    x0 : ndarray of int64, shape (n_species,)
+        The state there.
+    """
+
+    times: NDArray[np.float64]
+    reactions: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    n_events: NDArray[np.int64]
+    status: NDArray[np.str_]
+    species: tuple[str, ...]
+    t0: float
+    x0: NDArray[np.int64]
+    changes: NDArray[np.int64] = field(repr=False)
+
+    def path(self, run: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Times (the start, then the events) and states after each, shapes (n_events + 1,) and (..., n_species)."""
+        if not 0 <= run < len(self.offsets) - 1:
+            raise IndexError(f"run must lie in [0, {len(self.offsets) - 1}), got {run}")
+        events = slice(self.offsets[run], self.offsets[run + 1])
+        times = np.concatenate(([self.t0], self.times[events]))
+        steps = np.concatenate((self.x0[None], self.changes[self.reactions[events]]))
+        return times, np.cumsum(steps, axis=0)
+
+    def __repr__(self) -> str:
+        return f"Jumps({len(self.offsets) - 1} runs, species {', '.join(self.species)}, {len(self.times)} events)"
+
+    def to_pandas(self) -> Any:
+        """A DataFrame of all events: columns run, t, reaction."""
+        pandas = require("pandas", "pandas", "to_pandas")
+        runs = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+        columns: Mapping[str, Any] = {"run": runs, "t": self.times, "reaction": self.reactions}
+        return pandas.DataFrame(columns)

@@ -1,0 +1,241 @@
+"""Slow twin of the stochastic simulation kernels: the direct method and the first reaction method.
+
+Source: D. T. Gillespie, *A general method for numerically simulating the stochastic time evolution of coupled
+chemical reactions*, J. Comput. Phys. 22 (1976) 403 and J. Phys. Chem. 81 (1977) 2340.
+"""
+
+import math
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._ziggurat import HEIGHT, INSIDE, WIDTH, R
+from ._rng import Rng
+
+Tables: TypeAlias = tuple[NDArray[np.int64], ...]
+
+FINISHED, ABSORBED, STOPPED, MAX_EVENTS, OVERFLOW = range(5)
+# The running total of the rates is summed afresh every so many events, and when it has fallen by this factor.
+RESUM = 1024
+FALL = 1.0 / 1024
+LARGEST_COUNT = 2**53 - 2**31
+
+
+def exponentials(key: NDArray[np.uint64], stream: int, count: int) -> NDArray[np.float64]:
+    """The first `count` exponential random numbers of a stream."""
+    rng = Rng(key.tolist(), stream)
+    return np.array([_exponential(rng) for _ in range(count)], np.float64)
+
+
+def _exponential(rng: Rng) -> float:
+    """One exponential random number of mean 1, by the ziggurat method."""
+    beyond = 0.0
+    while True:
+        bits = rng.next_u64()
+        layer, position = bits & 255, bits >> 11
+        x = position * WIDTH[layer]
+        if position < INSIDE[layer]:
+            return beyond + x
+        if layer == 0:
+            beyond += R  # no memory: beyond R the tail is the whole again
+        elif HEIGHT[layer] + rng.next_double() * (HEIGHT[layer + 1] - HEIGHT[layer]) < math.exp(-x):
+            return beyond + x
+
+
+class _Run:
+    """One trajectory: counts and rates now, and what to do when reaction j fires."""
+
+    def __init__(self, tables: Tables, constants: NDArray[np.float64], x0: NDArray[np.int64], stops: list[Any]) -> None:
+        factor_at, factor, minus, change_at, changed, by, dependant_at, dependant = (t.tolist() for t in tables)
+        ids = range(len(constants))
+        self.constants = constants.tolist()
+        self.factors = [list(zip(factor[a:b], minus[a:b])) for a, b in _spans(factor_at, ids)]
+        self.changes = [list(zip(changed[a:b], by[a:b])) for a, b in _spans(change_at, ids)]
+        self.dependants = [dependant[a:b] for a, b in _spans(dependant_at, ids)]
+        self.stops = stops
+        self.x = x0.tolist()
+
+    def rate(self, j: int) -> float:
+        """The propensity of reaction j, multiplied from left to right."""
+        rate: float = self.constants[j]
+        for species, minus in self.factors[j]:
+            rate *= self.x[species] - minus
+        return rate
+
+    def fire(self, j: int) -> None:
+        for species, by in self.changes[j]:
+            self.x[species] += by
+
+    def stopped(self) -> bool:
+        """Whether any stop condition (species, kind, value) holds: kind 0 is <=, 1 is >=, 2 is ==, 3 is !=."""
+        holds = (int.__le__, int.__ge__, int.__eq__, int.__ne__)
+        return any(holds[kind](self.x[species], value) for species, kind, value in self.stops)
+
+
+def _spans(offsets: list[int], ids: range) -> list[tuple[int, int]]:
+    return [(offsets[j], offsets[j + 1]) for j in ids]
+
+
+class _Direct(_Run):
+    """The direct method: when, then which."""
+
+    def start(self, rng: Rng) -> None:
+        self.rng = rng
+        self.rates = [self.rate(j) for j in range(len(self.constants))]
+        self.resum()
+
+    def resum(self) -> None:
+        total = 0.0
+        for rate in self.rates:
+            total += rate
+        self.total, self.floor = total, total * FALL
+
+    def wait(self) -> float:
+        """Time to the next event, infinite if none can come, NaN if a rate overflowed."""
+        if not self.floor < self.total < math.inf:
+            self.resum()
+            if not self.floor < self.total < math.inf:
+                return math.inf if self.total == 0 else math.nan
+        return _exponential(self.rng) / self.total
+
+    def next(self) -> int:
+        """The next event's reaction: the first whose cumulative rate exceeds a uniform share of the total."""
+        share = self.rng.next_double() * self.total
+        cumulative = 0.0
+        for j, rate in enumerate(self.rates):
+            cumulative += rate
+            if cumulative > share:
+                return j
+        return max(j for j, rate in enumerate(self.rates) if rate > 0)  # rounding: the share is the whole
+
+    def update(self, j: int, n_events: int) -> None:
+        for i in self.dependants[j]:
+            new = self.rate(i)
+            self.total += new - self.rates[i]
+            self.rates[i] = new
+        if self.total * FALL > self.floor:
+            self.floor = self.total * FALL
+        if n_events % RESUM == 0:
+            self.resum()
+
+
+class _FirstReaction(_Run):
+    """The first reaction method: a waiting time for each reaction, and the shortest wins."""
+
+    def start(self, rng: Rng) -> None:
+        self.rng = rng
+
+    def wait(self) -> float:
+        best, self.first = math.inf, -1
+        for j in range(len(self.constants)):
+            rate = self.rate(j)
+            if rate > 0:
+                if rate == math.inf:
+                    return math.nan
+                waiting = _exponential(self.rng) / rate
+                if waiting < best:
+                    best, self.first = waiting, j
+        return best
+
+    def next(self) -> int:
+        return self.first
+
+    def update(self, j: int, n_events: int) -> None:
+        pass
+
+
+def _simulate(
+    run: Any, rng: Rng, span: tuple[float, float], times: list[float], max_events: int, events: list[tuple[float, int]]
+) -> tuple[list[list[int]], int, int]:
+    """Run one trajectory; return states at the grid's times as far as it got, the number of events and the status."""
+    t, end = span
+    states: list[list[int]] = []
+    n = 0
+    run.start(rng)
+    status = STOPPED if run.stopped() else FINISHED
+    while status == FINISHED:
+        waiting = run.wait()
+        if math.isnan(waiting):
+            status = OVERFLOW
+            break
+        following = t + waiting
+        if following > end:
+            if waiting == math.inf and not any(run.rate(j) > 0 for j in range(len(run.constants))):
+                status = ABSORBED
+            break
+        while len(states) < len(times) and times[len(states)] < following:
+            states.append(run.x.copy())
+        if n == max_events:
+            status = MAX_EVENTS
+            break
+        j = run.next()
+        run.fire(j)
+        n += 1
+        t = following
+        run.update(j, n)
+        events.append((t, j))
+        if run.stopped():
+            status = STOPPED
+        elif n % RESUM == 0 and max(run.x) > LARGEST_COUNT:
+            status = OVERFLOW
+    if status in (FINISHED, ABSORBED, STOPPED):
+        states += [run.x.copy() for _ in range(len(times) - len(states))]
+    return states, n, status
+
+
+def simulate_grid(
+    tables: Tables,
+    constants: NDArray[np.float64],
+    x0: NDArray[np.int64],
+    span: tuple[float, float],
+    times: NDArray[np.float64],
+    key: NDArray[np.uint64],
+    first: int,
+    count: int,
+    per: int,
+    first_reaction: bool,
+    stops: NDArray[np.int64],
+    max_events: int,
+    keep: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]]:
+    """Trajectories first..first+count-1 at given times: states (-1 where never reached), numbers of events, statuses.
+
+    Trajectory i has row i // per of `constants`, and random stream i.
+    """
+    x = np.full((count, len(times), len(keep)), -1, np.int64)
+    n_events, statuses = np.zeros(count, np.int64), np.zeros(count, np.int8)
+    for k in range(count):
+        run = (_FirstReaction if first_reaction else _Direct)(tables, constants[(first + k) // per], x0, stops.tolist())
+        rng = Rng(key.tolist(), first + k)
+        states, n_events[k], statuses[k] = _simulate(run, rng, span, times.tolist(), max_events, [])
+        for row, state in zip(x[k], states):
+            row[:] = [state[i] for i in keep]
+    return x, n_events, statuses
+
+
+def simulate_jumps(
+    tables: Tables,
+    constants: NDArray[np.float64],
+    x0: NDArray[np.int64],
+    span: tuple[float, float],
+    key: NDArray[np.uint64],
+    first: int,
+    count: int,
+    per: int,
+    first_reaction: bool,
+    stops: NDArray[np.int64],
+    max_events: int,
+) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.int64], NDArray[np.int8]]:
+    """All events of trajectories first..first+count-1: times, reactions, numbers of events, statuses."""
+    events: list[tuple[float, int]] = []
+    n_events, statuses = np.zeros(count, np.int64), np.zeros(count, np.int8)
+    for k in range(count):
+        run = (_FirstReaction if first_reaction else _Direct)(tables, constants[(first + k) // per], x0, stops.tolist())
+        _, n_events[k], statuses[k] = _simulate(run, Rng(key.tolist(), first + k), span, [], max_events, events)
+    return (
+        np.array([t for t, _ in events], np.float64),
+        np.array([j for _, j in events], np.int32),
+        n_events,
+        statuses,
+    )

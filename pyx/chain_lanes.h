@@ -1,0 +1,228 @@
+/* The recursions of chain_scaled.h for FC_W sequences at once, one in each vector element ("lane").
+ *
+ * All lanes start at step 0 together. A lane whose sequence has ended goes on with weights of 1 and is not looked at
+ * again. A column holds label j of lane k at [j * FC_W + k]. */
+#ifndef FASTCORE_CHAIN_LANES_H
+#define FASTCORE_CHAIN_LANES_H
+
+#include "chain_scaled.h"
+
+typedef struct {
+    const char* rows[FC_W];   /* each lane's first row of emissions */
+    ptrdiff_t length[FC_W];   /* 0: an empty lane */
+    ptrdiff_t longest, shortest;
+    double shift[FC_W], sum[FC_W];
+    int64_t twos[FC_W];
+    double lost[FC_W];
+    FcScale done[FC_W];       /* scale at each lane's last step */
+} FcGroup;
+
+static void fc_group_start(FcGroup* group)
+{
+    int k;
+    for (k = 0; k < FC_W; k++) {
+        group->shift[k] = group->lost[k] = group->sum[k] = 0.0;
+        group->twos[k] = 0;
+    }
+}
+
+FC_INLINE void fc_lane_scores(const FcModel* model, const FcGroup* group, int single, ptrdiff_t t, double* out)
+{
+    const ptrdiff_t L = model->labels;
+    ptrdiff_t j;
+    int k;
+    for (k = 0; k < FC_W; k++)
+        if (t < group->length[k])
+            fc_scores(model, group->rows[k], single, t, group->length[k], FC_W, out + k);
+        else
+            for (j = 0; j < L; j++)
+                out[j * FC_W + k] = 0.0;
+}
+
+/* 1 where a <= bound < or = 0, keeping what was seen before */
+FC_INLINE fc_vec fc_saw(fc_vec before, fc_vec a, fc_vec above, fc_vec bound)
+{
+    /* above <= a <= bound */
+    return fc_max(before, fc_keep(fc_keep(fc_splat(1.0), bound, a), a, above));
+}
+
+/* out[j] = sum over i of in[i] * table[i, j], in the order of i */
+FC_INLINE void fc_lane_product(const double* in, const double* table, ptrdiff_t L, ptrdiff_t P, double* out)
+{
+    ptrdiff_t i, j = 0;
+    for (; j + 4 <= L; j += 4) {
+        const fc_vec first = fc_load(in);
+        fc_vec a = first * table[j], b = first * table[j + 1], c = first * table[j + 2], d = first * table[j + 3];
+        for (i = 1; i < L; i++) {
+            const fc_vec x = fc_load(in + i * FC_W);
+            const double* e = table + i * P + j;
+            a += x * e[0];
+            b += x * e[1];
+            c += x * e[2];
+            d += x * e[3];
+        }
+        fc_store(out + j * FC_W, a);
+        fc_store(out + (j + 1) * FC_W, b);
+        fc_store(out + (j + 2) * FC_W, c);
+        fc_store(out + (j + 3) * FC_W, d);
+    }
+    for (; j < L; j++) {
+        fc_vec a = fc_load(in) * table[j];
+        for (i = 1; i < L; i++)
+            a += fc_load(in + i * FC_W) * table[i * P + j];
+        fc_store(out + j * FC_W, a);
+    }
+}
+
+FC_INLINE void fc_lane_rescale(const FcModel* model, FcGroup* group, double* column)
+{
+    const ptrdiff_t L = model->labels;
+    fc_vec most = fc_splat(0.0), factor;
+    fc_int exponent, twos;
+    ptrdiff_t j;
+    for (j = 0; j < L; j++)
+        most = fc_max(fc_load(column + j * FC_W), most);
+    factor = fc_rescale(most, &exponent);
+    memcpy(&twos, group->twos, sizeof twos);
+    twos += exponent;
+    memcpy(group->twos, &twos, sizeof twos);
+    for (j = 0; j < L; j++)
+        fc_store(column + j * FC_W, fc_load(column + j * FC_W) * factor);
+    if (model->watched) {
+        fc_vec lost = fc_load(group->lost);
+        for (j = 0; j < L; j++)
+            lost = fc_saw(lost, fc_load(column + j * FC_W), fc_splat(DBL_TRUE_MIN), fc_splat(FC_LEAST_WATCHED));
+        fc_store(group->lost, lost);
+    }
+}
+
+/* exp(scores - maximum) in place */
+FC_INLINE void fc_lane_exp(const FcModel* model, FcGroup* group, double* column)
+{
+    const ptrdiff_t L = model->labels;
+    fc_vec most = fc_splat(-DBL_MAX);
+    ptrdiff_t j;
+    for (j = 0; j < L; j++)
+        most = fc_max(fc_load(column + j * FC_W), most);
+    fc_store(group->shift, fc_load(group->shift) + most);
+    if (model->watched) {
+        fc_vec lost = fc_load(group->lost);
+        for (j = 0; j < L; j++)
+            lost = fc_saw(lost, fc_load(column + j * FC_W) - most, fc_splat(-DBL_MAX), fc_splat(-FC_SPAN_WATCHED));
+        fc_store(group->lost, lost);
+    }
+    for (j = 0; j < L; j++)
+        fc_store(column + j * FC_W, fc_exp(fc_load(column + j * FC_W) - most));
+}
+
+/* Forward from step t0 to before t1. With keep, alpha and weights hold all columns, (longest, labels, FC_W). */
+static void fc_lane_forward(const FcModel* model, FcGroup* group, int single, ptrdiff_t t0, ptrdiff_t t1, int keep,
+                            double* alpha, double* weights, double* spare)
+{
+    const ptrdiff_t L = model->labels, P = model->padded, C = L * FC_W;
+    ptrdiff_t t, j;
+    int k;
+    for (t = t0; t < t1; t++) {
+        double* w = keep ? weights + t * C : weights;
+        double* a = keep ? alpha + t * C : alpha;
+        fc_lane_scores(model, group, single, t, w);
+        fc_lane_exp(model, group, w);
+        if (t == 0) {
+            memcpy(a, w, C * sizeof *a);
+        } else {
+            fc_lane_product(keep ? a - C : a, model->exp_trans, L, P, spare);
+            for (j = 0; j < C; j += FC_W)
+                fc_store(a + j, fc_load(spare + j) * fc_load(w + j));
+        }
+        if (t % model->every == 0)
+            fc_lane_rescale(model, group, a);
+        if (t >= group->shortest - 1)
+            for (k = 0; k < FC_W; k++)
+                if (t == group->length[k] - 1) {
+                    double sum = 0.0;
+                    for (j = 0; j < L; j++)
+                        sum += a[j * FC_W + k];
+                    group->sum[k] = sum;
+                    group->done[k].shift = group->shift[k];
+                    group->done[k].twos = group->twos[k];
+                    group->done[k].lost = group->lost[k] > 0.0;
+                }
+    }
+}
+
+/* Backward from step t1 - 1 down to t0: node probabilities replace alpha; sums of outer products, still to be
+ * multiplied by exp_trans, are added to counts (labels, labels, FC_W). */
+static void fc_lane_backward(const FcModel* model, FcGroup* group, ptrdiff_t t0, ptrdiff_t t1, double* alpha,
+                             const double* weights, double* beta, double* spare, double* counts)
+{
+    const ptrdiff_t L = model->labels, P = model->padded, C = L * FC_W;
+    ptrdiff_t t, i, j;
+    int k;
+    for (t = t1 - 1; t >= t0; t--) {
+        double* a = alpha + t * C;
+        double inverse[FC_W], active[FC_W];
+        fc_vec norm = fc_splat(0.0);
+        const int ends = t >= group->shortest - 1;
+        if (t < group->longest - 1) {
+            const double* w = weights + (t + 1) * C;
+            for (j = 0; j < C; j += FC_W)
+                fc_store(spare + j, fc_load(w + j) * fc_load(beta + j));
+            fc_lane_product(spare, model->exp_trans_t, L, P, beta);
+        }
+        if (ends)
+            for (k = 0; k < FC_W; k++)
+                if (t >= group->length[k] - 1)
+                    for (j = 0; j < L; j++)
+                        beta[j * FC_W + k] = 1.0;
+        for (i = 0; i < C; i += FC_W)
+            norm += fc_load(a + i) * fc_load(beta + i);
+        fc_store(inverse, norm);
+        for (k = 0; k < FC_W; k++) {
+            inverse[k] = inverse[k] > 0.0 ? 1.0 / inverse[k] : 0.0;
+            active[k] = t < group->length[k] - 1 ? inverse[k] : 0.0;
+        }
+        if (t < group->longest - 1)
+            for (i = 0; i < L; i++) {
+                const fc_vec share = fc_load(a + i * FC_W) * fc_load(active);
+                double* row = counts + i * C;
+                for (j = 0; j < C; j += FC_W)
+                    fc_store(row + j, fc_load(row + j) + share * fc_load(spare + j));
+            }
+        for (j = 0; j < C; j += FC_W)
+            fc_store(a + j, fc_load(a + j) * fc_load(beta + j) * fc_load(inverse));
+        fc_lane_rescale(model, group, beta);
+    }
+}
+
+/* Viterbi's forward half: all columns of best scores, (longest, labels, FC_W). */
+static void fc_lane_viterbi(const FcModel* model, const FcGroup* group, int single, ptrdiff_t t0, ptrdiff_t t1,
+                            double* best)
+{
+    const ptrdiff_t L = model->labels, P = model->padded, C = L * FC_W;
+    ptrdiff_t t, i, j;
+    for (t = t0; t < t1; t++) {
+        double* now = best + t * C;
+        const double* last = now - C;
+        fc_lane_scores(model, group, single, t, now);
+        if (t == 0)
+            continue;
+        for (j = 0; j + 2 <= L; j += 2) {
+            fc_vec a = fc_load(last) + model->trans[j], b = fc_load(last) + model->trans[j + 1];
+            for (i = 1; i < L; i++) {
+                const fc_vec x = fc_load(last + i * FC_W);
+                a = fc_max(x + model->trans[i * P + j], a);
+                b = fc_max(x + model->trans[i * P + j + 1], b);
+            }
+            fc_store(now + j * FC_W, fc_load(now + j * FC_W) + a);
+            fc_store(now + (j + 1) * FC_W, fc_load(now + (j + 1) * FC_W) + b);
+        }
+        for (; j < L; j++) {
+            fc_vec a = fc_load(last) + model->trans[j];
+            for (i = 1; i < L; i++)
+                a = fc_max(fc_load(last + i * FC_W) + model->trans[i * P + j], a);
+            fc_store(now + j * FC_W, fc_load(now + j * FC_W) + a);
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,394 @@
+/* Linear-chain recursions in scaled linear space, for one sequence (labels across the vector) and for a group
+ * of FC_W sequences (one a vector element). Both do the same operations on the same numbers in the same order,
+ * so a result doesn't depend on which of the two computed it, nor on the sequence's neighbours.
+ *
+ * A row of scores becomes exp(score - row maximum); a column of forward variables is multiplied by a power of
+ * two every few steps. What has become zero is lost, so a sequence is only trusted here
+ *   - if all transitions are finite and span at most 300: any label can be replaced in a path at a price of twice
+ *     that span, so whatever falls below e^-600 of its column's maximum stays negligible to the end; or
+ *   - if a watch has seen no finite score 230 below its row's maximum, and no nonzero variable below e^-200 of its
+ *     column's: then no product of nonzero numbers has underflown.
+ * All other sequences are computed in log space. */
+#ifndef FASTCORE_CHAIN_SCALED_H
+#define FASTCORE_CHAIN_SCALED_H
+
+#include "chain_vectors.h"
+
+#define FC_SPAN_DENSE 300.0
+#define FC_SPAN_WATCHED 230.0
+#define FC_LEAST_WATCHED 1.4e-87 /* e^-200 */
+#define FC_LN2 0.69314718055994530942
+
+typedef struct {
+    ptrdiff_t labels, padded;  /* padded: labels rounded up to whole vectors */
+    const double* start;
+    const double* end;
+    double* exp_trans;         /* (labels, padded) exp(transitions - top), zeros beyond labels */
+    double* exp_trans_t;       /* the same transposed */
+    double* trans;             /* (labels, padded) transitions, -inf beyond labels */
+    double top;                /* largest transition, 0 if all are -inf */
+    int every;                 /* steps between two rescalings */
+    int watched;               /* whether columns are watched */
+    int usable;                /* whether scaled space can be trusted at all */
+} FcModel;
+
+/* Fill the tables; the caller gives the memory: three times labels * padded doubles. */
+static void fc_model(FcModel* model, const double* transitions, double* memory)
+{
+    const ptrdiff_t L = model->labels, P = model->padded;
+    double most = -INFINITY, least = INFINITY, span;
+    ptrdiff_t i, j;
+    int dense = 1;
+    model->exp_trans = memory;
+    model->exp_trans_t = memory + L * P;
+    model->trans = memory + 2 * L * P;
+    for (i = 0; i < L * L; i++) {
+        const double x = transitions[i];
+        if (x == -INFINITY) {
+            dense = 0;
+            continue;
+        }
+        most = x > most ? x : most;
+        least = x < least ? x : least;
+    }
+    model->top = most > -INFINITY ? most : 0.0;
+    span = most > -INFINITY ? most - least : 0.0;
+    dense = dense && span <= FC_SPAN_DENSE;
+    model->watched = !dense;
+    model->usable = dense || span <= FC_SPAN_WATCHED;
+    model->every = 1;
+    if (dense) {
+        const double steps = 600.0 / (span > 1.0 ? span : 1.0) - 1.0;
+        model->every = steps > 8.0 ? 8 : steps < 1.0 ? 1 : (int)steps;
+    }
+    for (i = 0; i < L; i++)
+        for (j = 0; j < P; j++)
+            model->trans[i * P + j] = j < L ? transitions[i * L + j] : -INFINITY;
+    for (i = 0; i < L; i++)
+        for (j = 0; j < P; j++) {
+            model->exp_trans[i * P + j] = model->trans[i * P + j] - model->top;
+            model->exp_trans_t[i * P + j] = j < L ? transitions[j * L + i] - model->top : -INFINITY;
+        }
+    for (i = 0; i < 2 * L * P; i += FC_W)
+        fc_store(memory + i, fc_exp(fc_load(memory + i)));
+}
+
+/* Scores of step t of a sequence of `length` steps, start and end scores added, -inf beyond labels. */
+FC_INLINE void fc_scores(const FcModel* model, const void* emissions, int single, ptrdiff_t t, ptrdiff_t length,
+                         ptrdiff_t stride, double* out)
+{
+    const ptrdiff_t L = model->labels;
+    ptrdiff_t j;
+    if (single) {
+        const float* row = (const float*)emissions + t * L;
+        for (j = 0; j < L; j++)
+            out[j * stride] = row[j];
+    } else {
+        const double* row = (const double*)emissions + t * L;
+        for (j = 0; j < L; j++)
+            out[j * stride] = row[j];
+    }
+    if (t == 0)
+        for (j = 0; j < L; j++)
+            out[j * stride] += model->start[j];
+    if (t == length - 1)
+        for (j = 0; j < L; j++)
+            out[j * stride] += model->end[j];
+}
+
+/* What runs along with a recursion: the sum of row maxima, the count of twos, and what the watch has seen. */
+typedef struct {
+    double shift;
+    int64_t twos;
+    int lost; /* nonzero once the result can't be trusted */
+} FcScale;
+
+/* ---- one sequence, labels across the vector ---- */
+
+/* exp(scores - maximum) in place; the maximum is returned. */
+FC_INLINE double fc_row_exp(const FcModel* model, double* row, FcScale* scale)
+{
+    const ptrdiff_t L = model->labels, P = model->padded;
+    fc_vec most = fc_splat(-DBL_MAX);
+    double top;
+    ptrdiff_t j;
+    for (j = L; j < P; j++)
+        row[j] = -INFINITY;
+    for (j = 0; j < P; j += FC_W)
+        most = fc_max(fc_load(row + j), most);
+    top = fc_horizontal_max(most);
+    if (model->watched)
+        for (j = 0; j < L; j++)
+            scale->lost |= row[j] > -INFINITY && row[j] - top <= -FC_SPAN_WATCHED;
+    for (j = 0; j < P; j += FC_W)
+        fc_store(row + j, fc_exp(fc_load(row + j) - top));
+    return top;
+}
+
+/* out[j] = sum over i of in[i] * table[i, j], in the order of i */
+FC_INLINE void fc_row_product(const double* in, const double* table, ptrdiff_t L, ptrdiff_t P, double* out)
+{
+    ptrdiff_t i, j = 0;
+    for (; j + 2 * FC_W <= P; j += 2 * FC_W) {
+        fc_vec a = fc_splat(in[0]) * fc_load(table + j), b = fc_splat(in[0]) * fc_load(table + j + FC_W);
+        for (i = 1; i < L; i++) {
+            const fc_vec x = fc_splat(in[i]);
+            a += x * fc_load(table + i * P + j);
+            b += x * fc_load(table + i * P + j + FC_W);
+        }
+        fc_store(out + j, a);
+        fc_store(out + j + FC_W, b);
+    }
+    for (; j < P; j += FC_W) {
+        fc_vec a = fc_splat(in[0]) * fc_load(table + j);
+        for (i = 1; i < L; i++)
+            a += fc_splat(in[i]) * fc_load(table + i * P + j);
+        fc_store(out + j, a);
+    }
+}
+
+FC_INLINE void fc_row_rescale(const FcModel* model, double* row, FcScale* scale)
+{
+    const ptrdiff_t P = model->padded;
+    fc_vec most = fc_splat(0.0), factor;
+    fc_int exponent;
+    double top;
+    ptrdiff_t j;
+    for (j = 0; j < P; j += FC_W)
+        most = fc_max(fc_load(row + j), most);
+    top = fc_horizontal_max(most);
+    factor = fc_rescale(fc_splat(top), &exponent);
+    memcpy(&top, &exponent, sizeof top); /* the first element's bits */
+    {
+        int64_t twos;
+        memcpy(&twos, &top, sizeof twos);
+        scale->twos += twos;
+    }
+    for (j = 0; j < P; j += FC_W)
+        fc_store(row + j, fc_load(row + j) * factor);
+    if (model->watched)
+        for (j = 0; j < P; j++)
+            scale->lost |= row[j] > 0.0 && row[j] <= FC_LEAST_WATCHED;
+}
+
+/* Forward from step t0 to before t1. alpha: the last column if `columns` is 1, else all of them, (length, padded);
+ * weights likewise, the exponentials of the scores. */
+static void fc_row_forward(const FcModel* model, const void* emissions, int single, ptrdiff_t length, ptrdiff_t t0,
+                           ptrdiff_t t1, int keep, double* alpha, double* weights, double* spare, FcScale* scale)
+{
+    const ptrdiff_t L = model->labels, P = model->padded;
+    ptrdiff_t t, j;
+    for (t = t0; t < t1; t++) {
+        double* w = keep ? weights + t * P : weights;
+        double* a = keep ? alpha + t * P : alpha;
+        fc_scores(model, emissions, single, t, length, 1, w);
+        scale->shift += fc_row_exp(model, w, scale);
+        if (t == 0) {
+            memcpy(a, w, P * sizeof *a);
+        } else {
+            fc_row_product(keep ? a - P : a, model->exp_trans, L, P, spare);
+            for (j = 0; j < P; j += FC_W)
+                fc_store(a + j, fc_load(spare + j) * fc_load(w + j));
+        }
+        if (t % model->every == 0)
+            fc_row_rescale(model, a, scale);
+    }
+}
+
+static double fc_log_partition(const FcModel* model, double sum, ptrdiff_t length, const FcScale* scale)
+{
+    if (!(sum > 0.0))
+        return -INFINITY;
+    return scale->shift + (double)(length - 1) * model->top + ((double)scale->twos * FC_LN2 + log(sum));
+}
+
+static double fc_row_log_partition(const FcModel* model, const double* alpha, ptrdiff_t length, const FcScale* scale)
+{
+    double sum = 0.0;
+    ptrdiff_t j;
+    for (j = 0; j < model->labels; j++)
+        sum += alpha[j];
+    return fc_log_partition(model, sum, length, scale);
+}
+
+/* Backward from step t1 - 1 down to t0: node probabilities replace alpha; sums of outer products, still to be
+ * multiplied by exp_trans, are added to counts (labels, padded). beta keeps its state between calls. */
+static void fc_row_backward(const FcModel* model, ptrdiff_t length, ptrdiff_t t0, ptrdiff_t t1, double* alpha,
+                            const double* weights, double* beta, double* spare, double* counts, FcScale* scale)
+{
+    const ptrdiff_t L = model->labels, P = model->padded;
+    ptrdiff_t t, i, j;
+    for (t = t1 - 1; t >= t0; t--) {
+        double* a = alpha + t * P;
+        double norm = 0.0, inverse;
+        if (t == length - 1) {
+            for (j = 0; j < P; j++)
+                beta[j] = j < L ? 1.0 : 0.0;
+        } else {
+            const double* w = weights + (t + 1) * P;
+            for (j = 0; j < P; j += FC_W)
+                fc_store(spare + j, fc_load(w + j) * fc_load(beta + j));
+            fc_row_product(spare, model->exp_trans_t, L, P, beta);
+        }
+        for (i = 0; i < L; i++)
+            norm = fc_fma(a[i], beta[i], norm);
+        inverse = norm > 0.0 ? 1.0 / norm : 0.0;
+        if (t < length - 1)
+            for (i = 0; i < L; i++) {
+                const fc_vec share = fc_splat(a[i] * inverse);
+                for (j = 0; j < P; j += FC_W)
+                    fc_store(counts + i * P + j, fc_load(counts + i * P + j) + share * fc_load(spare + j));
+            }
+        for (j = 0; j < P; j += FC_W)
+            fc_store(a + j, fc_load(a + j) * fc_load(beta + j) * fc_splat(inverse));
+        fc_row_rescale(model, beta, scale);
+    }
+}
+
+/* Viterbi's forward half: all columns of best scores, (length, padded). */
+static void fc_row_viterbi(const FcModel* model, const void* emissions, int single, ptrdiff_t length, ptrdiff_t t0,
+                           ptrdiff_t t1, double* best)
+{
+    const ptrdiff_t L = model->labels, P = model->padded;
+    ptrdiff_t t, i, j;
+    for (t = t0; t < t1; t++) {
+        double* now = best + t * P;
+        fc_scores(model, emissions, single, t, length, 1, now);
+        for (j = L; j < P; j++)
+            now[j] = -INFINITY;
+        if (t == 0)
+            continue;
+        for (j = 0; j < P; j += FC_W) {
+            fc_vec most = fc_splat(now[-P]) + fc_load(model->trans + j);
+            for (i = 1; i < L; i++)
+                most = fc_max(fc_splat(now[i - P]) + fc_load(model->trans + i * P + j), most);
+            fc_store(now + j, fc_load(now + j) + most);
+        }
+    }
+}
+
+/* The path back from the last column; column t of label i is best[t * row + i * step]. Returns its score; -1 for
+ * every label if there is no legal path. */
+static double fc_trace_back(const FcModel* model, const double* best, ptrdiff_t length, ptrdiff_t row, ptrdiff_t step,
+                            int64_t* path)
+{
+    const ptrdiff_t L = model->labels, P = model->padded;
+    const double* column = best + (length - 1) * row;
+    double score = column[0];
+    ptrdiff_t t, i, label = 0;
+    for (i = 1; i < L; i++)
+        if (column[i * step] > score) {
+            score = column[i * step];
+            label = i;
+        }
+    if (score == -INFINITY)
+        label = -1;
+    path[length - 1] = label;
+    for (t = length - 2; t >= 0; t--) {
+        if (label >= 0) {
+            const double* into = model->trans + label;
+            ptrdiff_t from = 0;
+            double most;
+            column = best + t * row;
+            most = column[0] + into[0];
+            for (i = 1; i < L; i++) {
+                const double score_i = column[i * step] + into[i * P];
+                if (score_i > most) {
+                    most = score_i;
+                    from = i;
+                }
+            }
+            label = from;
+        }
+        path[t] = label;
+    }
+    return score;
+}
+
+/* ---- one sequence in log space, for what scaled space can't hold ---- */
+
+static double fc_log_sum(const double* a, const double* b, ptrdiff_t stride, ptrdiff_t L)
+{
+    double most = -INFINITY, sum = 0.0;
+    ptrdiff_t i;
+    for (i = 0; i < L; i++) {
+        const double x = a[i] + b[i * stride];
+        most = x > most ? x : most;
+    }
+    if (most == -INFINITY)
+        return most;
+    for (i = 0; i < L; i++)
+        sum += exp(a[i] + b[i * stride] - most);
+    return most + log(sum);
+}
+
+static double fc_log_row_sum(const double* row, ptrdiff_t L)
+{
+    const double zero = 0.0;
+    return fc_log_sum(row, &zero, 0, L);
+}
+
+/* Log forward variables (length, labels). */
+static void fc_log_forward(const FcModel* model, const void* emissions, int single, ptrdiff_t length, ptrdiff_t t0,
+                           ptrdiff_t t1, double* alpha)
+{
+    const ptrdiff_t L = model->labels;
+    ptrdiff_t t, j;
+    for (t = t0; t < t1; t++) {
+        double* now = alpha + t * L;
+        fc_scores(model, emissions, single, t, length, 1, now);
+        if (t > 0)
+            for (j = 0; j < L; j++)
+                now[j] += fc_log_sum(now - L, model->trans + j, model->padded, L);
+    }
+}
+
+/* Log backward variables (length, labels), from step t1 - 1 down to t0; spare: labels doubles. */
+static void fc_log_backward(const FcModel* model, const void* emissions, int single, ptrdiff_t length, ptrdiff_t t0,
+                            ptrdiff_t t1, double* beta, double* spare)
+{
+    const ptrdiff_t L = model->labels;
+    ptrdiff_t t, i;
+    for (t = t1 - 1; t >= t0; t--) {
+        double* now = beta + t * L;
+        if (t == length - 1) {
+            for (i = 0; i < L; i++)
+                now[i] = 0.0;
+            continue;
+        }
+        fc_scores(model, emissions, single, t + 1, length, 1, spare);
+        for (i = 0; i < L; i++)
+            spare[i] += now[L + i];
+        for (i = 0; i < L; i++)
+            now[i] = fc_log_sum(spare, model->trans + i * model->padded, 1, L);
+    }
+}
+
+/* Node probabilities in place of alpha, expected transitions added to counts (labels, padded), from log columns. */
+static void fc_log_marginals(const FcModel* model, const void* emissions, int single, ptrdiff_t length, ptrdiff_t t0,
+                             ptrdiff_t t1, double log_z, double* alpha, const double* beta, double* spare,
+                             double* counts)
+{
+    const ptrdiff_t L = model->labels, P = model->padded;
+    ptrdiff_t t, i, j;
+    if (log_z == -INFINITY) {
+        memset(alpha + t0 * L, 0, (t1 - t0) * L * sizeof *alpha);
+        return;
+    }
+    for (t = t0; t < t1; t++) {
+        double* a = alpha + t * L;
+        const double* b = beta + t * L;
+        if (t + 1 < length) {
+            fc_scores(model, emissions, single, t + 1, length, 1, spare);
+            for (j = 0; j < L; j++)
+                spare[j] += b[L + j] - log_z;
+            for (i = 0; i < L; i++)
+                for (j = 0; j < L; j++)
+                    counts[i * P + j] += exp(a[i] + model->trans[i * P + j] + spare[j]);
+        }
+        for (i = 0; i < L; i++)
+            a[i] = exp(a[i] + b[i] - log_z);
+    }
+}
+
+#endif

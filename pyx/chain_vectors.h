@@ -1,0 +1,127 @@
+/* Vectors of doubles for the chain kernels: as wide as the instruction set, one element without GCC's extensions. */
+#ifndef FASTCORE_CHAIN_VECTORS_H
+#define FASTCORE_CHAIN_VECTORS_H
+
+#include <float.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define FC_BYTES 64
+#elif defined(__AVX__)
+#include <immintrin.h>
+#define FC_BYTES 32
+#else
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+#define FC_BYTES 16
+#endif
+typedef double fc_vec __attribute__((vector_size(FC_BYTES), may_alias));
+typedef double fc_loose __attribute__((vector_size(FC_BYTES), may_alias, aligned(8)));
+typedef uint64_t fc_int __attribute__((vector_size(FC_BYTES), may_alias));
+#define FC_INLINE static inline __attribute__((always_inline))
+#else
+#define FC_BYTES 8
+typedef double fc_vec;
+typedef double fc_loose;
+typedef uint64_t fc_int;
+#define FC_INLINE static inline
+#endif
+
+enum { FC_W = FC_BYTES / 8 };
+
+/* a * b + c, rounded as often as the same expression of vectors: a scalar sum in a loop may lose its fused form */
+FC_INLINE double fc_fma(double a, double b, double c)
+{
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    return __builtin_fma(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+FC_INLINE fc_vec fc_load(const double* p) { return *(const fc_loose*)p; }
+FC_INLINE void fc_store(double* p, fc_vec x) { *(fc_loose*)p = x; }
+FC_INLINE fc_int fc_bits(fc_vec x) { fc_int r; memcpy(&r, &x, sizeof r); return r; }
+FC_INLINE fc_vec fc_from_bits(fc_int x) { fc_vec r; memcpy(&r, &x, sizeof r); return r; }
+FC_INLINE fc_vec fc_splat(double x) { fc_vec zero = {0}; return zero + x; }
+
+FC_INLINE fc_vec fc_max(fc_vec a, fc_vec b)
+{
+#if FC_BYTES == 64
+    return _mm512_max_pd(a, b);
+#elif FC_BYTES == 32
+    return _mm256_max_pd(a, b);
+#elif FC_BYTES == 16 && defined(__SSE2__)
+    return _mm_max_pd(a, b);
+#elif FC_BYTES == 16
+    fc_int above = a > b;
+    return fc_from_bits((above & fc_bits(a)) | (~above & fc_bits(b)));
+#else
+    return a > b ? a : b;
+#endif
+}
+
+/* x where test >= bound, else 0 */
+FC_INLINE fc_vec fc_keep(fc_vec x, fc_vec test, fc_vec bound)
+{
+#if FC_BYTES > 8
+    return fc_from_bits(fc_bits(x) & (fc_int)(test >= bound));
+#else
+    return test >= bound ? x : 0.0;
+#endif
+}
+
+FC_INLINE double fc_horizontal_max(fc_vec x)
+{
+    double parts[FC_W], most;
+    int k;
+    fc_store(parts, x);
+    most = parts[0];
+    for (k = 1; k < FC_W; k++)
+        most = parts[k] > most ? parts[k] : most;
+    return most;
+}
+
+/* exp(x) for x <= 0, correct to about an ulp; 0 below -708. exp(x) = 2^n exp(r), |r| <= log(2) / 2, Taylor's series. */
+FC_INLINE fc_vec fc_exp(fc_vec x)
+{
+    const fc_vec least = fc_splat(-708.0), magic = fc_splat(6755399441055744.0); /* 1.5 * 2^52: adding it rounds */
+    const fc_vec clamped = fc_max(x, least);
+    const fc_vec shifted = clamped * fc_splat(1.4426950408889634) + magic;
+    const fc_vec n = shifted - magic;
+    fc_vec r = clamped - n * fc_splat(6.93147180369123816490e-01), p;
+    r = r - n * fc_splat(1.90821492927058770002e-10);
+    p = fc_splat(1.0 / 6227020800.0);
+    p = p * r + fc_splat(1.0 / 479001600.0);
+    p = p * r + fc_splat(1.0 / 39916800.0);
+    p = p * r + fc_splat(1.0 / 3628800.0);
+    p = p * r + fc_splat(1.0 / 362880.0);
+    p = p * r + fc_splat(1.0 / 40320.0);
+    p = p * r + fc_splat(1.0 / 5040.0);
+    p = p * r + fc_splat(1.0 / 720.0);
+    p = p * r + fc_splat(1.0 / 120.0);
+    p = p * r + fc_splat(1.0 / 24.0);
+    p = p * r + fc_splat(1.0 / 6.0);
+    p = p * r + fc_splat(0.5);
+    p = p * r + fc_splat(1.0);
+    p = p * r + fc_splat(1.0);
+    /* n sits in the low bits of shifted; moved to the exponent field it multiplies by 2^n. */
+    p = fc_from_bits(fc_bits(p) + (fc_bits(shifted) << 52));
+    return fc_keep(p, x, least);
+}
+
+/* The power of two that brings x > 0 into [1, 2), and in *exponent what to add to the count of twos taken out. */
+FC_INLINE fc_vec fc_rescale(fc_vec x, fc_int* exponent)
+{
+    const fc_int biased = (fc_bits(x) >> 52) & 0x7ff;
+    *exponent = biased - 1023;
+    return fc_from_bits((2046 - biased) << 52);
+}
+
+#endif
