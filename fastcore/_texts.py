@@ -38,7 +38,7 @@ def files_of(path: AnyPath) -> list[Path]:
 
 
 def open_binary(path: AnyPath, mode: str = "rb") -> BinaryIO:
-    """Open a file for reading or writing bytes, (de)compressed by suffix: .gz, .bz2, .xz, .zst; "-" is stdin or stdout."""
+    """Open a file to read or write bytes, (de)compressed by suffix (.gz .bz2 .xz .zst); "-" is stdin or stdout."""
     if os.fspath(path) == STDIN:
         return sys.stdin.buffer if "r" in mode else sys.stdout.buffer
     suffix = Path(path).suffix

@@ -96,7 +96,7 @@ def _check(options: argparse.Namespace) -> int:
         raise UsageError(f"no domain {unknown[0]!r}: choose from {', '.join(_backend.DOMAINS)}")
     outcomes = []
     if not options.json:
-        print(f"{'kernel':<34}{'against its twin':<28}{'kernel s':>11}{'twin s':>11}{'ratio':>10}")
+        print(f"{'kernel':<36}{'against its twin':<28}{'kernel s':>11}{'twin s':>11}{'ratio':>10}")
     for outcome in run_all(options.domains or _backend.DOMAINS):
         outcomes.append(outcome)
         if not options.json:

@@ -24,13 +24,24 @@ cdef extern from "Python.h":
     uint32_t PyUnicode_READ(int kind, const void* data, Py_ssize_t index) noexcept nogil
     bint Py_UNICODE_ISDECIMAL(uint32_t symbol) noexcept nogil
 
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define fastcore_prefetch(address) __builtin_prefetch(address)
+    #else
+    #define fastcore_prefetch(address) ((void)0)
+    #endif
+    """
+    void fastcore_prefetch(const void* address) noexcept nogil
+
+
 cdef enum:
     PAGE = 256  # code points a page of the symbol table
     PAGES = 4352  # 0x110000 / PAGE
     HEADER = 128  # bytes
     MAGIC = 0x31726174736166  # "fastar1"
     LIMIT = 1 << 30  # slots: indices are int32
-    LARGE = 64  # children of a large family
+    LARGE = 24  # children of a large family
     TRIED = 64  # blocks of 64 bases, when placing a family
     SYMBOL = 0x1FFFFF  # mask of the symbol in a page's entry; classes lie above
     BLOCK = 65536  # code points between two looks for Ctrl-C
@@ -39,7 +50,7 @@ cdef enum:
     INNER = 2  # may stand inside such a run
     BREAK = 4  # punctuation: a token of its own, which no word crosses
     DIGIT = 8
-    DOT = 16
+    MARK = 16  # stands between the digits of a number, a date, a time, a ratio
     PERCENT = 32
 
 cdef struct Unit:
@@ -611,10 +622,13 @@ cdef int _best_path(
     cdef Py_ssize_t i, j
     cdef int32_t slot, parent
     cdef double start, candidate
+    cdef bint better
     score[0] = 1.0
     for j in range(1, n + 1):
         score[j] = -INFINITY
         back[j] = <uint64_t>1 << 32
+        # The second step from each position: most of the waiting is for these.
+        fastcore_prefetch(units + units[symbols[j - 1]].base + symbols[j])
     for i in range(n):
         start = score[i]
         parent = 0
@@ -623,9 +637,9 @@ cdef int _best_path(
         while units[slot].check == parent:
             j += 1
             candidate = start + units[slot].score
-            if candidate > score[j]:
-                score[j] = candidate
-                back[j] = <uint64_t>(j - i) << 32 | <uint32_t>slot
+            better = candidate > score[j]
+            score[j] = candidate if better else score[j]
+            back[j] = (<uint64_t>(j - i) << 32 | <uint32_t>slot) if better else back[j]
             parent = slot
             slot = units[slot].base + <int32_t>symbols[j]
         if score[i + 1] == -INFINITY:
@@ -895,6 +909,29 @@ cdef class _Room:
         self.capacity = 0
 
 
+ctypedef fused character:
+    uint8_t
+    uint16_t
+    uint32_t
+
+
+cdef uint8_t _read(
+    const character* text, Py_ssize_t n, const uint16_t* index, const uint32_t* pages, _Room room
+) noexcept nogil:
+    # Punctuation gets no symbol, so that no word crosses it.
+    cdef Py_ssize_t i
+    cdef uint32_t entry, classes, seen = 0
+    cdef uint32_t* symbols = room.symbols
+    cdef uint8_t* kinds = room.classes
+    for i in range(n):
+        entry = pages[<uint32_t>index[<uint32_t>text[i] >> 8] * PAGE + (<uint32_t>text[i] & 255)]
+        classes = entry >> 21
+        seen |= classes
+        kinds[i] = <uint8_t>classes
+        symbols[i] = 0 if classes & BREAK else entry & SYMBOL
+    return <uint8_t>seen
+
+
 cdef class Segmenter:
     """Best segmentations over a trie's lattice.
 
@@ -917,8 +954,11 @@ cdef class Segmenter:
         for i in range(256):
             if chr(i).isalnum() and i < 128:
                 classes[i] = classes.get(i, 0) | ALNUM | INNER | (DIGIT if chr(i).isdigit() else 0)
-        classes[ord(".")] = classes.get(ord("."), 0) | INNER | DOT
-        classes[ord("%")] = classes.get(ord("%"), 0) | PERCENT
+        classes[ord(".")] = classes.get(ord("."), 0) | INNER
+        for mark in ".:/·":
+            classes[ord(mark)] = classes.get(ord(mark), 0) | MARK
+        for mark in "%‰":
+            classes[ord(mark)] = classes.get(ord(mark), 0) | PERCENT
         if join == 2:
             for i in range(0xFF01, 0xFF5F):
                 classes[i] = classes.get(i, 0) | (classes.get(i - 0xFEE0, 0) & ~BREAK)
@@ -942,23 +982,20 @@ cdef class Segmenter:
             i = index[character // PAGE] * PAGE + character % PAGE
             self.pages[i] |= <uint32_t>value << 21
 
-    cdef void read(self, const Text* text, _Room room) noexcept nogil:
-        # Symbols and classes of a text; punctuation gets no symbol, so that no word crosses it.
-        cdef Py_ssize_t i
-        cdef uint32_t character
-        cdef uint32_t entry
-        for i in range(text.length):
-            character = PyUnicode_READ(text.kind, text.data, i)
-            entry = self.pages[self.index[character >> 8] * PAGE + (character & 255)]
-            room.classes[i] = <uint8_t>(entry >> 21)
-            room.symbols[i] = 0 if entry >> 21 & BREAK else entry & SYMBOL
+    cdef uint8_t read(self, const Text* text, _Room room) noexcept nogil:
+        # Symbols and classes of a text; returns the classes that occur.
         room.symbols[text.length] = 0
         room.classes[text.length] = 0
+        if text.kind == 1:
+            return _read(<const uint8_t*>text.data, text.length, &self.index[0], &self.pages[0], room)
+        if text.kind == 2:
+            return _read(<const uint16_t*>text.data, text.length, &self.index[0], &self.pages[0], room)
+        return _read(<const uint32_t*>text.data, text.length, &self.index[0], &self.pages[0], room)
 
     cdef Py_ssize_t cut(self, const Text* text, _Room room) except -1 nogil:
         # The text's tokens into the room; returns how many.
         cdef Py_ssize_t n = text.length, start = 0, end, found = 0, slot
-        self.read(text, room)
+        cdef uint8_t seen = self.read(text, room)
         while start < n:
             end = self.piece_end(room, start, n)
             if room.classes[start] & BREAK:
@@ -968,35 +1005,32 @@ cdef class Segmenter:
             else:
                 found = self.cut_piece(room, start, end, found)
             start = end
-        if self.join:
+        if self.join and seen & ALNUM:
             found = self.join_runs(text, room, found)
         return found
 
     cdef Py_ssize_t cut_piece(self, _Room room, Py_ssize_t start, Py_ssize_t end, Py_ssize_t found) except -1 nogil:
-        # One piece between punctuation: forward, back, and the tokens turned round.
-        cdef Py_ssize_t j = end - start, k, last
-        cdef Token swapped
+        # One piece between punctuation: forward, then back, the tokens laid down from the piece's end, where no
+        # token can be yet, and moved to their place.
+        cdef Py_ssize_t j = end - start, last = end
+        cdef const int32_t* ids = self.trie.ids
+        cdef Token* tokens = room.tokens
+        cdef uint64_t step
         _best_path(self.trie.units, room.symbols + start, j, self.null_score, room.score, room.back)
-        k = found
         while j > 0:
-            room.tokens[k] = Token(start + j, 0, <int32_t>room.back[j])
-            j -= <Py_ssize_t>(room.back[j] >> 32)
-            k += 1
-        last = k - 1
-        j = found
-        while j < last:
-            swapped = room.tokens[j]
-            room.tokens[j] = room.tokens[last]
-            room.tokens[last] = swapped
-            j += 1
+            step = room.back[j]
             last -= 1
-        for j in range(found, k):
-            room.tokens[j].id = self.trie.ids[room.tokens[j].slot]
-        return k
+            tokens[last].end = start + j
+            tokens[last].slot = <int32_t>step
+            j -= <Py_ssize_t>(step >> 32)
+        for j in range(last, end):
+            tokens[found] = Token(tokens[j].end, ids[tokens[j].slot], 0)
+            found += 1
+        return found
 
     cdef Py_ssize_t join_runs(self, const Text* text, _Room room, Py_ssize_t found) noexcept nogil:
         # Left to right: a token that ends in a letter or digit opens a run, and the next ones join it while they
-        # end so too and hold only letters, digits and dots. With join == 2 a dot between digits and a per cent
+        # end so too and hold only letters, digits and dots. With join == 2 a mark between digits and a per cent
         # sign after one join as well.
         cdef Py_ssize_t k, kept = 0, start = 0, end, i, slot
         cdef bint joining = False, joined = False, grow
@@ -1015,7 +1049,7 @@ cdef class Segmenter:
                 else:
                     joining = True
             elif joining and self.join == 2 and end == start + 1 and room.classes[start - 1] & DIGIT and (
-                last & DOT and room.classes[end] & DIGIT or last & PERCENT
+                last & MARK and room.classes[end] & DIGIT or last & PERCENT
             ):
                 grow = True
                 joining = not last & PERCENT
@@ -1223,12 +1257,27 @@ cdef class Segmenter:
                 poll()
         return result
 
-    def tokens(self, list texts):
-        """All tokens, (ends, ids, offsets): text t's are offsets[t]:offsets[t + 1], ends within it, id -1 unknown."""
+    def ends(self, str text):
+        """Where each token of a text ends."""
+        cdef Text whole = Text(PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text), PyUnicode_KIND(text))
+        cdef _Room room = _Room()
+        cdef Py_ssize_t k, n
+        cdef int64_t[::1] end
+        room.need(whole.length)
+        with nogil:
+            n = self.cut(&whole, room)
+        ends = np.empty(n, np.int64)
+        end = ends
+        for k in range(n):
+            end[k] = room.tokens[k].end
+        return ends
+
+    def encode(self, list texts):
+        """The ids of all tokens, (ids, offsets): text t's are offsets[t]:offsets[t + 1]; -1 for what is no word."""
         cdef Py_ssize_t t, k, n = len(texts), n_tokens, since = 0, total = 0, longest = 0, found = 0
         cdef _Room room = _Room()
         cdef Text* text = <Text*>malloc((n + 1) * sizeof(Text))
-        cdef int64_t[::1] end, offset
+        cdef int64_t[::1] offset
         cdef int32_t[::1] id
         offsets = np.zeros(n + 1, np.int64)
         offset = offsets
@@ -1241,13 +1290,12 @@ cdef class Segmenter:
                 total += text[t].length
                 longest = max(longest, text[t].length)
             room.need(longest)
-            ends, ids = np.empty(total, np.int64), np.empty(total, np.int32)
-            end, id = ends, ids
+            ids = np.empty(total, np.int32)
+            id = ids
             with nogil:
                 for t in range(n):
                     n_tokens = self.cut(&text[t], room)
                     for k in range(n_tokens):
-                        end[found + k] = room.tokens[k].end
                         id[found + k] = room.tokens[k].id
                     found += n_tokens
                     offset[t + 1] = found
@@ -1257,4 +1305,4 @@ cdef class Segmenter:
                         poll()
         finally:
             free(text)
-        return ends[:found].copy(), ids[:found].copy(), offsets
+        return ids[:found].copy(), offsets

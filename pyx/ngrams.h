@@ -10,6 +10,12 @@
 #define NG_MAX_WORDS 65
 #define NG_BLOCK 512
 #define NG_FEW 24
+#if defined(__GNUC__)
+#define ng_prefetch(address) __builtin_prefetch(address)
+#else
+#define ng_prefetch(address) ((void)(address))
+#endif
+
 #define NG_DIGIT 11
 #define NG_SLACK 4
 
@@ -204,8 +210,15 @@ static inline uint64_t ng_hash(const char *text, Py_ssize_t size)
         text += 8;
         size -= 8;
     }
-    word = 0;
-    for (Py_ssize_t i = 0; i < size; i++) word |= (uint64_t)(unsigned char)text[i] << 8 * i;
+    if (size >= 4) {
+        uint32_t first, last;
+        memcpy(&first, text, 4);
+        memcpy(&last, text + size - 4, 4);
+        word = (uint64_t)first << 32 | last;
+    } else {
+        word = 0;
+        for (Py_ssize_t i = 0; i < size; i++) word = word << 8 | (unsigned char)text[i];
+    }
     return ng_mix((ng_mix(hash) ^ word) * UINT64_C(0xD6E8FEB86659FD93));
 }
 
@@ -230,6 +243,36 @@ static inline int ng_write_utf8(uint32_t point, char *to)
     to[1] = (char)(0x80 | (point >> 12 & 63));
     to[2] = (char)(0x80 | (point >> 6 & 63));
     to[3] = (char)(0x80 | (point & 63));
+    return 4;
+}
+
+/* Read one code point. Returns its length; 0 if the bytes end within it; -1 if they aren't UTF-8. */
+static inline int ng_read_utf8(const uint8_t *text, Py_ssize_t size, uint32_t *point)
+{
+    const uint8_t lead = text[0];
+    if (lead < 0x80) {
+        *point = lead;
+        return 1;
+    }
+    if (lead < 0xC2 || lead > 0xF4) return -1;
+    /* No overlong forms, no surrogates, nothing past U+10FFFF: all decided by the second byte. */
+    const uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+    const uint8_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+    if (size < 2) return 0;
+    if (text[1] < low || text[1] > high) return -1;
+    if (lead < 0xE0) {
+        *point = (uint32_t)(lead & 31) << 6 | (text[1] & 63);
+        return 2;
+    }
+    if (size < 3) return 0;
+    if ((text[2] & 0xC0) != 0x80) return -1;
+    if (lead < 0xF0) {
+        *point = (uint32_t)(lead & 15) << 12 | (uint32_t)(text[1] & 63) << 6 | (text[2] & 63);
+        return 3;
+    }
+    if (size < 4) return 0;
+    if ((text[3] & 0xC0) != 0x80) return -1;
+    *point = (uint32_t)(lead & 7) << 18 | (uint32_t)(text[1] & 63) << 12 | (uint32_t)(text[2] & 63) << 6 | (text[3] & 63);
     return 4;
 }
 

@@ -48,14 +48,18 @@ cdef extern from "ngrams.h" nogil:
     int ng_words(int order, int per)
     void ng_unpack(const uint64_t *row, int order, int per, ng_divisor radix, uint32_t *symbols)
     void ng_pack(const uint32_t *symbols, int order, int per, uint64_t radix, uint64_t *row)
+    void ng_prefetch(const void *address)
     uint64_t ng_hash(const char *text, Py_ssize_t size)
     int ng_write_utf8(uint32_t point, char *to)
+    int ng_read_utf8(const uint8_t *text, Py_ssize_t size, uint32_t *point)
     int ng_is_space(uint32_t point)
     void ng_prefixes(const uint64_t *rows, const int64_t *counts, Py_ssize_t n, int order, int per, uint64_t by,
                      ng_scan *scan)
 
 cdef enum:
     CODE_POINTS = 0x110000
+    # Tokens that wait for the cache.
+    GROUP = 32
 
 # Loops over rows look for Ctrl-C every 65536.
 
@@ -70,6 +74,23 @@ cdef object lone_surrogate(Py_ssize_t number, uint32_t point):
         f"texts[{number}] must be valid Unicode, got the lone surrogate U+{point:04X}: "
         "encode it with errors='replace' first"
     )
+
+
+cdef object bad_utf8(Py_ssize_t number, Py_ssize_t position):
+    return ValueError(
+        f"texts[{number}] must be UTF-8, got an invalid byte at {position}: pass errors='replace' to let it be"
+    )
+
+
+cdef int check_offsets(const uint8_t[::1] data, const int64_t[::1] offsets) except -1:
+    """Refuse offsets that don't rise within the data."""
+    cdef Py_ssize_t i
+    cdef int64_t before = 0
+    for i in range(offsets.shape[0]):
+        if not before <= offsets[i] <= data.shape[0]:
+            raise ValueError(f"offsets must rise from 0 to at most {data.shape[0]}, got {offsets[i]} at {i}")
+        before = offsets[i]
+    return 0
 
 
 cdef class Alphabet:
@@ -177,25 +198,116 @@ cdef class Alphabet:
                 index += 1
         return index, position, filled
 
+    cdef Py_ssize_t byte_span(self, const uint8_t *text, Py_ssize_t size, uint32_t[::1] out, Py_ssize_t filled,
+                              bint last, bint lines, bint *invalid, Py_ssize_t *consumed) noexcept nogil:
+        """Write ids of UTF-8 until `out` is full, or what is left isn't whole, or is invalid; return `filled`."""
+        cdef Py_ssize_t i = 0, room = out.shape[0]
+        cdef uint32_t point = 0, known, before = 1
+        cdef int length
+        while i < size and filled < room:
+            length = ng_read_utf8(text + i, size - i, &point)
+            if length <= 0:
+                invalid[0] = length < 0 or last
+                break
+            if point <= 13 and lines:
+                if point == 10:
+                    out[filled] = 0
+                    filled += before != 0
+                    before = 0
+                    i += 1
+                    continue
+                if point == 13:
+                    if i + 1 == size and not last:
+                        break
+                    if i + 1 < size and text[i + 1] == 10:
+                        i += 1
+                        continue
+            known = self.known[point]
+            if known == 0:
+                self.meet(point)
+                known = self.known[point]
+            known -= 1
+            out[filled] = known
+            filled += (known | before) != 0
+            before = known
+            i += length
+        consumed[0] = i
+        return filled
+
+    def encode_utf8(self, const uint8_t[::1] data, uint32_t[::1] out, bint last, bint lines):
+        """Write the ids of UTF-8 until `out` is full; where `lines`, a line's end (\\n or \\r\\n) gives a 0.
+
+        Returns how many bytes were consumed (what is left may be the beginning of a code point, unless `last`),
+        how many ids were written, and whether the byte after the consumed ones makes no UTF-8.
+        """
+        cdef Py_ssize_t filled = 0, consumed = 0
+        cdef bint invalid = False
+        poll()
+        with nogil:
+            if data.shape[0]:
+                filled = self.byte_span(&data[0], data.shape[0], out, 0, last, lines, &invalid, &consumed)
+        return consumed, filled, invalid
+
+    def encode_spans(self, const uint8_t[::1] data, const int64_t[::1] offsets, Py_ssize_t index,
+                     Py_ssize_t position, uint32_t[::1] out, Py_ssize_t number):
+        """Like `encode` for texts that lie as UTF-8 between offsets in `data`; positions count bytes."""
+        cdef Py_ssize_t filled = 0, consumed = 0, size
+        cdef bint invalid = False
+        poll()
+        check_offsets(data, offsets)
+        with nogil:
+            while index + 1 < offsets.shape[0] and filled < out.shape[0]:
+                size = offsets[index + 1] - offsets[index]
+                if position < size:
+                    filled = self.byte_span(&data[offsets[index] + position], size - position, out, filled, True,
+                                            False, &invalid, &consumed)
+                    position += consumed
+                    if invalid:
+                        break
+                if position >= size and filled < out.shape[0]:
+                    out[filled] = 0
+                    filled += 1
+                    position = 0
+                    index += 1
+        if invalid:
+            raise bad_utf8(number + index, position)
+        return index, position, filled
+
+
+cdef struct Slot:
+    # The high half of a token's hash, its id (0: free), where it begins, and its length as far as 24 bits hold it.
+    uint32_t tag
+    uint32_t id
+    uint64_t place
+
+
+cdef struct Waiting:
+    const char *text
+    Py_ssize_t size
+    Py_ssize_t place
+    uint64_t hash
+
 
 cdef class Vocabulary:
     """Tokens to ids 1, 2, ... by first occurrence."""
 
-    # A slot holds the high half of a token's hash and its id; tokens lie end to end as UTF-8.
-    cdef uint64_t *slots
+    # Tokens lie end to end as UTF-8. A few of them wait until their slots have come into the cache.
+    cdef Slot *slots
     cdef uint64_t mask
     cdef char *text
     cdef Py_ssize_t used, capacity
     cdef int64_t *offsets
     cdef Py_ssize_t n, room
     cdef char *scratch
-    cdef Py_ssize_t scratch_size
+    cdef Py_ssize_t scratch_size, scratch_used
+    cdef Waiting[GROUP] waiting
+    cdef int waits
 
     def __cinit__(self):
         self.mask = 1023
         self.capacity = 16384
         self.room = 512
-        self.slots = <uint64_t *> calloc(self.mask + 1, sizeof(uint64_t))
+        self.slots = <Slot *> calloc(self.mask + 1, sizeof(Slot))
         self.text = <char *> malloc(self.capacity)
         self.offsets = <int64_t *> calloc(self.room + 1, sizeof(int64_t))
         if self.slots == NULL or self.text == NULL or self.offsets == NULL:
@@ -211,49 +323,88 @@ cdef class Vocabulary:
         return self.n
 
     def symbols(self):
-        """The tokens, in the order of their ids."""
-        cdef Py_ssize_t i
-        return [self.text[self.offsets[i]:self.offsets[i + 1]].decode("utf-8") for i in range(self.n)]
+        """The tokens in the order of their ids: their UTF-8 end to end, and the offsets of their ends."""
+        text, offsets = np.empty(self.used, np.uint8), np.empty(self.n + 1, np.int64)
+        cdef uint8_t[::1] bytes_view = text
+        cdef int64_t[::1] offset = offsets
+        if self.used:
+            memcpy(&bytes_view[0], self.text, self.used)
+        memcpy(&offset[0], self.offsets, (self.n + 1) * sizeof(int64_t))
+        return text, offsets
 
-    def add(self, list symbols):
+    def add(self, const uint8_t[::1] text, const int64_t[::1] offsets):
         """Give ids to tokens that have none, and return the ids of all."""
-        result = np.empty(len(symbols), np.uint32)
+        check_offsets(text, offsets)
+        cdef Py_ssize_t i, n = max(0, offsets.shape[0] - 1)
+        cdef const char *data = ""
+        if text.shape[0]:
+            data = <const char *> &text[0]
+        result = np.empty(n, np.uint32)
         cdef uint32_t[::1] ids = result
-        cdef Py_ssize_t i
-        for i in range(PyList_GET_SIZE(symbols)):
-            ids[i] = self.token(symbols[i], i)
+        self.waits = 0
+        for i in range(n):
+            self.put(data + offsets[i], offsets[i + 1] - offsets[i], i, ids)
+        self.settle(ids)
         return result
 
-    cdef uint32_t lookup(self, const char *token, Py_ssize_t size) except? 0 nogil:
+    cdef int put(self, const char *token, Py_ssize_t size, Py_ssize_t place, uint32_t[::1] out) except -1 nogil:
+        """Let the id of a token be written to out[place], now or soon: the bytes must stay until `settle`."""
+        cdef Waiting *waiting = &self.waiting[self.waits]
+        waiting.text, waiting.size, waiting.place = token, size, place
+        waiting.hash = ng_hash(token, size)
+        ng_prefetch(&self.slots[waiting.hash & self.mask])
+        self.waits += 1
+        if self.waits == GROUP:
+            self.settle(out)
+        return 0
+
+    cdef int settle(self, uint32_t[::1] out) except -1 nogil:
+        """Write the ids of all tokens that wait."""
+        cdef int i, n = self.waits
+        cdef Slot *slot
+        for i in range(n):
+            slot = &self.slots[self.waiting[i].hash & self.mask]
+            if slot.id:
+                ng_prefetch(self.text + (slot.place >> 24))
+        self.waits = 0
+        for i in range(n):
+            out[self.waiting[i].place] = self.lookup(self.waiting[i].text, self.waiting[i].size, self.waiting[i].hash)
+        self.scratch_used = 0
+        return 0
+
+    cdef uint32_t lookup(self, const char *token, Py_ssize_t size, uint64_t hashed) except? 0 nogil:
         """The id of a token, a new one if it wasn't met before."""
-        cdef uint64_t hashed = ng_hash(token, size), tag = hashed & <uint64_t> 0xFFFFFFFF00000000
-        cdef uint64_t place = hashed & self.mask, slot
-        cdef Py_ssize_t start
+        cdef uint32_t tag = <uint32_t> (hashed >> 32)
+        cdef uint64_t at = hashed & self.mask, short_size = min(size, <Py_ssize_t> 0xFFFFFF)
+        cdef Slot *slot
         while True:
-            slot = self.slots[place]
-            if slot == 0:
+            slot = &self.slots[at]
+            if slot.id == 0:
                 break
-            if (slot & <uint64_t> 0xFFFFFFFF00000000) == tag:
-                start = self.offsets[<uint32_t> slot - 1]
-                if self.offsets[<uint32_t> slot] - start == size and memcmp(self.text + start, token, size) == 0:
-                    return <uint32_t> slot
-            place = (place + 1) & self.mask
+            if (slot.tag == tag and (slot.place & 0xFFFFFF) == short_size
+                    and (short_size < 0xFFFFFF or self.offsets[slot.id] - self.offsets[slot.id - 1] == size)
+                    and memcmp(self.text + (slot.place >> 24), token, size) == 0):
+                return slot.id
+            at = (at + 1) & self.mask
         self.reserve(size)
+        at = hashed & self.mask
+        while self.slots[at].id:
+            at = (at + 1) & self.mask
+        slot = &self.slots[at]
+        slot.tag = tag
+        slot.place = <uint64_t> self.used << 24 | short_size
         memcpy(self.text + self.used, token, size)
         self.used += size
         self.n += 1
         self.offsets[self.n] = self.used
-        place = hashed & self.mask
-        while self.slots[place]:
-            place = (place + 1) & self.mask
-        self.slots[place] = tag | <uint64_t> self.n
-        return <uint32_t> self.n
+        slot.id = <uint32_t> self.n
+        return slot.id
 
     cdef int reserve(self, Py_ssize_t size) except -1 nogil:
         """Make room for one more token."""
         cdef void *grown
-        cdef uint64_t *slots
-        cdef uint64_t mask, hashed, place
+        cdef Slot *slots
+        cdef uint64_t mask, hashed, at
         cdef Py_ssize_t i
         if <uint64_t> self.n >= <uint64_t> 0xFFFFFFFE:
             with gil:
@@ -272,53 +423,56 @@ cdef class Vocabulary:
                     raise MemoryError
             self.offsets = <int64_t *> grown
             self.room *= 2
-        if 2 * (<uint64_t> self.n + 1) > self.mask:
-            mask = 4 * self.mask + 3
-            slots = <uint64_t *> calloc(mask + 1, sizeof(uint64_t))
+        if 3 * (<uint64_t> self.n + 1) > 2 * self.mask:
+            mask = 2 * self.mask + 1
+            slots = <Slot *> calloc(mask + 1, sizeof(Slot))
             if slots == NULL:
                 with gil:
                     raise MemoryError
             for i in range(self.n):
-                hashed = ng_hash(self.text + self.offsets[i], self.offsets[i + 1] - self.offsets[i])
-                place = hashed & mask
-                while slots[place]:
-                    place = (place + 1) & mask
-                slots[place] = (hashed & <uint64_t> 0xFFFFFFFF00000000) | <uint64_t> (i + 1)
+                size = self.offsets[i + 1] - self.offsets[i]
+                hashed = ng_hash(self.text + self.offsets[i], size)
+                at = hashed & mask
+                while slots[at].id:
+                    at = (at + 1) & mask
+                slots[at].tag = <uint32_t> (hashed >> 32)
+                slots[at].id = <uint32_t> (i + 1)
+                slots[at].place = <uint64_t> self.offsets[i] << 24 | <uint64_t> min(size, <Py_ssize_t> 0xFFFFFF)
             free(self.slots)
             self.slots = slots
             self.mask = mask
         return 0
 
-    cdef int need_scratch(self, Py_ssize_t size) except -1:
-        cdef void *grown
-        if size > self.scratch_size:
-            grown = realloc(self.scratch, 2 * size)
-            if grown == NULL:
-                raise MemoryError
-            self.scratch = <char *> grown
-            self.scratch_size = 2 * size
-        return 0
-
-    cdef uint32_t token(self, object token, Py_ssize_t number) except? 0:
-        """The id of a str."""
-        cdef Py_ssize_t size, i, n = 0
+    cdef int put_text(self, object text, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t place, uint32_t[::1] out,
+                      Py_ssize_t number) except -1:
+        """`put` for text[start:stop]."""
+        cdef Py_ssize_t i, size
         cdef int kind
-        cdef const void *data
+        cdef const void *data = PyUnicode_DATA(text)
         cdef uint32_t point
-        if not PyUnicode_Check(token):
-            raise TypeError(f"texts[{number}] must hold str tokens, got {type(token).__name__}")
-        size = PyUnicode_GET_LENGTH(token)
-        data = PyUnicode_DATA(token)
-        if PyUnicode_IS_ASCII(token):
-            return self.lookup(<const char *> data, size)
-        self.need_scratch(4 * size)
-        kind = PyUnicode_KIND(token)
-        for i in range(size):
+        cdef void *grown
+        cdef char *to
+        if PyUnicode_IS_ASCII(text):
+            return self.put(<const char *> data + start, stop - start, place, out)
+        size = 4 * (stop - start)
+        if self.scratch_used + size > self.scratch_size:
+            self.settle(out)
+            if size > self.scratch_size:
+                grown = realloc(self.scratch, 2 * size + 4096)
+                if grown == NULL:
+                    raise MemoryError
+                self.scratch = <char *> grown
+                self.scratch_size = 2 * size + 4096
+        kind = PyUnicode_KIND(text)
+        to = self.scratch + self.scratch_used
+        size = 0
+        for i in range(start, stop):
             point = PyUnicode_READ(kind, data, i)
             if 0xD800 <= point <= 0xDFFF:
                 raise lone_surrogate(number, point)
-            n += ng_write_utf8(point, self.scratch + n)
-        return self.lookup(self.scratch, n)
+            size += ng_write_utf8(point, to + size)
+        self.scratch_used += size
+        return self.put(to, size, place, out)
 
     def encode(self, list texts, Py_ssize_t index, Py_ssize_t position, uint32_t[::1] out, Py_ssize_t number):
         """Write the ids of the tokens of texts[index][position:], ..., a 0 after each text, until `out` is full.
@@ -329,19 +483,22 @@ cdef class Vocabulary:
         cdef Py_ssize_t filled = 0, size, room = out.shape[0], count = PyList_GET_SIZE(texts), stop
         cdef int kind
         cdef const void *data
+        cdef bint listed
         poll()
+        self.waits = 0
+        self.scratch_used = 0
         while index < count and filled < room:
             text = <object> PyList_GET_ITEM(texts, index)
             if PyList_Check(text) or PyTuple_Check(text):
-                while position < Py_SIZE(text) and filled < room:
-                    out[filled] = self.token(
-                        <object> (PyList_GET_ITEM(text, position) if PyList_Check(text)
-                                  else PyTuple_GET_ITEM(text, position)),
-                        number + index,
-                    )
+                listed = PyList_Check(text)
+                size = Py_SIZE(text)
+                while position < size and filled < room:
+                    token = <object> (PyList_GET_ITEM(text, position) if listed else PyTuple_GET_ITEM(text, position))
+                    if not PyUnicode_Check(token):
+                        raise TypeError(f"texts[{number + index}] must hold str tokens, got {type(token).__name__}")
+                    self.put_text(token, 0, PyUnicode_GET_LENGTH(token), filled, out, number + index)
                     filled += 1
                     position += 1
-                size = Py_SIZE(text)
             elif PyUnicode_Check(text):
                 size = PyUnicode_GET_LENGTH(text)
                 kind = PyUnicode_KIND(text)
@@ -353,10 +510,7 @@ cdef class Vocabulary:
                     while stop < size and not ng_is_space(PyUnicode_READ(kind, data, stop)):
                         stop += 1
                     if stop > position:
-                        if PyUnicode_IS_ASCII(text):
-                            out[filled] = self.lookup(<const char *> data + position, stop - position)
-                        else:
-                            out[filled] = self.piece(text, position, stop, number + index)
+                        self.put_text(text, position, stop, filled, out, number + index)
                         filled += 1
                     position = stop
             else:
@@ -368,21 +522,84 @@ cdef class Vocabulary:
                 filled += 1
                 position = 0
                 index += 1
+        self.settle(out)
         return index, position, filled
 
-    cdef uint32_t piece(self, object text, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t number) except? 0:
-        """The id of text[start:stop]."""
-        cdef Py_ssize_t i, n = 0
-        cdef int kind = PyUnicode_KIND(text)
-        cdef const void *data = PyUnicode_DATA(text)
-        cdef uint32_t point
-        self.need_scratch(4 * (stop - start))
-        for i in range(start, stop):
-            point = PyUnicode_READ(kind, data, i)
-            if 0xD800 <= point <= 0xDFFF:
-                raise lone_surrogate(number, point)
-            n += ng_write_utf8(point, self.scratch + n)
-        return self.lookup(self.scratch, n)
+    cdef Py_ssize_t byte_span(self, const uint8_t *text, Py_ssize_t size, uint32_t[::1] out, Py_ssize_t filled,
+                              bint last, bint lines, bint *invalid, Py_ssize_t *consumed) except -1 nogil:
+        """Write ids of UTF-8 until `out` is full, or what is left isn't whole, or is invalid; return `filled`."""
+        cdef Py_ssize_t i = 0, start = 0, room = out.shape[0]
+        cdef uint32_t point = 0
+        cdef int length
+        self.waits = 0
+        while filled < room:
+            # A token begins at `start` and reaches to `i`.
+            if i == size:
+                if i > start and last:
+                    self.put(<const char *> text + start, i - start, filled, out)
+                    filled += 1
+                    start = i
+                break
+            length = ng_read_utf8(text + i, size - i, &point)
+            if length <= 0:
+                if length < 0 or last:
+                    invalid[0] = True
+                    start = i
+                break
+            if not ng_is_space(point):
+                i += length
+            elif i > start:
+                self.put(<const char *> text + start, i - start, filled, out)
+                filled += 1
+                start = i
+            else:
+                if point == 10 and lines:
+                    out[filled] = 0
+                    filled += 1
+                i += length
+                start = i
+        consumed[0] = start
+        self.settle(out)
+        return filled
+
+    def encode_utf8(self, const uint8_t[::1] data, uint32_t[::1] out, bint last, bint lines):
+        """Write the ids of UTF-8 split at white space until `out` is full; where `lines`, \\n gives a 0.
+
+        Returns how many bytes were consumed (what is left may be the beginning of a token, unless `last`), how
+        many ids were written, and whether the byte after the consumed ones makes no UTF-8.
+        """
+        cdef Py_ssize_t filled = 0, consumed = 0
+        cdef bint invalid = False
+        poll()
+        with nogil:
+            if data.shape[0]:
+                filled = self.byte_span(&data[0], data.shape[0], out, 0, last, lines, &invalid, &consumed)
+        return consumed, filled, invalid
+
+    def encode_spans(self, const uint8_t[::1] data, const int64_t[::1] offsets, Py_ssize_t index,
+                     Py_ssize_t position, uint32_t[::1] out, Py_ssize_t number):
+        """Like `encode` for texts that lie as UTF-8 between offsets in `data`; positions count bytes."""
+        cdef Py_ssize_t filled = 0, consumed = 0, size
+        cdef bint invalid = False
+        poll()
+        check_offsets(data, offsets)
+        with nogil:
+            while index + 1 < offsets.shape[0] and filled < out.shape[0]:
+                size = offsets[index + 1] - offsets[index]
+                if position < size:
+                    filled = self.byte_span(&data[offsets[index] + position], size - position, out, filled, True,
+                                            False, &invalid, &consumed)
+                    position += consumed
+                    if invalid:
+                        break
+                if position >= size and filled < out.shape[0]:
+                    out[filled] = 0
+                    filled += 1
+                    position = 0
+                    index += 1
+        if invalid:
+            raise bad_utf8(number + index, position)
+        return index, position, filled
 
 
 cdef int check_layout(int order, int per_word, uint64_t radix) except -1:

@@ -192,7 +192,7 @@ class TestBadInput:
         ("texts", "options", "error", "words"),
         [
             ("abc", {}, TypeError, "bare str"),
-            (5, {}, TypeError, "iterable of texts, got int"),
+            (5, {}, TypeError, "an iterable of texts or a path, got int"),
             ([5], {}, TypeError, r"texts\[0\] must be a str, got int"),
             (["a", None], {}, TypeError, r"texts\[1\] must be a str, got NoneType"),
             ([["a"]], {}, TypeError, r"texts\[0\] must be a str, got list"),

@@ -25,7 +25,8 @@ def run(report: Report) -> None:
     precision, recall, f1 = span_f1(gold, cut)
     baseline = span_f1(gold, [list(text) for text in texts])[2]
     print(
-        f"A linear-chain CRF over BMES labels, trained on {len(train):,} sentences of UD Chinese GSD in {seconds:.1f} s;\n"
+        f"A linear-chain CRF over BMES labels, trained on {len(train):,} sentences of UD Chinese GSD "
+        f"in {seconds:.1f} s;\n"
         f"held-out span F1 {f1:.3f} (precision {precision:.3f}, recall {recall:.3f}; every character {baseline:.3f}), "
         f"{sum(map(len, texts)) / cut_seconds:,.0f} characters/s.\n  {' / '.join(cut[0])}"
     )

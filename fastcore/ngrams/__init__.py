@@ -6,7 +6,9 @@ Tanaka-Ishii, "Unsupervised segmentation of Chinese text by use of branching ent
 Jianlin, "Rebuilding new word discovery", 2019 (cohesion as the minimum over split points).
 """
 
+from ..skipgrams import SkipGrams, count_skipgrams
+from ..vectorizer import NgramVectorizer
 from ._counter import NgramCounter, count_ngrams
 from ._table import NgramTable
 
-__all__ = ["NgramCounter", "NgramTable", "count_ngrams"]
+__all__ = ["NgramCounter", "NgramTable", "NgramVectorizer", "SkipGrams", "count_ngrams", "count_skipgrams"]

@@ -1,8 +1,9 @@
 """The counter: texts in, a table out."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,10 @@ from .._validation import as_choice, as_index
 from .._workers import Workers, check_workers, stream
 from ._layout import MAX_ORDER, layout_for
 from ._runs import CountTask, Run, Runs, count_block, join_parts, tabulate
-from ._sources import check_split, check_texts, chunks, kept_ranges
+from ._sources import batches, check_split, check_texts, kept_ranges
 from ._table import NgramTable
+
+Texts: TypeAlias = "Iterable[Any] | os.PathLike[str]"
 
 # Ids that are counted at a time.
 BLOCK = 1 << 20
@@ -46,6 +49,8 @@ class NgramCounter:
         U+9FA5, ASCII letters and digits; ``"cjk"`` and ``"alnum"`` for either. Only for characters.
     split : re.Pattern, optional
         A compiled regex whose matches separate. Slower than `keep`.
+    errors : {"strict", "replace"}, default "strict"
+        What to do about bytes that aren't UTF-8: raise, or count U+FFFD in their place.
     workers : int, executor or map-like callable, default 1
         See :func:`count_ngrams`.
 
@@ -70,6 +75,7 @@ class NgramCounter:
         unit: str = "char",
         keep: Iterable[str] | None = None,
         split: "re.Pattern[str] | None" = None,
+        errors: str = "strict",
         workers: Workers = 1,
     ) -> None:
         self.orders = check_orders(n)
@@ -79,6 +85,7 @@ class NgramCounter:
         self._ranges = kept_ranges(keep)
         check_split(split)
         self._split = split
+        self._errors = as_choice(errors, "errors", ("strict", "replace"))
         self._workers = check_workers(workers)
         self._backend = active_backend()
         # Counted one longer than asked for, so that the neighbours of the longest n-grams are known too.
@@ -96,7 +103,7 @@ class NgramCounter:
         low, high = self.orders
         return f"NgramCounter(n=({low}, {high}), unit={self.unit!r}): {len(self._encoder)} symbols so far"
 
-    def update(self, texts: Iterable[Any]) -> None:
+    def update(self, texts: Texts) -> None:
         """Count more texts.
 
         Parameters
@@ -120,17 +127,15 @@ class NgramCounter:
             self._runs, self._buffer, self._filled = before
             raise
 
-    def _blocks(self, texts: Iterable[Any]) -> Iterator[CountTask]:
+    def _blocks(self, texts: Texts) -> Iterator[CountTask]:
         """Fill blocks of ids; the last one stays in the buffer until more comes."""
         again = self._order - 1
-        for number, chunk in chunks(texts, self._split, BLOCK):
-            index = position = 0
-            while index < len(chunk):
+        for batch in batches(texts, self._split, self._errors, BLOCK):
+            done = False
+            while not done:
                 if self._filled == len(self._buffer):
                     yield from self._grow(again)
-                index, position, more = self._encoder.encode(
-                    chunk, index, position, self._buffer[self._filled :], number
-                )
+                more, done = batch.encode(self._encoder, self._buffer[self._filled :])
                 self._filled += more
 
     def _grow(self, again: int) -> Iterator[CountTask]:
@@ -185,12 +190,13 @@ class NgramCounter:
 
 
 def count_ngrams(
-    texts: Iterable[Any],
+    texts: Texts,
     n: int | tuple[int, int] = (1, 4),
     *,
     unit: str = "char",
     keep: Iterable[str] | None = None,
     split: "re.Pattern[str] | None" = None,
+    errors: str = "strict",
     min_count: int = 1,
     workers: Workers = 1,
 ) -> NgramTable:
@@ -198,9 +204,12 @@ def count_ngrams(
 
     Parameters
     ----------
-    texts : iterable
-        Strings (or, with ``unit="token"``, lists of tokens, or strings that are split at white space). A bare
-        str is refused.
+    texts : iterable, path, bytes or pyarrow array
+        Strings (or, with ``unit="token"``, lists of tokens, or strings that are split at white space), or all of
+        them `bytes` in UTF-8. An `os.PathLike` (or an iterable of them) is a UTF-8 file, each line a text,
+        uncompressed by its suffix gz, xz, bz2 or zst; a folder is every file in it, in sorted order. Bare `bytes`
+        (or a memory map) are read like a file. A pyarrow array of strings is read in place, a null as an empty
+        text. A bare str is refused.
     n : int or (int, int), default (1, 4)
         The lowest and the highest order, both counted; at most 32. An int k means (k, k).
     unit : {"char", "token"}, default "char"
@@ -210,6 +219,8 @@ def count_ngrams(
         U+9FA5, ASCII letters and digits; ``"cjk"`` and ``"alnum"`` for either. Only for characters.
     split : re.Pattern, optional
         A compiled regex whose matches separate. Slower than `keep`.
+    errors : {"strict", "replace"}, default "strict"
+        What to do about bytes that aren't UTF-8: raise, or count U+FFFD in their place.
     min_count : int, default 1
         Leave out n-grams that occur fewer times. Totals and entropies are those of all n-grams.
     workers : int, executor or map-like callable, default 1
@@ -226,7 +237,9 @@ def count_ngrams(
     TypeError
         If `texts` is a bare str, or a text isn't a str (or a list of str tokens).
     ValueError
-        If `n` is out of range, or a text holds a lone surrogate.
+        If `n` is out of range, a text holds a lone surrogate, or bytes aren't UTF-8.
+    OSError
+        If a file can't be read, or its compression is damaged.
 
     Notes
     -----
@@ -244,7 +257,7 @@ def count_ngrams(
     >>> table.most_common(3)
     [(('to',), 2), (('be',), 2), (('to', 'be'), 2)]
     """
-    counter = NgramCounter(n, unit=unit, keep=keep, split=split, workers=workers)
+    counter = NgramCounter(n, unit=unit, keep=keep, split=split, errors=errors, workers=workers)
     min_count = as_index(min_count, "min_count", low=1)
     counter.update(texts)
     return counter.finish(min_count)

@@ -1,6 +1,7 @@
 """The table of n-grams and counts."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ from . import _scores
 from ._layout import Counts, Keys, Layout, layout_for, narrow, repack
 
 Ngram: TypeAlias = str | tuple[str, ...]
+Symbols: TypeAlias = NDArray[np.uint32] | tuple[NDArray[np.uint8], NDArray[np.int64]]
 # N-grams that are made into Python objects at a time.
 SLICE = 1 << 14
 
@@ -46,7 +48,7 @@ class NgramTable(Mapping[Any, int]):
     >>> from fastcore.ngrams import count_ngrams
     >>> table = count_ngrams(["banana"], (1, 3))
     >>> table["ana"], "nab" in table, len(table)
-    (2, False, 7)
+    (2, False, 9)
     >>> table.totals
     {1: 6, 2: 5, 3: 4}
     >>> table.prefix("an")
@@ -56,8 +58,9 @@ class NgramTable(Mapping[Any, int]):
     orders: tuple[int, int]
     unit: str
     min_count: int
-    _points: NDArray[np.uint32] | None
-    _tokens: list[str] | None
+    # Code points, or the tokens' UTF-8 and offsets; and the symbols as str, made when first needed.
+    _symbols: Symbols
+    _listed: list[str] | None
     _layout: Layout
     _keys: Sequence[Keys]
     _counts: Sequence[Counts]
@@ -74,7 +77,7 @@ class NgramTable(Mapping[Any, int]):
         *,
         orders: tuple[int, int],
         unit: str,
-        symbols: Any,
+        symbols: Symbols,
         layout: Layout,
         keys: Sequence[Keys],
         counts: Sequence[Counts],
@@ -87,8 +90,8 @@ class NgramTable(Mapping[Any, int]):
         table.orders = orders
         table.unit = unit
         table.min_count = min_count
-        table._points = symbols if unit == "char" else None
-        table._tokens = symbols if unit == "token" else None
+        table._symbols = symbols
+        table._listed = None
         table._layout = layout
         table._keys = keys
         table._counts = counts
@@ -103,7 +106,12 @@ class NgramTable(Mapping[Any, int]):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
-        state.update(_ids=None, _keys=[np.array(k) for k in self._keys], _counts=[np.array(c) for c in self._counts])
+        state.update(
+            _ids=None,
+            _listed=None,
+            _keys=[np.array(k) for k in self._keys],
+            _counts=[np.array(c) for c in self._counts],
+        )
         del state["_backend"]
         return state
 
@@ -116,10 +124,16 @@ class NgramTable(Mapping[Any, int]):
     @property
     def symbols(self) -> list[str]:
         """The distinct characters or tokens, by first occurrence."""
-        if self._tokens is not None:
-            return list(self._tokens)
-        assert self._points is not None
-        return list(_text(self._points))
+        return list(self._strings())
+
+    def _strings(self) -> list[str]:
+        if self._listed is None:
+            if isinstance(self._symbols, tuple):
+                raw, offsets = self._symbols[0].tobytes(), self._symbols[1].tolist()
+                self._listed = [raw[a:b].decode() for a, b in pairwise(offsets)]
+            else:
+                self._listed = list(_text(self._symbols))
+        return self._listed
 
     @property
     def totals(self) -> dict[int, int]:
@@ -161,7 +175,7 @@ class NgramTable(Mapping[Any, int]):
 
     def _ids_of(self, ngram: Sequence[str]) -> list[int] | None:
         if self._ids is None:
-            self._ids = {symbol: i for i, symbol in enumerate(self.symbols, 1)}
+            self._ids = {symbol: i for i, symbol in enumerate(self._strings(), 1)}
         try:
             return [self._ids[symbol] for symbol in ngram]
         except (KeyError, TypeError):
@@ -196,19 +210,17 @@ class NgramTable(Mapping[Any, int]):
         ids = kernels("ngrams", self._backend).unpack(
             np.ascontiguousarray(self._keys[order - 1][rows]), order, *self._layout
         )
-        if self._points is not None:
-            text = _text(self._points[ids.astype(np.int64) - 1])
+        if not isinstance(self._symbols, tuple):
+            text = _text(self._symbols[ids.astype(np.int64) - 1])
             return [text[i : i + order] for i in range(0, len(text), order)]
-        assert self._tokens is not None
-        tokens = self._tokens
+        tokens = self._strings()
         return [tuple(tokens[i - 1] for i in row) for row in ids.tolist()]
 
     def __eq__(self, other: object) -> bool:
         if (
             isinstance(other, NgramTable)
             and (self.orders, self.unit, self._layout) == (other.orders, other.unit, other._layout)
-            and np.array_equal(self._points, other._points)  # type: ignore[arg-type]
-            and self._tokens == other._tokens
+            and all(map(np.array_equal, _as_tuple(self._symbols), _as_tuple(other._symbols)))
         ):
             return all(
                 np.array_equal(self._keys[k - 1], other._keys[k - 1])
@@ -228,7 +240,7 @@ class NgramTable(Mapping[Any, int]):
         )
 
     def _n_symbols(self) -> int:
-        return len(self._points if self._points is not None else self._tokens or ())
+        return len(self._symbols[1]) - 1 if isinstance(self._symbols, tuple) else len(self._symbols)
 
     # -- parts of it
 
@@ -393,15 +405,11 @@ class NgramTable(Mapping[Any, int]):
                 f"to merge with unit={self.unit!r}, n={self.orders}"
             )
         kernel = kernels("ngrams", self._backend)
-        encoder: Any
-        if self._points is not None:
-            encoder = kernel.Alphabet(np.array([[0, 0x110000]], np.int64))
-            encoder.add(self._points)
-            new_ids = encoder.add(other._points)
-        else:
-            encoder = kernel.Vocabulary()
-            encoder.add(self._tokens)
-            new_ids = encoder.add(other._tokens)
+        encoder: Any = (
+            kernel.Alphabet(np.array([[0, 0x110000]], np.int64)) if self.unit == "char" else kernel.Vocabulary()
+        )
+        encoder.add(*_as_tuple(self._symbols))
+        new_ids = encoder.add(*_as_tuple(other._symbols))
         layout = layout_for(len(self._keys), len(encoder))
         ids_of = np.concatenate([np.zeros(1, np.uint32), new_ids])
         keys, counts = [], []
@@ -526,6 +534,10 @@ class _Items:
 
     def __contains__(self, pair: object) -> bool:
         return isinstance(pair, tuple) and len(pair) == 2 and self._table.get(pair[0]) == pair[1]
+
+
+def _as_tuple(symbols: Symbols) -> tuple[NDArray[Any], ...]:
+    return symbols if isinstance(symbols, tuple) else (symbols,)
 
 
 def _text(points: NDArray[np.uint32]) -> str:

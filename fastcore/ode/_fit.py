@@ -336,8 +336,26 @@ def equations(network: ReactionNetwork, params: Mapping[str, Any] | None = None)
     Parameters
     ----------
     network : ReactionNetwork
+        A mass-action network.
     params : mapping, optional
         Values instead of the defaults.
+
+    Returns
+    -------
+    list of str
+        ``"dX/dt = ..."`` for each species, in the network's order.
+
+    Raises
+    ------
+    ValueError
+        If `params` names a parameter that the network doesn't have.
+
+    Examples
+    --------
+    >>> from fastcore.ode import equations
+    >>> from fastcore.reactions import ReactionNetwork
+    >>> equations(ReactionNetwork("0 -> m @ 20; m -> 0 @ 1"))
+    ['dm/dt = 20 - 1*m']
     """
     constants = network.constants(params)
     terms: list[dict[str, float]] = [{} for _ in network.species]

@@ -137,8 +137,8 @@ def fsp(
                 break
             grown = box + np.where(crossed > tolerance / (4 * len(box)), np.maximum(box // 2, 8), 0)
             box = grown if (grown > box).any() else box + moves * np.maximum(box // 2, 8)
+    error = np.maximum(1 - p.sum(axis=1), 0.0)
     p = p.reshape(len(steps), *(box + 1))
-    error = np.maximum(1 - p.reshape(len(steps), -1).sum(axis=1), 0.0)
     if times.ndim == 0:
         return Distribution(float(times), p[0], float(error[0]), network.species)
     return Distribution(times, p, error, network.species)

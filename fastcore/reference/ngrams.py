@@ -4,6 +4,7 @@ A row is an n-gram's key: `per_word` ids a 64-bit word, each word one number in 
 highest. Id 0 is no symbol: it separates in a stream of ids, and pads a row whose text ended early.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
@@ -26,7 +27,56 @@ def _check_scalar(text: str, number: int) -> None:
             )
 
 
-class Alphabet:
+def _whole(data: NDArray[np.uint8], last: bool) -> tuple[str, bool]:
+    """The longest beginning of some bytes that is UTF-8, and whether what follows can't become so."""
+    raw = bytes(data)
+    try:
+        return raw.decode("utf-8"), False
+    except UnicodeDecodeError as error:
+        return raw[: error.start].decode("utf-8"), last or error.reason != "unexpected end of data"
+
+
+def _bad_utf8(number: int, position: int) -> ValueError:
+    return ValueError(
+        f"texts[{number}] must be UTF-8, got an invalid byte at {position}: pass errors='replace' to let it be"
+    )
+
+
+def _check_offsets(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
+    """Refuse offsets that don't rise within the data."""
+    before = 0
+    for i, offset in enumerate(offsets.tolist()):
+        if not before <= offset <= len(data):
+            raise ValueError(f"offsets must rise from 0 to at most {len(data)}, got {offset} at {i}")
+        before = offset
+
+
+class _Encoder:
+    """What both encoders do alike with bytes."""
+
+    def encode_utf8(self, data: NDArray[np.uint8], out: Ids, last: bool, lines: bool) -> tuple[int, int, bool]:
+        raise NotImplementedError
+
+    def _spans(
+        self, data: NDArray[np.uint8], offsets: NDArray[np.int64], index: int, position: int, out: Ids, number: int
+    ) -> tuple[int, int, int]:
+        _check_offsets(data, offsets)
+        filled = 0
+        while index + 1 < len(offsets) and filled < len(out):
+            text = data[offsets[index] + position : offsets[index + 1]]
+            consumed, more, invalid = self.encode_utf8(text, out[filled:], True, False)
+            position += consumed
+            filled += more
+            if invalid:
+                raise _bad_utf8(number + index, position)
+            if consumed == len(text) and filled < len(out):
+                out[filled] = 0
+                filled += 1
+                index, position = index + 1, 0
+        return index, position, filled
+
+
+class Alphabet(_Encoder):
     """Code points to ids 1, 2, ... by first occurrence; a code point outside the kept ranges separates."""
 
     def __init__(self, ranges: NDArray[np.int64]) -> None:
@@ -75,8 +125,36 @@ class Alphabet:
                 index, position = index + 1, 0
         return index, position, filled
 
+    def encode_utf8(self, data: NDArray[np.uint8], out: Ids, last: bool, lines: bool) -> tuple[int, int, bool]:
+        """Write the ids of UTF-8 until `out` is full; where `lines`, a line's end (\\n or \\r\\n) gives a 0.
 
-class Vocabulary:
+        Returns how many bytes were consumed (what is left may be the beginning of a code point, unless `last`),
+        how many ids were written, and whether the byte after the consumed ones makes no UTF-8.
+        """
+        text, invalid = _whole(data, last)
+        consumed = filled = 0
+        for i, character in enumerate(text):
+            if filled == len(out):
+                return consumed, filled, False
+            if lines and character == "\r":
+                if i + 1 == len(text) and not last and not invalid:
+                    break
+                if text[i + 1 : i + 2] == "\n":
+                    consumed += 1
+                    continue
+            out[filled] = 0 if lines and character == "\n" else self._id(ord(character))
+            filled += 1
+            consumed += len(character.encode())
+        return consumed, filled, invalid
+
+    def encode_spans(
+        self, data: NDArray[np.uint8], offsets: NDArray[np.int64], index: int, position: int, out: Ids, number: int
+    ) -> tuple[int, int, int]:
+        """Like `encode` for texts that lie as UTF-8 between offsets in `data`; positions count bytes."""
+        return self._spans(data, offsets, index, position, out, number)
+
+
+class Vocabulary(_Encoder):
     """Tokens to ids 1, 2, ... by first occurrence."""
 
     def __init__(self) -> None:
@@ -85,13 +163,16 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def symbols(self) -> list[str]:
-        """The tokens, in the order of their ids."""
-        return list(self._ids)
+    def symbols(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """The tokens in the order of their ids: their UTF-8 end to end, and the offsets of their ends."""
+        encoded = [token.encode() for token in self._ids]
+        return np.frombuffer(b"".join(encoded), np.uint8), np.cumsum([0, *map(len, encoded)], dtype=np.int64)
 
-    def add(self, symbols: list[str]) -> Ids:
+    def add(self, text: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Ids:
         """Give ids to tokens that have none, and return the ids of all."""
-        return np.array([self._id(token, i) for i, token in enumerate(symbols)], np.uint32)
+        _check_offsets(text, offsets)
+        raw = bytes(text)
+        return np.array([self._id(raw[a:b].decode(), 0) for a, b in pairwise(offsets.tolist())], np.uint32)
 
     def _id(self, token: Any, number: int) -> int:
         if not isinstance(token, str):
@@ -127,6 +208,37 @@ class Vocabulary:
                 filled += 1
                 index, position = index + 1, 0
         return index, position, filled
+
+    def encode_utf8(self, data: NDArray[np.uint8], out: Ids, last: bool, lines: bool) -> tuple[int, int, bool]:
+        """Write the ids of UTF-8 split at white space until `out` is full; where `lines`, \\n gives a 0.
+
+        Returns how many bytes were consumed (what is left may be the beginning of a token, unless `last`), how
+        many ids were written, and whether the byte after the consumed ones makes no UTF-8.
+        """
+        text, invalid = _whole(data, last)
+        consumed = filled = 0
+        for match in re.finditer(r"\S+|\s", text):
+            if filled == len(out):
+                return consumed, filled, False
+            piece = match.group()
+            if not piece.isspace():
+                if match.end() == len(text) and (invalid or not last):
+                    break
+                out[filled] = self._id(piece, 0)
+                filled += 1
+            elif piece == "\n" and lines:
+                out[filled] = 0
+                filled += 1
+            consumed += len(piece.encode())
+        if invalid:
+            consumed = len(text.encode())
+        return consumed, filled, invalid
+
+    def encode_spans(
+        self, data: NDArray[np.uint8], offsets: NDArray[np.int64], index: int, position: int, out: Ids, number: int
+    ) -> tuple[int, int, int]:
+        """Like `encode` for texts that lie as UTF-8 between offsets in `data`; positions count bytes."""
+        return self._spans(data, offsets, index, position, out, number)
 
 
 def _pack(ids: Iterable[int], per_word: int, radix: int) -> tuple[int, ...]:

@@ -1,0 +1,127 @@
+"""Texts as blocks of character numbers, kept for further passes: in memory, beyond a limit in a temporary file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Texts: TypeAlias = "Iterable[str] | os.PathLike[str]"
+Numbers: TypeAlias = NDArray[np.int32]
+
+# Characters of a block, and numbers kept in memory (4 bytes each).
+BLOCK = 1 << 20
+IN_MEMORY = 1 << 25
+POINTS = 0x110000
+# What stands between texts in a block where no character is said to separate.
+LAST = "\U0010ffff"
+CLASSES = {"cjk": [("\u4e00", "\u9fa5")], "alnum": [("0", "9"), ("A", "Z"), ("a", "z")]}
+
+
+def kept(keep: Any) -> NDArray[np.uint8]:
+    """Return for each code point whether `keep` stands for it."""
+    table = np.zeros(POINTS, np.uint8)
+    if keep is None:
+        table[:-1] = 1
+    elif isinstance(keep, str) and keep and all(name in CLASSES for name in keep.split("+")):
+        for name in keep.split("+"):
+            for first, last in CLASSES[name]:
+                table[ord(first) : ord(last) + 1] = 1
+    elif isinstance(keep, Iterable):
+        for character in keep:
+            if not isinstance(character, str) or len(character) != 1:
+                raise ValueError(f"keep must hold single characters, got {character!r}")
+            table[ord(character)] = 1
+        if not table[:-1].any():
+            raise ValueError("keep must hold at least one character, got none")
+        table[-1] = 0
+    else:
+        raise TypeError(
+            f"keep must be None, 'cjk+alnum', 'cjk', 'alnum' or a set of characters, got {type(keep).__name__}"
+        )
+    return table
+
+
+def _lines(path: Path) -> Iterator[list[str]]:
+    if path.is_dir():
+        for inner in sorted(p for p in path.rglob("*") if p.is_file()):
+            yield from _lines(inner)
+        return
+    with open(path, encoding="utf-8", newline="\n") as file:
+        try:
+            while lines := file.readlines(BLOCK):
+                yield lines
+        except UnicodeDecodeError as error:
+            raise ValueError(f"texts must be UTF-8, but {path} isn't: {error}") from None
+
+
+def _lists(texts: Texts) -> Iterator[list[str]]:
+    if isinstance(texts, str | bytes):
+        raise TypeError(f"texts must be an iterable of str or a path, got a bare {type(texts).__name__}")
+    if isinstance(texts, os.PathLike):
+        yield from _lines(Path(texts))
+        return
+    if not isinstance(texts, Iterable):
+        raise TypeError(f"texts must be an iterable of str or a path, got {type(texts).__name__}")
+    block, size = [], 0
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"texts must hold str, got {type(text).__name__}")
+        block.append(text)
+        size += len(text) + 1
+        if size >= BLOCK:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
+def encoded(texts: Texts, encoder: Any, separator: str) -> Iterator[Numbers]:
+    """Yield the texts as blocks of numbers."""
+    for block in _lists(texts):
+        yield encoder.encode(separator.join(block) + separator)
+
+
+class Blocks:
+    """Blocks that can be read as often as needed.
+
+    Those beyond `IN_MEMORY` numbers lie in a temporary file, which goes when this does.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[Numbers] = []
+        self._lengths: list[int] = []
+        self._size = 0
+        self._file: Any = None
+
+    def add(self, block: Numbers) -> None:
+        """Keep one more block."""
+        if self._size + len(block) <= IN_MEMORY:
+            self._held.append(block)
+            self._size += len(block)
+            return
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 closed with the blocks
+        self._file.seek(0, os.SEEK_END)
+        self._file.write(block.tobytes())
+        self._lengths.append(len(block))
+
+    def __iter__(self) -> Iterator[Numbers]:
+        yield from self._held
+        at = 0
+        for length in self._lengths:
+            self._file.seek(at)
+            yield np.frombuffer(self._file.read(4 * length), np.int32)
+            at += 4 * length
+
+    def __len__(self) -> int:
+        return len(self._held) + len(self._lengths)
+
+    def __del__(self) -> None:
+        if self._file is not None:
+            self._file.close()

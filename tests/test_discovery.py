@@ -1,0 +1,452 @@
+"""Words found without labels."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import pickle
+import re
+from collections import Counter, defaultdict
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastcore import use_backend
+from fastcore._backend import kernels
+from fastcore._data import poems
+from fastcore.compat.nlp_zero import Word_Finder
+from fastcore.discovery import WordFinder, _blocks
+
+from .helpers import memory_growth, seconds_to_interrupt
+
+TEXTS = ["看电影", "电影院", "看书", "书店", "电影票"]
+small_texts = st.lists(st.text("天地人a1。x,", max_size=12), min_size=1, max_size=12)
+
+
+def log(x):
+    return math.log(x) if x else -100
+
+
+def slow_adjacent(texts, min_proba, min_pmi):
+    """The adjacent method written from its description, with dicts: (words before, words after removal)."""
+    pieces = [s for text in texts for s in re.split("[^\u4e00-\u9fa50-9a-zA-Z]+", text) if s]
+    chars, pairs, words = defaultdict(int), defaultdict(int), defaultdict(int)
+    for piece in pieces:
+        for c in piece:
+            chars[c] += 1
+        for pair in pairwise(piece):
+            pairs[pair] += 1
+    n_chars, n_pairs = log(sum(chars.values())), log(sum(pairs.values()))
+
+    def strong(a, b):
+        p = log(pairs[a, b]) - n_pairs
+        return p > log(min_proba) and p - (log(chars[a]) - n_chars) - (log(chars[b]) - n_chars) > min_pmi
+
+    for piece in pieces:
+        word = piece[0]
+        for a, b in pairwise(piece):
+            if strong(a, b):
+                word += b
+            else:
+                words[word] += 1
+                word = b
+        words[word] += 1
+    total = log(sum(words.values()))
+    return {word: count for word, count in words.items() if log(count) - total > log(min_proba)}
+
+
+def best_parts(word, words, log_total):
+    """All segmentations by brute force: (score, parts) of the best, and whether another one is as good."""
+    found = []
+    for mask in range(2 ** (len(word) - 1)):
+        cuts = [0, *(i + 1 for i in range(len(word) - 1) if mask >> i & 1), len(word)]
+        parts = [word[a:b] for a, b in pairwise(cuts)]
+        if all(part in words for part in parts):
+            found.append((sum(math.log(words[part]) - log_total for part in parts), parts))
+    found.sort(reverse=True)
+    return *found[0], len(found) > 1 and found[0][0] - found[1][0] < 1e-9
+
+
+class TestAdjacent:
+    def test_by_hand(self, backend):
+        # p(电影) = 3/9 of the pairs, p(电) = p(影) = 3/14 of the characters: pmi = log(1/3 * 196/9) = 1.98.
+        # 影院 and 影票 have the same, 书店 has 2.39, 看书 1.69, 看电 1.29.
+        words = WordFinder(min_proba=1e-4, min_pmi=1.9).fit(TEXTS).words_
+        assert words == {"看": 2, "电影": 1, "电影院": 1, "书": 1, "书店": 1, "电影票": 1}
+        split = WordFinder(min_proba=1e-4, min_pmi=2).fit(TEXTS).words_
+        assert split == {"看": 2, "电": 3, "影": 3, "院": 1, "书": 1, "书店": 1, "票": 1}
+
+    def test_order_is_by_count_then_first_occurrence(self, backend):
+        words = WordFinder(min_proba=0, min_pmi=100).fit(["ab", "ba", "c"]).words_
+        assert list(words.items()) == [("a", 2), ("b", 2), ("c", 1)]
+
+    def test_filter(self, backend):
+        words = WordFinder(min_pmi=100).fit(["天é地\u9fa6人１カ", "z\U0001f600\ud800"]).words_
+        assert set(words) == set("天地人z")
+
+    def test_texts_are_apart(self, backend):
+        texts = ["天", "地"] * 50
+        assert set(WordFinder(min_pmi=-100).fit(texts).words_) == {"天", "地"}
+        assert set(WordFinder(min_pmi=-100, keep=None).fit(texts).words_) == {"天", "地"}
+
+    def test_keep(self, backend):
+        texts = ["the\ncat", "the\ncat"] * 3
+        words = WordFinder(min_pmi=0.1, keep="abcdefghijklmnopqrstuvwxyz").fit(texts).words_
+        assert not any("\n" in word for word in words)
+        assert "\n" in "".join(WordFinder(min_pmi=-100, keep=None).fit(texts).words_)
+        assert set(WordFinder(min_pmi=100, keep={"t", "天"}).fit(["the 天 cat"]).words_) == {"t", "天"}
+        assert set(WordFinder(min_pmi=100, keep="alnum").fit(["a天1"]).words_) == {"a", "1"}
+
+    @given(small_texts, st.sampled_from([1e-7, 1e-2, 0.05]), st.sampled_from([-1, 0.2, 1]))
+    def test_twins_agree(self, texts, min_proba, min_pmi):
+        texts = [*texts, "天"]
+        found = {}
+        for name in ("compiled", "reference"):
+            with use_backend(name):
+                found[name] = list(WordFinder(min_proba, min_pmi).fit(texts).words_.items())
+        assert found["compiled"] == found["reference"]
+
+    @given(small_texts, st.sampled_from([-1, 0.2, 1]))
+    def test_chains_against_a_direct_count(self, texts, min_pmi):
+        texts = [*texts, "天"]
+        expected = slow_adjacent(texts, 1e-2, min_pmi)
+        finder = Word_Finder(1e-2, min_pmi)
+        finder.train(texts)
+        before = dict(finder.words)
+        finder.find(texts)
+        assert before == {}
+        # The removal only moves counts from words to their parts.
+        assert set(finder.words) <= set(expected)
+        assert all(finder.words[word] >= expected[word] for word in finder.words)
+        characters = sum(len(word) * count for word, count in expected.items())
+        assert sum(len(word) * count for word, count in finder.words.items()) == characters
+
+    @given(st.lists(st.tuples(st.text("天地人山", min_size=1, max_size=6), st.integers(1, 50)), max_size=15))
+    def test_removal_against_all_segmentations(self, backend, pairs):
+        words = dict(pairs)
+        for character in "天地人山":
+            words.setdefault(character, 3)
+        expected = dict(words)
+        for word in sorted(words, key=len, reverse=True):
+            if len(word) > 1:
+                log_total = math.log(sum(expected.values()))
+                count = expected.pop(word)
+                score, parts, tie = best_parts(word, expected, log_total)
+                surplus = math.log(count) - log_total - score - (len(word) - 1)
+                if tie or abs(surplus) < 1e-9:
+                    return
+                for part in parts if surplus < 0 else [word]:
+                    expected[part] = expected.get(part, 0) + count
+        ids = np.array(["天地人山".index(c) for word in words for c in word], np.int32)
+        offsets = np.cumsum([0, *map(len, words)], dtype=np.int64)
+        counts = np.array(list(words.values()), np.int64)
+        left = kernels("discovery").remove_redundant(ids, offsets, counts, np.zeros(4, np.uint8))
+        assert left.tolist() == [expected.get(word, 0) for word in words]
+
+    def test_poems_are_the_same_on_both_twins(self):
+        verses = poems()[:1500]
+        with use_backend("reference"):
+            slow = WordFinder(min_proba=1e-5).fit(verses)
+        assert list(WordFinder(min_proba=1e-5).fit(verses).words_.items()) == list(slow.words_.items())
+
+
+# What nlp-zero 0.1.6 finds in the first 3000 verses: (min_proba, min_pmi, (words, sum of counts, digest)).
+NLP_ZERO = [
+    (1e-5, 1, (6894, 7075, "3c257a0079bd8fdb")),
+    (1e-4, 0, (2053, 31235, "8a7bc974acaea39b")),
+]
+
+
+def slow_ngram(texts, thresholds, min_count):
+    """The n-gram method written from its description, with dicts of strings."""
+    pieces = [s for text in texts for s in re.split("[^\u4e00-\u9fa50-9a-zA-Z]+", text) if s]
+    counts = Counter(s[i : i + n] for s in pieces for n in range(1, len(thresholds) + 1) for i in range(len(s) - n + 1))
+    total = sum(count for gram, count in counts.items() if len(gram) == 1)
+
+    def passes(gram):
+        if len(gram) == 1:
+            return True
+        if counts[gram] < min_count:
+            return False
+        ratios = [total * counts[gram] / (counts[gram[:i]] * counts[gram[i:]]) for i in range(1, len(gram))]
+        return math.log(min(ratios)) >= thresholds[len(gram) - 1] - 1e-12
+
+    words = Counter()
+    for s in pieces:
+        joined = set()
+        for n in range(2, len(thresholds) + 1):
+            for i in range(len(s) - n + 1):
+                if passes(s[i : i + n]):
+                    joined |= set(range(i + 1, i + n))
+        cuts = [0, *(i for i in range(1, len(s)) if i not in joined), len(s)]
+        words.update(s[a:b] for a, b in pairwise(cuts))
+
+    def known(word):
+        n = min(len(word), len(thresholds))
+        return all(passes(word[i : i + n]) for i in range(len(word) - n + 1))
+
+    return {word: count for word, count in words.items() if count >= min_count and known(word)}
+
+
+class TestNgram:
+    @given(
+        st.lists(st.text("天地人a。", max_size=16), max_size=15),
+        st.sampled_from([(0, 0.5), (0, 0.3, 0.6), (0, 0.3, 0.5, 0.9), (0, -9, 0.2)]),
+        st.sampled_from([1, 2, 3]),
+    )
+    def test_against_dicts(self, backend, texts, thresholds, min_count):
+        texts = [*texts, "天"]
+        found = WordFinder(min_pmi=thresholds, method="ngram", min_count=min_count).fit(texts).words_
+        assert found == slow_ngram(texts, thresholds, min_count)
+
+    def test_one_number_stands_for_all_orders(self, backend):
+        verses = poems()[:300]
+        expected = WordFinder(min_pmi=(0, 3, 6, 9), method="ngram").fit(verses).words_
+        assert WordFinder(min_pmi=1.5, method="ngram").fit(verses).words_ == expected
+        assert max(map(len, expected)) > 1
+
+    def test_defaults_on_poems(self):
+        verses = poems()[:3000]
+        assert WordFinder(method="ngram").fit(verses).words_ == slow_ngram(verses, (0, 2, 4, 6), 4)
+
+    def test_partial_fit_and_pickle(self, backend):
+        verses = poems()[:400]
+        finder = WordFinder(method="ngram").partial_fit(verses[:150]).partial_fit(iter(verses[150:]))
+        finder = pickle.loads(pickle.dumps(finder))
+        expected = WordFinder(method="ngram").fit(verses).words_
+        assert finder.finish(verses).words_ == expected
+        assert sum(finder.finish(verses[:40]).words_.values()) < sum(expected.values())
+
+    def test_spooled(self, backend, monkeypatch):
+        verses = poems()[:200]
+        expected = WordFinder(method="ngram").fit(verses).words_
+        monkeypatch.setattr(_blocks, "BLOCK", 300)
+        monkeypatch.setattr(_blocks, "IN_MEMORY", 1000)
+        assert WordFinder(method="ngram").fit(iter(verses)).words_ == expected
+
+    def test_nothing_is_frequent(self, backend):
+        assert WordFinder(method="ngram").fit(["天地"]).words_ == {}
+
+    def test_bad_thresholds(self, backend):
+        with pytest.raises(ValueError, match="min_pmi must have a threshold for each order"):
+            WordFinder(min_pmi=[1], method="ngram")
+        with pytest.raises(TypeError, match="min_pmi must be a number unless"):
+            WordFinder(min_pmi=[0, 1])
+        with pytest.raises(TypeError, match="min_pmi must be a number"):
+            WordFinder(min_pmi="12", method="ngram")
+
+
+class TestNlpZero:
+    TEXTS = [
+        "我爱北京天安门",
+        "天安门上太阳升",
+        "北京天安门广场",
+        "我爱太阳",
+        "abc12 x",
+        "abc12。天安门",
+        "北京",
+        "太阳",
+    ] * 3
+
+    @pytest.mark.parametrize(("min_proba", "min_pmi", "expected"), NLP_ZERO)
+    def test_numbers_of_nlp_zero(self, min_proba, min_pmi, expected):
+        verses = poems()[:3000]
+        finder = Word_Finder(min_proba, min_pmi)
+        finder.train(verses)
+        finder.find(verses)
+        digest = hashlib.sha256(repr(sorted(finder.words.items())).encode()).hexdigest()
+        assert (len(finder.words), sum(finder.words.values()), digest[:16]) == expected
+        assert WordFinder(min_proba, min_pmi).fit(verses).words_ == finder.words
+
+    def test_words_of_nlp_zero(self, backend):
+        finder = Word_Finder(min_proba=1e-3, min_pmi=1)
+        finder.train(self.TEXTS)
+        finder.find(self.TEXTS)
+        words = {"我爱北京天安门": 3, "天安门上太阳升": 3, "北京天安门广场": 3, "我爱太阳": 3, "abc12": 6}
+        words |= {"x": 3, "天安门": 3, "北京": 3, "太阳": 3}
+        assert list(finder.words.items()) == list(words.items())
+
+    def test_counts(self, backend):
+        finder = Word_Finder()
+        finder.train(["ab", "ba", "a"])
+        assert dict(finder.chars) == {"a": 3, "b": 2}
+        assert dict(finder.pairs) == {"ab": 1, "ba": 1}
+
+    def test_training_goes_on(self, backend):
+        one, two = Word_Finder(1e-3), Word_Finder(1e-3)
+        one.train(self.TEXTS)
+        two.train(self.TEXTS[:10])
+        two.train(iter(self.TEXTS[10:]))
+        assert one.chars == two.chars
+        assert one.pairs == two.pairs
+        one.find(self.TEXTS)
+        assert one.pairs == two.pairs
+        one.train(["天地"])
+        assert one.pairs["天地"] == 1
+
+    def test_weak_pairs_go(self, backend):
+        finder = Word_Finder(min_proba=0.2)
+        finder.train(["ab", "ab", "ab", "ab", "ac"])
+        finder.find(["ab"], remove_weak_pairs=False)
+        assert dict(finder.pairs) == {"ab": 4, "ac": 1}
+        finder.find(["ab"])
+        assert dict(finder.pairs) == {"ab": 4}
+
+    def test_words_add_up(self, backend):
+        finder = Word_Finder(min_proba=1e-3, min_pmi=100)
+        finder.train(["天地"])
+        finder.find(["天地"])
+        finder.find(["天地"])
+        assert finder.words == {"天": 2, "地": 2}
+        finder.words = defaultdict(int)
+        finder.find(["天地"])
+        assert finder.words == {"天": 1, "地": 1}
+
+    def test_without_the_filter(self, backend):
+        finder = Word_Finder(min_proba=1e-3, min_pmi=0)
+        finder.train(["a é", "é，"], filtering=False)
+        assert set(finder.chars) == set("a é，")
+        finder.find(["a é", "é，"], filtering=False)
+        assert set("".join(finder.words)) == set("a é，")
+
+    def test_long_ascii_words_stay(self, backend):
+        texts = ["".join("abcdefghijklmnopqrstuvwxyz0123456789" for _ in range(4)), "天"]
+        finder = Word_Finder(min_proba=1e-3, min_pmi=0.5)
+        finder.train(texts)
+        finder.find(texts)
+        assert finder.words == {texts[0]: 1, "天": 1}
+
+    def test_no_text(self, backend):
+        with pytest.raises(ValueError, match="sents must hold"):
+            Word_Finder().train([])
+        with pytest.raises(ValueError, match="train"):
+            Word_Finder().find(["天"])
+
+
+class TestInput:
+    def test_any_source(self, backend, tmp_path):
+        expected = WordFinder(1e-4).fit(TEXTS).words_
+        file = tmp_path / "a.txt"
+        file.write_text("\n".join(TEXTS[:3]), encoding="utf-8")
+        (tmp_path / "b.txt").write_text("\n".join(TEXTS[3:]) + "\n", encoding="utf-8")
+        assert WordFinder(1e-4).fit(tmp_path).words_ == expected
+        assert WordFinder(1e-4).fit(text for text in TEXTS).words_ == expected
+        assert WordFinder(1e-4).fit(tuple(TEXTS)).words_ == expected
+
+    def test_spooled(self, backend, monkeypatch):
+        verses = poems()[:200]
+        expected = WordFinder(1e-5).fit(verses).words_
+        monkeypatch.setattr(_blocks, "BLOCK", 300)
+        monkeypatch.setattr(_blocks, "IN_MEMORY", 1000)
+        assert WordFinder(1e-5).fit(iter(verses)).words_ == expected
+
+    def test_partial_fit(self, backend):
+        expected = WordFinder(1e-4).fit(TEXTS).words_
+        finder = WordFinder(1e-4).partial_fit(TEXTS[:2]).partial_fit(iter(TEXTS[2:]))
+        assert finder.finish(TEXTS).words_ == expected
+        assert sum(finder.finish(TEXTS[:1]).words_.values()) <= 3
+
+    def test_lengths_counts_and_exclusion(self, backend):
+        def found(**options):
+            return WordFinder(1e-4, 1.9, **options).fit(TEXTS).words_
+
+        everything = found()
+        assert {len(word) for word in everything} == {1, 2, 3}
+        assert found(min_length=2) == {w: n for w, n in everything.items() if len(w) > 1}
+        assert found(max_length=2) == {w: n for w, n in everything.items() if len(w) < 3}
+        assert found(min_count=2) == {"看": 2}
+        assert found(exclude={"电影"}) == {w: n for w, n in everything.items() if w != "电影"}
+
+    def test_lexicon(self, backend):
+        finder = WordFinder(1e-4).fit(TEXTS)
+        assert dict(finder.to_lexicon()) == finder.words_
+        assert WordFinder(1e-4, exclude=finder.to_lexicon()).fit(TEXTS).words_ == {}
+
+    def test_pickle(self, backend):
+        finder = WordFinder(1e-4).partial_fit(TEXTS)
+        copy = pickle.loads(pickle.dumps(finder))
+        assert copy.finish(TEXTS).words_ == finder.finish(TEXTS).words_
+        assert pickle.loads(pickle.dumps(finder)).words_ == finder.words_
+
+    def test_progress(self, backend):
+        seen = []
+        WordFinder(1e-4, progress=lambda done, total: seen.append(done)).fit(TEXTS)
+        assert seen == sorted(seen)
+        assert seen[-1] > 14
+
+    @pytest.mark.parametrize(
+        ("options", "error", "words"),
+        [
+            ({"min_proba": -1}, ValueError, "min_proba must be"),
+            ({"min_proba": "x"}, TypeError, "min_proba must be a number"),
+            ({"min_pmi": math.nan}, ValueError, "min_pmi must be finite"),
+            ({"method": "best"}, ValueError, "method must be one of"),
+            ({"min_count": 0}, ValueError, "min_count must be at least 1"),
+            ({"min_length": 0}, ValueError, "min_length must be at least 1"),
+            ({"min_length": 3, "max_length": 2}, ValueError, "max_length must be at least 3"),
+            ({"exclude": "天"}, TypeError, "exclude must be a collection"),
+            ({"keep": 7}, TypeError, "keep must be"),
+            ({"keep": ""}, ValueError, "keep must hold at least one"),
+            ({"keep": ["ab"]}, ValueError, "keep must hold single characters"),
+            ({"progress": 3}, TypeError, "progress must be"),
+        ],
+    )
+    def test_bad_options(self, backend, options, error, words):
+        with pytest.raises(error, match=words):
+            WordFinder(**options).fit(TEXTS)
+
+    @pytest.mark.parametrize(
+        ("texts", "error", "words"),
+        [
+            ("天地", TypeError, "bare str"),
+            (b"x", TypeError, "bare bytes"),
+            (7, TypeError, "iterable of str"),
+            ([1], TypeError, "texts must hold str, got int"),
+            ([], ValueError, "at least one character"),
+            (["。"], ValueError, "at least one character"),
+        ],
+    )
+    def test_bad_texts(self, backend, texts, error, words):
+        with pytest.raises(error, match=words):
+            WordFinder().fit(texts)
+
+    def test_not_utf8(self, backend, tmp_path):
+        (tmp_path / "latin.txt").write_bytes(b"abc\n\xff\n")
+        with pytest.raises(ValueError, match=r"latin\.txt isn't"):
+            WordFinder().fit(tmp_path / "latin.txt")
+        with pytest.raises(FileNotFoundError):
+            WordFinder().fit(tmp_path / "missing.txt")
+
+    def test_not_fitted(self, backend):
+        with pytest.raises(ValueError, match="no words yet"):
+            _ = WordFinder().words_
+        with pytest.raises(ValueError, match="at least one character"):
+            WordFinder().finish([])
+        assert "not fitted" in repr(WordFinder())
+
+
+class TestHouse:
+    def test_memory_is_given_back(self):
+        setup = "from fastcore.discovery import WordFinder\ntexts = ['天地玄黄宇宙洪荒', '日月盈昃'] * 200"
+        assert memory_growth(setup, "WordFinder(1e-5, 0).fit(texts)", 100) < 400
+
+    @pytest.mark.slow
+    def test_interrupted(self):
+        script = """
+from fastcore.discovery import WordFinder
+texts = ['天地玄黄宇宙洪荒日月盈昃' * 1000] * 100
+finder = WordFinder(1e-9, -50)
+finder.fit(['天地'])
+print('ready')
+try:
+    for _ in range(100):
+        finder.fit(texts)
+except KeyboardInterrupt:
+    print('interrupted')
+assert finder.fit(['天地']).words_
+print('usable')
+"""
+        assert seconds_to_interrupt(script) < 1.0
