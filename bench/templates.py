@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import collections
 import collections.abc
+import logging
 import math
+import re
 import warnings
 
 import numpy as np
 
+from bench import _data
 from bench._harness import Workload, prepared
-from fastcore.templates import SLOT, Parser, Template
+from fastcore.templates import SLOT, Parser, Template, TemplateFinder
 
 TEXTS = ["[X] 和 [X]", "[X] 的 颜色 是 什么 [X]", "[X] 呢", "[X] 的 [X]", "为什么 [X]", "[X] 是 [X]", "[X] 可以 [X] 吗"]
 
@@ -85,7 +88,36 @@ def _generated(n_templates: int, n_sentences: int) -> tuple[dict[Template, int],
     return counts, [draw(25) for _ in range(n_sentences)]
 
 
+def _verses(n: int) -> list[str]:
+    lines = _data.lines("text/classical_poems_2mb.txt.xz")[:n]
+    return [piece for line in lines for piece in re.split("[^\u4e00-\u9fa50-9a-zA-Z]+", line) if piece]
+
+
+def _find(verses):
+    return TemplateFinder(list, 5, 1e-5, 2, count="path", trivial=True).fit(verses).templates_
+
+
+def _peer_find(verses):
+    nlp_zero = _nlp_zero()
+    logging.getLogger().setLevel(logging.WARNING)
+    finder = nlp_zero.Template_Finder(list, 5, 1e-5, 2)
+    finder.train(verses)
+    finder.find(verses, remove_weak_grams=False)
+    return finder.templates
+
+
 WORKLOADS = [
+    Workload(
+        name="templates.find",
+        make=lambda: _verses(20_000),
+        runners={"fastcore": _find, "nlp-zero": _peer_find},
+        equal=lambda ours, theirs, name: (
+            {t.words: n for t, n in ours.items()} == {tuple(t.words): n for t, n in theirs.items()}
+        ),
+        twin_make=lambda: _verses(1000),
+        amount=lambda verses: (sum(map(len, verses)) / 1e3, "k words"),
+        heavy=frozenset({"nlp-zero"}),
+    ),
     Workload(
         name="templates.parse_16",
         make=lambda: _sentences(20, 16),

@@ -1,9 +1,9 @@
-"""Kernels of sentence templates: the best nested reading of a sentence, and all strict matches."""
+"""Kernels of sentence templates: the best nested reading of a sentence, strict matches, and finding templates."""
 
 import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc, qsort, realloc
 from _signals cimport poll
 
 cdef enum:
@@ -354,3 +354,326 @@ cdef int add_source(Work* work, int32_t node, int32_t start, int64_t score, bint
     track.last = <int32_t>work.n_sources
     work.n_sources += 1
     return 0
+
+
+# Counts of paths stop here instead of overflowing.
+cdef int64_t MOST = 4611686018427387904
+
+
+cdef inline int64_t plus(int64_t a, int64_t b) noexcept nogil:
+    return MOST if a > MOST - b else a + b
+
+
+cdef inline int64_t times(int64_t a, int64_t b) noexcept nogil:
+    return MOST if b > 0 and a > MOST // b else a * b
+
+
+cdef struct Step:
+    # One way on: the word with whether a slot precedes it, the token it stands at, the paths that come this way.
+    int64_t key
+    int64_t place
+    int64_t ways
+
+
+cdef struct Level:
+    # Steps still to be taken at one length of the template.
+    Py_ssize_t next
+    Py_ssize_t end
+
+
+cdef struct Graph:
+    # Tokens joined by strong pairs; `on` are the tokens that follow each token on a path.
+    Py_ssize_t n
+    const int64_t* ids
+    int64_t* on_first
+    int64_t* on
+    int32_t* sentence
+    int64_t* sentence_end
+    int64_t* completions
+    bint by_path
+
+
+cdef struct Search:
+    Step* steps
+    Level* levels
+    int64_t* path
+    int64_t* symbols
+    int64_t* lengths
+    int64_t* counts
+    Py_ssize_t steps_size, levels_size, path_size, symbols_size, lengths_size, counts_size
+    Py_ssize_t n_steps, n_levels, n_symbols, n_found
+
+
+cdef int by_key_and_place(const void* a, const void* b) noexcept nogil:
+    cdef const Step* x = <const Step*>a
+    cdef const Step* y = <const Step*>b
+    if x.key != y.key:
+        return -1 if x.key < y.key else 1
+    return -1 if x.place < y.place else x.place > y.place
+
+
+def find_templates(
+    const int64_t[::1] ids,
+    const int64_t[::1] offsets,
+    const int64_t[::1] pairs_first,
+    const int64_t[::1] pairs_second,
+    Py_ssize_t window,
+    bint by_path,
+    int64_t min_count,
+    double min_share,
+    Py_ssize_t limit,
+):
+    """Count the templates that paths of strong pairs spell, by sentences or by paths.
+
+    Return symbols, offsets, counts, and the number of all sentences or paths. `pairs_second[pairs_first[a]:]` are, in
+    rising order, the words that are strong after word a. More than `limit` templates are an error.
+    """
+    cdef Py_ssize_t n = ids.shape[0], n_sentences = offsets.shape[0] - 1, s, i, j
+    cdef int64_t total = 0, paths = 0
+    cdef Graph graph
+    cdef Search search
+    on_first_array, on_array = join(ids, offsets, pairs_first, pairs_second, window)
+    cdef int64_t[::1] on_first = on_first_array, on = on_array
+    cdef int32_t[::1] sentence = np.zeros(n + 1, np.int32)
+    cdef int64_t[::1] completions = np.zeros(n + 1, np.int64)
+    cdef char[::1] entered = np.zeros(n + 1, np.int8)
+    cdef int64_t[::1] ends = np.array(offsets[1:])
+    with nogil:
+        for s in range(n_sentences):
+            for i in range(offsets[s], offsets[s + 1]):
+                sentence[i] = <int32_t>s
+        for i in range(n - 1, -1, -1):
+            if on_first[i] == on_first[i + 1]:
+                completions[i] = 1
+            for j in range(on_first[i], on_first[i + 1]):
+                completions[i] = plus(completions[i], completions[on[j]])
+                entered[on[j]] = 1
+        for i in range(n):
+            if not entered[i]:
+                paths = plus(paths, completions[i])
+    total = paths if by_path else n_sentences
+    min_count = max(min_count, 1, <int64_t>(min(min_share * total, 4.6e18)) + 1 if min_share > 0 else 1)
+    graph.n, graph.by_path = n, by_path
+    graph.ids, graph.on_first, graph.on = &ids[0] if n else NULL, &on_first[0], &on[0]
+    graph.sentence, graph.completions = &sentence[0], &completions[0]
+    graph.sentence_end = &ends[0] if n_sentences else NULL
+    begin(&search)
+    try:
+        if n:
+            with nogil:
+                first_steps(&graph, &offsets[0], &entered[0], &search)
+                explore(&graph, &search, min_count, limit)
+        return (*found_arrays(&search), total)
+    finally:
+        free(search.steps)
+        free(search.levels)
+        free(search.path)
+        free(search.symbols)
+        free(search.lengths)
+        free(search.counts)
+
+
+cdef join(
+    const int64_t[::1] ids, const int64_t[::1] offsets, const int64_t[::1] pairs_first,
+    const int64_t[::1] pairs_second, Py_ssize_t window
+):
+    # For each token those up to `window` on with which it makes a strong pair.
+    cdef Py_ssize_t n = ids.shape[0], s, i, j, last, turn, count = 0, since = 0
+    cdef int64_t low, high, end, middle
+    first_array, on_array = np.zeros(n + 1, np.int64), np.zeros(1, np.int64)
+    cdef int64_t[::1] first = first_array, on = on_array
+    for turn in range(2):
+        if turn:
+            on_array = np.zeros(count + 1, np.int64)
+            on = on_array
+        count = 0
+        with nogil:
+            for s in range(offsets.shape[0] - 1):
+                for i in range(offsets[s], offsets[s + 1]):
+                    first[i] = count
+                    last = min(offsets[s + 1], i + 1 + window)
+                    end = pairs_first[ids[i] + 1]
+                    if pairs_first[ids[i]] < end:
+                        for j in range(i + 1, last):
+                            low, high = pairs_first[ids[i]], end
+                            while low < high:
+                                middle = low + (high - low) // 2
+                                if pairs_second[middle] < ids[j]:
+                                    low = middle + 1
+                                else:
+                                    high = middle
+                            if low < end and pairs_second[low] == ids[j]:
+                                if turn:
+                                    on[count] = j
+                                count += 1
+                    since += window
+                    if since >= BLOCK:
+                        since = 0
+                        poll()
+            first[n] = count
+    return first_array, on_array
+
+
+cdef int begin(Search* search) except -1:
+    search.n_steps = search.n_levels = search.n_symbols = search.n_found = 0
+    search.steps_size = search.levels_size = search.path_size = 64
+    search.symbols_size = search.lengths_size = search.counts_size = 64
+    search.steps = <Step*>malloc(64 * sizeof(Step))
+    search.levels = <Level*>malloc(64 * sizeof(Level))
+    search.path = <int64_t*>malloc(64 * sizeof(int64_t))
+    search.symbols = <int64_t*>malloc(64 * sizeof(int64_t))
+    search.lengths = <int64_t*>malloc(64 * sizeof(int64_t))
+    search.counts = <int64_t*>malloc(64 * sizeof(int64_t))
+    if not (
+        search.steps and search.levels and search.path and search.symbols and search.lengths and search.counts
+    ):
+        free(search.steps)
+        free(search.levels)
+        free(search.path)
+        free(search.symbols)
+        free(search.lengths)
+        free(search.counts)
+        raise MemoryError
+    return 0
+
+
+cdef inline int add_step(Search* search, int64_t key, int64_t place, int64_t ways) except -1 nogil:
+    if search.n_steps == search.steps_size:
+        search.steps = <Step*>grown(search.steps, &search.steps_size, sizeof(Step))
+    search.steps[search.n_steps].key = key
+    search.steps[search.n_steps].place = place
+    search.steps[search.n_steps].ways = ways
+    search.n_steps += 1
+    return 0
+
+
+cdef int first_steps(Graph* graph, const int64_t* offsets, const char* entered, Search* search) except -1 nogil:
+    # Paths begin where no strong pair leads to.
+    cdef Py_ssize_t i
+    for i in range(graph.n):
+        if not entered[i]:
+            add_step(search, 2 * graph.ids[i] + (i != offsets[graph.sentence[i]]), i, 1)
+    return add_level(search, 0)
+
+
+cdef int add_level(Search* search, Py_ssize_t first) except -1 nogil:
+    # Put the steps from `first` on in order, and make one of those that lead to the same place.
+    cdef Py_ssize_t i, kept = first
+    cdef Step* steps = search.steps
+    qsort(steps + first, search.n_steps - first, sizeof(Step), &by_key_and_place)
+    for i in range(first, search.n_steps):
+        if kept > first and steps[kept - 1].key == steps[i].key and steps[kept - 1].place == steps[i].place:
+            steps[kept - 1].ways = plus(steps[kept - 1].ways, steps[i].ways)
+        else:
+            steps[kept] = steps[i]
+            kept += 1
+    search.n_steps = kept
+    if search.n_levels == search.levels_size:
+        search.levels = <Level*>grown(search.levels, &search.levels_size, sizeof(Level))
+    search.levels[search.n_levels].next, search.levels[search.n_levels].end = first, kept
+    search.n_levels += 1
+    return 0
+
+
+cdef int64_t weight(Graph* graph, const Step* steps, Py_ssize_t first, Py_ssize_t last, int kind) noexcept nogil:
+    # How much a stretch of steps with one key counts: all of it (kind -1), what ends there with the last word (0),
+    # or with a slot after it (1). Steps are in order of place, so sentences are side by side.
+    cdef Py_ssize_t i
+    cdef int64_t count = 0, place
+    cdef int32_t before = -1
+    for i in range(first, last):
+        place = steps[i].place
+        if kind >= 0 and (
+            graph.on_first[place] != graph.on_first[place + 1]
+            or (place + 1 != graph.sentence_end[graph.sentence[place]]) != kind
+        ):
+            continue
+        if graph.by_path:
+            count = plus(count, times(steps[i].ways, graph.completions[place]))
+        elif graph.sentence[place] != before:
+            before = graph.sentence[place]
+            count += 1
+    return count
+
+
+cdef int explore(Graph* graph, Search* search, int64_t min_count, Py_ssize_t limit) except -1 nogil:
+    # Depth first over beginnings of templates: one that is too rare can't have an ending that is frequent.
+    cdef Py_ssize_t first, last, i, j, since = 0
+    cdef int64_t key, place, count
+    cdef Level* level
+    cdef int kind
+    while search.n_levels > 0:
+        level = &search.levels[search.n_levels - 1]
+        first = level.next
+        if first == level.end:
+            search.n_levels -= 1
+            search.n_steps = first if search.n_levels == 0 else search.levels[search.n_levels - 1].end
+            continue
+        key = search.steps[first].key
+        last = first + 1
+        while last < level.end and search.steps[last].key == key:
+            last += 1
+        level.next = last
+        since += last - first
+        if since >= BLOCK:
+            since = 0
+            poll()
+        if weight(graph, search.steps, first, last, -1) < min_count:
+            continue
+        if search.n_levels > search.path_size:
+            search.path = <int64_t*>grown(search.path, &search.path_size, sizeof(int64_t))
+        search.path[search.n_levels - 1] = key
+        for kind in range(2):
+            count = weight(graph, search.steps, first, last, kind)
+            if count >= min_count:
+                emit(search, kind, count, limit)
+        j = search.n_steps
+        for i in range(first, last):
+            place = search.steps[i].place
+            count = search.steps[i].ways
+            for key in range(graph.on_first[place], graph.on_first[place + 1]):
+                add_step(
+                    search, 2 * graph.ids[graph.on[key]] + (graph.on[key] > place + 1), graph.on[key], count
+                )
+        if search.n_steps > j:
+            add_level(search, j)
+    return 0
+
+
+cdef int emit(Search* search, int trailing, int64_t count, Py_ssize_t limit) except -1 nogil:
+    cdef Py_ssize_t i, before = search.n_symbols
+    if search.n_found == limit:
+        with gil:
+            raise ValueError(f"more than max_templates={limit} templates: raise min_count or min_pmi")
+    while search.symbols_size < search.n_symbols + 2 * search.n_levels + 1:
+        search.symbols = <int64_t*>grown(search.symbols, &search.symbols_size, sizeof(int64_t))
+    for i in range(search.n_levels):
+        if search.path[i] & 1:
+            search.symbols[search.n_symbols] = -1
+            search.n_symbols += 1
+        search.symbols[search.n_symbols] = search.path[i] >> 1
+        search.n_symbols += 1
+    if trailing:
+        search.symbols[search.n_symbols] = -1
+        search.n_symbols += 1
+    if search.n_found == search.lengths_size:
+        search.lengths = <int64_t*>grown(search.lengths, &search.lengths_size, sizeof(int64_t))
+    if search.n_found == search.counts_size:
+        search.counts = <int64_t*>grown(search.counts, &search.counts_size, sizeof(int64_t))
+    search.lengths[search.n_found] = search.n_symbols - before
+    search.counts[search.n_found] = count
+    search.n_found += 1
+    return 0
+
+
+cdef found_arrays(Search* search):
+    cdef Py_ssize_t i
+    symbols, offsets = np.empty(search.n_symbols, np.int64), np.zeros(search.n_found + 1, np.int64)
+    counts = np.empty(search.n_found, np.int64)
+    cdef int64_t[::1] a = symbols, b = offsets, c = counts
+    for i in range(search.n_symbols):
+        a[i] = search.symbols[i]
+    for i in range(search.n_found):
+        b[i + 1] = b[i] + search.lengths[i]
+        c[i] = search.counts[i]
+    return symbols, offsets, counts

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from fastcore import use_backend
 from fastcore._backend import kernels
-from fastcore.templates import Match, Parser, SentenceTree, Template, TemplateTrie
+from fastcore._data import poems
+from fastcore.templates import Match, Parser, SentenceTree, Template, TemplateFinder, TemplateTrie
 
 from .helpers import memory_growth, seconds_to_interrupt
 
@@ -385,3 +386,146 @@ class TestSentenceTree:
             with use_backend(name):
                 trees.append(self.tree())
         assert trees[0] == trees[1]
+
+
+FRAMES = [[fruit, *frame] for fruit in "甲乙丙丁" for frame in (("的", "颜色", "是", "什么"), ("好吃", "吗"))]
+
+
+class TestTemplateFinder:
+    def test_what_nlp_zero_finds(self, backend):
+        # nlp-zero 0.1.6: Template_Finder(list, 3, 1e-4, 3) trained on the same verses, whose templates sum up to this.
+        pieces = [s for verse in poems()[:3000] for s in re.split("[^\u4e00-\u9fa50-9a-zA-Z]+", verse) if s]
+        finder = TemplateFinder(list, 3, 1e-4, 3, count="path", trivial=True).fit(pieces)
+        assert (len(finder.templates_), sum(finder.templates_.values()), finder.total_) == (2255, 28601, 36990)
+        top = [(str(template), count) for template, count in list(finder.templates_.items())[:4]]
+        assert top == [("[X]不[X]", 304), ("[X]無[X]", 213), ("[X]人[X]", 191), ("[X]有[X]", 166)]
+
+    def test_by_hand(self, backend):
+        finder = TemplateFinder(min_pmi=1.0, min_count=3).fit(FRAMES)
+        assert {str(t): n for t, n in finder.templates_.items()} == {
+            "[X]的颜色是什么": 4,
+            "[X]的颜色[X]什么": 4,
+            "[X]的[X]是什么": 4,
+            "[X]的[X]什么": 4,
+            "[X]好吃吗": 4,
+        }
+        assert finder.total_ == 8
+        tree = Parser(finder.to_trie()).parse(["戊", "的", "颜色", "是", "什么"])
+        assert str(tree.template) == "[X]的颜色是什么"
+
+    def test_a_sentence_counts_once(self, backend):
+        # a b a b: both a, and both b, have no strong partner; four paths of one word.
+        texts = [["a", "b", "a", "b"], ["a", "b"]]
+        by_path = TemplateFinder(min_pmi=9, count="path", trivial=True).fit(texts)
+        assert (by_path.total_, {str(t): n for t, n in by_path.templates_.items()}) == (
+            6,
+            {"a[X]": 2, "[X]b": 2, "[X]a[X]": 1, "[X]b[X]": 1},
+        )
+        by_sentence = TemplateFinder(min_pmi=9, trivial=True).fit(texts)
+        assert (by_sentence.total_, {str(t): n for t, n in by_sentence.templates_.items()}) == (
+            2,
+            {"a[X]": 2, "[X]b": 2},
+        )
+
+    def test_trivial(self, backend):
+        finder = TemplateFinder(min_pmi=9, min_count=1).fit([["a", "b", "c"]])
+        assert [str(t) for t in finder.templates_] == ["a[X]", "[X]c"]
+
+    @given(st.data())
+    def test_twins_agree(self, data):
+        n_words = data.draw(st.integers(1, 5))
+        word = st.integers(0, n_words - 1)
+        sentences = data.draw(st.lists(st.lists(word, max_size=7), max_size=5))
+        rows = data.draw(st.lists(st.sets(word), min_size=n_words, max_size=n_words))
+        arguments = (
+            np.array([w for s in sentences for w in s], np.int64),
+            np.cumsum([0, *map(len, sentences)], dtype=np.int64),
+            np.cumsum([0, *map(len, rows)], dtype=np.int64),
+            np.array([b for row in rows for b in sorted(row)], np.int64),
+            data.draw(st.integers(1, 4)),
+            data.draw(st.booleans()),
+            data.draw(st.integers(0, 3)),
+            data.draw(st.sampled_from([0.0, 0.1, 0.3, 0.5])),
+            10**6,
+        )
+        results = []
+        for name in ("compiled", "reference"):
+            *arrays, total = kernels("templates", name).find_templates(*arguments)
+            results.append(([array.tolist() for array in arrays], total))
+        assert results[0] == results[1]
+
+    def test_counts_stop_instead_of_overflowing(self):
+        # One word a hundred times, each strong with the next two: a Fibonacci number of paths, over 2**62.
+        n = 100
+        arguments = [np.zeros(n, np.int64), np.array([0, n]), np.array([0, 1]), np.array([0])]
+        *_, counts, total = kernels("templates", "compiled").find_templates(*arguments, 2, True, 2**62, 0.0, 1)
+        assert total == 2**62
+        assert counts.tolist() == []
+
+    def test_a_dense_sentence_is_not_enumerated(self):
+        finder = TemplateFinder(min_pmi=-9, min_count=2).fit([["a", "b"] * 50])
+        assert finder.templates_ == {}
+
+    def test_tokenize_and_files(self, backend, tmp_path):
+        path = tmp_path / "sentences.txt"
+        path.write_text("".join(" ".join(words) + "\n" for words in FRAMES), encoding="utf-8")
+        expected = TemplateFinder(min_pmi=1).fit(FRAMES).templates_
+        assert TemplateFinder(str.split, min_pmi=1).fit(path).templates_ == expected
+        assert TemplateFinder(str.split, min_pmi=1).fit(" ".join(words) for words in FRAMES).templates_ == expected
+
+    def test_repr_and_pickle(self, backend):
+        finder = TemplateFinder(min_pmi=1)
+        assert repr(finder) == "<TemplateFinder window 5, min_proba 1e-05, min_pmi 1: not fitted>"
+        again = pickle.loads(pickle.dumps(finder.fit(FRAMES)))
+        assert again.templates_ == finder.templates_
+        assert again.fit(FRAMES).templates_ == finder.templates_
+
+    def test_too_many(self, backend):
+        with pytest.raises(ValueError, match="more than max_templates=3"):
+            TemplateFinder(min_pmi=1, max_templates=3).fit(FRAMES)
+
+    @pytest.mark.parametrize(
+        ("options", "error", "message"),
+        [
+            ({"tokenize": 3}, TypeError, "tokenize must be callable"),
+            ({"window": 0}, ValueError, "window must be at least 1"),
+            ({"window": 1.5}, TypeError, "window must be an int"),
+            ({"min_proba": -1}, ValueError, "min_proba must be finite and at least 0"),
+            ({"min_proba": 2}, ValueError, "min_proba must be"),
+            ({"min_pmi": math.nan}, ValueError, "min_pmi must be finite"),
+            ({"min_count": 0}, ValueError, "min_count must be at least 1"),
+            ({"count": "word"}, ValueError, "count must be one of 'sentence', 'path'"),
+            ({"max_templates": 0}, ValueError, "max_templates must be at least 1"),
+        ],
+    )
+    def test_bad_options(self, options, error, message):
+        with pytest.raises(error, match=message):
+            TemplateFinder(**options)
+
+    @pytest.mark.parametrize(
+        ("texts", "error", "message"),
+        [
+            ("abc", TypeError, "texts must be an iterable of sentences or a path, got str"),
+            (["abc"], TypeError, "must be a list of words"),
+            ([[1]], TypeError, "words must hold str, got int"),
+            ([3], TypeError, "words must be a list of str, got int"),
+            ([], ValueError, "at least one word"),
+            ([[], []], ValueError, "at least one word"),
+        ],
+    )
+    def test_bad_texts(self, backend, texts, error, message):
+        with pytest.raises(error, match=message):
+            TemplateFinder().fit(texts)
+
+    def test_nothing_found(self, backend):
+        finder = TemplateFinder(min_count=5).fit([["a"]])
+        assert finder.templates_ == {}
+        with pytest.raises(ValueError, match="at least one Template"):
+            finder.to_trie()
+
+    def test_memory_is_flat(self):
+        setup = """
+from fastcore.templates import TemplateFinder
+texts = [list("abcde"), list("abcxe"), list("fabce")] * 5
+finder = TemplateFinder(min_pmi=0)"""
+        assert memory_growth(setup, "finder.fit(texts)", 300) < 2000

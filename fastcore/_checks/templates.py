@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..templates import Parser, Template
+from .._data import poems
+from ..templates import Parser, Template, TemplateFinder
 from . import Check, exact
 
 _TEMPLATES = (
@@ -46,4 +47,10 @@ def _search(data: tuple[list[Template], list[list[str]]]) -> list[Any]:
 CHECKS = [
     Check("templates.parse", _sentences, _parse, exact),
     Check("templates.search", _sentences, _search, exact),
+    Check(
+        "templates.find",
+        lambda: [piece for verse in poems()[:1500] for piece in verse[:-1].split("，")],
+        lambda verses: list(TemplateFinder(list, 3, 1e-4, 3, count="path").fit(verses).templates_.items()),
+        exact,
+    ),
 ]

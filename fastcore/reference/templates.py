@@ -1,6 +1,7 @@
 """Slow twin of the kernels of sentence templates."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,3 +85,72 @@ def _slots(template: list[int], words: list[int], span: Span, best: Mapping[Span
             slots.append((start, end))
         end = start
     return slots
+
+
+def find_templates(
+    ids: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    pairs_first: NDArray[np.int64],
+    pairs_second: NDArray[np.int64],
+    window: int,
+    by_path: bool,
+    min_count: int,
+    min_share: float,
+    limit: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int]:
+    """Count the templates that paths of strong pairs spell, by sentences or by paths.
+
+    Return symbols, offsets, counts, and the number of all sentences or paths. `pairs_second[pairs_first[a]:]` are, in
+    rising order, the words that are strong after word a. More than `limit` templates are an error.
+    """
+    firsts, seconds = pairs_first.tolist(), pairs_second.tolist()
+    strong = {(a, b) for a in range(len(firsts) - 1) for b in seconds[firsts[a] : firsts[a + 1]]}
+    words, bounds = ids.tolist(), offsets.tolist()
+    counts: Counter[tuple[int, ...]] = Counter()
+    total = 0
+    for start, end in zip(bounds, bounds[1:]):
+        sentence = words[start:end]
+        on = [
+            [j for j in range(i + 1, min(i + 1 + window, len(sentence))) if (sentence[i], sentence[j]) in strong]
+            for i in range(len(sentence))
+        ]
+        begins = set(range(len(sentence))).difference(*on)
+        spelled = [_spell(path, sentence) for i in sorted(begins) for path in _paths(i, on)]
+        total += len(spelled) if by_path else 1
+        counts.update(spelled if by_path else set(spelled))
+    found = [t for t, count in counts.items() if count >= max(min_count, 1) and count > min_share * total]
+    if len(found) > limit:
+        raise ValueError(f"more than max_templates={limit} templates: raise min_count or min_pmi")
+    found.sort(key=_order)
+    return (
+        np.array([symbol for t in found for symbol in t], dtype=np.int64),
+        np.array([0, *np.cumsum([len(t) for t in found])], dtype=np.int64),
+        np.array([counts[t] for t in found], dtype=np.int64),
+        total,
+    )
+
+
+def _paths(i: int, on: list[list[int]]) -> Iterator[list[int]]:
+    """All paths from a token to where no strong pair leads on."""
+    if not on[i]:
+        yield [i]
+    for j in on[i]:
+        for rest in _paths(j, on):
+            yield [i, *rest]
+
+
+def _spell(path: list[int], sentence: list[int]) -> tuple[int, ...]:
+    """The words of a path, with a slot (-1) wherever it leaves words out."""
+    symbols: list[int] = []
+    for before, i in zip([-1, *path], [*path, len(sentence)]):
+        if i - before > 1:
+            symbols.append(-1)
+        if i < len(sentence):
+            symbols.append(sentence[i])
+    return tuple(symbols)
+
+
+def _order(template: tuple[int, ...]) -> tuple[list[tuple[int, bool]], bool]:
+    """Templates in order of their words, each without a slot before it first; then those that end in a slot."""
+    words = [(symbol, i > 0 and template[i - 1] < 0) for i, symbol in enumerate(template) if symbol >= 0]
+    return words, template[-1] < 0
