@@ -108,7 +108,7 @@ def find_templates(
     words, bounds = ids.tolist(), offsets.tolist()
     counts: Counter[tuple[int, ...]] = Counter()
     total = 0
-    for start, end in zip(bounds, bounds[1:]):
+    for start, end in pairwise(bounds):
         sentence = words[start:end]
         on = [
             [j for j in range(i + 1, min(i + 1 + window, len(sentence))) if (sentence[i], sentence[j]) in strong]
