@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import _data
+from bench._corpus import write_corpus
 from bench._harness import Workload, prepared
 from fastcore.ngrams import count_ngrams
 
@@ -140,6 +141,38 @@ def _same_words(ours, theirs, name: str) -> bool | str:
     return ours.to_dict() == (theirs.to_counter() if name == "rustling" else theirs)
 
 
+def _corpus() -> Path:
+    """The 640 MB of the spill workload, made once in the folder for temporary files."""
+    target = Path(tempfile.gettempdir()) / "fastcore-bench" / "zh_640mb.txt"
+    if not target.exists():
+        target.parent.mkdir(exist_ok=True)
+        write_corpus(_data.path("text/zh_15mb.txt.xz"), target.with_suffix(".part"))
+        os.replace(target.with_suffix(".part"), target)
+    return target
+
+
+def _file_megabytes(path: Path) -> tuple[float, str]:
+    return path.stat().st_size / 1e6, "MB"
+
+
+def _file_dict_loop(path: Path) -> dict[str, int]:
+    with open(path, encoding="utf-8", newline="\n") as file:
+        return _dict_loop(file)  # type: ignore[arg-type]
+
+
+@prepared
+def _dask(path: Path):
+    from dask.distributed import Client, LocalCluster
+
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    client = Client(cluster)
+    folder = Path(tempfile.mkdtemp(prefix="fastcore-bench-"))
+    lines = path.read_bytes().splitlines(keepends=True)
+    for i in range(4):
+        (folder / f"{i}.txt").write_bytes(b"".join(lines[i * len(lines) // 4 : (i + 1) * len(lines) // 4]))
+    return lambda: count_ngrams(folder, (1, 4), keep="cjk+alnum", workers=client.get_executor())
+
+
 WORKLOADS = [
     Workload(
         name="ngrams.characters",
@@ -170,5 +203,30 @@ WORKLOADS = [
         twin_make=lambda: _english()[:20000],
         amount=_megabytes,
         heavy=frozenset({"gensim Phrases", "rustling", "Counter"}),
+    ),
+    Workload(
+        name="ngrams.file",
+        make=lambda: _data.unpacked("text/zh_15mb.txt.xz"),
+        runners={
+            "fastcore": lambda path: count_ngrams(path, (1, 4), keep="cjk+alnum"),
+            "fastcore, 2 threads": lambda path: count_ngrams(path, (1, 4), keep="cjk+alnum", workers=2),
+            "fastcore, dask, 2 processes": _dask,
+            "dict loop": _file_dict_loop,
+        },
+        equal=lambda ours, theirs, name: bool(ours == theirs),
+        twin=False,
+        amount=_file_megabytes,
+        heavy=frozenset({"dict loop"}),
+    ),
+    Workload(
+        name="ngrams.spill",
+        make=_corpus,
+        runners={
+            "fastcore": lambda path: count_ngrams(path, (1, 4), keep="cjk+alnum", max_memory="64MB"),
+            "fastcore, unlimited": lambda path: count_ngrams(path, (1, 4), keep="cjk+alnum"),
+        },
+        equal=lambda ours, theirs, name: bool(ours == theirs),
+        twin=False,
+        amount=_file_megabytes,
     ),
 ]

@@ -331,6 +331,11 @@ class TestTable:
                 assert left.totals == both.totals
                 assert left.left_entropy().tolist() == both.left_entropy().tolist()
 
+    def test_views_of_one_order_merge(self, backend):
+        a, b = count_ngrams(["abc"], (1, 3)).order(2), count_ngrams(["cab"], (1, 4)).order(2)
+        assert a.merge(b).to_dict() == {"ab": 2, "bc": 1, "ca": 1}
+        assert a.merge(b).right_entropy().tolist() == count_ngrams(["abc", "cab"], 2).right_entropy().tolist()
+
     def test_merge_refuses(self, backend):
         table = count_ngrams(["a"], (1, 2))
         with pytest.raises(TypeError, match="other must be an NgramTable"):

@@ -109,6 +109,8 @@ class TestBytes:
         path.write_bytes(b"abcdefg\nhijkl\xe4\xb8\xad " + bad + b"\nmore\n")
         with pytest.raises(ValueError, match=rf"text, line 2: not UTF-8, byte 0x{bad[0]:02x} at 17"):
             count_ngrams(path, unit=unit)
+        with pytest.raises(ValueError, match=rf"text, line 2: not UTF-8, byte 0x{bad[0]:02x} at 17"):
+            count_ngrams(path, unit=unit, split=re.compile("-"))
         with pytest.raises(ValueError, match=r"texts\[1\] must be UTF-8, got an invalid byte at 2"):
             count_ngrams([b"x", b"ab" + bad], unit=unit)
         text = path.read_bytes().decode("utf-8", "replace").split("\n")

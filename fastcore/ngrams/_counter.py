@@ -15,7 +15,7 @@ from .._backend import active_backend, kernels, use_backend
 from .._validation import as_choice, as_index
 from .._workers import Workers, check_workers, n_threads, stream
 from ._files import Place, whole_folder
-from ._layout import MAX_ORDER, layout_for, narrow
+from ._layout import MAX_ORDER, as_tuple, layout_for, narrow
 from ._runs import CountTask, Run, Runs, count_block, join_parts, part_rows, tabulate
 from ._sources import batches, check_split, check_texts, files_among, kept_ranges
 from ._table import NgramTable
@@ -286,8 +286,7 @@ class NgramCounter:
         if (self.unit, self.orders) != (other.unit, other.orders) or not np.array_equal(self._ranges, other._ranges):
             raise ValueError(f"other must count the same n-grams as {self!r}, got {other!r}")
         kernel = kernels("ngrams", self._backend)
-        theirs = other._encoder.symbols()
-        ids = self._encoder.add(*(theirs if isinstance(theirs, tuple) else (theirs,)))
+        ids = self._encoder.add(*as_tuple(other._encoder.symbols()))
         ids = np.concatenate([np.zeros(1, np.uint32), ids])
         layout = layout_for(self._order, len(self._encoder))
         merged = self._runs.copy()
@@ -325,7 +324,7 @@ class NgramCounter:
             self._spill_dir = Path(tempfile.gettempdir())
         self._backend = active_backend()
         self._encoder = self._new_encoder()
-        self._encoder.add(*(symbols if isinstance(symbols, tuple) else (symbols,)))
+        self._encoder.add(*as_tuple(symbols))
         share = None if self._limit is None else self._limit // 4
         self._runs = Runs(self._order, self._backend, share, self._spill_dir)
         for run in runs:

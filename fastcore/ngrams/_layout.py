@@ -1,6 +1,6 @@
 """How the ids of an n-gram are packed into 64-bit words."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,15 @@ from .._backend import kernels
 
 Keys = NDArray[np.uint64]
 Counts = NDArray[np.uint32] | NDArray[np.int64]
+# Code points in the order of their ids, or the UTF-8 of tokens end to end and the offsets of their ends.
+Symbols = NDArray[np.uint32] | tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 MAX_ORDER = 32
+
+
+def as_tuple(symbols: Symbols) -> tuple[NDArray[Any], ...]:
+    """The arrays that an encoder's `add` takes."""
+    return symbols if isinstance(symbols, tuple) else (symbols,)
 
 
 class Layout(NamedTuple):

@@ -249,9 +249,7 @@ def file_batches(path: "os.PathLike[str]", split: "re.Pattern[str] | None", erro
 def stream_batches(stream: Any, name: str, split: "re.Pattern[str] | None", errors: str) -> Iterator[Batch]:
     """The lines of a stream of UTF-8, a block at a time."""
     if split is not None:
-        with io.TextIOWrapper(io.BufferedReader(stream), "utf-8-sig", errors, newline="\n") as lines:
-            for number, line in enumerate(lines):
-                yield Texts(list(pieces(line.removesuffix("\n").removesuffix("\r"), split, number)), number)
+        yield from split_lines(stream, name, split, errors)
         return
     mend = codecs.getincrementaldecoder("utf-8")(errors) if errors != "strict" else None
     left, last, first_line, place = b"", False, 1, 0
@@ -268,11 +266,29 @@ def stream_batches(stream: Any, name: str, split: "re.Pattern[str] | None", erro
         if block.invalid:
             at = block.consumed
             here = first_line + block.data[:at].tobytes().count(b"\n")
-            raise ValueError(
-                f"{name}, line {here}: not UTF-8, byte 0x{block.data[at]:02x} at {place + at}; "
-                "pass errors='replace' to let it be"
-            )
+            raise bad_byte(name, here, int(block.data[at]), place + at)
         left = block.data[block.consumed :].tobytes()
         place += block.consumed
         first_line += block.data[: block.consumed].tobytes().count(b"\n")
     yield Spans(*END_OF_TEXT, 0)
+
+
+def split_lines(stream: Any, name: str, split: "re.Pattern[str]", errors: str) -> Iterator[Batch]:
+    """The lines of a stream of UTF-8 made into str, for a regex to cut."""
+    place = 0
+    with io.BufferedReader(stream, READ) as lines:
+        for number, raw in enumerate(lines):
+            data = raw if number else raw.removeprefix(codecs.BOM_UTF8)
+            try:
+                line = data.decode("utf-8", errors)
+            except UnicodeDecodeError as error:
+                raise bad_byte(name, number + 1, data[error.start], place + error.start) from None
+            yield Texts(list(pieces(line.removesuffix("\n").removesuffix("\r"), split, number)), number)
+            place += len(raw)
+
+
+def bad_byte(name: str, line: int, byte: int, place: int) -> ValueError:
+    """The error that says where bytes cease to be UTF-8."""
+    return ValueError(
+        f"{name}, line {line}: not UTF-8, byte 0x{byte:02x} at {place}; pass errors='replace' to let it be"
+    )

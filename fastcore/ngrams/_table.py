@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels
 from .._extras import require
-from .._validation import as_choice, as_index
-from . import _files, _scores
-from ._layout import MAX_ORDER, Counts, Keys, Layout, layout_for, narrow, repack
+from .._validation import as_index
+from . import _files, _merging, _saved, _scores
+from ._layout import Counts, Keys, Layout, Symbols, as_tuple
 
 Ngram: TypeAlias = str | tuple[str, ...]
-Symbols: TypeAlias = NDArray[np.uint32] | tuple[NDArray[np.uint8], NDArray[np.int64]]
 # N-grams that are made into Python objects at a time.
 SLICE = 1 << 14
 
@@ -227,7 +226,7 @@ class NgramTable(Mapping[Any, int]):
         if (
             isinstance(other, NgramTable)
             and (self.orders, self.unit, self._layout) == (other.orders, other.unit, other._layout)
-            and all(map(np.array_equal, _as_tuple(self._symbols), _as_tuple(other._symbols)))
+            and all(map(np.array_equal, as_tuple(self._symbols), as_tuple(other._symbols)))
         ):
             return all(
                 np.array_equal(self._keys[k - 1], other._keys[k - 1])
@@ -435,32 +434,7 @@ class NgramTable(Mapping[Any, int]):
                 f"other must count the same n-grams, got unit={other.unit!r}, n={other.orders} "
                 f"to merge with unit={self.unit!r}, n={self.orders}"
             )
-        kernel = kernels("ngrams", self._backend)
-        encoder: Any = (
-            kernel.Alphabet(np.array([[0, 0x110000]], np.int64)) if self.unit == "char" else kernel.Vocabulary()
-        )
-        encoder.add(*_as_tuple(self._symbols))
-        new_ids = encoder.add(*_as_tuple(other._symbols))
-        layout = layout_for(len(self._keys), len(encoder))
-        ids_of = np.concatenate([np.zeros(1, np.uint32), new_ids])
-        keys, counts = [], []
-        for k in range(1, len(self._keys) + 1):
-            ids = kernel.unpack(other._keys[k - 1], k, *other._layout)
-            theirs = kernel.sort_rows(kernel.pack(ids_of[ids], *layout), other._counts[k - 1].astype(np.int64))
-            ours = repack(self._keys[k - 1], k, self._layout, layout, self._backend)
-            rows, sums = kernel.merge_runs([ours, theirs[0]], [self._counts[k - 1].astype(np.int64), theirs[1]])
-            keys.append(np.ascontiguousarray(rows))
-            counts.append(narrow(sums))
-        return self._make(
-            orders=self.orders,
-            unit=self.unit,
-            symbols=encoder.symbols(),
-            layout=layout,
-            keys=keys,
-            counts=counts,
-            totals=[a + b for a, b in zip(self._totals, other._totals, strict=True)],
-            backend=self._backend,
-        )
+        return self._make(**_merging.merged(self, other))
 
     # -- scores
 
@@ -566,33 +540,12 @@ class NgramTable(Mapping[Any, int]):
         OSError
             If the file can't be written.
         """
-        meta, arrays = self._state()
+        meta, arrays = _saved.describe(self)
         _files.write_npz(path, meta, arrays)
-
-    def _state(self) -> tuple[dict[str, Any], _files.Arrays]:
-        # A pruned table has no order above the highest, and a table of one order may share more than it needs.
-        high = self.orders[1]
-        held = min(len(self._keys), high + 1)
-        meta = {
-            "orders": list(self.orders),
-            "unit": self.unit,
-            "min_count": self.min_count,
-            "layout": list(self._layout),
-            "totals": list(self._totals[: high + 1]),
-        }
-        arrays: _files.Arrays = dict(zip(("text", "offsets"), self._symbols)) if self.unit == "token" else {}
-        if not isinstance(self._symbols, tuple):
-            arrays["points"] = self._symbols
-        for k in range(1, held + 1):
-            arrays[f"keys_{k}"], arrays[f"counts_{k}"] = self._keys[k - 1], self._counts[k - 1]
-        for (side, k), entropy in self._entropy.items():
-            if k in self._each():
-                arrays[f"{side}_{k}"] = entropy
-        return meta, arrays
 
     def _describe(self, folder: Path) -> None:
         """Write what isn't in the folder yet: symbols and description."""
-        meta, arrays = self._state()
+        meta, arrays = _saved.describe(self)
         arrays["meta"] = _files.encode_meta(meta)
         for name, array in arrays.items():
             if not (folder / f"{name}.npy").exists():
@@ -601,7 +554,7 @@ class NgramTable(Mapping[Any, int]):
     @classmethod
     def _mapped(cls, path: "os.PathLike[str] | str") -> Self:
         """Map a folder that was just written."""
-        return cls._restore(*_files.read_table(path), check=False)
+        return cls._make(**_saved.parts(*_files.read_table(path), check=False))
 
     @classmethod
     def load(cls, path: "os.PathLike[str] | str") -> Self:
@@ -624,65 +577,11 @@ class NgramTable(Mapping[Any, int]):
         """
         meta, arrays = _files.read_table(path)
         try:
-            return cls._restore(meta, arrays)
+            return cls._make(**_saved.parts(meta, arrays))
         except (KeyError, TypeError, IndexError, OverflowError) as error:
             raise ValueError(f"{path} is no whole n-gram table: {error!r}") from error
         except ValueError as error:
             raise ValueError(f"{path} is no whole n-gram table: {error}") from error
-
-    @classmethod
-    def _restore(cls, meta: dict[str, Any], arrays: _files.Arrays, check: bool = True) -> Self:
-        low, high = (as_index(k, "orders", low=1, high=MAX_ORDER) for k in meta["orders"])
-        unit = as_choice(meta["unit"], "unit", ("char", "token"))
-        min_count = as_index(meta["min_count"], "min_count", low=1)
-        layout = Layout(*(as_index(v, "layout", low=1, high=2**32) for v in meta["layout"]))
-        length = len(meta["totals"])
-        totals = [as_index(v, "totals", high=2**63 - 1) for v in meta["totals"]]
-        if low > high or length != high + 1:
-            raise ValueError("orders and totals don't fit")
-        symbols: Symbols = arrays["points"] if unit == "char" else (arrays["text"], arrays["offsets"])
-        _check_symbols(symbols)
-        n = len(symbols[1]) - 1 if isinstance(symbols, tuple) else len(symbols)
-        if layout.radix <= n or layout.radix**layout.per_word > 2**64:
-            raise ValueError("layout and symbols don't fit")
-        held = range(1, length + 1 if min_count == 1 else length)
-        keys, counts = [arrays[f"keys_{k}"] for k in held], [arrays[f"counts_{k}"] for k in held]
-        kernel = kernels("ngrams")
-        for k, (rows, count) in enumerate(zip(keys, counts, strict=True), 1):
-            if rows.ndim != 2 or rows.shape != (len(count), layout.words(k)) or count.ndim != 1:
-                raise ValueError(f"keys and counts of order {k} don't fit")
-            if not check:
-                continue
-            if len(count) and int(count.min()) < min_count:
-                raise ValueError(f"counts of order {k} are too small")
-            if not kernel.is_sorted(rows):
-                raise ValueError(f"keys of order {k} aren't in order")
-            for start in range(0, len(rows), 1 << 20):
-                ids = kernel.unpack(np.ascontiguousarray(rows[start : start + (1 << 20)]), k, *layout)
-                if ids.min() < 1 or ids.max() > n:
-                    raise ValueError(f"keys of order {k} have ids out of range")
-            if min_count == 1 and int(count.sum(dtype=np.int64)) != totals[k - 1]:
-                raise ValueError(f"counts of order {k} don't add up to their total")
-        entropy = {
-            (side, k): arrays[f"{side}_{k}"]
-            for side in ("left", "right")
-            for k in range(low, high + 1)
-            if min_count > 1 or f"{side}_{k}" in arrays
-        }
-        for (side, k), values in entropy.items():
-            if values.shape != counts[k - 1].shape:
-                raise ValueError(f"{side} entropies of order {k} don't fit")
-        return cls._make(
-            orders=(low, high),
-            unit=unit,
-            symbols=symbols,
-            layout=layout,
-            keys=keys,
-            counts=counts,
-            totals=totals,
-            min_count=min_count,
-            entropy=entropy,
-        )
 
     def write_counts(self, path: "os.PathLike[str] | str") -> None:
         """Write the counts as text, as language-model toolkits do: symbols, a tab, the count.
@@ -706,22 +605,6 @@ class NgramTable(Mapping[Any, int]):
                 file.write(f"{' '.join(ngram)}\t{count}\n".encode())
 
 
-def _check_symbols(symbols: Symbols) -> None:
-    """Refuse symbols that aren't Unicode scalar values, or tokens whose offsets or UTF-8 are wrong."""
-    if isinstance(symbols, tuple):
-        text, offsets = symbols
-        if text.ndim != 1 or offsets.ndim != 1 or not len(offsets) or offsets[0] != 0 or offsets[-1] != len(text):
-            raise ValueError("offsets don't fit the text")
-        if len(offsets) > 1 and int(np.diff(offsets).min()) < 0:
-            raise ValueError("offsets don't rise")
-        starts = offsets[:-1][np.diff(offsets) > 0]
-        if len(text) and ((text[starts] & 0xC0) == 0x80).any():
-            raise ValueError("offsets cut a character")
-        text.tobytes().decode("utf-8")
-    elif symbols.ndim != 1 or ((symbols >= 0x110000) | ((symbols >= 0xD800) & (symbols < 0xE000))).any():
-        raise ValueError("symbols must be Unicode scalar values")
-
-
 class _Items:
     """A view of a table's pairs."""
 
@@ -736,10 +619,6 @@ class _Items:
 
     def __contains__(self, pair: object) -> bool:
         return isinstance(pair, tuple) and len(pair) == 2 and self._table.get(pair[0]) == pair[1]
-
-
-def _as_tuple(symbols: Symbols) -> tuple[NDArray[Any], ...]:
-    return symbols if isinstance(symbols, tuple) else (symbols,)
 
 
 def _text(points: NDArray[np.uint32]) -> str:
