@@ -20,6 +20,7 @@ from scipy.sparse import csr_array
 
 from ._backend import active_backend, kernels
 from ._extras import require
+from ._texts import files_of, open_binary
 from ._validation import as_choice, as_index, as_integers
 from ._workers import Workers, call_kernel, n_threads, run
 
@@ -130,8 +131,9 @@ def count_skipgrams(
     ----------
     token_lists : iterable, os.PathLike or array of int
         Texts, each a list of str, or a str that is split at white space; a one-shot generator will do. Or a
-        UTF-8 file whose lines are texts (a folder: every file below it, in sorted order). Or the ids of all
-        tokens, texts one after another, with `lengths`; ids are row numbers, so they should be dense.
+        UTF-8 file whose lines are texts, decompressed by suffix (a folder: every file below it, in sorted
+        order). Or the ids of all tokens, texts one after another, with `lengths`; ids are row numbers, so they
+        should be dense.
     window : int
         Pairs (i, j) have 1 <= j - i <= window.
     lengths : array_like of int, optional
@@ -215,8 +217,8 @@ def _from_texts(token_lists: Any, errors: str) -> tuple[NDArray[np.int32], NDArr
             "(put it in a list, or give a pathlib.Path to read a file)"
         )
     if isinstance(token_lists, os.PathLike):
-        for path in _files(Path(token_lists)):
-            with open(path, "rb") as file:
+        for path in files_of(token_lists):
+            with open_binary(path) as file:
                 _add_file(stream, kernel.first_invalid, file, path, errors)
     else:
         try:
@@ -228,10 +230,6 @@ def _from_texts(token_lists: Any, errors: str) -> tuple[NDArray[np.int32], NDArr
         stream.add_texts(texts)
     ids, offsets, names = stream.finish()
     return ids, offsets, names
-
-
-def _files(path: Path) -> list[Path]:
-    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:

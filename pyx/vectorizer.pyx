@@ -359,7 +359,8 @@ cdef int sort_level(_Level shorter, _Level level, Py_ssize_t n_symbols, const in
             i = ranks[level.symbol[node]]
             by_symbol[next[i]] = <int32_t>node
             next[i] += 1
-        poll()
+            if node & (BLOCK - 1) == 0:
+                poll()
         for node in range(level.count):
             shorter.children[shorter.place[level.parent[node]] + 1] += 1
         for i in range(shorter.count):
@@ -371,7 +372,8 @@ cdef int sort_level(_Level shorter, _Level level, Py_ssize_t n_symbols, const in
             level.sorted[next[at]] = <int32_t>node
             level.place[node] = <int32_t>next[at]
             next[at] += 1
-        poll()
+            if i & (BLOCK - 1) == 0:
+                poll()
     finally:
         free(by_symbol)
         free(next)

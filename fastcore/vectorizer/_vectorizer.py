@@ -172,6 +172,10 @@ class NgramVectorizer:
         ]
         return f"{type(self).__name__}({', '.join(given)})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The dictionary is made again from the packed terms.
+        return {name: value for name, value in vars(self).items() if name != "_dict"}
+
     def __sklearn_tags__(self) -> Any:
         utils = import_module("sklearn.utils")
         return utils.Tags(
