@@ -470,19 +470,18 @@ ctypedef fused character:
 
 
 cdef uint8_t _read(
-    const character* text, Py_ssize_t n, const uint16_t* index, const uint32_t* pages, _Room room
+    const character* text, Py_ssize_t n, const uint16_t* index, const uint32_t* pages, uint32_t* symbols,
+    uint8_t* classes
 ) noexcept nogil:
     # Punctuation gets no symbol, so that no word crosses it.
     cdef Py_ssize_t i
-    cdef uint32_t entry, classes, seen = 0
-    cdef uint32_t* symbols = room.symbols
-    cdef uint8_t* kinds = room.classes
+    cdef uint32_t entry, classed, seen = 0
     for i in range(n):
         entry = pages[<uint32_t>index[<uint32_t>text[i] >> 8] * PAGE + (<uint32_t>text[i] & 255)]
-        classes = entry >> 21
-        seen |= classes
-        kinds[i] = <uint8_t>classes
-        symbols[i] = 0 if classes & BREAK else entry & SYMBOL
+        classed = entry >> 21
+        seen |= classed
+        classes[i] = <uint8_t>classed
+        symbols[i] = 0 if classed & BREAK else entry & SYMBOL
     return <uint8_t>seen
 
 
@@ -536,20 +535,31 @@ cdef class Segmenter:
             i = index[character // PAGE] * PAGE + character % PAGE
             self.pages[i] |= <uint32_t>value << 21
 
-    cdef uint8_t read(self, const Text* text, _Room room) noexcept nogil:
+    cdef int read(self, const Text* text, _Room room) except -1 nogil:
         # Symbols and classes of a text; returns the classes that occur.
+        cdef Py_ssize_t i = 0, n
+        cdef uint8_t seen = 0
+        cdef const uint16_t* index = &self.index[0]
+        cdef const uint32_t* pages = &self.pages[0]
         room.symbols[text.length] = 0
         room.classes[text.length] = 0
-        if text.kind == 1:
-            return _read(<const uint8_t*>text.data, text.length, &self.index[0], &self.pages[0], room)
-        if text.kind == 2:
-            return _read(<const uint16_t*>text.data, text.length, &self.index[0], &self.pages[0], room)
-        return _read(<const uint32_t*>text.data, text.length, &self.index[0], &self.pages[0], room)
+        while i < text.length:
+            n = min(text.length - i, <Py_ssize_t>BLOCK)
+            if text.kind == 1:
+                seen |= _read(<const uint8_t*>text.data + i, n, index, pages, room.symbols + i, room.classes + i)
+            elif text.kind == 2:
+                seen |= _read(<const uint16_t*>text.data + i, n, index, pages, room.symbols + i, room.classes + i)
+            else:
+                seen |= _read(<const uint32_t*>text.data + i, n, index, pages, room.symbols + i, room.classes + i)
+            i += n
+            if i < text.length:
+                poll()
+        return seen
 
     cdef Py_ssize_t cut(self, const Text* text, _Room room) except -1 nogil:
         # The text's tokens into the room; returns how many.
         cdef Py_ssize_t n = text.length, start = 0, end, found = 0, slot
-        cdef uint8_t seen = self.read(text, room)
+        cdef int seen = self.read(text, room)
         while start < n:
             end = self.piece_end(room, start, n)
             if room.classes[start] & BREAK:
@@ -577,12 +587,16 @@ cdef class Segmenter:
             tokens[last].end = start + j
             tokens[last].slot = <int32_t>step
             j -= <Py_ssize_t>(step >> 32)
+            if last % BLOCK == 0:
+                poll()
         for j in range(last, end):
             tokens[found] = Token(tokens[j].end, ids[tokens[j].slot], 0)
             found += 1
+            if found % BLOCK == 0:
+                poll()
         return found
 
-    cdef Py_ssize_t join_runs(self, const Text* text, _Room room, Py_ssize_t found) noexcept nogil:
+    cdef Py_ssize_t join_runs(self, const Text* text, _Room room, Py_ssize_t found) except -1 nogil:
         # Left to right: a token that ends in a letter or digit opens a run, and the next ones join it while they
         # end so too and hold only letters, digits and dots. With join == 2 a mark between digits and a per cent
         # sign after one join as well.
@@ -590,6 +604,8 @@ cdef class Segmenter:
         cdef bint joining = False, joined = False, grow
         cdef uint8_t last
         for k in range(found):
+            if k % BLOCK == BLOCK - 1:
+                poll()
             end = room.tokens[k].end
             last = room.classes[end - 1]
             grow = False
@@ -851,6 +867,8 @@ cdef class Segmenter:
                     n_tokens = self.cut(&text[t], room)
                     for k in range(n_tokens):
                         id[found + k] = room.tokens[k].id
+                        if k % BLOCK == BLOCK - 1:
+                            poll()
                     found += n_tokens
                     offset[t + 1] = found
                     since += text[t].length

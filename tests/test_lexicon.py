@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fastcore import use_backend
 from fastcore.lexicon import Lexicon, Tokenizer
 
-from .helpers import run_script
+from .helpers import memory_growth, run_script, seconds_to_interrupt
 
 WORDS = {"研究": 9, "研究生": 5, "生命": 8, "命": 2, "起源": 6, "源": 1, "的": 20}
 # A small alphabet, so that words meet; with astral, Latin-1, full-width and lone-surrogate members.
@@ -619,3 +619,49 @@ class TestCountsOverTheLattice:
         # Each 'ab' is one word (1/4) or two (1/8).
         np.testing.assert_allclose(counts, [n * 2 / 3, n / 3, n / 3], rtol=1e-9)
         assert total == pytest.approx(n * math.log(3 / 8), rel=1e-12)
+
+
+class TestHouse:
+    def test_memory_is_flat(self):
+        setup = """
+from fastcore.lexicon import Lexicon, Tokenizer
+words = {f"{i:x}": i + 1 for i in range(300)}
+text = "0123456789abcdef" * 40
+tokenizer = Tokenizer(Lexicon(words))
+"""
+        statement = "Lexicon(words); tokenizer.tokenize(text); tokenizer.encode(text); tokenizer.nbest(text, 3)"
+        assert memory_growth(setup, statement, 300) < 2000
+
+    def test_word_objects_are_shared(self):
+        tokenizer = Tokenizer(Lexicon(WORDS))
+        first, second = tokenizer.tokenize("研究"), tokenizer.tokenize("生命研究")
+        assert first[0] is second[1]
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "tokenizer.encode(text[:4_000_000])",
+            "tokenizer.encode_many(lines)",
+            "tokenizer.tokenize_many(lines, workers=2)",
+            "tokenizer.nbest(text[:100_000], 50)",
+            "Lexicon({text[i:i + 20]: 1 for i in range(0, 10**6, 20)})",
+        ],
+    )
+    def test_interrupt(self, call):
+        script = f"""
+import random
+from fastcore.lexicon import Lexicon, Tokenizer
+random.seed(0)
+text = "".join(random.choices([chr(i) for i in range(0x4E00, 0x5E00)], k=1_000_000)) * 20
+lines = [text[i:i + 50] for i in range(0, len(text), 50)]
+tokenizer = Tokenizer(Lexicon({{"一": 3, "丁": 5}}), punctuation="")
+print("ready")
+try:
+    while True: {call}
+except KeyboardInterrupt:
+    print("interrupted")
+assert tokenizer.tokenize("一丁") == ["一", "丁"]
+print("usable")
+"""
+        assert seconds_to_interrupt(script) < 1.0
