@@ -810,6 +810,8 @@ def expected_counts(const int32_t[:, ::1] grams, const double[::1] scores, doubl
                             terms[w] = forward[t - 1 - k] + scores[gram]
                             w += 1
                     forward[t] = log_sum(terms, w)
+                    if t % 8192 == 0:
+                        poll()
                 backward[m] = 0
                 for t in range(m - 1, -1, -1):
                     w = 0
@@ -819,14 +821,18 @@ def expected_counts(const int32_t[:, ::1] grams, const double[::1] scores, doubl
                             terms[w] = scores[gram] + backward[t + 1 + k]
                             w += 1
                     backward[t] = log_sum(terms, w)
+                    if t % 8192 == 0:
+                        poll()
                 for t in range(m):
                     for k in range(min(orders, m - t)):
                         gram = grams[k, i + t]
                         if gram >= 0:
                             counts[gram] += exp(forward[t] + scores[gram] + backward[t + 1 + k] - forward[m])
+                    if t % 8192 == 0:
+                        poll()
                 likelihood += forward[m]
-                work += m * orders + 1
-                if work >= BLOCK:
+                work += m + 1
+                if work >= 8192:
                     work = 0
                     poll()
                 i = j + 1

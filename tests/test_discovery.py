@@ -576,19 +576,20 @@ class TestHouse:
         assert memory_growth(setup, "WordFinder(1e-5, 0).fit(texts)", 50) < 400
 
     @pytest.mark.slow
-    def test_interrupted(self):
-        script = """
+    @pytest.mark.parametrize("method", ["adjacent", "ngram", "entropy"])
+    def test_interrupted(self, method):
+        script = f"""
 from fastcore.discovery import WordFinder
-texts = ['天地玄黄宇宙洪荒日月盈昃' * 1000] * 100
-finder = WordFinder(1e-9, -50)
+texts = ['天地玄黄宇宙洪荒日月盈昃' * 100_000]
+finder = WordFinder(1e-9, -50, method={method!r})
 finder.fit(['天地'])
 print('ready')
 try:
-    for _ in range(100):
+    for _ in range(1000):
         finder.fit(texts)
 except KeyboardInterrupt:
     print('interrupted')
-assert finder.fit(['天地']).words_
+assert finder.fit(['天地天地天地天地']).words_
 print('usable')
 """
         assert seconds_to_interrupt(script) < 1.0
