@@ -53,7 +53,7 @@ def as_real(
     ):
         wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
         raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
-    array = np.ascontiguousarray(array, dtype=dtype).reshape(array.shape)
+    array = np.require(array, dtype, ["C", "A"]).reshape(array.shape)
     if not nan and np.isnan(array).any():
         raise ValueError(f"{name} must not hold NaN")
     if not inf and np.isinf(array).any():
@@ -77,7 +77,7 @@ def as_integers(
         if (low is not None and least < low) or (high is not None and most >= high) or most > 2**63 - 1:
             bounds = f"[{'-inf' if low is None else low}, {'inf' if high is None else high})"
             raise ValueError(f"{name} must lie in {bounds}, got values from {least} to {most}")
-    return np.ascontiguousarray(array, dtype=np.int64).reshape(array.shape)
+    return np.require(array, np.int64, ["C", "A"]).reshape(array.shape)
 
 
 def as_index(value: Any, name: str, *, low: int = 0, high: int | None = None) -> int:

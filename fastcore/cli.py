@@ -13,9 +13,12 @@ from typing import NoReturn
 
 from . import __version__, _backend
 from ._config import config
+from ._text_commands import add_commands
 
 EPILOG = """examples:
   fastcore demo                     run everything once on shipped data, with tables and a picture
+  fastcore words corpus.txt.xz      find words in unlabelled text
+  fastcore segment corpus.txt       cut text into words
   fastcore check chain nce          compare kernels with their twins, with speed ratios
   fastcore check --json             the same for all, for programs
   fastcore config                   what is installed, and which instruction set runs
@@ -63,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="print JSON instead of a table")
     check.set_defaults(run=_check)
 
+    add_commands(add)
+
     bench = add(
         "bench",
         "Time fastcore beside its twins and peers (from a source checkout).",
@@ -91,7 +96,7 @@ def _check(options: argparse.Namespace) -> int:
         raise UsageError(f"no domain {unknown[0]!r}: choose from {', '.join(_backend.DOMAINS)}")
     outcomes = []
     if not options.json:
-        print(f"{'kernel':<34}{'against its twin':<28}{'kernel s':>11}{'twin s':>11}{'ratio':>10}")
+        print(f"{'kernel':<36}{'against its twin':<28}{'kernel s':>11}{'twin s':>11}{'ratio':>10}")
     for outcome in run_all(options.domains or _backend.DOMAINS):
         outcomes.append(outcome)
         if not options.json:

@@ -542,6 +542,13 @@ def from_torch(module: Any) -> RecurrentStack:
         If it isn't such a module.
     ValueError
         If it has projections (``proj_size``).
+
+    Examples
+    --------
+    With PyTorch installed::
+
+        module = torch.nn.LSTM(8, 16, num_layers=2, bidirectional=True)
+        outputs, (h, c) = from_torch(module)(x)
     """
     kind = getattr(module, "mode", None)
     if kind not in ("RNN_TANH", "RNN_RELU", "GRU", "LSTM") or not hasattr(module, "state_dict"):

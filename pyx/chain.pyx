@@ -62,7 +62,7 @@ cdef extern from "chain_lanes.h" nogil:
     double fc_trace_back(const FcModel* model, const double* best, Py_ssize_t length, Py_ssize_t row,
                          Py_ssize_t step, int64_t* path)
     void fc_log_forward(const FcModel* model, const void* emissions, int single, Py_ssize_t length, Py_ssize_t t0,
-                        Py_ssize_t t1, double* alpha)
+                        Py_ssize_t t1, double* alpha, double* spare)
     void fc_log_backward(const FcModel* model, const void* emissions, int single, Py_ssize_t length, Py_ssize_t t0,
                          Py_ssize_t t1, double* beta, double* spare)
     void fc_log_marginals(const FcModel* model, const void* emissions, int single, Py_ssize_t length, Py_ssize_t t0,
@@ -97,7 +97,7 @@ cdef class _Batch:
                   const double[::1] start, const double[::1] end) except -1:
         cdef Py_ssize_t L = transitions.shape[0], lanes = FC_W
         cdef Py_ssize_t padded = (L + lanes - 1) // lanes * lanes
-        cdef double[::1] tables = np.empty(3 * L * padded)
+        cdef double[::1] tables = np.empty(4 * L * padded)
         lengths = np.diff(offsets)
         cdef const int64_t[::1] order = np.argsort(-lengths, kind="stable").astype(np.int64)
         cdef const float[:, ::1] f
@@ -167,13 +167,14 @@ cdef class _Batch:
         fc_group_start(group)
         return count
 
-    cdef double log_forward(self, Py_ssize_t s, double* alpha) except? -1 nogil:
-        # Log forward columns (length, labels) of sequence s; returns its log-partition.
+    cdef double log_forward(self, Py_ssize_t s, double* alpha, double* spare) except? -1 nogil:
+        # Log forward columns (length, labels) of sequence s; returns its log-partition. Spare: 2 * padded.
         cdef Py_ssize_t length = self.length(s), t = 0, block = self.steps(LOG_PRICE)
         if length == 0:
             return 0.0
         while t < length:
-            fc_log_forward(&self.model, self.first(s), self.single, length, t, min(t + block, length), alpha)
+            fc_log_forward(&self.model, self.first(s), self.single, length, t, min(t + block, length), alpha,
+                           spare)
             t += block
             self.spend(BUDGET if t < length else (length % block) * BUDGET // block)
         return fc_log_row_sum(alpha + (length - 1) * self.model.labels, self.model.labels)
@@ -240,7 +241,7 @@ def log_partition(const real[:, ::1] emissions, const int64_t[::1] offsets, cons
     cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, i = 0, k, s, count
     result = np.empty(batch.sequences, dtype=dtype_of(batch.single))
     cdef real[::1] found = result
-    cdef double[::1] memory = np.zeros(3 * P * FC_W)
+    cdef double[::1] memory = np.zeros((3 * FC_W + 2) * P)
     cdef double* spare = &memory[P * FC_W]
     cdef double* weights = &memory[2 * P * FC_W]
     cdef double[::1] columns = np.empty(0)
@@ -266,7 +267,7 @@ def log_partition(const real[:, ::1] emissions, const int64_t[::1] offsets, cons
                     if columns.shape[0] == 0:
                         with gil:
                             columns = np.empty(batch.longest * L)
-                    found[s] = <real>batch.log_forward(s, &columns[0])
+                    found[s] = <real>batch.log_forward(s, &columns[0], spare)
             i += max(count, <Py_ssize_t>1)
     return result
 
@@ -304,7 +305,7 @@ cdef _log_columns(emissions, const int64_t[::1] offsets, const double[:, ::1] tr
     cdef Py_ssize_t L = batch.model.labels, s
     columns = np.empty((emissions.shape[0], L))
     cdef double[:, ::1] out = columns
-    cdef double[::1] spare = np.empty(L)
+    cdef double[::1] spare = np.empty(2 * batch.model.padded)
     with nogil:
         for s in range(batch.sequences):
             if batch.length(s) == 0:
@@ -312,7 +313,7 @@ cdef _log_columns(emissions, const int64_t[::1] offsets, const double[:, ::1] tr
             if reverse:
                 batch.log_backward(s, &out[batch.offsets[s], 0], &spare[0])
             else:
-                batch.log_forward(s, &out[batch.offsets[s], 0])
+                batch.log_forward(s, &out[batch.offsets[s], 0], &spare[0])
     return columns.astype(dtype or emissions.dtype, copy=False)
 
 
@@ -495,7 +496,7 @@ cdef int _log_marginals(_Batch batch, Py_ssize_t s, double* alpha, double* beta,
                         real[:, ::1] nodes, double[:, :, ::1] counts, real[::1] found, bint total) except -1 nogil:
     cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, t = 0, j, m, into
     cdef Py_ssize_t length = batch.length(s), block = batch.steps(LOG_PRICE)
-    cdef double log_z = batch.log_forward(s, alpha)
+    cdef double log_z = batch.log_forward(s, alpha, spare)
     batch.log_backward(s, beta, spare)
     memset(sums, 0, L * P * sizeof(double))
     while t < length:
@@ -524,10 +525,11 @@ def entropy(const real[:, ::1] emissions, const int64_t[::1] offsets, const doub
     result = np.empty(batch.sequences, dtype=dtype_of(batch.single))
     cdef real[::1] found = result
     cdef double[::1] columns = np.empty(batch.longest * L + 1)
-    cdef double[::1] small = np.zeros(3 * L)
+    cdef double[::1] small = np.zeros(3 * L + 2 * P)
     cdef double* h = &small[0]
     cdef double* after = &small[L]
     cdef double* zeros = &small[2 * L]
+    cdef double* spare = &small[3 * L]
     cdef double log_z
     with nogil:
         for s in range(batch.sequences):
@@ -535,7 +537,7 @@ def entropy(const real[:, ::1] emissions, const int64_t[::1] offsets, const doub
             if length == 0:
                 found[s] = 0.0
                 continue
-            log_z = batch.log_forward(s, &columns[0])
+            log_z = batch.log_forward(s, &columns[0], spare)
             if log_z == -INFINITY:
                 found[s] = NAN
                 continue
@@ -659,14 +661,15 @@ def sample(const real[:, ::1] emissions, const int64_t[::1] offsets, const doubl
     labels = np.full((size, emissions.shape[0]), -1, dtype=np.int64)
     cdef int64_t[:, ::1] paths = labels
     cdef double[::1] columns = np.empty(batch.longest * L + 1)
-    cdef double[::1] small = np.zeros(2 * L)
+    cdef double[::1] small = np.zeros(2 * L + 2 * P)
     cdef double* weights = &small[0]
     cdef double* zeros = &small[L]
+    cdef double* spare = &small[2 * L]
     cdef Rng rng
     with nogil:
         for s in range(batch.sequences):
             length = batch.length(s)
-            if length == 0 or batch.log_forward(s, &columns[0]) == -INFINITY:
+            if length == 0 or batch.log_forward(s, &columns[0], spare) == -INFINITY:
                 continue
             into = batch.offsets[s]
             for k in range(size):

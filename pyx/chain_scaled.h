@@ -26,13 +26,14 @@ typedef struct {
     double* exp_trans;         /* (labels, padded) exp(transitions - top), zeros beyond labels */
     double* exp_trans_t;       /* the same transposed */
     double* trans;             /* (labels, padded) transitions, -inf beyond labels */
+    double* trans_t;           /* the same transposed */
     double top;                /* largest transition, 0 if all are -inf */
     int every;                 /* steps between two rescalings */
     int watched;               /* whether columns are watched */
     int usable;                /* whether scaled space can be trusted at all */
 } FcModel;
 
-/* Fill the tables; the caller gives the memory: three times labels * padded doubles. */
+/* Fill the tables; the caller gives the memory: four times labels * padded doubles. */
 static void fc_model(FcModel* model, const double* transitions, double* memory)
 {
     const ptrdiff_t L = model->labels, P = model->padded;
@@ -42,6 +43,7 @@ static void fc_model(FcModel* model, const double* transitions, double* memory)
     model->exp_trans = memory;
     model->exp_trans_t = memory + L * P;
     model->trans = memory + 2 * L * P;
+    model->trans_t = memory + 3 * L * P;
     for (i = 0; i < L * L; i++) {
         const double x = transitions[i];
         if (x == -INFINITY) {
@@ -62,13 +64,12 @@ static void fc_model(FcModel* model, const double* transitions, double* memory)
         model->every = steps > 8.0 ? 8 : steps < 1.0 ? 1 : (int)steps;
     }
     for (i = 0; i < L; i++)
-        for (j = 0; j < P; j++)
-            model->trans[i * P + j] = j < L ? transitions[i * L + j] : -INFINITY;
-    for (i = 0; i < L; i++)
         for (j = 0; j < P; j++) {
-            model->exp_trans[i * P + j] = model->trans[i * P + j] - model->top;
-            model->exp_trans_t[i * P + j] = j < L ? transitions[j * L + i] - model->top : -INFINITY;
+            model->trans[i * P + j] = j < L ? transitions[i * L + j] : -INFINITY;
+            model->trans_t[i * P + j] = j < L ? transitions[j * L + i] : -INFINITY;
         }
+    for (i = 0; i < 2 * L * P; i++)
+        memory[i] = memory[2 * L * P + i] - model->top;
     for (i = 0; i < 2 * L * P; i += FC_W)
         fc_store(memory + i, fc_exp(fc_load(memory + i)));
 }
@@ -307,47 +308,61 @@ static double fc_trace_back(const FcModel* model, const double* best, ptrdiff_t 
 
 /* ---- one sequence in log space, for what scaled space can't hold ---- */
 
-static double fc_log_sum(const double* a, const double* b, ptrdiff_t stride, ptrdiff_t L)
+static double fc_log_row_sum(const double* row, ptrdiff_t L)
 {
     double most = -INFINITY, sum = 0.0;
     ptrdiff_t i;
-    for (i = 0; i < L; i++) {
-        const double x = a[i] + b[i * stride];
-        most = x > most ? x : most;
-    }
+    for (i = 0; i < L; i++)
+        most = row[i] > most ? row[i] : most;
     if (most == -INFINITY)
         return most;
     for (i = 0; i < L; i++)
-        sum += exp(a[i] + b[i * stride] - most);
+        sum += exp(row[i] - most);
     return most + log(sum);
 }
 
-static double fc_log_row_sum(const double* row, ptrdiff_t L)
+/* out[j] = log of the sum over i of exp(in[i] + table[i, j]); out has room for whole vectors */
+static void fc_log_product(const double* in, const double* table, ptrdiff_t L, ptrdiff_t P, double* out)
 {
-    const double zero = 0.0;
-    return fc_log_sum(row, &zero, 0, L);
+    ptrdiff_t i, j;
+    int k;
+    for (j = 0; j < P; j += FC_W) {
+        /* Where all is forbidden, -DBL_MAX stays and the sum is 0, whose log is -inf. */
+        fc_vec most = fc_splat(-DBL_MAX), sum = fc_splat(0.0);
+        double sums[FC_W];
+        for (i = 0; i < L; i++)
+            most = fc_max(fc_splat(in[i]) + fc_load(table + i * P + j), most);
+        for (i = 0; i < L; i++)
+            sum += fc_exp(fc_splat(in[i]) + fc_load(table + i * P + j) - most);
+        fc_store(out + j, most);
+        fc_store(sums, sum);
+        for (k = 0; k < FC_W && j + k < L; k++)
+            out[j + k] += log(sums[k]);
+    }
 }
 
-/* Log forward variables (length, labels). */
+/* Log forward variables (length, labels); spare: padded doubles. */
 static void fc_log_forward(const FcModel* model, const void* emissions, int single, ptrdiff_t length, ptrdiff_t t0,
-                           ptrdiff_t t1, double* alpha)
+                           ptrdiff_t t1, double* alpha, double* spare)
 {
     const ptrdiff_t L = model->labels;
     ptrdiff_t t, j;
     for (t = t0; t < t1; t++) {
         double* now = alpha + t * L;
         fc_scores(model, emissions, single, t, length, 1, now);
-        if (t > 0)
+        if (t > 0) {
+            fc_log_product(now - L, model->trans, L, model->padded, spare);
             for (j = 0; j < L; j++)
-                now[j] += fc_log_sum(now - L, model->trans + j, model->padded, L);
+                now[j] += spare[j];
+        }
     }
 }
 
-/* Log backward variables (length, labels), from step t1 - 1 down to t0; spare: labels doubles. */
+/* Log backward variables (length, labels), from step t1 - 1 down to t0; spare: twice padded doubles. */
 static void fc_log_backward(const FcModel* model, const void* emissions, int single, ptrdiff_t length, ptrdiff_t t0,
                             ptrdiff_t t1, double* beta, double* spare)
 {
-    const ptrdiff_t L = model->labels;
+    const ptrdiff_t L = model->labels, P = model->padded;
     ptrdiff_t t, i;
     for (t = t1 - 1; t >= t0; t--) {
         double* now = beta + t * L;
@@ -359,8 +374,8 @@ static void fc_log_backward(const FcModel* model, const void* emissions, int sin
         fc_scores(model, emissions, single, t + 1, length, 1, spare);
         for (i = 0; i < L; i++)
             spare[i] += now[L + i];
-        for (i = 0; i < L; i++)
-            now[i] = fc_log_sum(spare, model->trans + i * model->padded, 1, L);
+        fc_log_product(spare, model->trans_t, L, P, spare + P);
+        memcpy(now, spare + P, L * sizeof *now);
     }
 }
 

@@ -1,9 +1,6 @@
 """Kernels of lexicons: a double-array trie with counts, and the lattice of its words over a text.
 
-A unit of the double array (Aoe 1989, An efficient digital search algorithm by using a double-array structure)
-is 16 bytes: base and check side by side with the word's score, so that a step down the trie and the edge that
-it gives to the lattice are one load. Symbols are numbered by falling frequency and families are placed by
-falling weight: what running text visits lies together.
+The array itself is built in _double_array.pxd, and the passes over the lattice are in _lattice.pxd.
 """
 
 import numpy as np
@@ -11,12 +8,14 @@ import numpy as np
 from cpython.list cimport PyList_GET_ITEM, PyList_New, PyList_SET_ITEM
 from cpython.ref cimport Py_INCREF
 from cpython.unicode cimport PyUnicode_DATA, PyUnicode_GET_LENGTH, PyUnicode_KIND
-from libc.math cimport INFINITY, exp, log
+from libc.math cimport INFINITY, log
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, qsort, realloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from _rng cimport Rng, next_double, rng_stream
+from _double_array cimport BLOCK, LIMIT, Builder, Node, Unit, free_builder, insert_words, number_symbols, place_families
+from _lattice cimport Step, best_path, best_paths, draw, expect, log_beta
+from _rng cimport Rng, rng_stream
 from _signals cimport poll
 
 cdef extern from "Python.h":
@@ -29,34 +28,18 @@ cdef enum:
     PAGES = 4352  # 0x110000 / PAGE
     HEADER = 128  # bytes
     MAGIC = 0x31726174736166  # "fastar1"
-    LIMIT = 1 << 30  # slots: indices are int32
-    LARGE = 64  # children of a large family
-    TRIED = 64  # blocks of 64 bases, when placing a family
     SYMBOL = 0x1FFFFF  # mask of the symbol in a page's entry; classes lie above
-    BLOCK = 65536  # code points between two looks for Ctrl-C
     # Classes of characters.
     ALNUM = 1  # starts and ends a run that is joined
     INNER = 2  # may stand inside such a run
     BREAK = 4  # punctuation: a token of its own, which no word crosses
     DIGIT = 8
-    DOT = 16
+    MARK = 16  # stands between the digits of a number, a date, a time, a ratio
     PERCENT = 32
-
-cdef struct Unit:
-    int32_t base
-    int32_t check
-    double score  # of the word that ends here, minus infinity if none does
 
 cdef struct Token:
     int64_t end
     int32_t id
-    int32_t slot
-
-cdef struct Step:
-    # How one of the best paths to a position gets there.
-    double score
-    int64_t rank  # at the start of its last edge
-    int64_t length
     int32_t slot
 
 cdef struct Text:
@@ -67,251 +50,25 @@ cdef struct Text:
 
 # ---- building ----------------------------------------------------------------------------------------------
 
-cdef struct Node:
-    double weight
-    int32_t parent
-    int32_t word
-    int32_t first  # child
-    int32_t next  # sibling
-    int32_t slot
-    uint32_t symbol
-
-cdef struct Ranked:
-    double weight
-    int32_t item
-
-
-cdef int _falling(const void* a, const void* b) noexcept nogil:
-    cdef const Ranked* x = <const Ranked*>a
-    cdef const Ranked* y = <const Ranked*>b
-    if x.weight != y.weight:
-        return -1 if x.weight > y.weight else 1
-    return (x.item > y.item) - (x.item < y.item)
-
-
-cdef int _rising(const void* a, const void* b) noexcept nogil:
-    cdef uint32_t x = (<const uint32_t*>a)[0], y = (<const uint32_t*>b)[0]
-    return (x > y) - (x < y)
-
-
-cdef inline uint64_t _free_bits(const uint64_t* used, Py_ssize_t start) noexcept nogil:
-    # Bit k: slot start + k is free.
-    cdef Py_ssize_t word = start >> 6
-    cdef int shift = start & 63
-    if shift == 0:
-        return ~used[word]
-    return ~((used[word] >> shift) | (used[word + 1] << (64 - shift)))
-
-
-cdef class _Builder:
-    # Temporary arrays of the construction; freed with the object, whatever happens.
-    cdef Node* nodes
-    cdef int32_t* table
-    cdef uint64_t* used
-    cdef uint32_t* symbol_of
-    cdef Ranked* order
-    cdef int32_t* bases
-    cdef uint32_t* family
-    cdef Py_ssize_t n_nodes, n_symbols, max_length, capacity, n_families
-    cdef int32_t highest_base, highest_slot
-
-    def __dealloc__(self):
-        free(self.nodes)
-        free(self.table)
-        free(self.used)
-        free(self.symbol_of)
-        free(self.order)
-        free(self.bases)
-        free(self.family)
-
-    cdef int number_symbols(self, const uint32_t* codes, Py_ssize_t n) except -1 nogil:
-        # Symbols 1, 2, ... by falling number of occurrences, then by code point.
-        cdef Ranked* ranked
-        cdef Py_ssize_t i, k = 0
-        self.symbol_of = <uint32_t*>calloc(0x110000, sizeof(uint32_t))
-        if self.symbol_of == NULL:
-            raise MemoryError
-        for i in range(n):
-            if codes[i] > 0x10FFFF:
-                raise ValueError(f"codes must be code points below 0x110000, got {codes[i]:#x}")
-            self.symbol_of[codes[i]] += 1
-        for i in range(0x110000):
-            k += self.symbol_of[i] != 0
-        self.n_symbols = k
-        ranked = <Ranked*>malloc((k + 1) * sizeof(Ranked))
-        if ranked == NULL:
-            raise MemoryError
-        k = 0
-        for i in range(0x110000):
-            if self.symbol_of[i]:
-                ranked[k].weight = self.symbol_of[i]
-                ranked[k].item = <int32_t>i
-                k += 1
-        qsort(ranked, k, sizeof(Ranked), _falling)
-        for i in range(k):
-            self.symbol_of[ranked[i].item] = <uint32_t>(i + 1)
-        free(ranked)
-        return 0
-
-    cdef int insert(
-        self, const uint32_t* codes, const int64_t* offsets, const int64_t* counts, Py_ssize_t n_words
-    ) except -1 nogil:
-        # A trie of nodes, children found by hashing (parent, symbol).
-        cdef Py_ssize_t n = offsets[n_words], size = 64, w, k, since = 0
-        cdef uint64_t mask, h
-        cdef int32_t node, child
-        cdef uint32_t symbol
-        while size < 2 * (n + 1):
-            size *= 2
-        mask = <uint64_t>(size - 1)
-        self.table = <int32_t*>calloc(size, sizeof(int32_t))
-        self.nodes = <Node*>malloc((n + 1) * sizeof(Node))
-        if self.table == NULL or self.nodes == NULL:
-            raise MemoryError
-        self.nodes[0] = Node(0, -1, -1, 0, 0, 0, 0)
-        self.n_nodes = 1
-        for w in range(n_words):
-            node = 0
-            for k in range(offsets[w], offsets[w + 1]):
-                symbol = self.symbol_of[codes[k]]
-                h = (<uint64_t>node << 21 | symbol) * <uint64_t>0x9E3779B97F4A7C15
-                h ^= h >> 32
-                while True:
-                    h &= mask
-                    child = self.table[h]
-                    if child == 0 or (self.nodes[child].parent == node and self.nodes[child].symbol == symbol):
-                        break
-                    h += 1
-                if child == 0:
-                    child = <int32_t>self.n_nodes
-                    self.n_nodes += 1
-                    self.table[h] = child
-                    self.nodes[child] = Node(0, node, -1, 0, self.nodes[node].first, 0, symbol)
-                    self.nodes[node].first = child
-                node = child
-                self.nodes[node].weight += <double>counts[w]
-            if self.nodes[node].word >= 0:
-                raise ValueError(f"words {self.nodes[node].word} and {w} are the same")
-            self.nodes[node].word = <int32_t>w
-            self.max_length = max(self.max_length, <Py_ssize_t>(offsets[w + 1] - offsets[w]))
-            since += offsets[w + 1] - offsets[w]
-            if since >= BLOCK:
-                since = 0
-                poll()
-        free(self.table)
-        self.table = NULL
-        return 0
-
-    cdef int grow(self, Py_ssize_t slots) except -1 nogil:
-        # Room for `slots` slots and two words of 64 more.
-        cdef Py_ssize_t wanted = self.capacity
-        cdef uint64_t* grown
-        if slots + 128 <= self.capacity:
-            return 0
-        if slots >= LIMIT:
-            raise ValueError("the lexicon is too large: its trie needs more than 2**30 slots")
-        while wanted < slots + 128:
-            wanted = wanted + (wanted >> 1) + 65536
-        wanted = (wanted + 63) // 64 * 64
-        grown = <uint64_t*>realloc(self.used, wanted // 8)
-        if grown == NULL:
-            raise MemoryError
-        memset(<char*>grown + self.capacity // 8, 0, (wanted - self.capacity) // 8)
-        self.used, self.capacity = grown, wanted
-        return 0
-
-    cdef int place(self) except -1 nogil:
-        # First fit, 64 bases at a time: the free bits at base + symbol of all children, ANDed. Each size of
-        # family goes on where the last of its size was placed.
-        cdef Py_ssize_t i, n, child, since = 0
-        cdef Py_ssize_t k = 0, tried
-        cdef int64_t base
-        cdef int32_t slot
-        cdef int64_t[32] hint
-        cdef uint64_t fits
-        self.order = <Ranked*>malloc((self.n_nodes + 1) * sizeof(Ranked))
-        self.bases = <int32_t*>calloc(self.n_nodes + 1, sizeof(int32_t))
-        self.family = <uint32_t*>malloc((self.n_symbols + 1) * sizeof(uint32_t))
-        if self.order == NULL or self.bases == NULL or self.family == NULL:
-            raise MemoryError
-        for i in range(32):
-            hint[i] = 1
-        self.grow(self.n_symbols + self.n_nodes)
-        self.used[0] |= 1
-        child = self.nodes[0].first
-        while child:
-            slot = <int32_t>self.nodes[child].symbol
-            self.nodes[child].slot = slot
-            self.highest_slot = max(self.highest_slot, slot)
-            self.used[slot >> 6] |= <uint64_t>1 << (slot & 63)
-            child = self.nodes[child].next
-        for i in range(1, self.n_nodes):
-            if self.nodes[i].first:
-                n = 0
-                child = self.nodes[i].first
-                while child:
-                    n += 1
-                    child = self.nodes[child].next
-                # Large families first, while there is room for them, then what is visited most.
-                self.order[self.n_families].weight = n * 1e30 if n >= LARGE else self.nodes[i].weight
-                self.order[self.n_families].item = <int32_t>i
-                self.n_families += 1
-        qsort(self.order, self.n_families, sizeof(Ranked), _falling)
-        for i in range(self.n_families):
-            n = 0
-            child = self.nodes[self.order[i].item].first
-            while child:
-                self.family[n] = self.nodes[child].symbol
-                n += 1
-                child = self.nodes[child].next
-            qsort(self.family, n, sizeof(uint32_t), _rising)
-            base = max(<int64_t>0, hint[min(n, 31)] - <int64_t>self.family[0])
-            tried = 0
-            while True:
-                self.grow(base + self.family[n - 1] + 64)
-                fits = ~(<uint64_t>0)
-                for k in range(n):
-                    fits &= _free_bits(self.used, base + self.family[k])
-                    if fits == 0:
-                        break
-                since += k + 1
-                if fits:
-                    break
-                base += 64
-                tried += 1
-            while not fits & 1:
-                fits >>= 1
-                base += 1
-            # Where a search was long, the next of this size starts later; a family whose symbols begin beyond the
-            # hint says nothing about the slots between.
-            if n == 1 and hint[1] >= <int64_t>self.family[0]:
-                hint[1] = base + self.family[0]
-            elif n < LARGE and tried > TRIED and hint[min(n, 31)] >= <int64_t>self.family[0]:
-                hint[min(n, 31)] += 64 * (tried // 4)
-            self.bases[self.order[i].item] = <int32_t>base
-            self.highest_base = max(self.highest_base, <int32_t>base)
-            child = self.nodes[self.order[i].item].first
-            while child:
-                slot = <int32_t>(base + self.nodes[child].symbol)
-                self.nodes[child].slot = slot
-                self.highest_slot = max(self.highest_slot, slot)
-                self.used[slot >> 6] |= <uint64_t>1 << (slot & 63)
-                child = self.nodes[child].next
-            since += n
-            if since >= BLOCK:
-                since = 0
-                poll()
-        return 0
-
-
 cdef Py_ssize_t _align(Py_ssize_t size) noexcept nogil:
     return (size + 63) // 64 * 64
 
 
 cdef object _build(const uint32_t[::1] codes, const int64_t[::1] offsets, const int64_t[::1] counts):
+    """Return the layout of a double array built anew."""
+    cdef Builder build
+    memset(&build, 0, sizeof(Builder))
+    try:
+        return _laid_out(&build, codes, offsets, counts)
+    finally:
+        free_builder(&build)
+
+
+cdef object _laid_out(
+    Builder* build, const uint32_t[::1] codes, const int64_t[::1] offsets, const int64_t[::1] counts
+):
     """Return the layout: header, page index, pages, units, word of each slot; every part aligned to 64 bytes."""
     cdef Py_ssize_t n_words = counts.shape[0], i, n_pages = 1, n_slots, at_pages, at_units, at_ids, size
-    cdef _Builder build = _Builder()
     cdef const uint32_t* code = &codes[0] if codes.shape[0] else NULL
     cdef const int64_t* count = &counts[0] if n_words else NULL
     cdef int32_t slot
@@ -328,9 +85,9 @@ cdef object _build(const uint32_t[::1] codes, const int64_t[::1] offsets, const 
     if offsets[n_words] >= LIMIT:
         raise ValueError(f"the lexicon is too large: its words have {offsets[n_words]} characters")
     with nogil:
-        build.number_symbols(code, offsets[n_words])
-        build.insert(code, &offsets[0], count, n_words)
-        build.place()
+        number_symbols(build, code, offsets[n_words])
+        insert_words(build, code, &offsets[0], count, n_words)
+        place_families(build)
         for i in range(n_words):
             sum_counts += counts[i]
         total = <double>sum_counts
@@ -355,7 +112,6 @@ cdef object _build(const uint32_t[::1] codes, const int64_t[::1] offsets, const 
     header[2] = build.n_symbols
     header[3] = n_slots
     header[4] = n_pages
-    header[5] = build.max_length
     index = <uint16_t*>(raw + HEADER)
     pages = <uint32_t*>(raw + at_pages)
     units = <Unit*>(raw + at_units)
@@ -395,7 +151,7 @@ cdef class Trie:
     cdef const int32_t* ids
     cdef const uint16_t* index
     cdef const uint32_t* pages
-    cdef Py_ssize_t n_words, n_symbols, n_slots, n_pages, max_length
+    cdef Py_ssize_t n_words, n_symbols, n_slots, n_pages
     cdef object buffer
     cdef list objects  # the str of each word that was handed out, made when first needed
 
@@ -425,12 +181,11 @@ cdef class Trie:
         if header[0] != MAGIC:
             raise ValueError("the layout of the trie has an unknown version or byte order")
         self.n_words, self.n_symbols, self.n_slots = header[1], header[2], header[3]
-        self.n_pages, self.max_length = header[4], header[5]
+        self.n_pages = header[4]
         if not (
             0 <= self.n_words < LIMIT
             and 0 <= self.n_symbols < self.n_slots < LIMIT + 0x110000
             and 0 < self.n_pages <= PAGES + 1
-            and 0 <= self.max_length < LIMIT
         ):
             raise ValueError("the layout of the trie has impossible sizes")
         at_pages = _align(HEADER + PAGES * 2)
@@ -556,10 +311,10 @@ cdef class Trie:
                 if n == 0:
                     continue
                 lattice.read(&codes[offsets[t]], n)
-                _log_beta(lattice.units, lattice.symbols, n, null_score, 1.0, lattice.reached, lattice.beta,
+                log_beta(lattice.units, lattice.symbols, n, null_score, 1.0, lattice.reached, lattice.beta,
                           lattice.edges)
                 likelihood += lattice.beta[0]
-                _expect(lattice.units, lattice.symbols, n, null_score, lattice.reached, lattice.beta,
+                expect(lattice.units, lattice.symbols, n, null_score, lattice.reached, lattice.beta,
                         lattice.score, lattice.weights)
                 since += n
                 if since >= BLOCK:
@@ -586,7 +341,7 @@ cdef class Trie:
                 if n == 0:
                     continue
                 lattice.read(&codes[offsets[t]], n)
-                _best_path(lattice.units, lattice.symbols, n, null_score, lattice.score, lattice.back)
+                best_path(lattice.units, lattice.symbols, n, null_score, lattice.score, lattice.back)
                 total += lattice.score[n] - 1.0
                 j = n
                 while j > 0:
@@ -601,193 +356,6 @@ cdef class Trie:
 
 
 # ---- the lattice of a text ---------------------------------------------------------------------------------
-
-cdef int _best_path(
-    const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, double* score, uint64_t* back
-) except -1 nogil:
-    # score[j]: the best sum up to j; back[j]: length and slot of its last edge. symbols[n] must be 0, which no
-    # child has. Sums start at 1 and a later start must be strictly better, as in nlp-zero: so ties, and sums that
-    # only rounding tells apart, fall as there.
-    cdef Py_ssize_t i, j
-    cdef int32_t slot, parent
-    cdef double start, candidate
-    score[0] = 1.0
-    for j in range(1, n + 1):
-        score[j] = -INFINITY
-        back[j] = <uint64_t>1 << 32
-    for i in range(n):
-        start = score[i]
-        parent = 0
-        slot = <int32_t>symbols[i]
-        j = i
-        while units[slot].check == parent:
-            j += 1
-            candidate = start + units[slot].score
-            if candidate > score[j]:
-                score[j] = candidate
-                back[j] = <uint64_t>(j - i) << 32 | <uint32_t>slot
-            parent = slot
-            slot = units[slot].base + <int32_t>symbols[j]
-        if score[i + 1] == -INFINITY:
-            score[i + 1] = start + null_score
-        if i % BLOCK == BLOCK - 1:
-            poll()
-    return 0
-
-
-cdef int _log_beta(
-    const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, double scale,
-    uint8_t* reached, double* beta, double* edges
-) except -1 nogil:
-    # beta[i]: the logarithm of the summed exp(scale * score) of all paths from i to n; reached[j]: a word ends at j.
-    # An edge of null_score goes where no word ends. Edges are summed by rising end.
-    cdef Py_ssize_t i, j, k, m
-    cdef int32_t slot, parent
-    cdef double most, total
-    memset(reached, 0, n + 1)
-    for i in range(n):
-        parent = 0
-        slot = <int32_t>symbols[i]
-        j = i
-        while units[slot].check == parent:
-            j += 1
-            reached[j] |= units[slot].score > -INFINITY
-            parent = slot
-            slot = units[slot].base + <int32_t>symbols[j]
-    beta[n] = 0
-    for i in range(n - 1, -1, -1):
-        m = 0
-        most = -INFINITY
-        if not reached[i + 1]:
-            edges[0] = most = null_score * scale + beta[i + 1]
-            m = 1
-        parent = 0
-        slot = <int32_t>symbols[i]
-        j = i
-        while units[slot].check == parent:
-            j += 1
-            if units[slot].score > -INFINITY:
-                edges[m] = units[slot].score * scale + beta[j]
-                most = max(most, edges[m])
-                m += 1
-            parent = slot
-            slot = units[slot].base + <int32_t>symbols[j]
-        total = 0
-        for k in range(m):
-            if most > -INFINITY:
-                total += exp(edges[k] - most)
-        beta[i] = most + log(total) if most > -INFINITY else -INFINITY
-        if i % BLOCK == BLOCK - 1:
-            poll()
-    return 0
-
-
-cdef int _expect(
-    const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, const uint8_t* reached,
-    const double* beta, double* passed, double* weights
-) except -1 nogil:
-    # passed[i]: the probability that a path goes through i; each edge's is added to its slot's weight.
-    cdef Py_ssize_t i, j
-    cdef int32_t slot, parent
-    cdef double probability
-    memset(passed, 0, (n + 1) * sizeof(double))
-    passed[0] = 1.0
-    for i in range(n):
-        if passed[i] == 0:
-            continue
-        if not reached[i + 1]:
-            passed[i + 1] += passed[i] * exp(null_score + beta[i + 1] - beta[i])
-        parent = 0
-        slot = <int32_t>symbols[i]
-        j = i
-        while units[slot].check == parent:
-            j += 1
-            if units[slot].score > -INFINITY:
-                probability = passed[i] * exp(units[slot].score + beta[j] - beta[i])
-                passed[j] += probability
-                weights[slot] += probability
-            parent = slot
-            slot = units[slot].base + <int32_t>symbols[j]
-        if i % BLOCK == BLOCK - 1:
-            poll()
-    return 0
-
-
-cdef inline void _insert(Step* best, int64_t* filled, Py_ssize_t k, Step step) noexcept nogil:
-    # Into the k best of a position, by falling score; of equals the one that came first stays first.
-    cdef Py_ssize_t place = filled[0]
-    if place == k:
-        if not step.score > best[k - 1].score:
-            return
-        place -= 1
-    else:
-        filled[0] += 1
-    while place > 0 and best[place - 1].score < step.score:
-        best[place] = best[place - 1]
-        place -= 1
-    best[place] = step
-
-
-cdef int _best_paths(
-    const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, Py_ssize_t k,
-    Step* best, int64_t* filled
-) except -1 nogil:
-    # best[j * k + r]: the path of rank r to j; so for k = 1 `_best_path`.
-    cdef Py_ssize_t i, j, r, since = 0
-    cdef int32_t slot, parent
-    memset(filled, 0, (n + 1) * sizeof(int64_t))
-    best[0] = Step(1.0, 0, 0, 0)
-    filled[0] = 1
-    for i in range(n):
-        parent = 0
-        slot = <int32_t>symbols[i]
-        j = i
-        while units[slot].check == parent:
-            j += 1
-            if units[slot].score > -INFINITY:
-                for r in range(filled[i]):
-                    _insert(
-                        best + j * k, filled + j, k,
-                        Step(best[i * k + r].score + units[slot].score, r, j - i, slot),
-                    )
-                since += filled[i]
-            parent = slot
-            slot = units[slot].base + <int32_t>symbols[j]
-        if filled[i + 1] == 0:
-            for r in range(filled[i]):
-                _insert(best + (i + 1) * k, filled + i + 1, k, Step(best[i * k + r].score + null_score, r, 1, 0))
-        since += filled[i]
-        if since >= BLOCK:
-            since = 0
-            poll()
-    return 0
-
-
-cdef Py_ssize_t _draw(
-    const Unit* units, const uint32_t* symbols, Py_ssize_t i, double null_score, double scale,
-    const uint8_t* reached, const double* beta, Rng* rng
-) noexcept nogil:
-    # The end of an edge that leaves i, drawn by its share of the paths from there: one uniform number, against
-    # the shares summed by rising end.
-    cdef Py_ssize_t j = i, last = i + 1
-    cdef int32_t slot, parent = 0
-    cdef double rest = next_double(rng)
-    if not reached[i + 1]:
-        rest -= exp(null_score * scale + beta[i + 1] - beta[i])
-        if rest < 0:
-            return i + 1
-    slot = <int32_t>symbols[i]
-    while units[slot].check == parent:
-        j += 1
-        if units[slot].score > -INFINITY and beta[j] > -INFINITY:
-            rest -= exp(units[slot].score * scale + beta[j] - beta[i])
-            last = j
-            if rest < 0:
-                return j
-        parent = slot
-        slot = units[slot].base + <int32_t>symbols[j]
-    return last
-
 
 cdef class _Lattice:
     # Texts as symbols, the trie with other scores than its counts give, and room for one text's sums.
@@ -813,7 +381,7 @@ cdef class _Lattice:
         self.beta = <double*>malloc((longest + 1) * sizeof(double))
         self.back = <uint64_t*>malloc((longest + 1) * sizeof(uint64_t))
         self.reached = <uint8_t*>malloc((longest + 1) * sizeof(uint8_t))
-        self.edges = <double*>malloc((trie.max_length + 1) * sizeof(double))
+        self.edges = <double*>malloc((longest + 1) * sizeof(double))
         if (
             self.units == NULL or self.weights == NULL or self.symbols == NULL or self.score == NULL
             or self.beta == NULL or self.back == NULL or self.reached == NULL or self.edges == NULL
@@ -895,6 +463,29 @@ cdef class _Room:
         self.capacity = 0
 
 
+ctypedef fused character:
+    uint8_t
+    uint16_t
+    uint32_t
+
+
+cdef uint8_t _read(
+    const character* text, Py_ssize_t n, const uint16_t* index, const uint32_t* pages, _Room room
+) noexcept nogil:
+    # Punctuation gets no symbol, so that no word crosses it.
+    cdef Py_ssize_t i
+    cdef uint32_t entry, classes, seen = 0
+    cdef uint32_t* symbols = room.symbols
+    cdef uint8_t* kinds = room.classes
+    for i in range(n):
+        entry = pages[<uint32_t>index[<uint32_t>text[i] >> 8] * PAGE + (<uint32_t>text[i] & 255)]
+        classes = entry >> 21
+        seen |= classes
+        kinds[i] = <uint8_t>classes
+        symbols[i] = 0 if classes & BREAK else entry & SYMBOL
+    return <uint8_t>seen
+
+
 cdef class Segmenter:
     """Best segmentations over a trie's lattice.
 
@@ -917,8 +508,11 @@ cdef class Segmenter:
         for i in range(256):
             if chr(i).isalnum() and i < 128:
                 classes[i] = classes.get(i, 0) | ALNUM | INNER | (DIGIT if chr(i).isdigit() else 0)
-        classes[ord(".")] = classes.get(ord("."), 0) | INNER | DOT
-        classes[ord("%")] = classes.get(ord("%"), 0) | PERCENT
+        classes[ord(".")] = classes.get(ord("."), 0) | INNER
+        for mark in ".:/·":
+            classes[ord(mark)] = classes.get(ord(mark), 0) | MARK
+        for mark in "%‰":
+            classes[ord(mark)] = classes.get(ord(mark), 0) | PERCENT
         if join == 2:
             for i in range(0xFF01, 0xFF5F):
                 classes[i] = classes.get(i, 0) | (classes.get(i - 0xFEE0, 0) & ~BREAK)
@@ -942,23 +536,20 @@ cdef class Segmenter:
             i = index[character // PAGE] * PAGE + character % PAGE
             self.pages[i] |= <uint32_t>value << 21
 
-    cdef void read(self, const Text* text, _Room room) noexcept nogil:
-        # Symbols and classes of a text; punctuation gets no symbol, so that no word crosses it.
-        cdef Py_ssize_t i
-        cdef uint32_t character
-        cdef uint32_t entry
-        for i in range(text.length):
-            character = PyUnicode_READ(text.kind, text.data, i)
-            entry = self.pages[self.index[character >> 8] * PAGE + (character & 255)]
-            room.classes[i] = <uint8_t>(entry >> 21)
-            room.symbols[i] = 0 if entry >> 21 & BREAK else entry & SYMBOL
+    cdef uint8_t read(self, const Text* text, _Room room) noexcept nogil:
+        # Symbols and classes of a text; returns the classes that occur.
         room.symbols[text.length] = 0
         room.classes[text.length] = 0
+        if text.kind == 1:
+            return _read(<const uint8_t*>text.data, text.length, &self.index[0], &self.pages[0], room)
+        if text.kind == 2:
+            return _read(<const uint16_t*>text.data, text.length, &self.index[0], &self.pages[0], room)
+        return _read(<const uint32_t*>text.data, text.length, &self.index[0], &self.pages[0], room)
 
     cdef Py_ssize_t cut(self, const Text* text, _Room room) except -1 nogil:
         # The text's tokens into the room; returns how many.
         cdef Py_ssize_t n = text.length, start = 0, end, found = 0, slot
-        self.read(text, room)
+        cdef uint8_t seen = self.read(text, room)
         while start < n:
             end = self.piece_end(room, start, n)
             if room.classes[start] & BREAK:
@@ -968,35 +559,32 @@ cdef class Segmenter:
             else:
                 found = self.cut_piece(room, start, end, found)
             start = end
-        if self.join:
+        if self.join and seen & ALNUM:
             found = self.join_runs(text, room, found)
         return found
 
     cdef Py_ssize_t cut_piece(self, _Room room, Py_ssize_t start, Py_ssize_t end, Py_ssize_t found) except -1 nogil:
-        # One piece between punctuation: forward, back, and the tokens turned round.
-        cdef Py_ssize_t j = end - start, k, last
-        cdef Token swapped
-        _best_path(self.trie.units, room.symbols + start, j, self.null_score, room.score, room.back)
-        k = found
+        # One piece between punctuation: forward, then back, the tokens laid down from the piece's end, where no
+        # token can be yet, and moved to their place.
+        cdef Py_ssize_t j = end - start, last = end
+        cdef const int32_t* ids = self.trie.ids
+        cdef Token* tokens = room.tokens
+        cdef uint64_t step
+        best_path(self.trie.units, room.symbols + start, j, self.null_score, room.score, room.back)
         while j > 0:
-            room.tokens[k] = Token(start + j, 0, <int32_t>room.back[j])
-            j -= <Py_ssize_t>(room.back[j] >> 32)
-            k += 1
-        last = k - 1
-        j = found
-        while j < last:
-            swapped = room.tokens[j]
-            room.tokens[j] = room.tokens[last]
-            room.tokens[last] = swapped
-            j += 1
+            step = room.back[j]
             last -= 1
-        for j in range(found, k):
-            room.tokens[j].id = self.trie.ids[room.tokens[j].slot]
-        return k
+            tokens[last].end = start + j
+            tokens[last].slot = <int32_t>step
+            j -= <Py_ssize_t>(step >> 32)
+        for j in range(last, end):
+            tokens[found] = Token(tokens[j].end, ids[tokens[j].slot], 0)
+            found += 1
+        return found
 
     cdef Py_ssize_t join_runs(self, const Text* text, _Room room, Py_ssize_t found) noexcept nogil:
         # Left to right: a token that ends in a letter or digit opens a run, and the next ones join it while they
-        # end so too and hold only letters, digits and dots. With join == 2 a dot between digits and a per cent
+        # end so too and hold only letters, digits and dots. With join == 2 a mark between digits and a per cent
         # sign after one join as well.
         cdef Py_ssize_t k, kept = 0, start = 0, end, i, slot
         cdef bint joining = False, joined = False, grow
@@ -1015,7 +603,7 @@ cdef class Segmenter:
                 else:
                     joining = True
             elif joining and self.join == 2 and end == start + 1 and room.classes[start - 1] & DIGIT and (
-                last & DOT and room.classes[end] & DIGIT or last & PERCENT
+                last & MARK and room.classes[end] & DIGIT or last & PERCENT
             ):
                 grow = True
                 joining = not last & PERCENT
@@ -1061,7 +649,7 @@ cdef class Segmenter:
                 raise MemoryError
             with nogil:
                 self.read(&piece, room)
-                _best_paths(self.trie.units, room.symbols, n, self.null_score, k, best, filled)
+                best_paths(self.trie.units, room.symbols, n, self.null_score, k, best, filled)
             for r in range(filled[n]):
                 path = np.empty(n, np.int64)
                 m, j, at = n, n, r
@@ -1094,7 +682,7 @@ cdef class Segmenter:
         cdef Py_ssize_t length = whole.length, start, end, i, t, found, since = 0
         cdef _Room room = _Room()
         cdef double scale = 1.0 / temperature
-        cdef double* edges = <double*>malloc((self.trie.max_length + 1) * sizeof(double))
+        cdef double* edges = <double*>malloc((length + 1) * sizeof(double))
         cdef uint8_t* reached = <uint8_t*>malloc(length + 2)
         cdef Rng rng
         cdef list paths = []
@@ -1110,7 +698,7 @@ cdef class Segmenter:
                 while start < length:
                     end = self.piece_end(room, start, length)
                     if not room.classes[start] & BREAK:
-                        _log_beta(
+                        log_beta(
                             self.trie.units, room.symbols + start, end - start, self.null_score, scale,
                             reached + start, room.score + start, edges,
                         )
@@ -1129,7 +717,7 @@ cdef class Segmenter:
                         else:
                             i = 0
                             while start + i < end:
-                                i = _draw(
+                                i = draw(
                                     self.trie.units, room.symbols + start, i, self.null_score, scale,
                                     reached + start, room.score + start, &rng,
                                 )
@@ -1223,12 +811,27 @@ cdef class Segmenter:
                 poll()
         return result
 
-    def tokens(self, list texts):
-        """All tokens, (ends, ids, offsets): text t's are offsets[t]:offsets[t + 1], ends within it, id -1 unknown."""
+    def ends(self, str text):
+        """Where each token of a text ends."""
+        cdef Text whole = Text(PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text), PyUnicode_KIND(text))
+        cdef _Room room = _Room()
+        cdef Py_ssize_t k, n
+        cdef int64_t[::1] end
+        room.need(whole.length)
+        with nogil:
+            n = self.cut(&whole, room)
+        ends = np.empty(n, np.int64)
+        end = ends
+        for k in range(n):
+            end[k] = room.tokens[k].end
+        return ends
+
+    def encode(self, list texts):
+        """The ids of all tokens, (ids, offsets): text t's are offsets[t]:offsets[t + 1]; -1 for what is no word."""
         cdef Py_ssize_t t, k, n = len(texts), n_tokens, since = 0, total = 0, longest = 0, found = 0
         cdef _Room room = _Room()
         cdef Text* text = <Text*>malloc((n + 1) * sizeof(Text))
-        cdef int64_t[::1] end, offset
+        cdef int64_t[::1] offset
         cdef int32_t[::1] id
         offsets = np.zeros(n + 1, np.int64)
         offset = offsets
@@ -1241,13 +844,12 @@ cdef class Segmenter:
                 total += text[t].length
                 longest = max(longest, text[t].length)
             room.need(longest)
-            ends, ids = np.empty(total, np.int64), np.empty(total, np.int32)
-            end, id = ends, ids
+            ids = np.empty(total, np.int32)
+            id = ids
             with nogil:
                 for t in range(n):
                     n_tokens = self.cut(&text[t], room)
                     for k in range(n_tokens):
-                        end[found + k] = room.tokens[k].end
                         id[found + k] = room.tokens[k].id
                     found += n_tokens
                     offset[t + 1] = found
@@ -1257,4 +859,4 @@ cdef class Segmenter:
                         poll()
         finally:
             free(text)
-        return ends[:found].copy(), ids[:found].copy(), offsets
+        return ids[:found].copy(), offsets

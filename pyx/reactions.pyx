@@ -22,7 +22,7 @@ cdef enum:
     POLL = 65536  # events between two looks for Ctrl-C: about two milliseconds
     SHORT_CHANGE = 4  # lists up to these lengths are padded to one length, so that no branch is mispredicted
     SHORT_DEPENDANTS = 8
-    FEW = 16  # up to so many reactions the search counts instead of branching
+    FEW = 8  # up to so many reactions the search counts instead of branching
 
 cdef double FALL = 1.0 / 1024
 cdef double LARGEST_COUNT = 9007199254740992.0 - 2147483648.0

@@ -62,8 +62,8 @@ def seconds_to_interrupt(source: str, after: float = 0.5) -> float:
     seconds = time.perf_counter() - start
     # Not communicate(), which would lose what readline has read ahead.
     assert process.stderr is not None
-    rest, errors = process.stdout.read(), process.stderr.read()
-    process.wait(timeout=30)
+    with process:
+        rest, errors = process.stdout.read(), process.stderr.read()
     assert line == "interrupted", line + rest + errors
     assert "usable" in rest, rest + errors
     return seconds

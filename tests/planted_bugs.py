@@ -16,6 +16,26 @@ from pathlib import Path
 PLANTED = [
     ("recurrence", "pyx/recurrence.pyx", "before = row + 1 if reverse else row - 1", "before = row"),
     ("recurrence", "fastcore/reference/recurrence.py", "last = y0[j]", "last = y0[0]"),
+    ("chain", "pyx/chain.pyx", "score += transitions[paths[t - 1], paths[t]]", "score += transitions[paths[t], paths[t - 1]]"),
+    ("chain", "pyx/chain_lanes.h", "if (t == group->length[k] - 1) {", "if (t == group->length[k] - 2) {"),
+    ("chain", "fastcore/reference/chain.py", "step = alpha[t - 1][i] + matrix[i][j]", "step = alpha[t - 1][i] + matrix[j][i]"),
+    ("crf", "pyx/crf.pyx", "row[feature_labels[k]] += value * weights[k]", "row[feature_labels[first]] += value * weights[k]"),
+    ("crf", "fastcore/reference/crf.py", "for i in range(bounds[p], bounds[p + 1]):", "for i in range(bounds[p] + 1, bounds[p + 1]):"),
+    ("reactions", "pyx/reactions.pyx", "    for j in range(n):\n        total += rates[j]", "    for j in range(1, n):\n        total += rates[j]"),
+    ("reactions", "fastcore/reference/reactions.py", "                if waiting < best:", "                if waiting > best:"),
+    ("ode", "pyx/ode.pyx", "matrix[s.changed[i] * n + s.factor[f]] -= ", "matrix[s.factor[f] * n + s.changed[i]] -= "),
+    ("ode", "fastcore/reference/ode.py", "self.spread(j, flux, out, (p + 1) * n)", "self.spread(j, flux, out, p * n)"),
+    ("nce", "pyx/nce.pyx", "g = offset[i] + theta[k]", "g = offset[i] + theta[k - 1]"),
+    ("nce", "fastcore/reference/nce.py", "            residual = data - 1.0", "            residual = data"),
+    ("ngrams", "fastcore/reference/ngrams.py", "while index + 1 < len(offsets) and filled < len(out):", "while index + 2 < len(offsets) and filled < len(out):"),
+    ("skipgrams", "pyx/skipgrams.pyx", "if low <= id < high:\n            starts[id - low + 1] += 1", "if low < id < high:\n            starts[id - low + 1] += 1"),
+    ("skipgrams", "fastcore/reference/skipgrams.py", "text[max(0, j - window) : j]", "text[max(0, j - window + 1) : j]"),
+    ("vectorizer", "pyx/vectorizer.pyx", "for i in range(places - n + 1):", "for i in range(places - n):"),
+    ("vectorizer", "fastcore/reference/vectorizer.py", "for start in range(begin, end - n + 1):", "for start in range(begin, end - n):"),
+    ("lexicon", "fastcore/reference/lexicon.py", "found.append((j + 1, node[IDS]))", "found.append((j, node[IDS]))"),
+    ("discovery", "fastcore/reference/discovery.py", "self._pairs.get((before, number), 0) + 1", "self._pairs.get((before, number), 0) + 2"),
+    ("templates", "fastcore/reference/templates.py", "for start in range(len(words) - length + 1):", "for start in range(len(words) - length):"),
+    ("templates", "pyx/templates.pyx", "score, pick = null_score * (end - start - 1), -1", "score, pick = null_score * (end - start), -1"),
 ]  # fmt: skip
 
 COPY = Path("build/planted")

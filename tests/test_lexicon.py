@@ -18,7 +18,7 @@ from .helpers import run_script
 
 WORDS = {"研究": 9, "研究生": 5, "生命": 8, "命": 2, "起源": 6, "源": 1, "的": 20}
 # A small alphabet, so that words meet; with astral, Latin-1, full-width and lone-surrogate members.
-characters = st.sampled_from([*"abc中国A1.%。 １．％é𝒳", "\ud800", "\0"])
+characters = st.sampled_from([*"abc中国A1.:%。 １．％é𝒳", "\ud800", "\0"])
 words = st.dictionaries(st.text(characters, min_size=1, max_size=4), st.integers(1, 50), max_size=12)
 texts = st.text(characters, max_size=20)
 
@@ -186,6 +186,134 @@ class TestLexicon:
             lexicon.id(1)
 
 
+class TestFiles:
+    @pytest.mark.parametrize("binary", [False, True])
+    def test_round_trip(self, backend, tmp_path, binary):
+        path = tmp_path / "words"
+        Lexicon(WORDS).save(path, binary=binary)
+        loaded = Lexicon.load(str(path))
+        assert list(loaded.items()) == list(WORDS.items())
+        assert loaded.search("研究生命") == Lexicon(WORDS).search("研究生命")
+        assert Tokenizer(loaded).tokenize("研究生命的起源") == ["研究", "生命", "的", "起源"]
+        assert [p.name for p in tmp_path.iterdir()] == ["words"]
+        assert pickle.loads(pickle.dumps(loaded)) == WORDS
+
+    @pytest.mark.parametrize(("writer", "reader"), [("compiled", "reference"), ("reference", "compiled")])
+    def test_binary_files_of_one_twin_are_read_by_the_other(self, tmp_path, writer, reader):
+        with use_backend(writer):
+            Lexicon(WORDS).save(tmp_path / "words", binary=True)
+        with use_backend(reader):
+            loaded = Lexicon.load(tmp_path / "words")
+            assert dict(loaded) == WORDS and "研究生" in loaded
+
+    @given(words)
+    def test_any_words_survive_in_binary(self, tmp_path, words):
+        path = tmp_path / "words"
+        for found in both(lambda: (Lexicon(words).save(path, binary=True), dict(Lexicon.load(path)))[1]):
+            assert found == words
+
+    def test_saving_over_a_mapped_file(self, tmp_path):
+        path = tmp_path / "words"
+        Lexicon(WORDS).save(path, binary=True)
+        mapped = Lexicon.load(path)
+        Lexicon({"a": 1}).save(path, binary=True)
+        assert dict(mapped) == WORDS and dict(Lexicon.load(path)) == {"a": 1}
+
+    def test_text_format(self, backend, tmp_path):
+        path = tmp_path / "words.txt"
+        path.write_bytes("\ufeff雪梨 3 n\r\n颜色\t5\n\n  AT&T  7  nz tag\n雪梨 4\nx 1".encode())
+        lexicon = Lexicon.load(path)
+        assert dict(lexicon) == {"雪梨": 4, "颜色": 5, "AT&T": 7, "x": 1}
+        lexicon.save(path)
+        assert path.read_text(encoding="utf-8") == "雪梨 4\n颜色 5\nAT&T 7\nx 1\n"
+        path.write_bytes(b"")
+        assert len(Lexicon.load(path)) == 0
+
+    def test_jieba_reads_it(self, tmp_path):
+        Lexicon({"扫描二维": 900000, "码": 3}).save(tmp_path / "words.txt")
+        script = f"""
+import warnings
+warnings.simplefilter("ignore")
+import jieba
+jieba.setLogLevel(60)
+tokenizer = jieba.Tokenizer({str(tmp_path / "words.txt")!r})
+tokenizer.tmp_dir = {str(tmp_path)!r}
+print(*tokenizer.lcut("扫描二维码", HMM=False), sep="|")
+"""
+        result = run_script(script, env={"PYTHONIOENCODING": "utf-8"})
+        assert result.stdout.strip() == "扫描二维|码", result.stderr
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ("a 1\nb\n", "words.txt, line 2: expected 'word count .tag.', got no count in 'b'"),
+            ("a 1\n\nb x\n", "line 3: the count must be an integer in .* got 'x'"),
+            ("a -1", "line 1: the count must be an integer in .* got '-1'"),
+            ("a 0", "line 1: .* got '0'"),
+            ("a nan", "line 1: .* got 'nan'"),
+            ("a 1.5", "line 1: .* got '1.5'"),
+            ("a ٣", "line 1: .* got '٣'"),
+            ("a 9223372036854775808", "line 1: .* got '9223372036854775808'"),
+            ("a " + "9" * 5000, "line 1: the count"),
+            (b"a 1\nb\xff 2\n", "words.txt, line 2, byte 1: not UTF-8"),
+        ],
+    )
+    def test_bad_lines(self, backend, tmp_path, content, message):
+        path = tmp_path / "words.txt"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        with pytest.raises(ValueError, match=message):
+            Lexicon.load(path)
+
+    def test_words_that_text_cannot_hold(self, backend, tmp_path):
+        for word, message in (("a b", "holds white space"), ("\ud800", "lone surrogate")):
+            with pytest.raises(ValueError, match=message):
+                Lexicon({word: 1}).save(tmp_path / "words.txt")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_no_file(self, tmp_path):
+        with pytest.raises(FileNotFoundError):
+            Lexicon.load(tmp_path / "none")
+        with pytest.raises(FileNotFoundError):
+            Lexicon(WORDS).save(tmp_path / "none" / "words")
+
+    def test_truncated(self, backend, tmp_path):
+        whole = tmp_path / "whole"
+        Lexicon(WORDS).save(whole, binary=True)
+        data = whole.read_bytes()
+        path = tmp_path / "part"
+        for size in {*range(32, min(400, len(data)), 7), *range(32, len(data), max(1, len(data) // 50))}:
+            path.write_bytes(data[:size])
+            with pytest.raises(ValueError, match="isn't a whole lexicon file"):
+                Lexicon.load(path)
+        path.write_bytes(data + b"x" * 64)
+        with pytest.raises(ValueError, match="64 bytes are left over"):
+            Lexicon.load(path)
+
+    def test_hostile(self, backend, tmp_path):
+        # Any word of 8 bytes replaced: an error or a lexicon that is wrong, never a crash.
+        path = tmp_path / "words"
+        Lexicon(WORDS).save(path, binary=True)
+        data = path.read_bytes()
+        rng = np.random.default_rng(0)
+        values = [b"\xff" * 8, b"\0" * 8, b"\xff\xff\xff\x7f" * 2, (2**62).to_bytes(8, "little")]
+        errors = 0
+        places = [*range(32, min(600, len(data)), 8), *(8 * rng.integers(4, len(data) // 8, 150))]
+        for i, place in enumerate(places):
+            path.write_bytes(data[:place] + values[i % 4] + data[place + 8 :])
+            try:
+                lexicon = Lexicon.load(path)
+            except ValueError:
+                errors += 1
+                continue
+            list(lexicon.items())
+            lexicon.search("研究生命的起源研究")
+            list(lexicon.prefix("研"))
+            tokenizer = Tokenizer(lexicon)
+            assert "".join(tokenizer.tokenize("研究生命的起源研究")) == "研究生命的起源研究"
+            tokenizer.nbest("研究生命", 3)
+        assert errors > 10
+
+
 class TestTokenizer:
     def test_best_path(self, backend):
         assert Tokenizer(Lexicon(WORDS)).tokenize("研究生命的起源") == ["研究", "生命", "的", "起源"]
@@ -260,6 +388,7 @@ assert "jieba" not in sys.modules
         assert tokenize("１９９８年ＡＢc1") == ["１９９８", "年", "ＡＢc1"]
         assert tokenize("３．５％，3.14%。1.") == ["３．５％", "，", "3.14%", "。", "1", "."]
         assert tokenize("．５a％") == ["．", "５a", "％"]
+        assert tokenize("１２：３０a:1，5‰％") == ["１２：３０a", ":", "1", "，", "5‰", "％"]
 
     def test_punctuation(self, backend):
         lexicon = Lexicon({"a。b": 5, "。": 2})
@@ -324,7 +453,7 @@ assert "jieba" not in sys.modules
                 call(b"abc")
         with pytest.raises(TypeError, match="texts must be an iterable of str, got str"):
             tokenizer.tokenize_many("abc")
-        with pytest.raises(TypeError, match="text must be a str, got int"):
+        with pytest.raises(TypeError, match="texts must hold str, got int"):
             tokenizer.encode_many(["a", 1])
 
 

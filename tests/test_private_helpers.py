@@ -173,7 +173,7 @@ class TestValidation:
         array = np.arange(12.0).reshape(3, 4)
         for name, form in nasty_forms(array):
             result = as_real(form, "x")
-            assert result.flags.c_contiguous, name
+            assert result.flags.c_contiguous and result.flags.aligned, name
             assert result.dtype == np.float64, name
             assert result.dtype.isnative, name
             assert result.tolist() == array.tolist(), name

@@ -14,7 +14,7 @@ from scipy import stats
 
 from fastcore import use_backend
 from fastcore._data import dsmts, reaction_models
-from fastcore.reactions import Jumps, Reaction, ReactionNetwork, Trajectories, simulate
+from fastcore.reactions import Jumps, Reaction, ReactionNetwork, Trajectories, fsp, simulate
 
 from .helpers import memory_growth, nasty_forms, run_script, seconds_to_interrupt
 
@@ -126,6 +126,15 @@ class TestReactionNetwork:
         assert SIR.constants([1, 2]).tolist() == [1, 2]
         assert SIR.constants([[1, 2], [3, 4]]).tolist() == [[1, 2], [3, 4]]
         assert SIR.constants({"gamma": [1, 2]}).tolist() == [[5e-5, 1], [5e-5, 2]]
+
+    def test_with_params(self):
+        changed = SIR.with_params({"beta": 1.0})
+        assert dict(changed.params) == {"beta": 1.0, "gamma": 0.1} and dict(SIR.params)["beta"] == 5e-5
+        assert changed.constants().tolist() == [1, 0.1]
+        with pytest.raises(ValueError, match="must be numbers here"):
+            SIR.with_params({"beta": [1, 2]})
+        with pytest.raises(ValueError, match="at least 0"):
+            SIR.with_params({"beta": -1})
 
     def test_pickling(self):
         again = pickle.loads(pickle.dumps(SIR))
@@ -546,6 +555,79 @@ class TestDistribution:
         sol = simulate(ReactionNetwork("A -> 0 @ 1"), [1], (0, 1), [1], n=backend.size(20_000, 3000), rng=8)
         survivors = int(sol["A"].sum())
         assert stats.binomtest(survivors, len(sol.x), math.exp(-1)).pvalue > 1e-6
+
+
+class TestFsp:
+    def test_birth_and_death_is_poisson(self):
+        network = ReactionNetwork("0 -> A @ 3; A -> 0 @ 0.5")
+        found = fsp(network, [0], [0, 1, 10], tol=1e-9)
+        assert found.p.shape[0] == 3 and found.error.shape == (3,)
+        for row, t in zip(found.marginal("A"), [0, 1, 10]):
+            exact = stats.poisson(6 * (1 - math.exp(-t / 2))).pmf(np.arange(len(row)))
+            assert np.abs(row - exact).max() < 1e-9
+        assert (found.error < 1e-9).all() and (found.p >= 0).all()
+
+    def test_gene_expression_moments_and_histogram(self):
+        found = fsp(GENE, {"m": 0, "n": 0}, 20, limits={"m": 60, "n": 150})
+        assert found.p.shape == (61, 151) and isinstance(found.t, float) and found.error < 1e-8
+        assert found.mean("m") == pytest.approx(20, rel=1e-6)
+        assert found.mean("n") == pytest.approx(50, rel=1e-6)
+        assert found.variance("n") == pytest.approx(112.5, rel=1e-5)
+        runs = 10_000
+        counts = simulate(GENE, [0, 0], (0, 20), [20], n=runs, rng=9)["n"][:, 0]
+        edges = np.arange(25, 86, 3)
+        observed = np.bincount(np.searchsorted(edges, counts), minlength=len(edges) + 1)
+        cumulative = np.cumsum(found.marginal("n"))[edges]
+        expected = runs * np.diff(np.concatenate(([0], cumulative, [1])))
+        assert stats.chisquare(observed, expected).pvalue > 1e-6
+
+    def test_stochastic_test_suite(self):
+        """Means and standard deviations of case 00030, given with six decimals."""
+        expected = dsmts("00030")
+        network = ReactionNetwork("2 P -> P2 @ 0.001; P2 -> 2 P @ 0.01", combinatorial=True)
+        found = fsp(network, {"P": 100}, expected["time"], limits={"P": 100, "P2": 50})
+        for name in ("P", "P2"):
+            np.testing.assert_allclose(found.mean(name), expected[f"{name}-mean"], atol=2e-6)
+            np.testing.assert_allclose(np.sqrt(np.abs(found.variance(name))), expected[f"{name}-sd"], atol=2e-5)
+
+    def test_what_leaves_the_box_is_the_error(self):
+        network = ReactionNetwork("0 -> A @ 1")
+        found = fsp(network, [0], 2.0, limits=[3])
+        assert found.error == pytest.approx(stats.poisson(2).sf(3), rel=1e-9)
+        np.testing.assert_allclose(found.p, stats.poisson(2).pmf(range(4)), rtol=1e-9)
+
+    def test_edges(self):
+        still = fsp(ReactionNetwork("A -> B @ 0"), {"A": 2}, [0, 5], limits=[2, 2])
+        assert still.p[:, 2, 0].tolist() == [1, 1]
+        assert fsp(ReactionNetwork("A -> B @ 1"), {"A": 2}, []).p.shape[0] == 0
+        again = pickle.loads(pickle.dumps(still))
+        assert again.p.tolist() == still.p.tolist()
+        assert repr(still) == "Distribution(2 times, 3 x 3 states of A, B, error 0)"
+        with pytest.raises(KeyError, match="no species 'Q'"):
+            still.marginal("Q")
+
+    @pytest.mark.parametrize(
+        ("options", "error", "words"),
+        [
+            ({"network": "A"}, TypeError, "network must be"),
+            ({"x0": [-1, 0]}, ValueError, "x0 must hold whole numbers"),
+            ({"t": -1}, ValueError, "t must rise and not be negative"),
+            ({"t": [2, 1]}, ValueError, "t must rise"),
+            ({"t": [[1]]}, ValueError, "t must have 0 or 1 dimensions"),
+            ({"t": math.nan}, ValueError, "t must not hold NaN"),
+            ({"limits": {"m": 5}}, ValueError, "limits must name each"),
+            ({"limits": [5]}, ValueError, "limits must hold one number for each"),
+            ({"limits": [5, -1]}, ValueError, "limits of n must be at least 0"),
+            ({"limits": [5, 5], "x0": [6, 0]}, ValueError, "limits must leave room for x0"),
+            ({"limits": [10**4, 10**4]}, ValueError, "at most 2,000,000 states"),
+            ({"tol": 0}, ValueError, "tol must be finite and above 0"),
+            ({"params": {"k": 1}}, ValueError, "params must name"),
+        ],
+    )
+    def test_bad_input(self, options, error, words):
+        arguments = {"network": GENE, "x0": [0, 0], "t": 1.0, **options}
+        with pytest.raises(error, match=words):
+            fsp(**arguments)
 
 
 class TestHouse:

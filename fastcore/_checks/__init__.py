@@ -66,7 +66,7 @@ class Outcome:
             verdict = "equal"
         else:
             verdict = f"equal within {self.error:.1e}"
-        return f"{self.name:<34}{verdict:<28}{self.seconds:>11.3g}{self.twin_seconds:>11.3g}{self.ratio:>9.0f}x"
+        return f"{self.name:<36}{verdict:<28}{self.seconds:>11.3g}{self.twin_seconds:>11.3g}{self.ratio:>9.0f}x"
 
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON, where infinity is written as null."""

@@ -25,19 +25,22 @@ def draw(report: Report, path: Path) -> None:
 
 def _segmentation(axes: Any, report: Report) -> None:
     bars = [(f"Chinese: {name}", score) for name, score in report.series["f1_chinese"].items()]
-    bars += [(f"English without spaces: {name}", score) for name, score in report.series["f1_english"].items()]
+    bars += [(f"English: {name}", score) for name, score in report.series["f1_english"].items()]
     drawn = axes.barh([name for name, _ in bars], [score for _, score in bars], color="#4c72b0")
     axes.bar_label(drawn, fmt="%.2f", padding=3)
-    axes.set(title="Segmentation: span F1 on held-out gold", xlim=(0, 1), xlabel="F1")
+    axes.set(title="Segmentation: span F1 (English with its spaces removed)", xlim=(0, 1), xlabel="F1")
     axes.invert_yaxis()
 
 
 def _histogram(axes: Any, report: Report) -> None:
     counts, exact = report.series["protein"]
-    axes.bar(range(len(counts)), counts / counts.sum(), width=1.0, color="#8fb0d9", label="10,000 simulated runs")
+    axes.bar(
+        range(len(counts)), counts / counts.sum(), width=1.0, color="#8fb0d9", label=f"{counts.sum():,} simulated runs"
+    )
     axes.plot(range(len(exact)), exact, color="#c44e52", lw=1.8, label="exact (finite state projection)")
-    axes.set(title="Gene expression: protein number", xlabel="molecules", ylabel="probability", xlim=(0, 110))
-    axes.legend(frameon=False)
+    axes.set(title="Gene expression: protein number", xlabel="molecules", ylabel="probability", xlim=(0, 120))
+    axes.set_ylim(0, 1.25 * exact.max())
+    axes.legend(frameon=False, loc="upper right")
 
 
 def _competition(axes: Any, report: Report) -> None:
@@ -53,6 +56,6 @@ def _ratios(axes: Any, report: Report) -> None:
     names, ratios = zip(*report.series["ratios"], strict=True)
     drawn = axes.barh(names, ratios, color="#55a868")
     axes.bar_label(drawn, fmt="%.0fx", padding=3, fontsize=7)
-    axes.set(title="Compiled kernels: times as fast as their twins", xscale="log", xlim=(0.8, max(*ratios, 10) * 6))
+    axes.set(title="Kernel against twin: ratio of times", xscale="log", xlim=(0.8, max(*ratios, 10) * 6))
     axes.tick_params(axis="y", labelsize=7)
     axes.invert_yaxis()

@@ -43,7 +43,8 @@ def _gene_expression(report: Report) -> None:
     seconds, sol = timed(lambda: reactions.simulate(network, {"m": 0, "n": 0}, (0, 15), [0, 15], n=runs, rng=2018))
     events = int(sol.n_events.sum())
     print(
-        f"Gene expression, {runs:,} runs of the direct method: {events:,} events, {events / seconds / 1e6:.1f} M events/s."
+        f"Gene expression, {runs:,} runs of the direct method: {events:,} events, "
+        f"{events / seconds / 1e6:.1f} M events/s."
     )
     print(f"  {'species':<10}{'mean':>9}{'exact':>9}{'variance':>11}{'exact':>9}")
     numbers = {}
@@ -82,9 +83,9 @@ def _competition(report: Report) -> None:
     seconds, fit = timed(lambda: ode.fit(network, TIMES, DATA, x0=x0, free=list(TRUE), start=start))
     print(f"\nCompetition of two species, six parameters fitted to seven times in {seconds * 1e3:.0f} ms:")
     print(f"  {'parameter':<11}{'fitted':>11}{'95% interval':>26}{'published':>12}")
-    half = 1.96
+    intervals = fit.confint()
     for name, value in TRUE.items():
-        low, high = (fit.params[name] + sign * half * fit.stderr[name] for sign in (-1, 1))
+        low, high = intervals[name]
         print(f"  {name:<11}{fit.params[name]:>11.3g}{f'{low:.3g} to {high:.3g}':>26}{value:>12.3g}")
     print(f"  sum of squares {fit.sse:.2f}")
     truth = ode.solve(network, x0, (0, 42), TIMES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from typing import Any
 
 from .._backend import use_backend
 from .._data import english_verse, poems, segmented
@@ -45,24 +46,26 @@ def _counting(report: Report, data: dict[str, object], verses: list[str]) -> Non
 def _words(report: Report, data: dict[str, object], verses: list[str]) -> Lexicon:
     finder = WordFinder(method="entropy").fit(verses)
     table = count_ngrams(verses, n=(1, 4))
-    pmi, left, right = table.pmi(), table.left_entropy(), table.right_entropy()
-    rows = []
-    for word, count in finder.words_.items():
-        if 2 <= len(word) <= 4 and word in table:
-            rows.append((word, count, pmi[word], left[word], right[word]))
-    rows.sort(key=lambda row: -row[1] * row[2])
+    rows = {ngram: row for row, ngram in enumerate(table) if ngram in finder.words_}
+    columns = {"pmi": table.pmi(), "left_entropy": table.left_entropy(), "right_entropy": table.right_entropy()}
+    found: list[dict[str, Any]] = [
+        {"word": word, "count": count, **{name: float(column[rows[word]]) for name, column in columns.items()}}
+        for word, count in finder.words_.items()
+        if len(word) >= 2 and word in rows
+    ]
+    found.sort(key=lambda row: -row["count"] * row["pmi"])
     print(f"\nFound {len(finder.words_):,} words without labels; fifteen of two characters and more:")
     print(f"  {pad('word', 10)}{'count':>7}{'pmi':>8}{'left entropy':>15}{'right entropy':>15}")
-    for word, count, *scores in rows[:15]:
-        print(f"  {pad(word, 10)}{count:>7}{scores[0]:>8.2f}{scores[1]:>15.2f}{scores[2]:>15.2f}")
-    keys = ("word", "count", "pmi", "left_entropy", "right_entropy")
-    data["words"] = [dict(zip(keys, row, strict=True)) for row in rows[:15]]
-    report.expect(len(rows) >= 15, "fewer than fifteen words were found")
+    for row in found[:15]:
+        scores = f"{row['pmi']:>8.2f}{row['left_entropy']:>15.2f}{row['right_entropy']:>15.2f}"
+        print(f"  {pad(row['word'], 10)}{row['count']:>7}{scores}")
+    data["words"] = found[:15]
+    report.expect(len(found) >= 15, "fewer than fifteen words were found")
     return finder.to_lexicon()
 
 
 def _sentence(data: dict[str, object], lexicon: Lexicon, verses: list[str]) -> None:
-    verse = max(verses[:200], key=len)
+    verse = max((verse for verse in verses if len(verse) <= 24), key=len)
     words = Tokenizer(lexicon).tokenize(verse)
     print(f"\nA verse, segmented with them: {' / '.join(words)}")
     data["sentence"] = words

@@ -4,10 +4,13 @@ Sources: Su Jianlin, the series *New word discovery and segmentation without sup
 nlp-zero, 2018; Aoe, *An efficient digital search algorithm by using a double-array structure*, 1989.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._lexicon import Lexicon
 from ._tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from ..discovery import WordFinder
 
 __all__ = ["Lexicon", "Tokenizer", "WordFinder"]
 

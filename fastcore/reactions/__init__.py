@@ -4,12 +4,13 @@ Sources: Su Jianlin, "Chemical reaction models", 2019; D. T. Gillespie, *Exact s
 reactions*, J. Phys. Chem. 81 (1977) 2340.
 """
 
+from ._fsp import Distribution, fsp
 from ._network import ReactionNetwork
 from ._reading import Reaction
 from ._results import Jumps, Trajectories
 from ._simulate import simulate
 
-__all__ = ["Jumps", "Reaction", "ReactionNetwork", "Trajectories", "simulate"]
+__all__ = ["Distribution", "Jumps", "Reaction", "ReactionNetwork", "Trajectories", "fsp", "simulate"]
 
-for _public in (Jumps, Reaction, ReactionNetwork, Trajectories, simulate):
+for _public in (Distribution, Jumps, Reaction, ReactionNetwork, Trajectories, fsp, simulate):
     _public.__module__ = __name__

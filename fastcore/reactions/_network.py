@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -206,6 +207,15 @@ class ReactionNetwork:
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_tables"}
+
+    def with_params(self, params: Mapping[str, float]) -> ReactionNetwork:
+        """The same network with other default values of some parameters."""
+        changed = copy(self)
+        changed._params = {**self._params, **_checked_params(params, self._species, self._params)}
+        if any(np.ndim(value) for value in changed._params.values()):
+            raise ValueError("params must be numbers here, got an array")
+        changed.constants()
+        return changed
 
     # Rates
 

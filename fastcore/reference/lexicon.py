@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ._rng import Rng
 
 IDS = ""  # a node's key for the word that ends there; no character is empty
+MARKS = [".", ":", "/", "·"]
+PERCENTS = ["%", "‰"]
 FULL_WIDTH = {chr(i): chr(i - 0xFEE0) for i in range(0xFF01, 0xFF5F)}
 
 
@@ -151,17 +153,18 @@ class Segmenter:
             result.append([text[a:b] for a, b in zip([0, *ends], ends)])
         return result
 
-    def tokens(self, texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
-        """All tokens, (ends, ids, offsets): text t's are offsets[t]:offsets[t + 1], ends within it, id -1 unknown."""
-        all_ends: list[int] = []
+    def ends(self, text: str) -> NDArray[np.int64]:
+        """Where each token of a text ends."""
+        return np.array(self._cut(text), np.int64)
+
+    def encode(self, texts: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """The ids of all tokens, (ids, offsets): text t's are offsets[t]:offsets[t + 1]; -1 for what is no word."""
         ids: list[int] = []
         offsets = [0]
-        for text in texts:
-            ends = self._cut(text)
-            all_ends += ends
-            ids += [self._trie.find(text[a:b]) for a, b in zip([0, *ends], ends)]
+        for tokens in self.words(texts):
+            ids += map(self._trie.find, tokens)
             offsets.append(len(ids))
-        return np.array(all_ends, np.int64), np.array(ids, np.int32), np.array(offsets, np.int64)
+        return np.array(ids, np.int32), np.array(offsets, np.int64)
 
     def nbest(self, text: str, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """The k best paths through a text without punctuation, unjoined: (ends, offsets, scores), best first.
@@ -244,7 +247,7 @@ class Segmenter:
         """Ends once runs of letters and digits are joined.
 
         Left to right: a token that ends in a letter or digit opens a run, and the next ones join it while they end
-        so too and hold only letters, digits and dots. With join == 2 a dot between digits and a per cent sign
+        so too and hold only letters, digits and dots. With join == 2 a mark between digits and a per cent sign
         after one join as well.
         """
         if self._join == 2:
@@ -257,9 +260,9 @@ class Segmenter:
             if _is_alnum(word[-1]):
                 grow = joining and all(_is_alnum(c) or c == "." or c.isdecimal() for c in word)
                 joining = grow or not joining
-            elif self._join == 2 and joining and word in (".", "%") and _is_digit(text[start - 1]):
-                grow = word == "%" or (end < len(text) and _is_digit(text[end]))
-                joining = grow and word == "."
+            elif self._join == 2 and joining and word in MARKS + PERCENTS and _is_digit(text[start - 1]):
+                grow = word in PERCENTS or (end < len(text) and _is_digit(text[end]))
+                joining = grow and word in MARKS
             else:
                 joining = False
             if grow:

@@ -1,0 +1,82 @@
+"""The feature CRF: chunking of CoNLL-2000, and segmentation of UD Chinese GSD."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import cache
+
+from bench import _data
+from bench._harness import Workload, prepared
+from fastcore._data import segmented
+from fastcore.crf import CRF, Segmenter
+
+ITERATIONS = 30
+
+
+@cache
+def _chunking(split: str, sentences: int | None = None):
+    """Sentences with the usual window of words and tags as lists of attributes."""
+    X, y = [], []
+    blocks = _data.path(f"conll2000/{split}.txt").read_text(encoding="utf-8").strip().split("\n\n")
+    for block in blocks[:sentences]:
+        rows = [line.split() for line in block.splitlines()]
+        words, tags = ["", "", *(r[0] for r in rows), "", ""], ["", "", *(r[1] for r in rows), "", ""]
+        items = []
+        for t in range(2, len(rows) + 2):
+            item = [f"w[{d}]={words[t + d]}" for d in range(-2, 3)]
+            item += [f"w[{d}]|w[{d + 1}]={words[t + d]}|{words[t + d + 1]}" for d in (-1, 0)]
+            item += [f"t[{d}]={tags[t + d]}" for d in range(-2, 3)]
+            item += [f"t[{d}]|t[{d + 1}]={tags[t + d]}|{tags[t + d + 1]}" for d in range(-2, 2)]
+            item += [f"t[{d}]|..={tags[t + d]}|{tags[t + d + 1]}|{tags[t + d + 2]}" for d in (-2, -1, 0)]
+            items.append(item)
+        X.append(items)
+        y.append([r[2] for r in rows])
+    return X, y
+
+
+def _fastcore(data):
+    return CRF(c2=1.0, max_iterations=ITERATIONS, delta=0.0).fit(*data).loss_
+
+
+@prepared
+def _crfsuite(data):
+    import pycrfsuite
+
+    def call():
+        trainer = pycrfsuite.Trainer(
+            algorithm="lbfgs", params={"c2": 1.0, "max_iterations": ITERATIONS, "delta": 0.0}, verbose=False
+        )
+        for x, y in zip(*data):
+            trainer.append(x, y)
+        with tempfile.TemporaryDirectory() as folder:
+            trainer.train(os.path.join(folder, "model"))
+        return trainer.logparser.last_iteration["loss"]
+
+    return call
+
+
+def _steps(data):
+    return sum(map(len, data[0])) * ITERATIONS / 1e6, "M steps"
+
+
+WORKLOADS = [
+    Workload(
+        name="crf.train",
+        make=lambda: _chunking("train"),
+        runners={"fastcore": _fastcore, "python-crfsuite": _crfsuite},
+        # Two searches with different line searches, stopped early: near each other, not equal.
+        equal=lambda ours, theirs, name: f"loss {theirs / ours - 1:+.1%}",
+        twin_make=lambda: _chunking("train", 10),
+        amount=_steps,
+        heavy=frozenset({"fastcore", "python-crfsuite"}),
+    ),
+    Workload(
+        name="crf.segmenter",
+        make=lambda: segmented("train")[:2000],
+        runners={"fastcore": lambda data: Segmenter(max_iterations=ITERATIONS).fit(data).loss_},
+        twin_make=lambda: segmented("train")[:10],
+        amount=lambda data: (sum(len(w) for words in data for w in words) * ITERATIONS / 1e6, "M steps"),
+        heavy=frozenset({"fastcore"}),
+    ),
+]

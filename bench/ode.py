@@ -1,0 +1,164 @@
+"""Deterministic solutions beside SciPy and numba."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench._harness import Workload, prepared
+from fastcore._data import reaction_models
+from fastcore.ode import fit, solve
+from fastcore.reactions import ReactionNetwork
+
+COMPETITION = """
+    X1 -> 2 X1 @ r1; 2 X1 -> X1 @ r1 * k1; X1 + X2 -> X2 @ a1
+    X2 -> 2 X2 @ r2; 2 X2 -> X2 @ r2 * k2; X1 + X2 -> X1 @ a2
+    r1 = 0.1; r2 = 0.3; a1 = 1e-4; a2 = 2e-4; k1 = 0.002; k2 = 0.003
+"""
+TIMES = np.array([0, 10, 15, 30, 36, 40, 42.0])
+DATA = {"X1": [100, 165, 197, 280, 305, 318, 324], "X2": [150, 283, 290, 276, 269, 266, 264]}
+
+
+def _competition(n: int) -> tuple[ReactionNetwork, np.ndarray, np.ndarray, np.ndarray]:
+    network = ReactionNetwork(COMPETITION)
+    sets = np.array(list(network.params.values())) * np.random.default_rng(0).uniform(0.8, 1.2, (n, 6))
+    return network, np.array([100.0, 150]), np.linspace(0, 42, 43), sets
+
+
+def _vilar(n: int) -> tuple[ReactionNetwork, np.ndarray, np.ndarray, np.ndarray]:
+    model = reaction_models()["models"]["vilar"]
+    triples = [(r["reactants"], r["products"], f"k{j}") for j, r in enumerate(model["reactions"])]
+    values = {f"k{j}": r["rate"] for j, r in enumerate(model["reactions"])}
+    network = ReactionNetwork(triples, species=model["species"], params=values)
+    sets = np.array(list(values.values()), float) * np.random.default_rng(0).uniform(0.95, 1.05, (n, len(values)))
+    return network, np.array([float(model["x0"][s]) for s in network.species]), np.linspace(0, 100, 101), sets
+
+
+def _fastcore(method: str) -> Any:
+    def call(data: Any) -> np.ndarray:
+        network, x0, times, sets = data
+        span = (times[0], times[-1])
+        return solve(network, x0, span, times, params=sets, method=method, rtol=1e-6, atol=1e-6).x
+
+    return call
+
+
+def _right_hand_side(network: ReactionNetwork, constants: np.ndarray) -> Any:
+    stoichiometry, powers = network.stoichiometry.astype(float), network.reactants
+
+    def slope(t: float, x: np.ndarray) -> np.ndarray:
+        return stoichiometry @ (constants * np.prod(x**powers, axis=1))
+
+    return slope
+
+
+def _scipy(method: str) -> Any:
+    def call(data: Any) -> np.ndarray:
+        from scipy.integrate import solve_ivp
+
+        network, x0, times, sets = data
+        out = []
+        for constants in network.constants(sets):
+            slope = _right_hand_side(network, constants)
+            span = (times[0], times[-1])
+            out.append(solve_ivp(slope, span, x0, method, t_eval=times, rtol=1e-6, atol=1e-6).y.T)
+        return np.array(out)
+
+    return call
+
+
+@prepared
+def _numba_scipy(data: Any) -> Any:
+    """SciPy's solver around a compiled right-hand side written by hand for this model."""
+    from numba import njit
+    from scipy.integrate import solve_ivp
+
+    _, x0, times, sets = data
+
+    @njit
+    def slope(t, x, r1, r2, a1, a2, k1, k2):
+        return np.array(
+            [r1 * x[0] * (1 - k1 * x[0]) - a1 * x[0] * x[1], r2 * x[1] * (1 - k2 * x[1]) - a2 * x[0] * x[1]]
+        )
+
+    def call() -> np.ndarray:
+        options = {"t_eval": times, "rtol": 1e-6, "atol": 1e-6}
+        return np.array([solve_ivp(slope, (0, 42), x0, "RK45", args=tuple(p), **options).y.T for p in sets])
+
+    slope(0.0, x0, *sets[0])
+    return call
+
+
+@prepared
+def _numbalsoda(data: Any) -> Any:
+    from numba import carray, cfunc
+    from numbalsoda import dop853, lsoda_sig
+
+    _, x0, times, sets = data
+
+    @cfunc(lsoda_sig)
+    def slope(t, x_, dx, p_):
+        x, p = carray(x_, (2,)), carray(p_, (6,))
+        dx[0] = p[0] * x[0] * (1 - p[4] * x[0]) - p[2] * x[0] * x[1]
+        dx[1] = p[1] * x[1] * (1 - p[5] * x[1]) - p[3] * x[0] * x[1]
+
+    return lambda: np.array([dop853(slope.address, x0, times, p, rtol=1e-6, atol=1e-6)[0] for p in sets])
+
+
+def _fit(data: ReactionNetwork) -> list[float]:
+    start = {name: 0.7 * value for name, value in data.params.items()}
+    return list(fit(data, TIMES, DATA, x0=[100, 150], start=start).params.values())
+
+
+def _scipy_fit(data: ReactionNetwork) -> list[float]:
+    from scipy.integrate import solve_ivp
+    from scipy.optimize import curve_fit
+
+    def slope(t, x, r1, r2, a1, a2, k1, k2):
+        return [r1 * x[0] * (1 - k1 * x[0]) - a1 * x[0] * x[1], r2 * x[1] * (1 - k2 * x[1]) - a2 * x[0] * x[1]]
+
+    def model(_, *logs):
+        options = {"t_eval": TIMES, "rtol": 1e-8, "atol": 1e-9}
+        return solve_ivp(slope, (0, 42), [100, 150], "RK45", args=tuple(np.exp(logs)), **options).y.reshape(-1)
+
+    values = np.array([DATA["X1"], DATA["X2"]], float).reshape(-1)
+    start = np.log([0.7 * value for value in data.params.values()])
+    return np.exp(curve_fit(model, None, values, start, method="trf", ftol=1e-12, xtol=1e-12)[0]).tolist()
+
+
+def _close(rtol: float) -> Any:
+    return lambda ours, theirs, name: bool(np.allclose(ours, theirs, rtol=rtol, atol=rtol * np.abs(ours).max()))
+
+
+WORKLOADS = [
+    Workload(
+        name="ode.competition",
+        make=lambda: _competition(200),
+        runners={
+            "fastcore": _fastcore("dopri5"),
+            "scipy RK45": _scipy("RK45"),
+            "scipy RK45, numba": _numba_scipy,
+            "numbalsoda DOP853": _numbalsoda,
+        },
+        equal=_close(1e-4),
+        twin_make=lambda: _competition(5),
+        amount=lambda data: (float(len(data[3])), "solutions"),
+        heavy=frozenset({"scipy RK45"}),
+    ),
+    Workload(
+        name="ode.vilar_stiff",
+        make=lambda: _vilar(4),
+        runners={"fastcore": _fastcore("rodas4"), "scipy LSODA": _scipy("LSODA"), "scipy Radau": _scipy("Radau")},
+        equal=_close(2e-2),
+        twin_make=lambda: _vilar(1),
+        amount=lambda data: (float(len(data[3])), "solutions"),
+        heavy=frozenset({"scipy Radau"}),
+    ),
+    Workload(
+        name="ode.fit_competition",
+        make=lambda: ReactionNetwork(COMPETITION),
+        runners={"fastcore": _fit, "scipy curve_fit": _scipy_fit},
+        equal=_close(1e-3),
+    ),
+]

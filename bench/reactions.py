@@ -1,0 +1,198 @@
+"""Stochastic simulation beside numba (a direct method with a dependency graph, written out), rebop and bioscrape."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from bench._harness import Workload, prepared
+from fastcore._data import reaction_models
+from fastcore.reactions import ReactionNetwork, simulate
+
+
+class Case:
+    """A network, where it starts, and how many runs to make."""
+
+    def __init__(self, network: ReactionNetwork, x0: np.ndarray, times: np.ndarray, n: int) -> None:
+        self.network, self.x0, self.times, self.n = network, x0, times, n
+        self.span = (float(times[0]), float(times[-1]))
+
+    @cache  # noqa: B019
+    def n_events(self) -> int:
+        return int(simulate(self.network, self.x0, self.span, [], n=self.n, rng=0).n_events.sum())
+
+
+def _model(name: str, n: int) -> Case:
+    model = reaction_models()["models"][name]
+    triples = [(r["reactants"], r["products"], r["rate"]) for r in model["reactions"]]
+    network = ReactionNetwork(triples, species=model["species"])
+    x0 = np.array([model["x0"][name] for name in network.species])
+    return Case(network, x0, np.linspace(0, model["t_end"], model["n_grid"]), n)
+
+
+def _gene(n: int) -> Case:
+    network = ReactionNetwork("0 -> m @ 20\nm -> m + n @ 2.5\nm -> 0 @ 1\nn -> 0 @ 1")
+    return Case(network, np.zeros(2, np.int64), np.linspace(0, 20, 21), n)
+
+
+def _ring(size: int, n: int) -> Case:
+    network = ReactionNetwork([({f"X{i}": 1}, {f"X{(i + 1) % size}": 1}, 1.0) for i in range(size)])
+    return Case(network, np.full(size, 100), np.linspace(0, {100: 10, 1000: 1}[size], 11), n)
+
+
+def _fastcore(case: Case) -> np.ndarray:
+    return simulate(case.network, case.x0, case.span, case.times, n=case.n, rng=0).x
+
+
+@cache
+def _compiled() -> Any:
+    from numba import njit
+
+    @njit
+    def run(tables, constants, x0, times, n, seed):
+        factor_at, factor, minus, change_at, changed, by, dependant_at, dependant = tables
+        np.random.seed(seed)  # noqa: NPY002
+        n_reactions = len(constants)
+        out = np.empty((n, len(times), len(x0)), np.int64)
+        rates = np.empty(n_reactions)
+        for k in range(n):
+            x = x0.copy()
+            total = 0.0
+            for j in range(n_reactions):
+                rate = constants[j]
+                for f in range(factor_at[j], factor_at[j + 1]):
+                    rate *= x[factor[f]] - minus[f]
+                rates[j] = rate
+                total += rate
+            t, at, events = times[0], 0, 0
+            while at < len(times):
+                t += np.random.standard_exponential() / total if total > 1e-12 else np.inf  # noqa: NPY002
+                while at < len(times) and times[at] < t:
+                    out[k, at] = x
+                    at += 1
+                if at == len(times):
+                    break
+                share = np.random.random() * total  # noqa: NPY002
+                j = 0
+                while j < n_reactions - 1 and share >= rates[j]:
+                    share -= rates[j]
+                    j += 1
+                for c in range(change_at[j], change_at[j + 1]):
+                    x[changed[c]] += by[c]
+                for d in range(dependant_at[j], dependant_at[j + 1]):
+                    i = dependant[d]
+                    rate = constants[i]
+                    for f in range(factor_at[i], factor_at[i + 1]):
+                        rate *= x[factor[f]] - minus[f]
+                    total += rate - rates[i]
+                    rates[i] = rate
+                events += 1
+                if events % 1024 == 0:
+                    total = rates.sum()
+        return out
+
+    return run
+
+
+@prepared
+def _numba(case: Case) -> Any:
+    run = _compiled()
+    arguments = (case.network.tables, case.network.constants(), case.x0.astype(np.int64), case.times)
+    run(*arguments, 1, 0)
+    return lambda: run(*arguments, case.n, 1)
+
+
+@prepared
+def _rebop(case: Case) -> Any:
+    import rebop
+
+    system = rebop.Gillespie()
+    for reaction, constant in zip(case.network.reactions, case.network.constants()):
+        sides = [
+            [name for name, count in side.items() for _ in range(count)]
+            for side in (reaction.reactants, reaction.products)
+        ]
+        system.add_reaction(float(constant), *sides)
+    inner = system.gillespie  # below the xarray layer, which costs a millisecond a run
+    inner.set_init({name: int(count) for name, count in zip(case.network.species, case.x0)})
+    steps = len(case.times) - 1
+
+    def call() -> np.ndarray:
+        out = np.empty((case.n, len(case.times), len(case.x0)), np.int64)
+        for k in range(case.n):
+            _, found = inner.run(case.span[1], steps, params={}, seed=k, sparse=None, var_names=None)
+            for i, name in enumerate(case.network.species):
+                out[k, :, i] = found[name]
+        return out
+
+    return call
+
+
+@prepared
+def _bioscrape(case: Case) -> Any:
+    from bioscrape.simulator import ModelCSimInterface, SSASimulator
+    from bioscrape.types import Model
+
+    reactions = []
+    for reaction, constant in zip(case.network.reactions, case.network.constants()):
+        sides = [
+            [name for name, count in side.items() for _ in range(count)]
+            for side in (reaction.reactants, reaction.products)
+        ]
+        # Its mass action is k x**2 / 2-like for equal reactants, so those are written out.
+        if len(set(sides[0])) < len(sides[0]):
+            factors = [f"({name}-{less})" for name, count in reaction.reactants.items() for less in range(count)]
+            reactions.append((*sides, "general", {"rate": "*".join([repr(float(constant)), *factors])}))
+        else:
+            reactions.append((*sides, "massaction", {"k": float(constant)}))
+    x0 = {name: float(count) for name, count in zip(case.network.species, case.x0)}
+    model = Model(species=list(case.network.species), reactions=reactions, initial_condition_dict=x0)
+    interface, simulator = ModelCSimInterface(model), SSASimulator()
+    columns = [model.get_species_index(name) for name in case.network.species]
+
+    def call() -> np.ndarray:
+        runs = [simulator.py_simulate(interface, case.times).py_get_result()[:, columns] for _ in range(case.n)]
+        return np.array(runs)
+
+    return call
+
+
+def _same_means(ours: np.ndarray, theirs: np.ndarray, _: str) -> bool | str:
+    """Whether the means at every tenth of the time agree within six standard errors."""
+    at = np.linspace(0, ours.shape[1] - 1, 11).astype(int)[1:]
+    a, b = ours[:, at].astype(float), theirs[:, at].astype(float)
+    if len(a) < 3:
+        return "one run each: not compared"
+    error = np.sqrt((a.var(axis=0, ddof=1) + b.var(axis=0, ddof=1)) / len(a)) + 1e-9
+    return bool((np.abs(a.mean(axis=0) - b.mean(axis=0)) < 6 * error + 0.02).all()) or "means differ"
+
+
+def _workload(name: str, make: Any, n: int, small: int) -> Workload:
+    return Workload(
+        name=f"reactions.{name}",
+        make=lambda: make(n),
+        runners={"fastcore": _fastcore, "numba": _numba, "rebop": _rebop, "bioscrape": _bioscrape},
+        equal=_same_means,
+        twin_make=lambda: make(small),
+        amount=lambda case: (case.n_events() / 1e6, "M events"),
+    )
+
+
+WORKLOADS = [
+    _workload("gene", _gene, 500, 10),
+    *(
+        _workload(name, lambda n, name=name: _model(name, n), n, small)
+        for name, n, small in [
+            ("sir", 50, 1),
+            ("lv", 10, 1),
+            ("dimers", 50, 1),
+            ("mm", 500, 5),
+            ("schlogl", 5, 1),
+            ("vilar", 4, 1),
+        ]
+    ),
+    _workload("ring100", lambda n: _ring(100, n), 10, 1),
+    _workload("ring1000", lambda n: _ring(1000, n), 4, 1),
+]

@@ -1,0 +1,144 @@
+"""Parsing sentences with templates, beside nlp-zero."""
+
+from __future__ import annotations
+
+import collections
+import collections.abc
+import logging
+import math
+import re
+import warnings
+
+import numpy as np
+
+from bench import _data
+from bench._harness import Workload, prepared
+from fastcore.templates import SLOT, Parser, Template, TemplateFinder
+
+TEXTS = ["[X] 和 [X]", "[X] 的 颜色 是 什么 [X]", "[X] 呢", "[X] 的 [X]", "为什么 [X]", "[X] 是 [X]", "[X] 可以 [X] 吗"]
+
+
+DENSE = ["[X] 的 [X]", "的 [X]", "[X] 的"]
+
+
+def _sentences(n: int, length: int) -> tuple[list[str], list[list[str]]]:
+    words = sorted({word for text in TEXTS for word in text.split() if word != SLOT}) + list("甲乙丙丁戊己庚辛")
+    rng = np.random.default_rng(0)
+    return TEXTS, [rng.choice(words, size=length).tolist() for _ in range(n)]
+
+
+@prepared
+def _fastcore(data):
+    texts, sentences = data
+    parser = Parser([Template.parse(text) for text in texts])
+    return lambda: [parser.parse(words) for words in sentences]
+
+
+def _nlp_zero():
+    collections.Iterable = collections.abc.Iterable
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import nlp_zero
+    return nlp_zero
+
+
+@prepared
+def _peer(data):
+    """It lets slots stay empty, so it searches more readings."""
+    texts, sentences = data
+    nlp_zero = _nlp_zero()
+    trie = nlp_zero.XTrie()
+    for text in texts:
+        trie[tuple(nlp_zero.Template(None if w == SLOT else w for w in text.split()))] = 1
+    parser = nlp_zero.Parser(trie, list)
+    return lambda: [parser.parse(words) for words in sentences]
+
+
+def _legal(ours, theirs, name) -> bool | str:
+    """Other rules, other trees: check that the words are the same and count equal main templates."""
+    if any(a.text != b.content for a, b in zip(ours, theirs)):
+        return False
+    same = sum(list(a.template or a.words) == list(b.template) for a, b in zip(ours, theirs))
+    return f"other rules; {same} of {len(ours)} main templates equal"
+
+
+@prepared
+def _many_templates(data):
+    templates, sentences = data
+    parser = Parser(templates)
+    return lambda: [parser.parse(words) for words in sentences]
+
+
+def _generated(n_templates: int, n_sentences: int) -> tuple[dict[Template, int], list[list[str]]]:
+    rng = np.random.default_rng(1)
+    weights = 1.0 / np.arange(1, 5001)
+    words = [f"w{i}" for i in range(5000)]
+
+    def draw(size: int) -> list[str]:
+        return [words[i] for i in rng.choice(5000, size, p=weights / weights.sum())]
+
+    counts: dict[Template, int] = {}
+    for _ in range(n_templates):
+        symbols: list[str | None] = draw(int(rng.integers(1, 5)))
+        for at in range(len(symbols), -1, -1):
+            if rng.random() < 0.5:
+                symbols.insert(at, None)
+        template = Template(symbols)
+        counts[template] = counts.get(template, 0) + int(rng.integers(1, 100))
+    return counts, [draw(25) for _ in range(n_sentences)]
+
+
+def _verses(n: int) -> list[str]:
+    lines = _data.lines("text/classical_poems_2mb.txt.xz")[:n]
+    return [piece for line in lines for piece in re.split("[^\u4e00-\u9fa50-9a-zA-Z]+", line) if piece]
+
+
+def _find(verses):
+    return TemplateFinder(list, 5, 1e-5, 2, count="path", trivial=True).fit(verses).templates_
+
+
+def _peer_find(verses):
+    nlp_zero = _nlp_zero()
+    logging.getLogger().setLevel(logging.WARNING)
+    finder = nlp_zero.Template_Finder(list, 5, 1e-5, 2)
+    finder.train(verses)
+    finder.find(verses, remove_weak_grams=False)
+    return finder.templates
+
+
+WORKLOADS = [
+    Workload(
+        name="templates.find",
+        make=lambda: _verses(20_000),
+        runners={"fastcore": _find, "nlp-zero": _peer_find},
+        equal=lambda ours, theirs, name: (
+            {t.words: n for t, n in ours.items()} == {tuple(t.words): n for t, n in theirs.items()}
+        ),
+        twin_make=lambda: _verses(1000),
+        amount=lambda verses: (sum(map(len, verses)) / 1e3, "k words"),
+        heavy=frozenset({"nlp-zero"}),
+    ),
+    Workload(
+        name="templates.parse_16",
+        make=lambda: _sentences(20, 16),
+        runners={"fastcore": _fastcore, "nlp-zero": _peer},
+        equal=_legal,
+        amount=lambda data: (sum(map(len, data[1])) / 1e3, "k words"),
+        heavy=frozenset({"nlp-zero"}),
+    ),
+    Workload(
+        name="templates.parse_dense",
+        make=lambda: (DENSE, [["的"] * 13]),
+        runners={"fastcore": _fastcore, "nlp-zero": _peer},
+        equal=lambda ours, theirs, name: ours[0].text == theirs[0].content and math.isfinite(ours[0].score),
+        amount=lambda data: (sum(map(len, data[1])) / 1e3, "k words"),
+        heavy=frozenset({"nlp-zero"}),
+    ),
+    Workload(
+        name="templates.parse_50000_templates",
+        make=lambda: _generated(50_000, 1000),
+        runners={"fastcore": _many_templates},
+        twin_make=lambda: _generated(200, 3),
+        amount=lambda data: (sum(map(len, data[1])) / 1e3, "k words"),
+    ),
+]

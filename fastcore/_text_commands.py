@@ -1,0 +1,145 @@
+"""``fastcore words`` and ``fastcore segment``."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from ._progress import progress_bar
+from ._texts import STDIN, lines_of, open_binary
+
+AddCommand = Callable[[str, str, str], argparse.ArgumentParser]
+
+
+def add_commands(add: AddCommand) -> None:
+    """Register both commands."""
+    words = add(
+        "words",
+        "Find words in unlabelled text; print a line 'word count' each, the most frequent first.",
+        "  fastcore words corpus.txt.xz > lexicon.txt\n"
+        "  fastcore words --method adjacent --min-count 5 folder/ -o lexicon.txt --progress\n"
+        "  zcat corpus.gz | fastcore words - --top 50 --json\n"
+        "  fastcore words --exclude known.txt corpus.txt      # new words only\n",
+    )
+    _add_input(words)
+    words.add_argument("--method", choices=("adjacent", "ngram", "entropy"), default="entropy", help="default entropy")
+    words.add_argument("--min-count", type=int, metavar="N", help="least count of a word")
+    words.add_argument("--min-pmi", type=float, metavar="X", help="least pmi in nats (method adjacent)")
+    words.add_argument("--min-proba", type=float, metavar="P", help="least relative frequency (method adjacent)")
+    words.add_argument("--min-length", type=int, default=1, metavar="N", help="least number of characters")
+    words.add_argument("--max-length", type=int, metavar="N", help="most characters")
+    words.add_argument(
+        "--keep", metavar="CHARS", help="characters words are made of (default: Chinese and alphanumeric)"
+    )
+    words.add_argument("--exclude", metavar="LEXICON", help="leave out the words of this lexicon")
+    words.add_argument("--top", type=int, metavar="N", help="only the N most frequent")
+    words.set_defaults(run=_words)
+
+    segment = add(
+        "segment",
+        "Cut text into words, a line of words for each line of text.",
+        "  fastcore segment --lexicon lexicon.txt text.txt\n"
+        "  echo '扫描二维码,关注公众号' | fastcore segment      # jieba's dictionary\n"
+        "  fastcore segment --separator / --workers 2 corpus.txt.xz -o cut.txt.gz\n",
+    )
+    _add_input(segment)
+    segment.add_argument("--lexicon", metavar="FILE", help="lines 'word count' (default: jieba's dictionary)")
+    segment.add_argument("--separator", default=" ", metavar="S", help="put between words (default a space)")
+    segment.add_argument("--join-fullwidth", action="store_true", help="join full-width letters and digits too")
+    segment.add_argument("--no-join", action="store_true", help="don't join letters and digits to one word")
+    segment.add_argument("--workers", type=int, default=1, metavar="N", help="threads; -1 for all cores")
+    segment.set_defaults(run=_segment)
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        default=[STDIN],
+        metavar="path",
+        help="UTF-8 files or folders, .gz .bz2 .xz .zst too; - (the default) is standard input",
+    )
+    parser.add_argument("-o", "--output", default=STDIN, metavar="FILE", help="write here (compressed by suffix)")
+    parser.add_argument("--replace", action="store_true", help="read bytes that aren't UTF-8 as U+FFFD")
+    parser.add_argument("--json", action="store_true", help="write JSON: an object a word, or an array a line")
+    parser.add_argument("--progress", action="store_true", help="show a bar on standard error")
+
+
+def _lines(options: argparse.Namespace) -> Iterator[str]:
+    errors = "replace" if options.replace else "strict"
+    return itertools.chain.from_iterable(lines_of(path, errors) for path in options.paths)
+
+
+@contextmanager
+def _output(path: str) -> Iterator[TextIO]:
+    """Open standard output, or a file that takes its name only once it is whole."""
+    if path == STDIN:
+        wrapper = io.TextIOWrapper(open_binary(STDIN, "wb"), encoding="utf-8", newline="\n")
+        try:
+            yield wrapper
+            wrapper.flush()
+        finally:
+            wrapper.detach()
+        return
+    target = Path(path)
+    handle, name = tempfile.mkstemp(suffix=target.suffix, prefix=f".{target.name}.", dir=target.parent)
+    os.close(handle)
+    try:
+        with open_binary(name, "wb") as file, io.TextIOWrapper(file, encoding="utf-8", newline="\n") as wrapper:
+            yield wrapper
+        os.replace(name, target)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _counted(lines: Iterable[str], show: bool) -> Iterator[str]:
+    with progress_bar(show, None, "line") as step:
+        for line in lines:
+            yield line
+            step(1)
+
+
+def _words(options: argparse.Namespace) -> int:
+    from .lexicon import Lexicon, WordFinder
+
+    given = {
+        "min_count": options.min_count,
+        "min_pmi": options.min_pmi,
+        "min_proba": options.min_proba,
+        "max_length": options.max_length,
+        "keep": options.keep,
+        "exclude": Lexicon.load(options.exclude) if options.exclude else None,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    finder = WordFinder(method=options.method, min_length=options.min_length, **chosen)
+    finder.fit(_counted(_lines(options), options.progress))
+    found = sorted(finder.words_.items(), key=lambda item: -item[1])[: options.top]
+    with _output(options.output) as file:
+        for word, count in found:
+            if options.json:
+                file.write(json.dumps({"word": word, "count": count}, ensure_ascii=False) + "\n")
+            else:
+                file.write(f"{word} {count}\n")
+    return 0
+
+
+def _segment(options: argparse.Namespace) -> int:
+    from .lexicon import Lexicon, Tokenizer
+
+    lexicon = Lexicon.load(options.lexicon) if options.lexicon else None
+    tokenizer = Tokenizer(lexicon, join_alnum=not options.no_join, join_fullwidth=options.join_fullwidth)
+    lines = _counted(_lines(options), options.progress)
+    with _output(options.output) as file:
+        for words in tokenizer.tokenize_many(lines, workers=options.workers):
+            file.write(json.dumps(words, ensure_ascii=False) if options.json else options.separator.join(words))
+            file.write("\n")
+    return 0

@@ -1,0 +1,335 @@
+"""The linear-chain conditional random field over named attributes."""
+
+from collections.abc import Sequence
+from inspect import signature
+from typing import Any, Self
+
+import numpy as np
+
+from .._backend import active_backend, use_backend
+from .._validation import as_choice, as_index, as_number
+from .._workers import Workers, check_workers
+from ..chain import marginals
+from ._features import Array, Items, index_items
+from ._model import Features, Objective, decode, search, select_features
+
+
+class CRF:
+    """Linear-chain conditional random field with CRFsuite's features, objective and parameters.
+
+    Parameters
+    ----------
+    algorithm : {"lbfgs"}
+        Training algorithm.
+    c1, c2 : float
+        Coefficients of the L1 norm and of the squared L2 norm of the weights, added to the negative
+        log-likelihood.
+    max_iterations : int, optional
+        Most iterations of L-BFGS; None: until the rules of `epsilon` or `delta` stop it.
+    min_freq : float
+        Features that occur less often are left out.
+    all_possible_states, all_possible_transitions : bool
+        Also make features of pairs (attribute, label) or (label, label) that the data don't hold.
+    epsilon : float
+        Stop when the gradient's norm is below epsilon times the norm of the weights (or 1).
+    period, delta : int, float
+        Stop when the objective fell by less than the share `delta` in the last `period` iterations.
+    dtype : {"float64", "float32"}
+        Type in which scores and expectations are computed; the weights are float64.
+    workers : int, executor or map-like callable
+        Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it.
+    warm_start : bool
+        Start `fit` from the weights of the last one, where features are the same.
+
+    Attributes
+    ----------
+    classes_ : list of str
+        Labels, by first appearance.
+    state_features_ : dict
+        (attribute, label) to weight, those that aren't 0.
+    transition_features_ : dict
+        (label from, label to) to weight, those that aren't 0.
+    loss_ : float
+        The objective at the end.
+    n_iter_ : int
+        Iterations made.
+    message_ : str
+        Why training stopped.
+
+    Notes
+    -----
+    An item is a mapping: ``{"word": "house", "title": False, "length": 0.5}`` has attributes ``word:house`` of
+    weight 1, ``title`` of weight 0 and ``length`` of weight 0.5; values may be mappings and lists again, and names
+    are joined by ":". Or it is a list of attribute names, each with weight 1. Objects like python-crfsuite's
+    ItemSequence are taken as they are.
+
+    The score of labels y is the sum over steps of value times weight of (attribute, y[t]), and the sum of the
+    weights of (y[t-1], y[t]); pairs that aren't features weigh 0. Training minimises the sum over sequences of
+    log Z minus score, plus c1 times the L1 norm, plus c2 times the squared norm; an iteration takes time
+    proportional to the attributes' occurrences times labels they have, and to N L^2.
+
+    Sources: Lafferty, McCallum and Pereira, *Conditional random fields*, ICML 2001; Okazaki, *CRFsuite*, 2007,
+    for the meaning of the parameters.
+
+    Examples
+    --------
+    >>> from fastcore.crf import CRF
+    >>> X = [[{"word": "a"}, {"word": "dog"}], [{"word": "the"}, {"word": "dog"}, {"word": "barks"}]]
+    >>> y = [["DET", "NOUN"], ["DET", "NOUN", "VERB"]]
+    >>> crf = CRF(c2=0.1).fit(X, y)
+    >>> crf.predict([[["word:the"], ["word:dog"]]])
+    [['DET', 'NOUN']]
+    >>> crf.classes_
+    ['DET', 'NOUN', 'VERB']
+    """
+
+    classes_: list[str]
+    loss_: float
+    n_iter_: int
+    message_: str
+
+    def __init__(
+        self,
+        algorithm: str = "lbfgs",
+        c1: float = 0.0,
+        c2: float = 1.0,
+        max_iterations: int | None = None,
+        min_freq: float = 0.0,
+        all_possible_states: bool = False,
+        all_possible_transitions: bool = False,
+        epsilon: float = 1e-5,
+        period: int = 10,
+        delta: float = 1e-5,
+        *,
+        dtype: str = "float64",
+        workers: Workers = 1,
+        warm_start: bool = False,
+    ) -> None:
+        self.algorithm = algorithm
+        self.c1 = c1
+        self.c2 = c2
+        self.max_iterations = max_iterations
+        self.min_freq = min_freq
+        self.all_possible_states = all_possible_states
+        self.all_possible_transitions = all_possible_transitions
+        self.epsilon = epsilon
+        self.period = period
+        self.delta = delta
+        self.dtype = dtype
+        self.workers = workers
+        self.warm_start = warm_start
+        self._backend = active_backend()
+        self._features: Features | None = None
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's parameters by name."""
+        return {name: getattr(self, name) for name in signature(type(self).__init__).parameters if name != "self"}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name.
+
+        Raises
+        ------
+        ValueError
+            If there is no parameter of that name.
+        """
+        known = self.get_params()
+        for name, value in params.items():
+            if name not in known:
+                raise ValueError(f"CRF has no parameter {name!r}; it has {', '.join(known)}")
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        default = signature(type(self).__init__).parameters
+        changed = {k: v for k, v in self.get_params().items() if v != default[k].default}
+        return f"CRF({', '.join(f'{k}={v!r}' for k, v in changed.items())})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        del state["_backend"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._backend = active_backend()
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train on sequences of items and their labels.
+
+        Parameters
+        ----------
+        X : list of sequences of items
+            See the notes of the class.
+        y : list of lists of str
+            A label an item.
+
+        Returns
+        -------
+        CRF
+            This object.
+
+        Raises
+        ------
+        TypeError
+            If items or labels have the wrong type.
+        ValueError
+            If lengths of `X` and `y` don't match, there is no item, or a parameter is out of range.
+        """
+        checked = self._checked()
+        ids: dict[str, int] = {}
+        items = index_items(X, ids, grow=True)
+        labels, classes = _index_labels(y, items)
+        items, attributes = _by_frequency(items, list(ids))
+        features, observed = select_features(
+            items,
+            labels,
+            len(classes),
+            len(attributes),
+            checked["min_freq"],
+            bool(self.all_possible_states),
+            bool(self.all_possible_transitions),
+        )
+        objective = Objective(
+            features, items, observed, checked["c2"], np.dtype(self.dtype), checked["workers"], self._backend
+        )
+        start = np.zeros(features.size)
+        if self.warm_start and self._features is not None:
+            start = self._carried(features, attributes, classes)
+        found = search(
+            objective, start, **{k: checked[k] for k in ("c1", "max_iterations", "epsilon", "period", "delta")}
+        )
+        self._features, self._weights = features, found.weights
+        self._attributes, self._ids = attributes, {name: i for i, name in enumerate(attributes)}
+        self.classes_, self.loss_, self.n_iter_, self.message_ = classes, found.loss, found.iterations, found.message
+        return self
+
+    def _checked(self) -> dict[str, Any]:
+        """Return the parameters, refused by name if out of range."""
+        as_choice(self.algorithm, "algorithm", ("lbfgs",))
+        as_choice(self.dtype, "dtype", ("float64", "float32"))
+        limit = self.max_iterations
+        return {
+            "c1": as_number(self.c1, "c1", low=0),
+            "c2": as_number(self.c2, "c2", low=0),
+            "min_freq": as_number(self.min_freq, "min_freq", low=0),
+            "epsilon": as_number(self.epsilon, "epsilon", low=0),
+            "delta": as_number(self.delta, "delta", low=0),
+            "period": as_index(self.period, "period", low=1),
+            "max_iterations": None if limit is None else as_index(limit, "max_iterations"),
+            "workers": check_workers(self.workers),
+        }
+
+    def _carried(self, features: Features, attributes: list[str], classes: list[str]) -> Array:
+        """The last weights, for the features of a new training set."""
+        states, transitions = self.state_features_, self.transition_features_
+        owners = np.repeat(np.arange(len(attributes)), np.diff(features.offsets))
+        weights = [states.get((attributes[a], classes[k]), 0.0) for a, k in zip(owners, features.state_labels)]
+        weights += [transitions.get((classes[i], classes[j]), 0.0) for i, j in features.transitions]
+        return np.array(weights, np.float64)
+
+    def _fitted(self) -> Features:
+        if self._features is None:
+            raise ValueError("this CRF isn't fitted yet: call fit first")
+        return self._features
+
+    @property
+    def attributes_(self) -> list[str]:
+        """Names of the attributes seen in training, most frequent first."""
+        self._fitted()
+        return list(self._attributes)
+
+    @property
+    def state_features_(self) -> dict[tuple[str, str], float]:
+        """Weights of (attribute, label) that aren't 0."""
+        features = self._fitted()
+        owners = np.repeat(np.arange(len(self._attributes)), np.diff(features.offsets)).tolist()
+        triples = zip(owners, features.state_labels.tolist(), self._weights.tolist())
+        return {(self._attributes[a], self.classes_[k]): w for a, k, w in triples if w}
+
+    @property
+    def transition_features_(self) -> dict[tuple[str, str], float]:
+        """Weights of (label from, label to) that aren't 0."""
+        features = self._fitted()
+        weights = self._weights[len(features.state_labels) :].tolist()
+        return {
+            (self.classes_[i], self.classes_[j]): w for (i, j), w in zip(features.transitions.tolist(), weights) if w
+        }
+
+    def predict(self, X: Any) -> list[list[str]]:
+        """Return the best labels of each sequence."""
+        features = self._fitted()
+        items = index_items(X, self._ids, grow=False)
+        paths = decode(features, items, self._weights, np.dtype(self.dtype), self.workers, self._backend)
+        return [[self.classes_[k] for k in path.tolist()] for path in paths]
+
+    def predict_single(self, x: Any) -> list[str]:
+        """Return the best labels of one sequence."""
+        return self.predict([x])[0]
+
+    def predict_marginals(self, X: Any) -> list[list[dict[str, float]]]:
+        """Return the probability of each label at each step of each sequence."""
+        features = self._fitted()
+        items = index_items(X, self._ids, grow=False)
+        weights = self._weights.astype(self.dtype)
+        with use_backend(self._backend):
+            found = marginals(
+                features.scores(items, weights, self._backend),
+                features.matrix(self._weights),
+                lengths=np.diff(items.offsets),
+                workers=self.workers,
+            )
+        rows = [dict(zip(self.classes_, row)) for row in found.nodes.tolist()]
+        return [rows[a:b] for a, b in zip(items.offsets[:-1].tolist(), items.offsets[1:].tolist())]
+
+    def predict_marginals_single(self, x: Any) -> list[dict[str, float]]:
+        """Return the probability of each label at each step of one sequence."""
+        return self.predict_marginals([x])[0]
+
+    def score(self, X: Any, y: Any) -> float:
+        """Return the share of labels that are predicted right.
+
+        Raises
+        ------
+        ValueError
+            If lengths of `X` and `y` don't match, or there is no label.
+        """
+        predicted = self.predict(X)
+        if len(y) != len(predicted) or any(len(a) != len(b) for a, b in zip(y, predicted)):
+            raise ValueError("y must have a label for each item of X")
+        total = sum(map(len, y))
+        if not total:
+            raise ValueError("X must hold at least one item")
+        return float(sum(a == b for true, guess in zip(y, predicted) for a, b in zip(true, guess)) / total)
+
+
+def _index_labels(y: Any, items: Items) -> tuple[Array, list[str]]:
+    """Number the labels by first appearance; return the ids of all items and the labels."""
+    if isinstance(y, str | bytes) or not isinstance(y, Sequence | np.ndarray):
+        raise TypeError(f"y must be a list of lists of labels, got {type(y).__name__}")
+    lengths = np.diff(items.offsets).tolist()
+    if len(y) != len(lengths):
+        raise ValueError(f"X and y must have the same number of sequences, got {len(lengths)} and {len(y)}")
+    ids: dict[str, int] = {}
+    found: list[int] = []
+    for s, (labels, length) in enumerate(zip(y, lengths)):
+        if isinstance(labels, str | bytes) or not isinstance(labels, Sequence | np.ndarray):
+            raise TypeError(f"y[{s}] must be a list of labels, got {type(labels).__name__}")
+        if len(labels) != length:
+            raise ValueError(f"y[{s}] must have {length} labels to match X[{s}], got {len(labels)}")
+        for label in labels:
+            if not isinstance(label, str):
+                raise TypeError(f"labels must be str, got {type(label).__name__} {label!r}")
+            found.append(ids.setdefault(str(label), len(ids)))
+    if not found:
+        raise ValueError("X must hold at least one item")
+    return np.array(found, np.int64), list(ids)
+
+
+def _by_frequency(items: Items, names: list[str]) -> tuple[Items, list[str]]:
+    """Renumber attributes by falling frequency, so that the weights of frequent ones lie close together."""
+    order = np.argsort(-np.bincount(items.attributes, minlength=len(names)), kind="stable")
+    rank = np.empty(len(names), np.int32)
+    rank[order] = np.arange(len(names))
+    renumbered = Items(items.offsets, items.rows, rank[items.attributes], items.values)
+    return renumbered, [names[i] for i in order]

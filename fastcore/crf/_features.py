@@ -1,0 +1,91 @@
+"""Items with named, weighted attributes, as CRFsuite takes them, made into flat arrays."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+Pair: TypeAlias = tuple[str, float]
+
+
+def attributes_of(item: Any) -> Iterator[Pair]:
+    """Yield (name, weight) of one item.
+
+    A mapping's value may be a str ("name:value", weight 1), a number or bool (its weight), a mapping (names
+    joined with ":") or a list or set of names; an item that is a list or set of names gives each weight 1.
+    """
+    if isinstance(item, Mapping):
+        for name, value in item.items():
+            if not isinstance(name, str):
+                raise TypeError(f"names of attributes must be str, got {type(name).__name__} {name!r}")
+            if isinstance(value, str):
+                yield f"{name}:{value}", 1.0
+            elif isinstance(value, bool | int | float | np.number | np.bool_):
+                weight = float(value)
+                if not isfinite(weight):
+                    raise ValueError(f"weights of attributes must be finite, got {name!r}: {value!r}")
+                yield name, weight
+            elif isinstance(value, Mapping | list | set | frozenset | tuple):
+                for inner, weight in attributes_of(value):
+                    yield f"{name}:{inner}", weight
+            else:
+                raise TypeError(
+                    f"an attribute's value must be a str, a number, or a mapping or list of attributes, "
+                    f"got {name!r}: {type(value).__name__}"
+                )
+    elif isinstance(item, Iterable) and not isinstance(item, str | bytes):
+        for name in item:
+            if not isinstance(name, str):
+                raise TypeError(f"names of attributes must be str, got {type(name).__name__} {name!r}")
+            yield name, 1.0
+    else:
+        raise TypeError(f"an item must be a mapping or a list of attributes, got {type(item).__name__}")
+
+
+def items_of(sequence: Any) -> Sequence[Any]:
+    """The items of one sequence, which may be a list of them or an object whose ``items()`` lists them."""
+    if hasattr(sequence, "items") and not isinstance(sequence, Mapping):
+        sequence = sequence.items()
+    if isinstance(sequence, Mapping | str | bytes) or not isinstance(sequence, Iterable):
+        raise TypeError(f"a sequence must be a list of items, got {type(sequence).__name__}")
+    return sequence if isinstance(sequence, Sequence) else list(sequence)
+
+
+@dataclass(frozen=True)
+class Items:
+    """Concatenated sequences of items: CSR rows of attribute ids, with weights unless all are 1."""
+
+    offsets: Array
+    rows: Array
+    attributes: Array
+    values: Array
+
+
+def index_items(X: Any, ids: dict[str, int], grow: bool) -> Items:
+    """Number the attributes of all sequences; new ones get ids if `grow`, else they are left out."""
+    if isinstance(X, Mapping | str | bytes) or not isinstance(X, Iterable):
+        raise TypeError(f"X must be a list of sequences, got {type(X).__name__}")
+    offsets, rows = [0], [0]
+    found: list[int] = []
+    values: list[float] = []
+    plain = True
+    for sequence in X:
+        for item in items_of(sequence):
+            for name, weight in attributes_of(item):
+                key = ids.setdefault(name, len(ids)) if grow else ids.get(name, -1)
+                if key >= 0:
+                    found.append(key)
+                    values.append(weight)
+                    plain = plain and weight == 1.0
+            rows.append(len(found))
+        offsets.append(len(rows) - 1)
+    return Items(
+        np.array(offsets, np.int64),
+        np.array(rows, np.int64),
+        np.array(found, np.int32),
+        np.empty(0) if plain else np.array(values, np.float64),
+    )

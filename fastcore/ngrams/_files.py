@@ -1,0 +1,278 @@
+"""Tables in files: an uncompressed npz, a folder of npy files that can be mapped into memory, counts as text.
+
+No pickle. What is read is checked before it is believed: sizes against the file's, then every number that
+another one depends on. What is written gets its name when it is whole.
+"""
+
+import io
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = dict[str, NDArray[Any]]
+
+KIND = "fastcore n-gram table"
+VERSION = 1
+DTYPES = {"keys": ("<u8",), "counts": ("<u4", "<i8"), "left": ("<f8",), "right": ("<f8",)}
+SYMBOL_DTYPES = {"points": ("<u4",), "text": ("|u1",), "offsets": ("<i8",)}
+
+
+@contextmanager
+def whole_file(path: "os.PathLike[str] | str") -> Iterator[IO[bytes]]:
+    """Open a file that gets its name once it is wholly on disk; on an error nothing of it stays."""
+    target = Path(path)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    try:
+        with open(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    sync_folder(target.parent)
+
+
+@contextmanager
+def whole_folder(path: "os.PathLike[str] | str") -> Iterator[Path]:
+    """Make a folder that gets its name once all in it is on disk; on an error nothing of it stays."""
+    target = Path(path)
+    if target.exists():
+        raise FileExistsError(f"out must not exist yet, got {target}")
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+    try:
+        yield folder
+        for file in folder.iterdir():
+            with open(file, "rb") as open_file:
+                os.fsync(open_file.fileno())
+        sync_folder(folder)
+        os.chmod(folder, 0o777 & ~_umask())
+        os.rename(folder, target)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    sync_folder(target.parent)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a new name in a folder last, where the system can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def write_npz(path: "os.PathLike[str] | str", meta: dict[str, Any], arrays: Arrays) -> None:
+    """Write a table into one file."""
+    with whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for name, array in [("meta", encode_meta(meta)), *arrays.items()]:
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def encode_meta(meta: dict[str, Any]) -> NDArray[np.uint8]:
+    """The description of a table as bytes."""
+    text = json.dumps({"kind": KIND, "version": VERSION, **meta}, sort_keys=True)
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+def read_table(path: "os.PathLike[str] | str") -> tuple[dict[str, Any], Arrays]:
+    """Read what `write_npz` wrote, or map what lies in a folder; ValueError if it is anything else."""
+    source = Path(path)
+    if source.is_dir():
+        return read_members(source, {p.name: p.stat().st_size for p in source.glob("*.npy")}, _folder_reader(source))
+    try:
+        with zipfile.ZipFile(source) as archive:
+            sizes = {}
+            for info in archive.infolist():
+                if info.compress_type != zipfile.ZIP_STORED or info.file_size > source.stat().st_size:
+                    raise ValueError(f"{source} is no n-gram table: {info.filename} is compressed or too large")
+                sizes[info.filename] = info.file_size
+            return read_members(source, sizes, lambda name: _in_memory(source, name, archive.read(name)))
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"{source} is no whole n-gram table: {error}") from error
+
+
+def _folder_reader(folder: Path) -> Callable[[str], NDArray[Any]]:
+    def read(name: str) -> NDArray[Any]:
+        with open(folder / name, "rb") as file:
+            shape, dtype = read_header(folder, name, file)
+            if not all(shape):
+                return np.empty(shape, dtype)
+            return np.memmap(file, dtype, "r", file.tell(), shape)
+
+    return read
+
+
+def _in_memory(source: Path, name: str, data: bytes) -> NDArray[Any]:
+    file = io.BytesIO(data)
+    shape, dtype = read_header(source, name, file)
+    return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape)
+
+
+def read_header(source: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Read and check a npy header: the array must fill the rest of the file to the byte."""
+    try:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError("not version 1.0")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    except ValueError as error:
+        raise ValueError(f"{source} is no n-gram table: {name} has a bad header ({error})") from error
+    start = file.tell()
+    rest = file.seek(0, os.SEEK_END) - start
+    file.seek(start)
+    size = dtype.itemsize
+    for n in shape:
+        size *= n
+    if (fortran and len(shape) > 1 and all(shape)) or dtype.hasobject or min(shape, default=0) < 0 or size != rest:
+        raise ValueError(f"{source} is no whole n-gram table: {name} says {shape} of {dtype}, and has {rest} bytes")
+    return shape, dtype
+
+
+def read_members(
+    source: Path, sizes: dict[str, int], read: Callable[[str], NDArray[Any]]
+) -> tuple[dict[str, Any], Arrays]:
+    """Read the description and the arrays that it promises."""
+    if sizes.get("meta.npy", 1 << 20) >= 1 << 20:
+        raise ValueError(f"{source} is no n-gram table: it has no description")
+    try:
+        meta = json.loads(read("meta.npy").tobytes())
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{source} is no n-gram table: its description can't be read ({error})") from error
+    if not isinstance(meta, dict) or meta.get("kind") != KIND:
+        raise ValueError(f"{source} is no n-gram table")
+    if meta.get("version") != VERSION:
+        raise ValueError(f"{source} must be of version {VERSION}, got {meta.get('version')!r}")
+    arrays: Arrays = {}
+    for name in sizes:
+        key = name.removesuffix(".npy")
+        if key == "meta":
+            continue
+        allowed = SYMBOL_DTYPES.get(key) or DTYPES.get(key.rpartition("_")[0])
+        if allowed is None:
+            raise ValueError(f"{source} is no n-gram table: it holds {name!r}")
+        arrays[key] = read(name)
+        if arrays[key].dtype.str not in allowed:
+            raise ValueError(f"{source}: {name} must be of dtype {' or '.join(allowed)}, got {arrays[key].dtype.str}")
+    return meta, arrays
+
+
+class Writer(Protocol):
+    """Rows that are appended, and at last one array."""
+
+    def append(self, array: NDArray[Any]) -> None: ...
+
+    def done(self) -> NDArray[Any]: ...
+
+
+class MemoryWriter:
+    """Rows in memory."""
+
+    def __init__(self, dtype: Any, width: int | None) -> None:
+        self.dtype = np.dtype(dtype)
+        self.parts: list[NDArray[Any]] = [np.empty(0 if width is None else (0, width), self.dtype)]
+
+    def append(self, array: NDArray[Any]) -> None:
+        self.parts.append(array.astype(self.dtype, copy=False))
+
+    def done(self) -> NDArray[Any]:
+        parts, self.parts = self.parts, []
+        return np.concatenate(parts)
+
+
+class FileWriter:
+    """Rows in a npy file whose length isn't known before."""
+
+    HEADER = 128
+
+    def __init__(self, file: IO[bytes], dtype: Any, width: int | None) -> None:
+        self.dtype, self.width, self.rows, self.file = np.dtype(dtype), width, 0, file
+        self.file.write(self._header())
+
+    def __del__(self) -> None:
+        self.file.close()
+
+    def _shape(self) -> tuple[int, ...]:
+        return (self.rows,) if self.width is None else (self.rows, self.width)
+
+    def _header(self) -> bytes:
+        text = f"{{'descr': '{self.dtype.str}', 'fortran_order': False, 'shape': {self._shape()!r}, }}"
+        magic = np.lib.format.magic(1, 0)
+        space = self.HEADER - len(magic) - 2
+        return magic + space.to_bytes(2, "little") + text.encode().ljust(space - 1) + b"\n"
+
+    def append(self, array: NDArray[Any]) -> None:
+        if array.size:
+            self.file.write(np.ascontiguousarray(array, self.dtype).data.cast("B"))
+        self.rows += len(array)
+
+    def done(self) -> NDArray[Any]:
+        self.file.seek(0)
+        self.file.write(self._header())
+        self.file.flush()
+        array = (
+            np.memmap(self.file, self.dtype, "r", self.HEADER, self._shape())
+            if self.rows
+            else np.empty(self._shape(), self.dtype)
+        )
+        self.file.close()
+        return array
+
+
+class Place:
+    """Where arrays are put: in memory, in nameless files of a spill folder, or under names in a folder."""
+
+    def __init__(self, spill_dir: Path | None = None, folder: Path | None = None) -> None:
+        self.spill_dir, self.folder = spill_dir, folder
+
+    @property
+    def on_disk(self) -> bool:
+        return self.spill_dir is not None or self.folder is not None
+
+    def writer(self, name: str, dtype: Any, width: int | None = None) -> Writer:
+        """Begin an array of rows."""
+        if self.folder is not None:
+            return FileWriter(open(self.folder / f"{name}.npy", "w+b"), dtype, width)
+        if self.spill_dir is not None:
+            return FileWriter(nameless(self.spill_dir), dtype, width)
+        return MemoryWriter(dtype, width)
+
+    def zeros(self, size: int) -> NDArray[np.float64]:
+        """Floats to add up in."""
+        if self.spill_dir is None or size == 0:
+            return np.zeros(size)
+        file = nameless(self.spill_dir)
+        with file:
+            file.truncate(8 * size)
+            return np.memmap(file, np.float64, "r+", 0, (size,))
+
+
+def nameless(folder: Path) -> Any:
+    """Open a file without a name: however the process ends, nothing of it stays."""
+    try:
+        return tempfile.TemporaryFile(dir=folder, prefix="fastcore-")
+    except OSError as error:
+        raise OSError(error.errno, f"spill_dir {folder} can't be written to: {error.strerror}") from error

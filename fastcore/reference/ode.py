@@ -1,0 +1,366 @@
+"""Slow twin of the deterministic kernels: Runge-Kutta methods on mass action, with forward sensitivities.
+
+Sources: Hairer, Norsett and Wanner, *Solving Ordinary Differential Equations I*, II.4-6 (DOPRI5, after Dormand and
+Prince 1980); Hairer and Wanner, *... II*, IV.2 (stiffness detection) and IV.7 (RODAS).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector: TypeAlias = list[float]
+Tables: TypeAlias = tuple[NDArray[np.int64], ...]
+
+FINISHED, MAX_STEPS, STEP_TOO_SMALL, STIFF = range(4)
+DOPRI5, RODAS4, AUTO = range(3)
+STIFF_STEPS, CALM_STEPS = 15, 6
+
+# Dormand and Prince: stages, the weights of order 5 as the last row, of the error, of the dense output.
+STAGES = (
+    (1 / 5,),
+    (3 / 40, 9 / 40),
+    (44 / 45, -56 / 15, 32 / 9),
+    (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
+    (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
+    (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
+)
+ERROR = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)
+DENSE = (
+    -12715105075 / 11282082432,
+    0.0,
+    87487479700 / 32700410799,
+    -10690763975 / 1880347072,
+    701980252875 / 199316789632,
+    -1453857185 / 822651844,
+    69997945 / 29380423,
+)
+
+# RODAS: where stages 2 to 5 are evaluated, what enters their right-hand sides (over h), the dense output.
+GAMMA = 0.25
+WHERE = (
+    (1.544,),
+    (0.9466785280815826, 0.2557011698983284),
+    (3.314825187068521, 2.896124015972201, 0.9986419139977817),
+    (1.221224509226641, 6.019134481288629, 12.53708332932087, -0.6878860361058950),
+)
+ENTERS = (
+    (-5.6688,),
+    (-2.430093356833875, -0.2063599157091915),
+    (-0.1073529058151375, -9.594562251023355, -20.47028614809616),
+    (7.496443313967647, -10.24680431464352, -33.99990352819905, 11.70890893206160),
+    (8.083246795921522, -7.981132988064893, -31.52159432874371, 16.31930543123136, -6.058818238834054),
+)
+BEND = (10.12623508344586, -7.487995877610167, -34.80091861555747, -7.992771707568823, 1.025137723295662)
+TWIST = (-0.6762803392806898, 6.087714651680015, 16.43084320892478, 24.76722511418386, -6.594389125716872)
+
+
+def _combination(weights: Sequence[float], vectors: Sequence[Vector]) -> Vector:
+    """Sum of weights[i] * vectors[i], from left to right."""
+    total = [weights[0] * v for v in vectors[0]]
+    for weight, vector in zip(weights[1:], vectors[1:]):
+        total = [a + weight * v for a, v in zip(total, vector)]
+    return total
+
+
+def _moved(y: Vector, h: float, change: Vector) -> Vector:
+    return [a + h * b for a, b in zip(y, change)]
+
+
+class _System:
+    """Mass action: the state is the amounts, then the derivatives of the amounts by each parameter."""
+
+    def __init__(self, tables: Tables, constants: Vector, slopes: list[Vector], n: int) -> None:
+        factor_at, factor, _, change_at, changed, by = (t.tolist() for t in tables[:6])
+        ids = range(len(constants))
+        self.n, self.n_params = n, len(slopes[0])
+        self.factors = [factor[factor_at[j] : factor_at[j + 1]] for j in ids]
+        spans = [slice(change_at[j], change_at[j + 1]) for j in ids]
+        self.changes = [list(zip(changed[span], by[span])) for span in spans]
+        self.constants, self.slopes = constants, slopes
+
+    def product(self, c: float, j: int, x: Vector, *without: int) -> float:
+        """c times the factors of reaction j, but those at the given positions."""
+        for position, species in enumerate(self.factors[j]):
+            if position not in without:
+                c *= x[species]
+        return c
+
+    def spread(self, j: int, flux: float, out: Vector, start: int) -> None:
+        for species, by in self.changes[j]:
+            out[start + species] += by * flux
+
+    def rhs(self, y: Vector) -> Vector:
+        """dx/dt = changes times fluxes; ds/dt = its total derivative by the parameter."""
+        n, out = self.n, [0.0] * len(y)
+        for j, c in enumerate(self.constants):
+            self.spread(j, self.product(c, j, y), out, 0)
+            for p in range(self.n_params):
+                sensitivity = y[(p + 1) * n : (p + 2) * n]
+                flux = self.product(self.slopes[j][p], j, y)
+                for position, species in enumerate(self.factors[j]):
+                    flux += self.product(c, j, y, position) * sensitivity[species]
+                self.spread(j, flux, out, (p + 1) * n)
+        return out
+
+    def jacobian(self, x: Vector) -> list[Vector]:
+        matrix = [[0.0] * self.n for _ in range(self.n)]
+        for j, c in enumerate(self.constants):
+            for position, species in enumerate(self.factors[j]):
+                partial = self.product(c, j, x, position)
+                for row, by in self.changes[j]:
+                    matrix[row][species] += by * partial
+        return matrix
+
+    def second(self, y: Vector, u: Vector, p: int, out: Vector) -> Vector:
+        """Add to out the derivative of sensitivity p's right-hand side along a change u of the amounts."""
+        sensitivity = y[(p + 1) * self.n : (p + 2) * self.n]
+        for j, c in enumerate(self.constants):
+            flux = 0.0
+            for g, along in enumerate(self.factors[j]):
+                flux += self.product(self.slopes[j][p], j, y, g) * u[along]
+                for f, species in enumerate(self.factors[j]):
+                    if f != g:
+                        flux += self.product(c, j, y, f, g) * sensitivity[species] * u[along]
+            self.spread(j, flux, out, 0)
+        return out
+
+
+class _Integration:
+    """One integration: where it stands and what it has written."""
+
+    def __init__(self, system: _System, x0: Vector, span: tuple[float, float], times: Vector, limits: Any) -> None:
+        self.system, self.times = system, times
+        self.t, self.end = span
+        self.rtol, self.atol, self.max_steps = limits
+        self.y = x0 + [0.0] * (system.n * system.n_params)
+        self.h = 0.0
+        self.nfev = self.n_steps = 0
+        self.out: list[Vector] = []
+        while len(self.out) < len(times) and times[len(self.out)] <= self.t:
+            self.out.append(self.y)
+
+    def rhs(self, y: Vector) -> Vector:
+        self.nfev += 1
+        return self.system.rhs(y)
+
+    def norm(self, v: Vector, a: Vector, b: Vector) -> float:
+        """Root mean square in units of the tolerance, the largest over the amounts and each sensitivity."""
+        n, largest = self.system.n, 0.0
+        for block in range(self.system.n_params + 1):
+            total = 0.0
+            for i in range(block * n, (block + 1) * n):
+                ratio = v[i] / (self.atol + self.rtol * max(abs(a[i]), abs(b[i])))
+                total += ratio * ratio
+            if not total < math.inf:
+                return math.inf
+            largest = max(largest, total)
+        return math.sqrt(largest / n)
+
+    def first_step(self, slope: Vector, order: float) -> float:
+        y, span = self.y, self.end - self.t
+        size, speed = self.norm(y, y, y), self.norm(slope, y, y)
+        if not max(size, speed) < math.inf:
+            return 0.0
+        h = min(1e-6 if size < 1e-5 or speed < 1e-5 else 0.01 * size / speed, span)
+        following = self.rhs(_moved(y, h, slope))
+        bend = self.norm([b - a for a, b in zip(slope, following)], y, y) / h
+        steepest = max(speed, bend)
+        longer = max(1e-6, h * 1e-3) if steepest <= 1e-15 else (0.01 / steepest) ** (1 / (order + 1))
+        return min(100 * h, longer, span)
+
+    def next_step(self) -> tuple[int, bool]:
+        """Count a step and cut it at the end; return a status and whether it is the last."""
+        if self.n_steps >= self.max_steps:
+            return MAX_STEPS, False
+        if not 0.1 * self.h > abs(self.t) * 2.0**-52 + 1e-300:
+            return STEP_TOO_SMALL, False
+        last = self.t + 1.01 * self.h >= self.end
+        if last:
+            self.h = self.end - self.t
+        self.n_steps += 1
+        return FINISHED, last
+
+    def due(self, last: bool) -> list[float]:
+        """Shares of the step at which output is asked for."""
+        done = len(self.out)
+        return [(t - self.t) / self.h for t in self.times[done:] if t <= self.t + self.h or last]
+
+    def advance(self, new: Vector, last: bool) -> None:
+        self.t = self.end if last else self.t + self.h
+        self.y = new
+
+
+def _dopri5(run: _Integration, watch: bool) -> int:
+    """Dormand and Prince 5(4) with dense output of order 4 and a PI controller; STIFF when it should be another."""
+    k1 = run.rhs(run.y)
+    if run.h == 0 and run.end > run.t:
+        run.h = run.first_step(k1, 5.0)
+    before, rejected, stiff, calm = 1e-4, False, 0, 0
+    while run.t < run.end:
+        status, last = run.next_step()
+        if status != FINISHED:
+            return status
+        y, h, k = run.y, run.h, [k1]
+        new = y
+        for weights in STAGES:
+            place, new = new, _moved(y, h, _combination(weights, k))
+            k.append(run.rhs(new))
+        err = run.norm([h * e for e in _combination(ERROR, k)], y, new)
+        if not err <= 1:
+            run.h = h / (min(err**0.17 / 0.9, 10.0) if err < math.inf else 10.0)
+            rejected = True
+            continue
+        quintic = _combination(DENSE, k)
+        for share in run.due(last):
+            rest = 1 - share
+            state = []
+            for a, b, first, end, bent in zip(y, new, k1, k[6], quintic):
+                difference = b - a
+                bend = h * first - difference
+                inner = difference - h * end - bend + rest * (h * bent)
+                state.append(a + share * (difference + rest * (bend + share * inner)))
+            run.out.append(state)
+        if watch:
+            n = run.system.n
+            top = bottom = 0.0
+            for i in range(n):
+                top += (k[6][i] - k[5][i]) * (k[6][i] - k[5][i])
+                bottom += (new[i] - place[i]) * (new[i] - place[i])
+            if bottom > 0 and h * math.sqrt(top / bottom) > 3.25:
+                calm, stiff = 0, stiff + 1
+            else:
+                calm += 1
+                stiff = 0 if calm == CALM_STEPS else stiff
+        run.advance(new, last)
+        k1 = k[6]
+        factor = min(max(err**0.17 / before**0.04 / 0.9, 0.1), 5.0)
+        run.h = h / (max(factor, 1.0) if rejected else factor)
+        before, rejected = max(err, 1e-4), False
+        if stiff >= STIFF_STEPS:
+            return STIFF
+    return FINISHED
+
+
+def _decomposed(matrix: list[Vector]) -> tuple[list[Vector], list[int]] | None:
+    """LU with partial pivoting and the row exchanges, None if singular."""
+    n = len(matrix)
+    lu, order = [row.copy() for row in matrix], []
+    for k in range(n):
+        pivot = max(range(k, n), key=lambda i: abs(lu[i][k]))
+        order.append(pivot)
+        if not 0 < abs(lu[pivot][k]) < math.inf:
+            return None
+        lu[k], lu[pivot] = lu[pivot], lu[k]
+        for i in range(k + 1, n):
+            lu[i][k] /= lu[k][k]
+            for j in range(k + 1, n):
+                lu[i][j] -= lu[i][k] * lu[k][j]
+    return lu, order
+
+
+def _solved(decomposed: tuple[list[Vector], list[int]], v: Vector) -> Vector:
+    lu, order = decomposed
+    v = v.copy()
+    for i, pivot in enumerate(order):
+        v[i], v[pivot] = v[pivot], v[i]
+    for i in range(len(v)):
+        for j in range(i):
+            v[i] -= lu[i][j] * v[j]
+    for i in reversed(range(len(v))):
+        for j in range(i + 1, len(v)):
+            v[i] -= lu[i][j] * v[j]
+        v[i] /= lu[i][i]
+    return v
+
+
+def _stage(system: _System, y: Vector, decomposed: Any, right: Vector) -> Vector:
+    """Solve a stage for the amounts, then for each sensitivity, which the amounts drive."""
+    n = system.n
+    u = _solved(decomposed, right[:n])
+    driven = u.copy()
+    for p in range(system.n_params):
+        part = right[(p + 1) * n : (p + 2) * n]
+        u += _solved(decomposed, system.second(y, driven, p, part))
+    return u
+
+
+def _rodas4(run: _Integration) -> int:
+    """RODAS, a Rosenbrock method of order 4(3) whose last stage is the error."""
+    system, rejected = run.system, False
+    while run.t < run.end:
+        y, slope = run.y, run.rhs(run.y)
+        if run.h == 0:
+            run.h = run.first_step(slope, 4.0)
+        while True:
+            status, last = run.next_step()
+            if status != FINISHED:
+                return status
+            h = run.h
+            matrix = [[-a for a in row] for row in system.jacobian(y)]
+            for i in range(system.n):
+                matrix[i][i] += 1 / (GAMMA * h)
+            decomposed = _decomposed(matrix)
+            if decomposed is None:
+                run.h, rejected = 0.5 * h, True
+                continue
+            u = [_stage(system, y, decomposed, slope)]
+            for i, enters in enumerate(ENTERS):
+                if i < len(WHERE):
+                    place = _combination((1.0, *WHERE[i]), [y, *u])
+                else:
+                    place = [a + b for a, b in zip(place, u[-1])]
+                driven = _combination([c / h for c in enters], u)
+                u.append(_stage(system, y, decomposed, [a + b for a, b in zip(run.rhs(place), driven)]))
+            new = [a + b for a, b in zip(place, u[-1])]
+            err = run.norm(u[-1], y, new)
+            factor = min(max(err**0.25 / 0.9 if err < math.inf else 6.0, 1 / 6), 5.0)
+            if err <= 1:
+                break
+            run.h, rejected = h / factor, True
+        bend, twist = _combination(BEND, u), _combination(TWIST, u)
+        for share in run.due(last):
+            rest = 1 - share
+            state = [a * rest + share * (b + rest * (c + share * d)) for a, b, c, d in zip(y, new, bend, twist)]
+            run.out.append(state)
+        run.advance(new, last)
+        run.h = h / (max(factor, 1.0) if rejected else factor)
+        rejected = False
+    return FINISHED
+
+
+def integrate(
+    tables: Tables,
+    constants: NDArray[np.float64],
+    slopes: NDArray[np.float64],
+    x0: NDArray[np.float64],
+    span: tuple[float, float],
+    times: NDArray[np.float64],
+    method: int,
+    rtol: float,
+    atol: float,
+    max_steps: int,
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]]:
+    """Integrate mass action from x0 for each row of constants; amounts and sensitivities at given times.
+
+    Method 0 is the explicit one, 1 the linearly implicit one, 2 the first until it finds the problem stiff, then the
+    second. Returns states (rows, times, 1 + parameters, species), NaN where never reached, numbers of evaluations and
+    steps, and statuses.
+    """
+    rows, n, n_params = len(constants), len(x0), slopes.shape[2]
+    result = np.full((rows, len(times), (1 + n_params) * n), np.nan)
+    nfev, n_steps, statuses = np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.int8)
+    for row in range(rows):
+        system = _System(tables, constants[row].tolist(), slopes[row].tolist(), n)
+        run = _Integration(system, x0.tolist(), span, times.tolist(), (rtol, atol, max_steps))
+        status = STIFF
+        if method != RODAS4:
+            status = _dopri5(run, method == AUTO)
+        if status == STIFF:
+            status = _rodas4(run)
+        for at, state in enumerate(run.out):
+            result[row, at] = state
+        nfev[row], n_steps[row], statuses[row] = run.nfev, run.n_steps, status
+    return result.reshape(rows, len(times), 1 + n_params, n), nfev, n_steps, statuses

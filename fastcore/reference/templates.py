@@ -1,0 +1,156 @@
+"""Slow twin of the kernels of sentence templates."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+Span = tuple[int, int]
+
+
+class TemplateTrie:
+    """Templates as symbols (-1 for a slot) with offsets, and each one's score."""
+
+    def __init__(self, symbols: NDArray[np.int64], offsets: NDArray[np.int64], scores: NDArray[np.int64]) -> None:
+        listed = symbols.tolist()
+        self.templates = [listed[start:end] for start, end in zip(offsets.tolist(), offsets.tolist()[1:])]
+        self.scores = scores.tolist()
+
+    def parse(self, ids: NDArray[np.int64], null_score: int) -> tuple[int, NDArray[np.int64]]:
+        """Return the score of the best nested reading and its (start, end, template) in preorder, -1 for none."""
+        words = ids.tolist()
+        best: dict[Span, int] = {(0, 0): 0}
+        choice: dict[Span, int] = {(0, 0): -1}
+        for length in range(1, len(words) + 1):
+            for start in range(len(words) - length + 1):
+                span = start, start + length
+                # Of equal scores a template before none, then more words, then fewer slots, then the one given first.
+                readings = [(null_score * (length - 1), 0, 0, 0, -1)]
+                for t, template in enumerate(self.templates):
+                    inside = _reach(template, words, span, best)[-1].get(span[1])
+                    if inside is not None:
+                        n_slots = template.count(-1)
+                        readings.append((inside + self.scores[t], len(template) - n_slots, -n_slots, -t, t))
+                best[span], *_, choice[span] = max(readings)
+        nodes, pending = [], [(0, len(words))]
+        while pending:
+            span = pending.pop()
+            nodes.append((*span, choice[span]))
+            if choice[span] >= 0:
+                pending.extend(_slots(self.templates[choice[span]], words, span, best))
+        return best[0, len(words)], np.array(nodes, dtype=np.int64)
+
+    def search(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return every (start, end, template) such that the template reads exactly those words."""
+        words = ids.tolist()
+        spans = [(start, end) for start in range(len(words)) for end in range(start + 1, len(words) + 1)]
+        nothing = dict.fromkeys(spans, 0)
+        found = [
+            (*span, t)
+            for span in spans
+            for t, template in enumerate(self.templates)
+            if span[1] in _reach(template, words, span, nothing)[-1]
+        ]
+        return np.array(found, dtype=np.int64).reshape(-1, 3)
+
+
+def _reach(template: list[int], words: list[int], span: Span, best: Mapping[Span, int]) -> list[dict[int, int]]:
+    """For each number of symbols of a template, where they may end and the best score of the slots among them."""
+    start, end = span
+    reach = [{start: 0}]
+    for symbol in template:
+        after: dict[int, int] = {}
+        for p, score in reach[-1].items():
+            if symbol >= 0:
+                if p < end and words[p] == symbol:
+                    after[p + 1] = score
+            else:
+                for q in range(p + 1, end + 1):
+                    if (p, q) != span:  # a slot is never the whole: the template has words too
+                        after[q] = max(after.get(q, score + best[p, q]), score + best[p, q])
+        reach.append(after)
+    return reach
+
+
+def _slots(template: list[int], words: list[int], span: Span, best: Mapping[Span, int]) -> list[Span]:
+    """The spans of a template's slots, the last first, each beginning as early as the best score allows."""
+    reach = _reach(template, words, span, best)
+    end, slots = span[1], []
+    for k in range(len(template) - 1, -1, -1):
+        start = end - 1
+        if template[k] < 0:
+            score = reach[k + 1][end]
+            start = min(p for p, s in reach[k].items() if p < end and (p, end) != span and s + best[p, end] == score)
+            slots.append((start, end))
+        end = start
+    return slots
+
+
+def find_templates(
+    ids: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    pairs_first: NDArray[np.int64],
+    pairs_second: NDArray[np.int64],
+    window: int,
+    by_path: bool,
+    min_count: int,
+    min_share: float,
+    limit: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int]:
+    """Count the templates that paths of strong pairs spell, by sentences or by paths.
+
+    Return symbols, offsets, counts, and the number of all sentences or paths. `pairs_second[pairs_first[a]:]` are, in
+    rising order, the words that are strong after word a. More than `limit` templates are an error.
+    """
+    firsts, seconds = pairs_first.tolist(), pairs_second.tolist()
+    strong = {(a, b) for a in range(len(firsts) - 1) for b in seconds[firsts[a] : firsts[a + 1]]}
+    words, bounds = ids.tolist(), offsets.tolist()
+    counts: Counter[tuple[int, ...]] = Counter()
+    total = 0
+    for start, end in zip(bounds, bounds[1:]):
+        sentence = words[start:end]
+        on = [
+            [j for j in range(i + 1, min(i + 1 + window, len(sentence))) if (sentence[i], sentence[j]) in strong]
+            for i in range(len(sentence))
+        ]
+        begins = set(range(len(sentence))).difference(*on)
+        spelled = [_spell(path, sentence) for i in sorted(begins) for path in _paths(i, on)]
+        total += len(spelled) if by_path else 1
+        counts.update(spelled if by_path else set(spelled))
+    found = [t for t, count in counts.items() if count >= max(min_count, 1) and count > min_share * total]
+    if len(found) > limit:
+        raise ValueError(f"more than max_templates={limit} templates: raise min_count or min_pmi")
+    found.sort(key=_order)
+    return (
+        np.array([symbol for t in found for symbol in t], dtype=np.int64),
+        np.array([0, *np.cumsum([len(t) for t in found])], dtype=np.int64),
+        np.array([counts[t] for t in found], dtype=np.int64),
+        total,
+    )
+
+
+def _paths(i: int, on: list[list[int]]) -> Iterator[list[int]]:
+    """All paths from a token to where no strong pair leads on."""
+    if not on[i]:
+        yield [i]
+    for j in on[i]:
+        for rest in _paths(j, on):
+            yield [i, *rest]
+
+
+def _spell(path: list[int], sentence: list[int]) -> tuple[int, ...]:
+    """The words of a path, with a slot (-1) wherever it leaves words out."""
+    symbols: list[int] = []
+    for before, i in zip([-1, *path], [*path, len(sentence)]):
+        if i - before > 1:
+            symbols.append(-1)
+        if i < len(sentence):
+            symbols.append(sentence[i])
+    return tuple(symbols)
+
+
+def _order(template: tuple[int, ...]) -> tuple[list[tuple[int, bool]], bool]:
+    """Templates in order of their words, each without a slot before it first; then those that end in a slot."""
+    words = [(symbol, i > 0 and template[i - 1] < 0) for i, symbol in enumerate(template) if symbol >= 0]
+    return words, template[-1] < 0

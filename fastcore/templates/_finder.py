@@ -1,0 +1,192 @@
+"""Templates found in sentences: words that stand together more often than chance, joined along paths."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from .._backend import active_backend, kernels
+from .._texts import lines_of
+from .._validation import as_choice, as_index, as_number
+from ..skipgrams import count_skipgrams
+from ._parser import TemplateTrie
+from ._template import Template, Tokenize, as_words
+
+# What `min_count=None` asks of a template found in sentences: in one alone every path is a template.
+_TWICE = 2
+
+
+class TemplateFinder:
+    """Find templates in sentences.
+
+    Parameters
+    ----------
+    tokenize : callable, optional
+        Cuts a str into words. Without it, sentences are lists of words.
+    window : int, default 5
+        Words that stand together are at most so far apart.
+    min_proba : float, default 1e-5
+        Pairs of words whose share of all pairs isn't above it are left out; templates likewise.
+    min_pmi : float, default 2
+        A pair is strong if log p(a, b) - log p(a) - log p(b) is above it (natural logarithms).
+    min_count : int, optional
+        Templates counted less often are left out. Default: 2 with ``count="sentence"``, 1 with ``count="path"``.
+    count : {"sentence", "path"}
+        What a template's count is: the number of sentences in which at least one path reads it, or the number of all
+        such paths (which may grow exponentially with a sentence; counts stop at 2**62).
+    trivial : bool, default False
+        Keep templates of one word between two slots, which say nothing of structure.
+    max_templates : int, default 1_000_000
+        More of them are an error.
+
+    Attributes
+    ----------
+    templates_ : dict of Template to int
+        What was found, most frequent first.
+    total_ : int
+        Number of sentences, or of paths.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument isn't of that kind.
+
+    Notes
+    -----
+    In each sentence the strong pairs join words to a graph. A path from a word that no pair leads to, to one from which
+    none leads on, spells a template, with a slot wherever it leaves words out. Paths aren't enumerated: beginnings of
+    templates grow word by word, and one that is too rare is dropped with all its continuations, since none can be more
+    frequent (as in PrefixSpan, Pei et al. 2001). Source: Su Jianlin, "The principle of minimum entropy (3)", 2018.
+
+    Examples
+    --------
+    >>> from fastcore.templates import TemplateFinder
+    >>> fruits, frames = ["雪梨", "苹果", "香蕉", "西瓜"], ["的 颜色 是 什么", "好吃 吗"]
+    >>> sentences = [[fruit, *frame.split()] for fruit in fruits for frame in frames]
+    >>> finder = TemplateFinder(min_pmi=1.0, min_count=3).fit(sentences)
+    >>> for template, count in finder.templates_.items():
+    ...     print(template, count)
+    [X]的颜色是什么 4
+    [X]的颜色[X]什么 4
+    [X]的[X]是什么 4
+    [X]的[X]什么 4
+    [X]好吃吗 4
+    """
+
+    def __init__(
+        self,
+        tokenize: Tokenize | None = None,
+        window: int = 5,
+        min_proba: float = 1e-5,
+        min_pmi: float = 2.0,
+        min_count: int | None = None,
+        count: str = "sentence",
+        *,
+        trivial: bool = False,
+        max_templates: int = 1_000_000,
+    ) -> None:
+        if tokenize is not None and not callable(tokenize):
+            raise TypeError(f"tokenize must be callable, got {type(tokenize).__name__}")
+        self.tokenize = tokenize
+        self.window = as_index(window, "window", low=1)
+        self.min_proba = as_number(min_proba, "min_proba", low=0.0, high=1.0)
+        self.min_pmi = as_number(min_pmi, "min_pmi")
+        self.min_count = None if min_count is None else as_index(min_count, "min_count", low=1)
+        self.count = as_choice(count, "count", ("sentence", "path"))
+        self.trivial = bool(trivial)
+        self.max_templates = as_index(max_templates, "max_templates", low=1)
+        self._backend = active_backend()
+
+    def fit(self, texts: Iterable[str] | Iterable[Sequence[str]] | os.PathLike[str]) -> TemplateFinder:
+        """Find the templates of some sentences.
+
+        Parameters
+        ----------
+        texts : iterable of str, iterable of lists of str, or os.PathLike
+            Sentences, or their words; a one-shot iterator will do. A path is a file, each of its lines a sentence (or a
+            folder of such files).
+
+        Returns
+        -------
+        TemplateFinder
+            Itself.
+
+        Raises
+        ------
+        TypeError
+            If a sentence is neither a str nor a list of str, or a str where there is no `tokenize`.
+        ValueError
+            If there is no word at all, or more than `max_templates` are found.
+        """
+        vocabulary: dict[str, int] = {}
+        ids: list[int] = []
+        lengths: list[int] = []
+        for words in self._sentences(texts):
+            ids.extend([vocabulary.setdefault(word, len(vocabulary)) for word in words])
+            lengths.append(len(words))
+        if not ids:
+            raise ValueError("texts must hold at least one word")
+        tokens = np.array(ids, dtype=np.int64)
+        first, second = self._strong(tokens, lengths, len(vocabulary))
+        by_path = self.count == "path"
+        symbols, offsets, counts, self.total_ = kernels("templates", self._backend).find_templates(
+            tokens,
+            np.cumsum([0, *lengths], dtype=np.int64),
+            first,
+            second,
+            self.window,
+            by_path,
+            self.min_count or (1 if by_path else _TWICE),
+            self.min_proba,
+            self.max_templates,
+        )
+        names: list[str | None] = [*vocabulary, None]
+        listed = [names[symbol] for symbol in symbols.tolist()]
+        found = [Template(listed[a:b]) for a, b in zip(offsets.tolist(), offsets.tolist()[1:])]
+        order = np.argsort(-counts, kind="stable")
+        self.templates_ = {found[i]: int(counts[i]) for i in order.tolist() if self.trivial or not found[i].is_trivial}
+        return self
+
+    def to_trie(self) -> TemplateTrie:
+        """Return what was found, for a `Parser`.
+
+        Raises
+        ------
+        ValueError
+            If nothing was.
+        """
+        return TemplateTrie(self.templates_)
+
+    def __repr__(self) -> str:
+        found = f"{len(self.templates_)} templates" if hasattr(self, "templates_") else "not fitted"
+        return f"<TemplateFinder window {self.window}, min_proba {self.min_proba:g}, min_pmi {self.min_pmi:g}: {found}>"
+
+    def _sentences(self, texts: Iterable[str] | Iterable[Sequence[str]] | os.PathLike[str]) -> Iterable[Sequence[str]]:
+        if isinstance(texts, str | bytes):
+            raise TypeError(f"texts must be an iterable of sentences or a path, got {type(texts).__name__}")
+        if isinstance(texts, os.PathLike):
+            texts = lines_of(texts)
+        for text in texts:
+            if isinstance(text, str):
+                if self.tokenize is None:
+                    raise TypeError("a sentence must be a list of words, since there is no tokenize; got str")
+                yield as_words(self.tokenize(text))
+            else:
+                yield as_words(text)
+
+    def _strong(self, tokens: np.ndarray, lengths: list[int], n_words: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the strong pairs, row by row."""
+        pairs = count_skipgrams(tokens, self.window, lengths=lengths, vocabulary=range(n_words))
+        if not pairs.total:
+            return np.zeros(n_words + 1, np.int64), np.zeros(0, np.int64)
+        matrix = pairs.matrix
+        first, second = matrix.nonzero()
+        word = np.log(pairs.token_counts) - math.log(len(tokens))
+        pair = np.log(matrix.data) - math.log(pairs.total)
+        floor = math.log(self.min_proba) if self.min_proba else -math.inf
+        kept = (pair > floor) & (pair - word[first] - word[second] > self.min_pmi)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(first[kept], minlength=n_words))])
+        return starts.astype(np.int64), second[kept].astype(np.int64)

@@ -1,0 +1,347 @@
+"""Where templates match, and the trees they make of sentences."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._backend import active_backend, kernels
+from .._validation import as_number
+from ._template import Template, Tokenize, as_words
+
+# Scores are whole multiples of this (2**-20, a millionth), so that sums are exact and equal readings tie.
+_UNIT = 2.0**-20
+
+
+class Match(NamedTuple):
+    """A template that reads exactly the words from `start` up to `end`."""
+
+    start: int
+    end: int
+    template: Template
+    occurrences: int
+
+
+class TemplateTrie:
+    """Templates with counts, and where they match.
+
+    Parameters
+    ----------
+    templates : mapping of Template to int, or iterable of Template
+        Counts of 1 or more; an iterable counts each time a template occurs.
+
+    Raises
+    ------
+    TypeError
+        If something isn't a `Template`, or a count isn't an int.
+    ValueError
+        If there is none, or a count is below 1.
+
+    Notes
+    -----
+    Matching is strict: a slot takes one or more words, adjacent words of a template are adjacent in the sentence,
+    and the template covers the span from its first to its last word (nlp-zero's ``XTrie`` lets slots stay empty and
+    words stand apart). `search` takes O(n**2 a) for n words and a partly matched templates at a time.
+
+    Examples
+    --------
+    >>> from fastcore.templates import Template, TemplateTrie
+    >>> trie = TemplateTrie([Template.parse("[X] 和 [X]"), Template.parse("[X] 呢")])
+    >>> for match in trie.search(["雪梨", "和", "苹果", "呢"]):
+    ...     print(match.start, match.end, match.template)
+    0 3 [X]和[X]
+    0 4 [X]和[X]
+    0 4 [X]呢
+    1 4 [X]呢
+    2 4 [X]呢
+    """
+
+    def __init__(self, templates: Mapping[Template, int] | Iterable[Template]) -> None:
+        self._backend = active_backend()
+        if isinstance(templates, str | Template):
+            raise TypeError(f"templates must be a mapping or an iterable of Template, got {type(templates).__name__}")
+        given = dict(templates) if isinstance(templates, Mapping) else Counter(templates)
+        self._counts: dict[Template, int] = {}
+        for template, count in given.items():
+            if not isinstance(template, Template):
+                raise TypeError(f"templates must hold Template, got {type(template).__name__}")
+            if not isinstance(count, int | np.integer) or isinstance(count, bool):
+                raise TypeError(f"the count of {template} must be an int, got {type(count).__name__}")
+            if count < 1:
+                raise ValueError(f"the count of {template} must be at least 1, got {count}")
+            self._counts[template] = int(count)
+        if not self._counts:
+            raise ValueError("templates must hold at least one Template")
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._list = list(self._counts)
+        self._ids: dict[str, int] = {}
+        symbols = [-1 if w is None else self._ids.setdefault(w, len(self._ids)) for t in self._list for w in t]
+        log_total = math.log(self.total)
+        self._scores = [round((math.log(count) - log_total) / _UNIT) for count in self._counts.values()]
+        self._trie = kernels("templates", self._backend).TemplateTrie(
+            np.array(symbols, np.int64),
+            np.cumsum([0, *map(len, self._list)], dtype=np.int64),
+            np.array(self._scores, np.int64),
+        )
+
+    def __getstate__(self) -> tuple[str, dict[Template, int]]:
+        return self._backend, self._counts
+
+    def __setstate__(self, state: tuple[str, dict[Template, int]]) -> None:
+        self._backend, self._counts = state
+        self._prepare()
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def __iter__(self) -> Iterator[Template]:
+        return iter(self._counts)
+
+    def __contains__(self, template: object) -> bool:
+        return template in self._counts
+
+    def __getitem__(self, template: Template) -> int:
+        """Return a template's count, 0 if it isn't there."""
+        return self._counts.get(template, 0)
+
+    def __repr__(self) -> str:
+        return f"<TemplateTrie of {len(self)} templates>"
+
+    @property
+    def total(self) -> int:
+        """Sum of all counts."""
+        return sum(self._counts.values())
+
+    def log_proba(self, template: Template) -> float:
+        """Return the logarithm of a template's share of all counts, minus infinity if it isn't there."""
+        count = self[template]
+        return math.log(count) - math.log(self.total) if count else -math.inf
+
+    def search(self, words: Sequence[str]) -> list[Match]:
+        """Return all matches in a list of words, ordered by start, end and the order in which templates were given.
+
+        Raises
+        ------
+        TypeError
+            If `words` isn't a list of str.
+        """
+        found = self._trie.search(self._encode(as_words(words)))
+        counts = list(self._counts.values())
+        return [Match(start, end, self._list[t], counts[t]) for start, end, t in found.tolist()]
+
+    def _encode(self, words: Sequence[str]) -> NDArray[np.int64]:
+        return np.array([self._ids.get(word, -1) for word in words], dtype=np.int64)
+
+
+class SentenceTree:
+    """How a stretch of a sentence is read: by a template whose slots are trees, or as plain words.
+
+    Attributes
+    ----------
+    words : tuple of str
+        The words it covers.
+    start, end : int
+        Their place in the sentence.
+    template : Template or None
+        What reads them; None for plain words.
+    score : float
+        Sum of the log-probabilities of its templates and the cost of plain words, its slots included.
+    children : tuple of SentenceTree
+        What is in the template's slots.
+    """
+
+    __slots__ = ("_index", "_nodes", "_sentence", "_templates")
+
+    # Node: (start, end, template, nodes in its subtree, score), in preorder. Trees of a sentence share the list,
+    # so that no depth of nesting needs recursion.
+    def __init__(
+        self,
+        sentence: tuple[str, ...],
+        nodes: list[tuple[int, int, int, int, int]],
+        templates: Mapping[int, Template],
+        index: int = 0,
+    ) -> None:
+        self._sentence, self._nodes, self._templates, self._index = sentence, nodes, templates, index
+
+    @property
+    def start(self) -> int:
+        return self._nodes[self._index][0]
+
+    @property
+    def end(self) -> int:
+        return self._nodes[self._index][1]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return self._sentence[self.start : self.end]
+
+    @property
+    def text(self) -> str:
+        """The words it covers, joined."""
+        return "".join(self.words)
+
+    @property
+    def template(self) -> Template | None:
+        return self._templates.get(self._nodes[self._index][2])
+
+    @property
+    def score(self) -> float:
+        return self._nodes[self._index][4] * _UNIT
+
+    @property
+    def children(self) -> tuple[SentenceTree, ...]:
+        found, at, stop = [], self._index + 1, self._index + self._nodes[self._index][3]
+        while at < stop:
+            found.append(SentenceTree(self._sentence, self._nodes, self._templates, at))
+            at += self._nodes[at][3]
+        return tuple(found)
+
+    def walk(self) -> Iterator[SentenceTree]:
+        """Yield this tree and all below it, each before what is in its slots."""
+        for i in range(self._index, self._index + self._nodes[self._index][3]):
+            yield SentenceTree(self._sentence, self._nodes, self._templates, i)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nested dicts with keys text, template (str or None), score and children."""
+        made: dict[int, dict[str, Any]] = {}
+        trees = list(self.walk())
+        for tree in reversed(trees):
+            made[tree._index] = {
+                "text": tree.text,
+                "template": None if tree.template is None else str(tree.template),
+                "score": tree.score,
+                "children": [made.pop(child._index) for child in tree.children],
+            }
+        return made[self._index]
+
+    def _line(self) -> str:
+        if self.template is None:
+            return " ".join(self.words)
+        slots = iter(self.children)
+        return " ".join(f"({next(slots).text})" if word is None else word for word in self.template)
+
+    def __str__(self) -> str:
+        """Return an indented drawing, a line a tree; what stands in a slot is in brackets."""
+        lines = []
+        pending: list[tuple[SentenceTree, str, str]] = [(self, "", "")]
+        while pending:
+            tree, first, rest = pending.pop()
+            lines.append(first + tree._line())
+            children = tree.children
+            for i, child in reversed(list(enumerate(children))):
+                last = i == len(children) - 1
+                pending.append((child, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  ")))
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<SentenceTree {self._line()!r}, score {self.score:.4f}>"
+
+    def _content(self) -> tuple[Any, ...]:
+        nodes = [(t.start - self.start, t.end - self.start, t.template, t.score) for t in self.walk()]
+        return self.words, tuple(nodes)
+
+    def __eq__(self, other: object) -> bool:
+        return self._content() == other._content() if isinstance(other, SentenceTree) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._content())
+
+
+class Parser:
+    """Read sentences as trees of nested templates.
+
+    Parameters
+    ----------
+    templates : TemplateTrie, mapping of Template to int, or iterable of Template
+        What may occur, with counts.
+    tokenize : callable, optional
+        Cuts a str into words, for example ``Tokenizer(...).tokenize``. Without it, `parse` takes lists of words.
+    null_score : float, default -20
+        What each word after the first costs in a stretch that no template reads; not above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument isn't of that kind.
+
+    Notes
+    -----
+    The score of a reading is the sum of its templates' log-probabilities plus `null_score` times (words - 1) for each
+    stretch of plain words; the best of all readings is found exactly, over all spans: O(n**3 a) for n words and a
+    partly matched templates at a time, O(n**2) memory. Scores are whole multiples of 2**-20, so equal readings tie:
+    then a template wins over plain words, one with more words over one with fewer, one with fewer slots over one with
+    more, the one given first over a later one; and its slots, from the last to the first, begin as early as the score
+    allows.
+
+    nlp-zero's ``Parser`` takes a template wherever one matches, even where plain words would score better, rounds
+    scores to 4 places, and needs time exponential in the words.
+
+    Examples
+    --------
+    >>> from fastcore.templates import Parser, Template
+    >>> parser = Parser([Template.parse("[X] 和 [X]"), Template.parse("[X] 的 颜色 是 什么"), Template.parse("[X] 呢")])
+    >>> print(parser.parse("雪梨 和 苹果 和 香蕉 的 颜色 是 什么 呢".split()))
+    (雪梨和苹果和香蕉的颜色是什么) 呢
+    └─ (雪梨和苹果和香蕉) 的 颜色 是 什么
+       └─ (雪梨) 和 (苹果和香蕉)
+          ├─ 雪梨
+          └─ (苹果) 和 (香蕉)
+             ├─ 苹果
+             └─ 香蕉
+    """
+
+    def __init__(
+        self,
+        templates: TemplateTrie | Mapping[Template, int] | Iterable[Template],
+        tokenize: Tokenize | None = None,
+        *,
+        null_score: float = -20.0,
+    ) -> None:
+        self.templates = templates if isinstance(templates, TemplateTrie) else TemplateTrie(templates)
+        if tokenize is not None and not callable(tokenize):
+            raise TypeError(f"tokenize must be callable, got {type(tokenize).__name__}")
+        self.tokenize = tokenize
+        self.null_score = as_number(null_score, "null_score", low=-1e6, high=0.0)
+
+    def __repr__(self) -> str:
+        return f"<Parser with {len(self.templates)} templates, null_score {self.null_score:g}>"
+
+    def parse(self, text: str | Sequence[str]) -> SentenceTree:
+        """Return the best reading of a sentence.
+
+        Parameters
+        ----------
+        text : str or list of str
+            A sentence, or its words.
+
+        Raises
+        ------
+        TypeError
+            If it is neither, or a str where there is no `tokenize`.
+        """
+        if isinstance(text, str):
+            if self.tokenize is None:
+                raise TypeError("text must be a list of words, since this Parser was made without tokenize; got str")
+            text = self.tokenize(text)
+        words = as_words(text)
+        trie, null = self.templates, round(self.null_score / _UNIT)
+        _, spans = trie._trie.parse(trie._encode(words), null)
+        used = {t: trie._list[t] for t in set(spans[:, 2].tolist()) if t >= 0}
+        nodes: list[tuple[int, int, int, int, int]] = []
+        # From the last to the first: a node's children are made before it, and lie on the stack in order.
+        made: list[tuple[int, int]] = []
+        for start, end, t in reversed(spans.tolist()):
+            size, score = 1, trie._scores[t] if t >= 0 else null * max(end - start - 1, 0)
+            for _ in range(used[t].n_slots if t >= 0 else 0):
+                child_size, child_score = made.pop()
+                size, score = size + child_size, score + child_score
+            made.append((size, score))
+            nodes.append((start, end, t, size, score))
+        return SentenceTree(words, nodes[::-1], used)

@@ -1,0 +1,136 @@
+"""Templates: words and slots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+SLOT = "[X]"
+"""How a slot is written in a template's text."""
+
+Tokenize: TypeAlias = Callable[[str], Sequence[str]]
+
+
+class Template:
+    """Words and slots; a slot stands for one or more words.
+
+    Parameters
+    ----------
+    words : iterable of str or None
+        None is a slot. Neighbouring slots count as one. At least one word is needed.
+
+    Raises
+    ------
+    TypeError
+        If `words` is a str (see `Template.parse`) or holds anything but str and None.
+    ValueError
+        If there is no word, or an empty one.
+
+    Notes
+    -----
+    Templates are immutable, equal by content, and hash accordingly.
+
+    Examples
+    --------
+    >>> from fastcore.templates import Template
+    >>> template = Template([None, None, "的", "颜色"])
+    >>> print(template)
+    [X]的颜色
+    >>> template == Template.parse("[X] 的 颜色")
+    True
+    """
+
+    __slots__ = ("words",)
+    words: tuple[str | None, ...]
+
+    def __init__(self, words: Iterable[str | None]) -> None:
+        if isinstance(words, str):
+            raise TypeError("words must be an iterable of words and None, got a str: use Template.parse")
+        kept: list[str | None] = []
+        for word in words:
+            if word is not None and not isinstance(word, str):
+                raise TypeError(f"words must hold str and None, got {type(word).__name__}")
+            if word == "":
+                raise ValueError("words must not hold an empty word")
+            if word is not None or not kept or kept[-1] is not None:
+                kept.append(word)
+        if not any(kept):
+            raise ValueError("a template must have at least one word")
+        object.__setattr__(self, "words", tuple(kept))
+
+    @classmethod
+    def parse(cls, text: str, tokenize: Tokenize | None = None) -> Template:
+        """Make a template from text in which ``[X]`` stands for a slot.
+
+        Parameters
+        ----------
+        text : str
+            Such as ``"[X]的颜色是什么[X]"``.
+        tokenize : callable, optional
+            Cuts what is between slots into words. Default: at white space.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it isn't a str or holds no word.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text must be a str, got {type(text).__name__}")
+        words: list[str | None] = []
+        for i, stretch in enumerate(text.split(SLOT)):
+            if i:
+                words.append(None)
+            if stretch.strip():
+                words.extend((tokenize or str.split)(stretch))
+        return cls(words)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a Template can't be changed")
+
+    def __reduce__(self) -> tuple[type[Template], tuple[tuple[str | None, ...]]]:
+        return Template, (self.words,)
+
+    def __eq__(self, other: object) -> bool:
+        return self.words == other.words if isinstance(other, Template) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.words)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __iter__(self) -> Iterator[str | None]:
+        return iter(self.words)
+
+    def __str__(self) -> str:
+        return "".join(SLOT if word is None else word for word in self.words)
+
+    def __repr__(self) -> str:
+        return f"Template({list(self.words)!r})"
+
+    @property
+    def n_words(self) -> int:
+        """Number of words, slots not counted."""
+        return sum(word is not None for word in self.words)
+
+    @property
+    def n_slots(self) -> int:
+        """Number of slots."""
+        return len(self.words) - self.n_words
+
+    @property
+    def is_trivial(self) -> bool:
+        """Whether it is one word with a slot on both sides, which says nothing of structure."""
+        return len(self.words) == 3 and self.n_words == 1
+
+
+def as_words(words: Any) -> tuple[str, ...]:
+    if isinstance(words, str | bytes) or not isinstance(words, Sequence | np.ndarray):
+        raise TypeError(f"words must be a list of str, got {type(words).__name__}")
+    listed = tuple(words)
+    for word in listed:
+        if not isinstance(word, str):
+            raise TypeError(f"words must hold str, got {type(word).__name__}")
+    return listed

@@ -1,0 +1,261 @@
+# A double array (Aoe 1989, An efficient digital search algorithm by using a double-array structure).
+#
+# A unit is 16 bytes: base and check side by side with the word's score, so that a step down the trie and the edge
+# that it gives to a lattice are one load. Symbols are numbered by falling frequency and families placed by falling
+# weight: what running text visits lies together.
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, qsort, realloc
+from libc.string cimport memset
+
+from _signals cimport poll
+
+cdef enum:
+    LIMIT = 1 << 30  # slots: indices are int32
+    LARGE = 24  # children of a large family
+    TRIED = 64  # blocks of 64 bases, when placing a family
+    BLOCK = 65536  # code points between two looks for Ctrl-C
+
+cdef struct Unit:
+    int32_t base
+    int32_t check
+    double score  # of the word that ends here, minus infinity if none does
+
+cdef struct Node:
+    double weight
+    int32_t parent
+    int32_t word
+    int32_t first  # child
+    int32_t next  # sibling
+    int32_t slot
+    uint32_t symbol
+
+cdef struct Ranked:
+    double weight
+    int32_t item
+
+
+cdef inline int _falling(const void* a, const void* b) noexcept nogil:
+    cdef const Ranked* x = <const Ranked*>a
+    cdef const Ranked* y = <const Ranked*>b
+    if x.weight != y.weight:
+        return -1 if x.weight > y.weight else 1
+    return (x.item > y.item) - (x.item < y.item)
+
+
+cdef inline int _rising(const void* a, const void* b) noexcept nogil:
+    cdef uint32_t x = (<const uint32_t*>a)[0], y = (<const uint32_t*>b)[0]
+    return (x > y) - (x < y)
+
+
+cdef inline uint64_t _free_bits(const uint64_t* used, Py_ssize_t start) noexcept nogil:
+    # Bit k: slot start + k is free.
+    cdef Py_ssize_t word = start >> 6
+    cdef int shift = start & 63
+    if shift == 0:
+        return ~used[word]
+    return ~((used[word] >> shift) | (used[word + 1] << (64 - shift)))
+
+
+cdef struct Builder:
+    # Temporary arrays of the construction; all zero at first, freed by free_builder whatever happens.
+    Node* nodes
+    int32_t* table
+    uint64_t* used
+    uint32_t* symbol_of
+    Ranked* order
+    int32_t* bases
+    uint32_t* family
+    Py_ssize_t n_nodes, n_symbols, capacity, n_families
+    int32_t highest_base, highest_slot
+
+
+cdef inline void free_builder(Builder* self) noexcept nogil:
+    free(self.nodes)
+    free(self.table)
+    free(self.used)
+    free(self.symbol_of)
+    free(self.order)
+    free(self.bases)
+    free(self.family)
+
+
+cdef inline int number_symbols(Builder* self, const uint32_t* codes, Py_ssize_t n) except -1 nogil:
+    # Symbols 1, 2, ... by falling number of occurrences, then by code point.
+    cdef Ranked* ranked
+    cdef Py_ssize_t i, k = 0
+    self.symbol_of = <uint32_t*>calloc(0x110000, sizeof(uint32_t))
+    if self.symbol_of == NULL:
+        raise MemoryError
+    for i in range(n):
+        if codes[i] > 0x10FFFF:
+            raise ValueError(f"codes must be code points below 0x110000, got {codes[i]:#x}")
+        self.symbol_of[codes[i]] += 1
+    for i in range(0x110000):
+        k += self.symbol_of[i] != 0
+    self.n_symbols = k
+    ranked = <Ranked*>malloc((k + 1) * sizeof(Ranked))
+    if ranked == NULL:
+        raise MemoryError
+    k = 0
+    for i in range(0x110000):
+        if self.symbol_of[i]:
+            ranked[k].weight = self.symbol_of[i]
+            ranked[k].item = <int32_t>i
+            k += 1
+    qsort(ranked, k, sizeof(Ranked), _falling)
+    for i in range(k):
+        self.symbol_of[ranked[i].item] = <uint32_t>(i + 1)
+    free(ranked)
+    return 0
+
+
+cdef inline int insert_words(
+    Builder* self, const uint32_t* codes, const int64_t* offsets, const int64_t* counts, Py_ssize_t n_words
+) except -1 nogil:
+    # A trie of nodes, children found by hashing (parent, symbol).
+    cdef Py_ssize_t n = offsets[n_words], size = 64, w, k, since = 0
+    cdef uint64_t mask, h
+    cdef int32_t node, child
+    cdef uint32_t symbol
+    while size < 2 * (n + 1):
+        size *= 2
+    mask = <uint64_t>(size - 1)
+    self.table = <int32_t*>calloc(size, sizeof(int32_t))
+    self.nodes = <Node*>malloc((n + 1) * sizeof(Node))
+    if self.table == NULL or self.nodes == NULL:
+        raise MemoryError
+    self.nodes[0] = Node(0, -1, -1, 0, 0, 0, 0)
+    self.n_nodes = 1
+    for w in range(n_words):
+        node = 0
+        for k in range(offsets[w], offsets[w + 1]):
+            symbol = self.symbol_of[codes[k]]
+            h = (<uint64_t>node << 21 | symbol) * <uint64_t>0x9E3779B97F4A7C15
+            h ^= h >> 32
+            while True:
+                h &= mask
+                child = self.table[h]
+                if child == 0 or (self.nodes[child].parent == node and self.nodes[child].symbol == symbol):
+                    break
+                h += 1
+            if child == 0:
+                child = <int32_t>self.n_nodes
+                self.n_nodes += 1
+                self.table[h] = child
+                self.nodes[child] = Node(0, node, -1, 0, self.nodes[node].first, 0, symbol)
+                self.nodes[node].first = child
+            node = child
+            self.nodes[node].weight += <double>counts[w]
+        if self.nodes[node].word >= 0:
+            raise ValueError(f"words {self.nodes[node].word} and {w} are the same")
+        self.nodes[node].word = <int32_t>w
+        since += offsets[w + 1] - offsets[w]
+        if since >= BLOCK:
+            since = 0
+            poll()
+    free(self.table)
+    self.table = NULL
+    return 0
+
+
+cdef inline int _grow(Builder* self, Py_ssize_t slots) except -1 nogil:
+    # Room for `slots` slots and two words of 64 more.
+    cdef Py_ssize_t wanted = self.capacity
+    cdef uint64_t* grown
+    if slots + 128 <= self.capacity:
+        return 0
+    if slots >= LIMIT:
+        raise ValueError("the lexicon is too large: its trie needs more than 2**30 slots")
+    while wanted < slots + 128:
+        wanted = wanted + (wanted >> 1) + 65536
+    wanted = (wanted + 63) // 64 * 64
+    grown = <uint64_t*>realloc(self.used, wanted // 8)
+    if grown == NULL:
+        raise MemoryError
+    memset(<char*>grown + self.capacity // 8, 0, (wanted - self.capacity) // 8)
+    self.used, self.capacity = grown, wanted
+    return 0
+
+
+cdef inline int place_families(Builder* self) except -1 nogil:
+    # First fit, 64 bases at a time: the free bits at base + symbol of all children, ANDed. Each size of
+    # family goes on where the last of its size was placed.
+    cdef Py_ssize_t i, n, child, since = 0
+    cdef Py_ssize_t k = 0, tried
+    cdef int64_t base
+    cdef int32_t slot
+    cdef int64_t[32] hint
+    cdef uint64_t fits
+    self.order = <Ranked*>malloc((self.n_nodes + 1) * sizeof(Ranked))
+    self.bases = <int32_t*>calloc(self.n_nodes + 1, sizeof(int32_t))
+    self.family = <uint32_t*>malloc((self.n_symbols + 1) * sizeof(uint32_t))
+    if self.order == NULL or self.bases == NULL or self.family == NULL:
+        raise MemoryError
+    for i in range(32):
+        hint[i] = 1
+    _grow(self, self.n_symbols + self.n_nodes)
+    self.used[0] |= 1
+    child = self.nodes[0].first
+    while child:
+        slot = <int32_t>self.nodes[child].symbol
+        self.nodes[child].slot = slot
+        self.highest_slot = max(self.highest_slot, slot)
+        self.used[slot >> 6] |= <uint64_t>1 << (slot & 63)
+        child = self.nodes[child].next
+    for i in range(1, self.n_nodes):
+        if self.nodes[i].first:
+            n = 0
+            child = self.nodes[i].first
+            while child:
+                n += 1
+                child = self.nodes[child].next
+            # Large families first, while there is room for them, then what is visited most.
+            self.order[self.n_families].weight = n * 1e30 if n >= LARGE else self.nodes[i].weight
+            self.order[self.n_families].item = <int32_t>i
+            self.n_families += 1
+    qsort(self.order, self.n_families, sizeof(Ranked), _falling)
+    for i in range(self.n_families):
+        n = 0
+        child = self.nodes[self.order[i].item].first
+        while child:
+            self.family[n] = self.nodes[child].symbol
+            n += 1
+            child = self.nodes[child].next
+        qsort(self.family, n, sizeof(uint32_t), _rising)
+        base = max(<int64_t>0, hint[min(n, 31)] - <int64_t>self.family[0])
+        tried = 0
+        while True:
+            _grow(self, base + self.family[n - 1] + 64)
+            fits = ~(<uint64_t>0)
+            for k in range(n):
+                fits &= _free_bits(self.used, base + self.family[k])
+                if fits == 0:
+                    break
+            since += k + 1
+            if fits:
+                break
+            base += 64
+            tried += 1
+        while not fits & 1:
+            fits >>= 1
+            base += 1
+        # Where a search was long, the next of this size starts later; a family whose symbols begin beyond the
+        # hint says nothing about the slots between.
+        if n == 1 and hint[1] >= <int64_t>self.family[0]:
+            hint[1] = base + self.family[0]
+        elif n < LARGE and tried > TRIED and hint[min(n, 31)] >= <int64_t>self.family[0]:
+            hint[min(n, 31)] += 64 * (tried // 4)
+        self.bases[self.order[i].item] = <int32_t>base
+        self.highest_base = max(self.highest_base, <int32_t>base)
+        child = self.nodes[self.order[i].item].first
+        while child:
+            slot = <int32_t>(base + self.nodes[child].symbol)
+            self.nodes[child].slot = slot
+            self.highest_slot = max(self.highest_slot, slot)
+            self.used[slot >> 6] |= <uint64_t>1 << (slot & 63)
+            child = self.nodes[child].next
+        since += n
+        if since >= BLOCK:
+            since = 0
+            poll()
+    return 0

@@ -1,0 +1,215 @@
+# The lattice of a trie's words over a text, given as symbols: symbols[n] is 0, which no child has.
+from libc.math cimport INFINITY, exp, log
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from _double_array cimport BLOCK, Unit
+from _rng cimport Rng, next_double
+from _signals cimport poll
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define fastcore_prefetch(address) __builtin_prefetch(address)
+    #else
+    #define fastcore_prefetch(address) ((void)0)
+    #endif
+    """
+    void fastcore_prefetch(const void* address) noexcept nogil
+
+cdef struct Step:
+    # How one of the best paths to a position gets there.
+    double score
+    int64_t rank  # at the start of its last edge
+    int64_t length
+    int32_t slot
+
+
+cdef inline int best_path(
+    const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, double* score, uint64_t* back
+) except -1 nogil:
+    # score[j]: the best sum up to j; back[j]: length and slot of its last edge. symbols[n] must be 0, which no
+    # child has. Sums start at 1 and a later start must be strictly better, as in nlp-zero: so ties, and sums that
+    # only rounding tells apart, fall as there.
+    cdef Py_ssize_t i, j
+    cdef int32_t slot, parent
+    cdef double start, candidate
+    cdef bint better
+    score[0] = 1.0
+    for j in range(1, n + 1):
+        score[j] = -INFINITY
+        back[j] = <uint64_t>1 << 32
+        # The second step from each position: most of the waiting is for these.
+        fastcore_prefetch(units + units[symbols[j - 1]].base + symbols[j])
+    for i in range(n):
+        start = score[i]
+        parent = 0
+        slot = <int32_t>symbols[i]
+        j = i
+        while units[slot].check == parent:
+            j += 1
+            candidate = start + units[slot].score
+            better = candidate > score[j]
+            score[j] = candidate if better else score[j]
+            back[j] = (<uint64_t>(j - i) << 32 | <uint32_t>slot) if better else back[j]
+            parent = slot
+            slot = units[slot].base + <int32_t>symbols[j]
+        if score[i + 1] == -INFINITY:
+            score[i + 1] = start + null_score
+        if i % BLOCK == BLOCK - 1:
+            poll()
+    return 0
+
+
+cdef inline int log_beta(
+    const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, double scale,
+    uint8_t* reached, double* beta, double* edges
+) except -1 nogil:
+    # beta[i]: the logarithm of the summed exp(scale * score) of all paths from i to n; reached[j]: a word ends at j.
+    # An edge of null_score goes where no word ends. Edges are summed by rising end.
+    cdef Py_ssize_t i, j, k, m
+    cdef int32_t slot, parent
+    cdef double most, total
+    memset(reached, 0, n + 1)
+    for i in range(n):
+        parent = 0
+        slot = <int32_t>symbols[i]
+        j = i
+        while units[slot].check == parent:
+            j += 1
+            reached[j] |= units[slot].score > -INFINITY
+            parent = slot
+            slot = units[slot].base + <int32_t>symbols[j]
+    beta[n] = 0
+    for i in range(n - 1, -1, -1):
+        m = 0
+        most = -INFINITY
+        if not reached[i + 1]:
+            edges[0] = most = null_score * scale + beta[i + 1]
+            m = 1
+        parent = 0
+        slot = <int32_t>symbols[i]
+        j = i
+        while units[slot].check == parent:
+            j += 1
+            if units[slot].score > -INFINITY:
+                edges[m] = units[slot].score * scale + beta[j]
+                most = max(most, edges[m])
+                m += 1
+            parent = slot
+            slot = units[slot].base + <int32_t>symbols[j]
+        total = 0
+        for k in range(m):
+            if most > -INFINITY:
+                total += exp(edges[k] - most)
+        beta[i] = most + log(total) if most > -INFINITY else -INFINITY
+        if i % BLOCK == BLOCK - 1:
+            poll()
+    return 0
+
+
+cdef inline int expect(
+    const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, const uint8_t* reached,
+    const double* beta, double* passed, double* weights
+) except -1 nogil:
+    # passed[i]: the probability that a path goes through i; each edge's is added to its slot's weight.
+    cdef Py_ssize_t i, j
+    cdef int32_t slot, parent
+    cdef double probability
+    memset(passed, 0, (n + 1) * sizeof(double))
+    passed[0] = 1.0
+    for i in range(n):
+        if passed[i] == 0:
+            continue
+        if not reached[i + 1]:
+            passed[i + 1] += passed[i] * exp(null_score + beta[i + 1] - beta[i])
+        parent = 0
+        slot = <int32_t>symbols[i]
+        j = i
+        while units[slot].check == parent:
+            j += 1
+            if units[slot].score > -INFINITY:
+                probability = passed[i] * exp(units[slot].score + beta[j] - beta[i])
+                passed[j] += probability
+                weights[slot] += probability
+            parent = slot
+            slot = units[slot].base + <int32_t>symbols[j]
+        if i % BLOCK == BLOCK - 1:
+            poll()
+    return 0
+
+
+cdef inline void _insert(Step* best, int64_t* filled, Py_ssize_t k, Step step) noexcept nogil:
+    # Into the k best of a position, by falling score; of equals the one that came first stays first.
+    cdef Py_ssize_t place = filled[0]
+    if place == k:
+        if not step.score > best[k - 1].score:
+            return
+        place -= 1
+    else:
+        filled[0] += 1
+    while place > 0 and best[place - 1].score < step.score:
+        best[place] = best[place - 1]
+        place -= 1
+    best[place] = step
+
+
+cdef inline int best_paths(
+    const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, Py_ssize_t k,
+    Step* best, int64_t* filled
+) except -1 nogil:
+    # best[j * k + r]: the path of rank r to j; so for k = 1 `best_path`.
+    cdef Py_ssize_t i, j, r, since = 0
+    cdef int32_t slot, parent
+    memset(filled, 0, (n + 1) * sizeof(int64_t))
+    best[0] = Step(1.0, 0, 0, 0)
+    filled[0] = 1
+    for i in range(n):
+        parent = 0
+        slot = <int32_t>symbols[i]
+        j = i
+        while units[slot].check == parent:
+            j += 1
+            if units[slot].score > -INFINITY:
+                for r in range(filled[i]):
+                    _insert(
+                        best + j * k, filled + j, k,
+                        Step(best[i * k + r].score + units[slot].score, r, j - i, slot),
+                    )
+                since += filled[i]
+            parent = slot
+            slot = units[slot].base + <int32_t>symbols[j]
+        if filled[i + 1] == 0:
+            for r in range(filled[i]):
+                _insert(best + (i + 1) * k, filled + i + 1, k, Step(best[i * k + r].score + null_score, r, 1, 0))
+        since += filled[i]
+        if since >= BLOCK:
+            since = 0
+            poll()
+    return 0
+
+
+cdef inline Py_ssize_t draw(
+    const Unit* units, const uint32_t* symbols, Py_ssize_t i, double null_score, double scale,
+    const uint8_t* reached, const double* beta, Rng* rng
+) noexcept nogil:
+    # The end of an edge that leaves i, drawn by its share of the paths from there: one uniform number, against
+    # the shares summed by rising end.
+    cdef Py_ssize_t j = i, last = i + 1
+    cdef int32_t slot, parent = 0
+    cdef double rest = next_double(rng)
+    if not reached[i + 1]:
+        rest -= exp(null_score * scale + beta[i + 1] - beta[i])
+        if rest < 0:
+            return i + 1
+    slot = <int32_t>symbols[i]
+    while units[slot].check == parent:
+        j += 1
+        if units[slot].score > -INFINITY and beta[j] > -INFINITY:
+            rest -= exp(units[slot].score * scale + beta[j] - beta[i])
+            last = j
+            if rest < 0:
+                return j
+        parent = slot
+        slot = units[slot].base + <int32_t>symbols[j]
+    return last

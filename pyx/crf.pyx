@@ -1,0 +1,80 @@
+"""Kernels of the feature CRF: scores from sparse attributes, and the gradient back to the features.
+
+Step p of the concatenated sequences has attributes attributes[items[p]:items[p + 1]], each with a value, or 1 if
+`values` is empty. Attribute a owns the features feature_offsets[a] to feature_offsets[a + 1], feature k being
+the pair of a and label feature_labels[k]; an attribute with a feature for every label has them in order.
+"""
+
+import numpy as np
+
+from libc.stdint cimport int32_t, int64_t
+
+from _signals cimport poll
+
+ctypedef fused real:
+    float
+    double
+
+cdef enum:
+    BLOCK = 4096  # steps between two looks for Ctrl-C
+
+
+def state_scores(const int64_t[::1] items, const int32_t[::1] attributes, const real[::1] values,
+                 const int64_t[::1] feature_offsets, const int32_t[::1] feature_labels, const real[::1] weights,
+                 Py_ssize_t labels):
+    """scores[p, y] = sum over attributes a of step p of value * weight of (a, y)."""
+    cdef Py_ssize_t n = items.shape[0] - 1, p, i, k, first, last, y
+    cdef bint plain = values.shape[0] == 0
+    result = np.zeros((n, labels), dtype=np.float32 if real is float else np.float64)
+    cdef real[:, ::1] scores = result
+    cdef real value = 1
+    cdef real* row
+    cdef const real* weight
+    with nogil:
+        for p in range(n):
+            row = &scores[p, 0]
+            for i in range(items[p], items[p + 1]):
+                first = feature_offsets[attributes[i]]
+                last = feature_offsets[attributes[i] + 1]
+                if not plain:
+                    value = values[i]
+                if last - first == labels:
+                    weight = &weights[0] + first
+                    for y in range(labels):
+                        row[y] += value * weight[y]
+                else:
+                    for k in range(first, last):
+                        row[feature_labels[k]] += value * weights[k]
+            if p % BLOCK == BLOCK - 1:
+                poll()
+    return result
+
+
+def state_gradient(const int64_t[::1] items, const int32_t[::1] attributes, const real[::1] values,
+                   const int64_t[::1] feature_offsets, const int32_t[::1] feature_labels, const real[:, ::1] nodes):
+    """gradient[k] = sum over steps p with feature k's attribute of value * nodes[p, feature k's label]."""
+    cdef Py_ssize_t n = items.shape[0] - 1, labels = nodes.shape[1], p, i, k, first, last, y
+    cdef bint plain = values.shape[0] == 0
+    result = np.zeros(feature_labels.shape[0])
+    cdef double[::1] gradient = result
+    cdef double value = 1
+    cdef double* sums
+    cdef const real* row
+    with nogil:
+        for p in range(n):
+            row = &nodes[p, 0]
+            for i in range(items[p], items[p + 1]):
+                first = feature_offsets[attributes[i]]
+                last = feature_offsets[attributes[i] + 1]
+                if not plain:
+                    value = values[i]
+                if last - first == labels:
+                    sums = &gradient[0] + first
+                    for y in range(labels):
+                        sums[y] += value * row[y]
+                else:
+                    for k in range(first, last):
+                        gradient[k] += value * row[feature_labels[k]]
+            if p % BLOCK == BLOCK - 1:
+                poll()
+    return result

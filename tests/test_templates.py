@@ -1,0 +1,531 @@
+"""Sentence templates and parse trees."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import pickle
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastcore import use_backend
+from fastcore._backend import kernels
+from fastcore._data import poems
+from fastcore.templates import Match, Parser, SentenceTree, Template, TemplateFinder, TemplateTrie
+
+from .helpers import memory_growth, seconds_to_interrupt
+
+SENTENCE = ["雪梨", "和", "苹果", "和", "香蕉", "的", "颜色", "是", "什么", "呢"]
+
+
+def of(*texts):
+    return [Template.parse(text) for text in texts]
+
+
+templates = st.lists(
+    st.lists(st.sampled_from([None, "a", "b", "c"]), min_size=1, max_size=5).filter(any), min_size=1, max_size=6
+).map(lambda lists: [Template(words) for words in lists])
+sentences = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=7)
+
+
+def placements(template, words, start, end):
+    """Yield the slots' spans for every way a template can read words[start:end]."""
+    symbols = template.words
+    for cuts in itertools.combinations(range(start + 1, end), len(symbols) - 1):
+        bounds = list(itertools.pairwise((start, *cuts, end)))
+        if all(s is None or (q - p == 1 and words[p] == s) for s, (p, q) in zip(symbols, bounds)):
+            yield [bound for s, bound in zip(symbols, bounds) if s is None]
+
+
+def all_readings(trie, words, null, start, end):
+    """Yield (score, tree) of every nested reading."""
+    yield null * max(end - start - 1, 0), (start, end, None, ())
+    for template in trie:
+        for slots in placements(template, words, start, end):
+            for inside in itertools.product(*(list(all_readings(trie, words, null, *slot)) for slot in slots)):
+                score = trie.log_proba(template) + sum(s for s, _ in inside)
+                yield score, (start, end, template, tuple(tree for _, tree in inside))
+
+
+def as_tuple(tree):
+    return tree.start, tree.end, tree.template, tuple(map(as_tuple, tree.children))
+
+
+class TestTemplate:
+    def test_content(self):
+        template = Template([None, None, "的", "颜色", None])
+        assert template.words == (None, "的", "颜色", None)
+        assert (len(template), template.n_words, template.n_slots) == (4, 2, 2)
+        assert str(template) == "[X]的颜色[X]"
+        assert list(template) == [None, "的", "颜色", None]
+        assert eval(repr(template), {"Template": Template}) == template
+
+    def test_equal_by_content(self):
+        a, b = Template(["a", None]), Template(iter(["a", None, None]))
+        assert a == b
+        assert hash(a) == hash(b)
+        assert a != Template(["a"])
+        assert a != ("a", None)
+
+    def test_parse(self):
+        assert Template.parse("[X] 的 颜色[X]") == Template([None, "的", "颜色", None])
+        assert Template.parse("[X]的颜色[X]", list) == Template([None, "的", "颜", "色", None])
+        assert Template.parse("呢") == Template(["呢"])
+
+    @pytest.mark.parametrize("words", [[None, "a", None], [None, "bc", None]])
+    def test_trivial(self, words):
+        assert Template(words).is_trivial
+
+    @pytest.mark.parametrize("words", [["a"], [None, "a"], ["a", None], [None, "a", "b", None], ["a", None, "b"]])
+    def test_not_trivial(self, words):
+        assert not Template(words).is_trivial
+
+    def test_cannot_be_changed(self):
+        with pytest.raises(AttributeError, match="can't be changed"):
+            Template(["a"]).words = ()
+
+    def test_pickle(self):
+        template = Template(["a", None])
+        assert pickle.loads(pickle.dumps(template)) == template
+
+    @pytest.mark.parametrize(
+        ("words", "error", "message"),
+        [
+            ("abc", TypeError, "use Template.parse"),
+            ([1], TypeError, "words must hold str and None, got int"),
+            ([b"a"], TypeError, "words must hold str and None, got bytes"),
+            ([], ValueError, "at least one word"),
+            ([None], ValueError, "at least one word"),
+            ([""], ValueError, "empty word"),
+            (3, TypeError, "not iterable"),
+        ],
+    )
+    def test_bad_input(self, words, error, message):
+        with pytest.raises(error, match=message):
+            Template(words)
+
+    @pytest.mark.parametrize("text", ["", "[X]", " [X] [X]"])
+    def test_parse_without_words(self, text):
+        with pytest.raises(ValueError, match="at least one word"):
+            Template.parse(text)
+
+    def test_parse_of_no_text(self):
+        with pytest.raises(TypeError, match="text must be a str"):
+            Template.parse(3)
+
+
+class TestTemplateTrie:
+    def test_strict(self, backend):
+        a, b, c = of("x [X] y", "x y", "[X] y")
+        trie = TemplateTrie({a: 1, b: 2, c: 3})
+        assert trie.search(["x", "y"]) == [Match(0, 2, b, 2), Match(0, 2, c, 3)]
+        assert trie.search(["x", "z", "y"]) == [Match(0, 3, a, 1), Match(0, 3, c, 3), Match(1, 3, c, 3)]
+        assert trie.search(["y"]) == trie.search([]) == []
+
+    @given(templates, sentences)
+    def test_regular_expressions_find_the_same(self, backend, given_templates, words):
+        trie = TemplateTrie(given_templates)
+        text = "".join(words)
+        expected = [
+            (start, end, template)
+            for start in range(len(text))
+            for end in range(start + 1, len(text) + 1)
+            for template in trie
+            if re.fullmatch("".join(".+" if w is None else w for w in template), text[start:end])
+        ]
+        assert [match[:3] for match in trie.search(words)] == expected
+
+    def test_counts(self, backend):
+        a, b = of("[X] a", "b")
+        trie = TemplateTrie([a, b, a])
+        assert (len(trie), trie.total, trie[a], trie[b], trie[Template(["c"])]) == (2, 3, 2, 1, 0)
+        assert list(trie) == [a, b]
+        assert b in trie
+        assert Template(["c"]) not in trie
+        assert trie.log_proba(a) == pytest.approx(math.log(2 / 3))
+        assert trie.log_proba(Template(["c"])) == -math.inf
+        assert repr(trie) == "<TemplateTrie of 2 templates>"
+
+    def test_pickle_keeps_the_backend(self, backend):
+        trie = TemplateTrie({t: i + 1 for i, t in enumerate(of("[X] 和 [X]", "[X] 呢"))})
+        again = pickle.loads(pickle.dumps(trie))
+        assert again.search(SENTENCE) == trie.search(SENTENCE)
+        assert again._backend == backend.name
+
+    @pytest.mark.parametrize(
+        ("given_templates", "error", "message"),
+        [
+            ([], ValueError, "at least one Template"),
+            ({}, ValueError, "at least one Template"),
+            (Template(["a"]), TypeError, "must be a mapping or an iterable"),
+            ("[X]a", TypeError, "must be a mapping or an iterable"),
+            (["[X]a"], TypeError, "must hold Template, got str"),
+            ({Template(["a"]): 1.5}, TypeError, "count of a must be an int, got float"),
+            ({Template(["a"]): True}, TypeError, "count of a must be an int, got bool"),
+            ({Template(["a"]): 0}, ValueError, "count of a must be at least 1, got 0"),
+            ({Template(["a"]): -1}, ValueError, "count of a must be at least 1, got -1"),
+        ],
+    )
+    def test_bad_templates(self, backend, given_templates, error, message):
+        with pytest.raises(error, match=message):
+            TemplateTrie(given_templates)
+
+    @pytest.mark.parametrize("words", ["abc", 3, [1, 2], b"abc", [None], {"a"}])
+    def test_bad_words(self, backend, words):
+        with pytest.raises(TypeError, match=r"words must (be a list|hold str)"):
+            TemplateTrie(of("a")).search(words)
+
+
+class TestParser:
+    def test_the_tree_that_nlp_zero_gives(self, backend):
+        # nlp-zero 0.1.6 prints these nested readings; there slots may also stay empty, here they are spelled out.
+        parser = Parser(of("[X] 和 [X]", "[X] 的 颜色", "[X] 是 什么 [X]", "[X] 呢"))
+        tree = parser.parse(SENTENCE)
+        assert str(tree).splitlines() == [
+            "(雪梨和苹果和香蕉的颜色) 是 什么 (呢)",
+            "├─ (雪梨和苹果和香蕉) 的 颜色",
+            "│  └─ (雪梨) 和 (苹果和香蕉)",
+            "│     ├─ 雪梨",
+            "│     └─ (苹果) 和 (香蕉)",
+            "│        ├─ 苹果",
+            "│        └─ 香蕉",
+            "└─ 呢",
+        ]
+        assert tree.score == pytest.approx(4 * math.log(1 / 4), abs=1e-5)
+
+    @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+    def test_the_more_specific_template_stands_above(self, backend, order):
+        given_templates = of("[X] 和 [X]", "[X] 的 颜色 是 什么", "[X] 呢")
+        tree = Parser([given_templates[i] for i in order]).parse(SENTENCE)
+        nested = []
+        while tree.children:
+            nested.append(str(tree.template))
+            tree = tree.children[-1]
+        assert nested == ["[X]呢", "[X]的颜色是什么", "[X]和[X]", "[X]和[X]"]
+
+    @given(templates, sentences, st.sampled_from([-0.5, -3.0, -20.0]))
+    def test_best_of_all_readings(self, backend, given_templates, words, null):
+        parser = Parser(given_templates, null_score=null)
+        tree = parser.parse(words)
+        readings = {r: score for score, r in all_readings(parser.templates, words, null, 0, len(words))}
+        assert tree.score == pytest.approx(max(readings.values()), abs=1e-4)
+        assert readings[as_tuple(tree)] == pytest.approx(tree.score, abs=1e-4)
+        assert tree.words == tuple(words)
+
+    @given(st.data())
+    def test_twins_agree(self, data):
+        n_words = data.draw(st.integers(1, 4))
+        symbols = st.lists(st.integers(-1, n_words - 1), min_size=1, max_size=5)
+        found = data.draw(st.lists(symbols, min_size=1, max_size=8))
+        # As the public module makes them: no neighbouring slots, at least one word, all different.
+        collapsed = [tuple(s for i, s in enumerate(t) if s >= 0 or i == 0 or t[i - 1] >= 0) for t in found]
+        kept = list(dict.fromkeys(t for t in collapsed if max(t) >= 0)) or [(0,)]
+        arguments = (
+            np.array([s for t in kept for s in t], np.int64),
+            np.cumsum([0, *map(len, kept)], dtype=np.int64),
+            np.array(data.draw(st.lists(st.integers(-5, 0), min_size=len(kept), max_size=len(kept))), np.int64),
+        )
+        ids = np.array(data.draw(st.lists(st.integers(-1, n_words - 1), max_size=9)), np.int64)
+        null = data.draw(st.integers(-5, 0))
+        results = []
+        for name in ("compiled", "reference"):
+            trie = kernels("templates", name).TemplateTrie(*arguments)
+            score, spans = trie.parse(ids, null)
+            results.append((score, spans.tolist(), trie.search(ids).tolist()))
+        assert results[0] == results[1]
+
+    def test_ties(self, backend):
+        # Equal scores: more words, then fewer slots, then the one given first; slots begin early from the end.
+        parser = Parser(of("[X] b [X]", "[X] c", "[X] b c", "a [X]", "a b [X]"))
+        assert str(parser.parse(["a", "b", "c"]).template) == "[X]bc"
+        assert str(parser.parse(["a", "x", "c"]).template) == "[X]c"
+        assert str(parser.parse(["a", "b", "b", "x"])).splitlines()[0] == "a (bbx)"
+        tree = Parser(of("[X] b [X]")).parse(["x", "b", "x", "b", "x", "b", "x"])
+        assert [child.text for child in tree.children] == ["x", "xbxbx"]
+
+    def test_plain_words_may_score_better(self, backend):
+        rare, frequent = of("[X] a", "z")
+        parser = Parser({rare: 1, frequent: 10**6}, null_score=-1)
+        assert parser.parse(["x", "a"]).template is None
+        assert Parser(parser.templates, null_score=-20).parse(["x", "a"]).template == rare
+
+    def test_scores(self, backend):
+        a, b = of("[X] a", "[X] b [X]")
+        tree = Parser({a: 1, b: 3}, null_score=-2).parse(["x", "x", "b", "x", "x", "x", "a"])
+        assert str(tree) == "(xxbxxx) a\n└─ (xx) b (xxx)\n   ├─ x x\n   └─ x x x"
+        expected = math.log(1 / 4) + math.log(3 / 4) - 2 - 4
+        assert tree.score == pytest.approx(expected, abs=1e-5)
+        assert [t.score for t in tree.walk()] == pytest.approx([expected, expected - math.log(1 / 4), -2, -4], abs=1e-5)
+
+    def test_tokenize(self, backend):
+        parser = Parser(of("[X] 和 [X]"), lambda text: re.findall("和|[^和]+", text))
+        tree = parser.parse("雪梨和苹果")
+        assert tree.words == ("雪梨", "和", "苹果")
+        assert repr(tree) == "<SentenceTree '(雪梨) 和 (苹果)', score 0.0000>"
+        assert repr(parser) == "<Parser with 1 templates, null_score -20>"
+
+    @pytest.mark.parametrize("words", [[], ["a"], ["q", "r"]])
+    def test_nothing_matches(self, backend, words):
+        tree = Parser(of("[X] a")).parse(words)
+        assert (tree.template, tree.children, tree.words) == (None, (), tuple(words))
+        assert tree.score == -20 * max(len(words) - 1, 0)
+        assert str(tree) == " ".join(words)
+
+    def test_a_dense_sentence_is_quick(self, backend):
+        # The number of nested readings grows about threefold a word.
+        words = ["的"] * backend.size(200, 16)
+        tree = Parser(of("[X] 的 [X]", "的 [X]", "[X] 的")).parse(words)
+        assert tree.words == tuple(words)
+
+    def test_deep_nesting(self):
+        words = ["a"] * 3000
+        tree = Parser(of("[X] a")).parse(words)
+        depth = sum(t.template is not None for t in tree.walk())
+        assert depth == 2999
+        assert str(tree).count("\n") == 2999
+        assert pickle.loads(pickle.dumps(tree)) == tree
+        inner = tree.to_dict()
+        for _ in range(depth):
+            (inner,) = inner["children"]
+        assert inner == {"text": "a", "template": None, "score": 0.0, "children": []}
+
+    def test_repeated_template_words_and_long_templates(self, backend):
+        words = [str(i % 7) for i in range(40)]
+        template = Template([None if i % 5 == 0 else w for i, w in enumerate(words)])
+        tree = Parser([template]).parse(words)
+        assert tree.template == template
+        assert [child.start for child in tree.children] == list(range(0, 40, 5))
+
+    def test_pickle(self, backend):
+        parser = pickle.loads(pickle.dumps(Parser(of("[X] 和 [X]"), str.split, null_score=-7)))
+        assert parser.null_score == -7
+        assert str(parser.parse("a 和 b").template) == "[X]和[X]"
+
+    @pytest.mark.parametrize(
+        ("options", "error", "message"),
+        [
+            ({"tokenize": 3}, TypeError, "tokenize must be callable"),
+            ({"null_score": 1}, ValueError, "null_score must be finite and at least .* and at most 0"),
+            ({"null_score": math.nan}, ValueError, "null_score must be finite"),
+            ({"null_score": "x"}, TypeError, "null_score must be a number"),
+        ],
+    )
+    def test_bad_options(self, backend, options, error, message):
+        with pytest.raises(error, match=message):
+            Parser(of("a"), **options)
+
+    def test_bad_sentence(self, backend):
+        parser = Parser(of("a"))
+        with pytest.raises(TypeError, match="made without tokenize"):
+            parser.parse("a b")
+        with pytest.raises(TypeError, match="words must be a list of str, got int"):
+            parser.parse(3)
+        with pytest.raises(TypeError, match="words must hold str, got int"):
+            parser.parse([1])
+        with pytest.raises(TypeError, match="words must be a list of str, got NoneType"):
+            Parser(of("a"), lambda text: None).parse("a")
+
+    def test_memory_is_flat(self):
+        setup = """
+from fastcore.templates import Parser, Template
+parser = Parser([Template.parse("[X] a [X]"), Template.parse("b [X]")])
+words = ["a", "b", "c"] * 10"""
+        assert memory_growth(setup, "parser.parse(words), parser.templates.search(words)", 500) < 2000
+
+    @pytest.mark.slow
+    def test_interrupt(self):
+        script = """
+from fastcore.templates import Parser, Template
+parser = Parser([Template.parse("[X] a [X]"), Template.parse("a [X] a [X] a"), Template.parse("[X] a a [X] a [X]")])
+print("ready")
+try:
+    while True: parser.parse(["a"] * 2000)
+except KeyboardInterrupt:
+    print("interrupted")
+assert parser.parse(["a"]).words == ("a",)
+print("usable")
+"""
+        assert seconds_to_interrupt(script) < 1.0
+
+
+class TestSentenceTree:
+    def parse(self, words):
+        return Parser({Template.parse("[X] 和 有 [X]"): 3, Template.parse("[X] 呢"): 1}).parse(words)
+
+    def tree(self):
+        return self.parse(["a", "和", "有", "b", "c", "呢"])
+
+    def test_parts(self, backend):
+        tree = self.tree()
+        assert isinstance(tree, SentenceTree)
+        assert tree.text == "a和有bc呢"
+        assert [t.text for t in tree.walk()] == ["a和有bc呢", "a", "bc呢", "bc"]
+        assert [(t.start, t.end) for t in tree.walk()] == [(0, 6), (0, 1), (3, 6), (3, 5)]
+
+    def test_to_dict(self, backend):
+        made = self.tree().to_dict()
+        assert (made["text"], made["template"]) == ("a和有bc呢", "[X]和有[X]")
+        assert [child["text"] for child in made["children"]] == ["a", "bc呢"]
+        assert made["children"][1]["children"] == [{"text": "bc", "template": None, "score": -20.0, "children": []}]
+
+    def test_equality(self, backend):
+        tree = self.tree()
+        assert tree == self.tree()
+        assert hash(tree) == hash(self.tree())
+        assert tree != tree.children[1]
+        assert tree != 3
+        assert tree.children[1] == self.parse(["b", "c", "呢"])
+
+    def test_twins_give_equal_trees(self):
+        trees = []
+        for name in ("compiled", "reference"):
+            with use_backend(name):
+                trees.append(self.tree())
+        assert trees[0] == trees[1]
+
+
+FRAMES = [[fruit, *frame] for fruit in "甲乙丙丁" for frame in (("的", "颜色", "是", "什么"), ("好吃", "吗"))]
+
+
+class TestTemplateFinder:
+    def test_what_nlp_zero_finds(self, backend):
+        # nlp-zero 0.1.6: Template_Finder(list, 3, 1e-4, 3) trained on the same verses, whose templates sum up to this.
+        pieces = [s for verse in poems()[:3000] for s in re.split("[^\u4e00-\u9fa50-9a-zA-Z]+", verse) if s]
+        finder = TemplateFinder(list, 3, 1e-4, 3, count="path", trivial=True).fit(pieces)
+        assert (len(finder.templates_), sum(finder.templates_.values()), finder.total_) == (2255, 28601, 36990)
+        top = [(str(template), count) for template, count in list(finder.templates_.items())[:4]]
+        assert top == [("[X]不[X]", 304), ("[X]無[X]", 213), ("[X]人[X]", 191), ("[X]有[X]", 166)]
+
+    def test_by_hand(self, backend):
+        finder = TemplateFinder(min_pmi=1.0, min_count=3).fit(FRAMES)
+        assert {str(t): n for t, n in finder.templates_.items()} == {
+            "[X]的颜色是什么": 4,
+            "[X]的颜色[X]什么": 4,
+            "[X]的[X]是什么": 4,
+            "[X]的[X]什么": 4,
+            "[X]好吃吗": 4,
+        }
+        assert finder.total_ == 8
+        tree = Parser(finder.to_trie()).parse(["戊", "的", "颜色", "是", "什么"])
+        assert str(tree.template) == "[X]的颜色是什么"
+
+    def test_a_sentence_counts_once(self, backend):
+        # a b a b: both a, and both b, have no strong partner; four paths of one word.
+        texts = [["a", "b", "a", "b"], ["a", "b"]]
+        by_path = TemplateFinder(min_pmi=9, count="path", trivial=True).fit(texts)
+        assert (by_path.total_, {str(t): n for t, n in by_path.templates_.items()}) == (
+            6,
+            {"a[X]": 2, "[X]b": 2, "[X]a[X]": 1, "[X]b[X]": 1},
+        )
+        by_sentence = TemplateFinder(min_pmi=9, trivial=True).fit(texts)
+        assert (by_sentence.total_, {str(t): n for t, n in by_sentence.templates_.items()}) == (
+            2,
+            {"a[X]": 2, "[X]b": 2},
+        )
+
+    def test_trivial(self, backend):
+        finder = TemplateFinder(min_pmi=9, min_count=1).fit([["a", "b", "c"]])
+        assert [str(t) for t in finder.templates_] == ["a[X]", "[X]c"]
+
+    @given(st.data())
+    def test_twins_agree(self, data):
+        n_words = data.draw(st.integers(1, 5))
+        word = st.integers(0, n_words - 1)
+        sentences = data.draw(st.lists(st.lists(word, max_size=7), max_size=5))
+        rows = data.draw(st.lists(st.sets(word), min_size=n_words, max_size=n_words))
+        arguments = (
+            np.array([w for s in sentences for w in s], np.int64),
+            np.cumsum([0, *map(len, sentences)], dtype=np.int64),
+            np.cumsum([0, *map(len, rows)], dtype=np.int64),
+            np.array([b for row in rows for b in sorted(row)], np.int64),
+            data.draw(st.integers(1, 4)),
+            data.draw(st.booleans()),
+            data.draw(st.integers(0, 3)),
+            data.draw(st.sampled_from([0.0, 0.1, 0.3, 0.5])),
+            10**6,
+        )
+        results = []
+        for name in ("compiled", "reference"):
+            *arrays, total = kernels("templates", name).find_templates(*arguments)
+            results.append(([array.tolist() for array in arrays], total))
+        assert results[0] == results[1]
+
+    def test_counts_stop_instead_of_overflowing(self):
+        # One word a hundred times, each strong with the next two: a Fibonacci number of paths, over 2**62.
+        n = 100
+        arguments = [np.zeros(n, np.int64), np.array([0, n]), np.array([0, 1]), np.array([0])]
+        *_, counts, total = kernels("templates", "compiled").find_templates(*arguments, 2, True, 2**62, 0.0, 1)
+        assert total == 2**62
+        assert counts.tolist() == []
+
+    def test_a_dense_sentence_is_not_enumerated(self):
+        finder = TemplateFinder(min_pmi=-9, min_count=2).fit([["a", "b"] * 50])
+        assert finder.templates_ == {}
+
+    def test_tokenize_and_files(self, backend, tmp_path):
+        path = tmp_path / "sentences.txt"
+        path.write_text("".join(" ".join(words) + "\n" for words in FRAMES), encoding="utf-8")
+        expected = TemplateFinder(min_pmi=1).fit(FRAMES).templates_
+        assert TemplateFinder(str.split, min_pmi=1).fit(path).templates_ == expected
+        assert TemplateFinder(str.split, min_pmi=1).fit(" ".join(words) for words in FRAMES).templates_ == expected
+
+    def test_repr_and_pickle(self, backend):
+        finder = TemplateFinder(min_pmi=1)
+        assert repr(finder) == "<TemplateFinder window 5, min_proba 1e-05, min_pmi 1: not fitted>"
+        again = pickle.loads(pickle.dumps(finder.fit(FRAMES)))
+        assert again.templates_ == finder.templates_
+        assert again.fit(FRAMES).templates_ == finder.templates_
+
+    def test_too_many(self, backend):
+        with pytest.raises(ValueError, match="more than max_templates=3"):
+            TemplateFinder(min_pmi=1, max_templates=3).fit(FRAMES)
+
+    @pytest.mark.parametrize(
+        ("options", "error", "message"),
+        [
+            ({"tokenize": 3}, TypeError, "tokenize must be callable"),
+            ({"window": 0}, ValueError, "window must be at least 1"),
+            ({"window": 1.5}, TypeError, "window must be an int"),
+            ({"min_proba": -1}, ValueError, "min_proba must be finite and at least 0"),
+            ({"min_proba": 2}, ValueError, "min_proba must be"),
+            ({"min_pmi": math.nan}, ValueError, "min_pmi must be finite"),
+            ({"min_count": 0}, ValueError, "min_count must be at least 1"),
+            ({"count": "word"}, ValueError, "count must be one of 'sentence', 'path'"),
+            ({"max_templates": 0}, ValueError, "max_templates must be at least 1"),
+        ],
+    )
+    def test_bad_options(self, options, error, message):
+        with pytest.raises(error, match=message):
+            TemplateFinder(**options)
+
+    @pytest.mark.parametrize(
+        ("texts", "error", "message"),
+        [
+            ("abc", TypeError, "texts must be an iterable of sentences or a path, got str"),
+            (["abc"], TypeError, "must be a list of words"),
+            ([[1]], TypeError, "words must hold str, got int"),
+            ([3], TypeError, "words must be a list of str, got int"),
+            ([], ValueError, "at least one word"),
+            ([[], []], ValueError, "at least one word"),
+        ],
+    )
+    def test_bad_texts(self, backend, texts, error, message):
+        with pytest.raises(error, match=message):
+            TemplateFinder().fit(texts)
+
+    def test_nothing_found(self, backend):
+        finder = TemplateFinder(min_count=5).fit([["a"]])
+        assert finder.templates_ == {}
+        with pytest.raises(ValueError, match="at least one Template"):
+            finder.to_trie()
+
+    def test_memory_is_flat(self):
+        setup = """
+from fastcore.templates import TemplateFinder
+texts = [list("abcde"), list("abcxe"), list("fabce")] * 5
+finder = TemplateFinder(min_pmi=0)"""
+        assert memory_growth(setup, "finder.fit(texts)", 300) < 2000
