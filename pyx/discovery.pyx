@@ -787,7 +787,7 @@ def expected_counts(const int32_t[:, ::1] grams, const double[::1] scores, doubl
     log-probability. Each stretch between separators is a lattice of its own: the words that can begin at each
     position, all segmentations weighted by their probability (forward and backward in log space).
     """
-    cdef int64_t orders = grams.shape[0], n = grams.shape[1], i = 0, j, m, t, k, w, work = 0
+    cdef int64_t orders = grams.shape[0], n = grams.shape[1], i = 0, j, m, t, k, w, gram, work = 0
     cdef double likelihood = 0
     cdef double* forward = <double*>malloc((n + 1) * sizeof(double))
     cdef double* backward = <double*>malloc((n + 1) * sizeof(double))
@@ -805,27 +805,34 @@ def expected_counts(const int32_t[:, ::1] grams, const double[::1] scores, doubl
                 for t in range(1, m + 1):
                     w = 0
                     for k in range(min(orders, t)):
-                        if grams[k, i + t - 1 - k] >= 0:
-                            terms[w] = forward[t - 1 - k] + scores[grams[k, i + t - 1 - k]]
+                        gram = grams[k, i + t - 1 - k]
+                        if gram >= 0:
+                            terms[w] = forward[t - 1 - k] + scores[gram]
                             w += 1
                     forward[t] = log_sum(terms, w)
+                    if t % 8192 == 0:
+                        poll()
                 backward[m] = 0
                 for t in range(m - 1, -1, -1):
                     w = 0
                     for k in range(min(orders, m - t)):
-                        if grams[k, i + t] >= 0:
-                            terms[w] = scores[grams[k, i + t]] + backward[t + 1 + k]
+                        gram = grams[k, i + t]
+                        if gram >= 0:
+                            terms[w] = scores[gram] + backward[t + 1 + k]
                             w += 1
                     backward[t] = log_sum(terms, w)
+                    if t % 8192 == 0:
+                        poll()
                 for t in range(m):
                     for k in range(min(orders, m - t)):
-                        if grams[k, i + t] >= 0:
-                            counts[grams[k, i + t]] += exp(
-                                forward[t] + scores[grams[k, i + t]] + backward[t + 1 + k] - forward[m]
-                            )
+                        gram = grams[k, i + t]
+                        if gram >= 0:
+                            counts[gram] += exp(forward[t] + scores[gram] + backward[t + 1 + k] - forward[m])
+                    if t % 8192 == 0:
+                        poll()
                 likelihood += forward[m]
-                work += m * orders + 1
-                if work >= BLOCK:
+                work += m + 1
+                if work >= 8192:
                     work = 0
                     poll()
                 i = j + 1

@@ -7,7 +7,7 @@ import math
 import pickle
 import re
 from collections import Counter, defaultdict
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -16,9 +16,13 @@ from hypothesis import strategies as st
 
 from fastcore import use_backend
 from fastcore._backend import kernels
-from fastcore._data import poems
+from fastcore._data import english_verse, poems, segmented
+from fastcore._metrics import span_f1
 from fastcore.compat.nlp_zero import Word_Finder
-from fastcore.discovery import WordFinder, _blocks
+from fastcore.discovery import WordFinder, _blocks, _grams
+from fastcore.discovery._entropy import autonomy, branching_entropies
+from fastcore.discovery._grams import Grams
+from fastcore.lexicon import Tokenizer
 
 from .helpers import memory_growth, seconds_to_interrupt
 
@@ -239,6 +243,144 @@ class TestNgram:
             WordFinder(min_pmi="12", method="ngram")
 
 
+def segmentations(text, longest):
+    """All ways to cut a text into parts of at most `longest` characters."""
+    if not text:
+        return [[]]
+    return [
+        [text[:n], *rest] for n in range(1, min(longest, len(text)) + 1) for rest in segmentations(text[n:], longest)
+    ]
+
+
+def lattice_of(text, words, longest):
+    """The array of candidate words that begin at each position, as the kernels take it."""
+    rows = np.full((longest, len(text)), -1, np.int32)
+    for i in range(len(text)):
+        for n in range(1, min(longest, len(text) - i) + 1):
+            rows[n - 1, i] = words.get(text[i : i + n], -1)
+    return rows
+
+
+class TestEntropy:
+    @given(st.text("ab ", max_size=8), st.lists(st.floats(-5, 2), min_size=6, max_size=6))
+    def test_expected_counts_against_all_segmentations(self, backend, text, scores):
+        words = {word: number for number, word in enumerate(["a", "b", "ab", "aa", "bba", "abb"])}
+        counts = np.zeros(6)
+        likelihood = kernels("discovery").expected_counts(lattice_of(text, words, 3), np.array(scores), counts)
+        expected, log_total = np.zeros(6), 0.0
+        for piece in text.split():
+            ways = [way for way in segmentations(piece, 3) if all(word in words for word in way)]
+            weights = [math.exp(sum(scores[words[word]] for word in way)) for way in ways]
+            log_total += math.log(sum(weights))
+            for way, weight in zip(ways, weights):
+                for word in way:
+                    expected[words[word]] += weight / sum(weights)
+        np.testing.assert_allclose(counts, expected, rtol=1e-10, atol=1e-12)
+        assert likelihood == pytest.approx(log_total, rel=1e-10, abs=1e-10)
+
+    @given(st.text("abc ", max_size=30), st.integers(0, 2**32))
+    def test_expected_counts_are_equal_to_the_bit(self, text, seed):
+        words = {
+            "".join(w): k for k, w in enumerate([*product("abc"), *product("abc", "abc"), *product("ab", repeat=3)])
+        }
+        scores = np.random.default_rng(seed).normal(0, 30, len(words))
+        results = []
+        for name in ("compiled", "reference"):
+            counts = np.zeros(len(words))
+            likelihood = kernels("discovery", name).expected_counts(lattice_of(text, words, 3), scores, counts)
+            results.append((likelihood, counts.tolist()))
+        assert results[0] == results[1]
+
+    def test_a_long_stretch_neither_overflows_nor_underflows(self, backend):
+        text = "ab" * backend.size(50_000, 2_000)
+        counts = np.zeros(3)
+        kernel = kernels("discovery")
+        likelihood = kernel.expected_counts(lattice_of(text, {"a": 0, "b": 1, "ab": 2}, 2), np.full(3, -7.0), counts)
+        assert likelihood == pytest.approx(len(text) / 2 * np.logaddexp(-7, -14), rel=1e-12)
+        assert counts[0] == counts[1]
+        # Sums of logs of 3e5 leave errors of about 1e-7.
+        assert counts[0] + counts[2] == pytest.approx(len(text) / 2, rel=1e-6)
+
+    def test_branching_entropy_by_hand(self, backend):
+        # After a: b twice, c once, an end once; before c: a and b.
+        blocks = [kernels("discovery").Encoder(_blocks.kept("alnum")).encode("ab\nab\nac\na\nbc")]
+        grams = Grams(blocks, 2, 1, lambda more: None, backend.name)
+        right, left = branching_entropies(grams, 3)
+        assert grams.counts[:3].tolist() == [4, 3, 2]
+        assert right[0] == pytest.approx(math.log(4) - 2 * math.log(2) / 4)
+        assert left[2] == pytest.approx(math.log(2))
+        assert left[0] == pytest.approx(math.log(4))
+
+    def test_autonomy_has_mean_zero_in_each_order(self, backend):
+        encoder = kernels("discovery").Encoder(_blocks.kept("cjk"))
+        blocks = list(_blocks.encoded(poems()[:200], encoder, "\n"))
+        grams = Grams(blocks, 4, 2, lambda more: None, backend.name)
+        scores = autonomy(grams, 3)
+        for order, chosen in grams.orders():
+            if order <= 3:
+                assert scores[chosen].mean() == pytest.approx(0, abs=1e-12)
+
+    @pytest.mark.parametrize("keep", ["cjk+alnum", "天地人"])
+    def test_twins_agree(self, keep):
+        verses = [*poems()[:150], "天地人天地人", "天地人"]
+        found = []
+        for name in ("compiled", "reference"):
+            with use_backend(name):
+                found.append(list(WordFinder(method="entropy", keep=keep).fit(verses).words_.items()))
+        assert found[0] == found[1]
+
+    def test_workers_change_nothing(self, backend, monkeypatch):
+        verses = poems()[:120]
+        monkeypatch.setattr(_blocks, "BLOCK", 300)
+        expected = list(WordFinder(method="entropy").fit(verses).words_.items())
+        assert list(WordFinder(method="entropy", workers=3).fit(verses).words_.items()) == expected
+
+    def test_spooled(self, backend, monkeypatch):
+        verses = poems()[:100]
+        monkeypatch.setattr(_blocks, "BLOCK", 300)
+        expected = WordFinder(method="entropy").fit(verses).words_
+        monkeypatch.setattr(_blocks, "IN_MEMORY", 1000)
+        monkeypatch.setattr(_grams, "IN_MEMORY", 1000)
+        assert WordFinder(method="entropy").fit(iter(verses)).words_ == expected
+
+    def test_partial_fit(self, backend):
+        verses = poems()[:100]
+        expected = WordFinder(method="entropy").fit(verses).words_
+        finder = WordFinder(method="entropy").partial_fit(verses[:30]).partial_fit(verses[30:])
+        assert pickle.loads(pickle.dumps(finder)).finish(verses).words_ == expected
+
+    def test_max_length_is_the_longest_candidate(self, backend):
+        texts = ["abcdefgh", "xabcdefgh", "abcdefghy", "zabcdefghx"] * 5
+        assert max(map(len, WordFinder(method="entropy", max_length=3).fit(texts).words_)) <= 3
+        assert max(map(len, WordFinder(method="entropy", max_length=8).fit(texts).words_)) > 5
+
+    def test_tiny_texts(self, backend):
+        assert WordFinder(method="entropy").fit(["天"]).words_ == {"天": 1}
+        assert WordFinder(method="entropy").fit(["天天天"]).words_ is not None
+        assert set(WordFinder(method="entropy", max_length=1).fit(["天地"]).words_) == {"天", "地"}
+
+    def test_english_without_spaces(self):
+        letters = "abcdefghijklmnopqrstuvwxyz"
+        verses = [re.sub("[^a-z ]+", "", verse.lower()).split() for verse in english_verse()[:3000]]
+        raw = ["".join(words) for words in verses]
+        finder = WordFinder(method="entropy", keep=letters, max_length=8).fit(raw)
+        tokens = list(Tokenizer(finder.to_lexicon(), join_alnum=False).tokenize_many(raw[:500]))
+        assert {"the", "god", "and"} <= set(tokens[0])
+        assert span_f1(verses[:500], tokens)[2] > 0.6
+        assert span_f1(verses[:500], [list(text) for text in raw[:500]])[2] < 0.1
+
+    def test_better_than_the_others_on_labelled_text(self):
+        raw = ["".join(words) for words in segmented("train")]
+        gold = segmented("test")
+        texts = ["".join(words) for words in gold]
+        scores = []
+        for options in ({"method": "adjacent", "min_proba": 1e-5}, {"method": "ngram"}, {"method": "entropy"}):
+            tokenizer = Tokenizer(WordFinder(**options).fit(raw).to_lexicon(), join_fullwidth=True)
+            scores.append(span_f1(gold, list(tokenizer.tokenize_many(texts)))[2])
+        assert scores[2] > max(scores[:2]) + 0.02
+        assert scores[2] > 0.6
+
+
 class TestNlpZero:
     TEXTS = [
         "我爱北京天安门",
@@ -337,7 +479,7 @@ class TestInput:
         assert WordFinder(1e-4).fit(tuple(TEXTS)).words_ == expected
 
     def test_spooled(self, backend, monkeypatch):
-        verses = poems()[:200]
+        verses = poems()[:100]
         expected = WordFinder(1e-5).fit(verses).words_
         monkeypatch.setattr(_blocks, "BLOCK", 300)
         monkeypatch.setattr(_blocks, "IN_MEMORY", 1000)
@@ -431,22 +573,23 @@ class TestInput:
 class TestHouse:
     def test_memory_is_given_back(self):
         setup = "from fastcore.discovery import WordFinder\ntexts = ['天地玄黄宇宙洪荒', '日月盈昃'] * 200"
-        assert memory_growth(setup, "WordFinder(1e-5, 0).fit(texts)", 100) < 400
+        assert memory_growth(setup, "WordFinder(1e-5, 0).fit(texts)", 50) < 400
 
     @pytest.mark.slow
-    def test_interrupted(self):
-        script = """
+    @pytest.mark.parametrize("method", ["adjacent", "ngram", "entropy"])
+    def test_interrupted(self, method):
+        script = f"""
 from fastcore.discovery import WordFinder
-texts = ['天地玄黄宇宙洪荒日月盈昃' * 1000] * 100
-finder = WordFinder(1e-9, -50)
+texts = ['天地玄黄宇宙洪荒日月盈昃' * 100_000]
+finder = WordFinder(1e-9, -50, method={method!r})
 finder.fit(['天地'])
 print('ready')
 try:
-    for _ in range(100):
+    for _ in range(1000):
         finder.fit(texts)
 except KeyboardInterrupt:
     print('interrupted')
-assert finder.fit(['天地']).words_
+assert finder.fit(['天地天地天地天地']).words_
 print('usable')
 """
         assert seconds_to_interrupt(script) < 1.0

@@ -15,7 +15,12 @@ def _ngram(verses: list[str]) -> list[tuple[str, int]]:
     return list(WordFinder(method="ngram").fit(verses).words_.items())
 
 
+def _entropy(verses: list[str]) -> list[tuple[str, int]]:
+    return list(WordFinder(method="entropy").fit(verses).words_.items())
+
+
 CHECKS = [
     Check("discovery.adjacent", lambda: poems()[:3000], _adjacent, exact),
     Check("discovery.ngram", lambda: poems()[:3000], _ngram, exact),
+    Check("discovery.entropy", lambda: poems()[:1000], _entropy, exact),
 ]

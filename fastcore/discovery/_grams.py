@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .._backend import kernels
 from ._blocks import Blocks, Numbers
+from ._words import Words
 
 # Numbers (4 bytes each) that `lattice` keeps instead of making them again.
 IN_MEMORY = 1 << 26
@@ -69,6 +70,26 @@ class Grams:
         """Yield each order and the numbers of its n-grams."""
         for order, (start, stop) in enumerate(zip(self.starts, self.starts[1:]), 1):
             yield order, slice(start, stop)
+
+    def words(self, counts: NDArray[np.int64]) -> Words:
+        """Return the n-grams of positive counts as words with these counts, shorter ones first."""
+        first = np.arange(len(self.counts), dtype=np.int32)
+        ids, lengths, chosen_counts = [], [], []
+        for order, chosen in self.orders():
+            if order > 1:
+                first[chosen] = first[self.prefix[chosen]]
+            if chosen.start >= len(counts):
+                break
+            number = chosen.start + np.flatnonzero(counts[chosen])
+            spelled = np.empty((len(number), order), np.int32)
+            chosen_counts.append(counts[number])
+            lengths.append(np.full(len(number), order))
+            for place in range(order):
+                spelled[:, place] = first[number]
+                number = self.suffix[number]
+            ids.append(spelled.ravel())
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+        return Words(np.concatenate(ids), offsets, np.concatenate(chosen_counts))
 
     def at(self, ids: Numbers, orders: int) -> Numbers:
         """Return an array (order, position) of the n-grams that begin at each position, -1 where none does."""

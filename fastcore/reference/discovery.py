@@ -242,9 +242,10 @@ def expected_counts(grams: Numbers, scores: NDArray[np.float64], counts: NDArray
     likelihood = 0.0
     columns = grams.T.tolist()
     score = scores.tolist()
-    while columns:
-        m = next((t for t, column in enumerate(columns) if column[0] < 0), len(columns))
-        starts = columns[:m]
+    separators = [t for t, column in enumerate(columns) if column[0] < 0]
+    for first, last in pairwise([-1, *separators, len(columns)]):
+        starts = columns[first + 1 : last]
+        m = len(starts)
         # edges[t]: (end, word) of all words that can begin at t.
         edges = [[(t + 1 + k, w) for k, w in enumerate(starts[t][: m - t]) if w >= 0] for t in range(m)]
         ending: list[list[tuple[int, int]]] = [[] for _ in range(m + 1)]
@@ -261,5 +262,4 @@ def expected_counts(grams: Numbers, scores: NDArray[np.float64], counts: NDArray
             for end, w in edges[t]:
                 counts[w] += math.exp(forward[t] + score[w] + backward[end] - forward[m])
         likelihood += forward[m]
-        del columns[: m + 1]
     return likelihood
