@@ -11,29 +11,41 @@ from libc.stdint cimport int32_t, int64_t
 
 from _signals cimport poll
 
+cdef extern from "prefetch.h" nogil:
+    void fc_prefetch(const void* address)
+
 ctypedef fused real:
     float
     double
 
 cdef enum:
     BLOCK = 4096  # steps between two looks for Ctrl-C
+    FAR = 16      # attributes ahead whose place in the table of features is fetched,
+    NEAR = 8      # and whose features are: rare attributes lie all over memory
 
 
 def state_scores(const int64_t[::1] items, const int32_t[::1] attributes, const real[::1] values,
                  const int64_t[::1] feature_offsets, const int32_t[::1] feature_labels, const real[::1] weights,
                  Py_ssize_t labels):
     """scores[p, y] = sum over attributes a of step p of value * weight of (a, y)."""
-    cdef Py_ssize_t n = items.shape[0] - 1, p, i, k, first, last, y
+    cdef Py_ssize_t n = items.shape[0] - 1, total = attributes.shape[0], p, i, k, first, last, y, ahead
     cdef bint plain = values.shape[0] == 0
     result = np.zeros((n, labels), dtype=np.float32 if real is float else np.float64)
     cdef real[:, ::1] scores = result
     cdef real value = 1
     cdef real* row
     cdef const real* weight
+    if feature_labels.shape[0] == 0:
+        return result
     with nogil:
         for p in range(n):
             row = &scores[p, 0]
             for i in range(items[p], items[p + 1]):
+                if i + FAR < total:
+                    fc_prefetch(&feature_offsets[attributes[i + FAR]])
+                    ahead = feature_offsets[attributes[i + NEAR]]
+                    fc_prefetch(&feature_labels[0] + ahead)
+                    fc_prefetch(&weights[0] + ahead)
                 first = feature_offsets[attributes[i]]
                 last = feature_offsets[attributes[i] + 1]
                 if not plain:
@@ -54,16 +66,24 @@ def state_gradient(const int64_t[::1] items, const int32_t[::1] attributes, cons
                    const int64_t[::1] feature_offsets, const int32_t[::1] feature_labels, const real[:, ::1] nodes):
     """gradient[k] = sum over steps p with feature k's attribute of value * nodes[p, feature k's label]."""
     cdef Py_ssize_t n = items.shape[0] - 1, labels = nodes.shape[1], p, i, k, first, last, y
+    cdef Py_ssize_t total = attributes.shape[0], ahead
     cdef bint plain = values.shape[0] == 0
     result = np.zeros(feature_labels.shape[0])
     cdef double[::1] gradient = result
     cdef double value = 1
     cdef double* sums
     cdef const real* row
+    if feature_labels.shape[0] == 0:
+        return result
     with nogil:
         for p in range(n):
             row = &nodes[p, 0]
             for i in range(items[p], items[p + 1]):
+                if i + FAR < total:
+                    fc_prefetch(&feature_offsets[attributes[i + FAR]])
+                    ahead = feature_offsets[attributes[i + NEAR]]
+                    fc_prefetch(&feature_labels[0] + ahead)
+                    fc_prefetch(&gradient[0] + ahead)
                 first = feature_offsets[attributes[i]]
                 last = feature_offsets[attributes[i] + 1]
                 if not plain:

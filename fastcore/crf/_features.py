@@ -1,6 +1,6 @@
 """Items with named, weighted attributes, as CRFsuite takes them, made into flat arrays."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, TypeAlias
@@ -65,27 +65,42 @@ class Items:
     values: Array
 
 
+class AttributeIds(dict[str, int]):
+    """Numbers of attributes; a name that isn't there yet gets the next one."""
+
+    def __missing__(self, name: str) -> int:
+        number = self[name] = len(self)
+        return number
+
+
 def index_items(X: Any, ids: dict[str, int], grow: bool) -> Items:
     """Number the attributes of all sequences; new ones get ids if `grow`, else they are left out."""
     if isinstance(X, Mapping | str | bytes) or not isinstance(X, Iterable):
         raise TypeError(f"X must be a list of sequences, got {type(X).__name__}")
+    numbers = AttributeIds(ids) if grow else ids
+    number_of: Callable[[str], int | None] = numbers.__getitem__ if grow else numbers.get
     offsets, rows = [0], [0]
     found: list[int] = []
-    values: list[float] = []
-    plain = True
+    # Weights other than 1, by place.
+    weights: dict[int, float] = {}
     for sequence in X:
         for item in items_of(sequence):
-            for name, weight in attributes_of(item):
-                key = ids.setdefault(name, len(ids)) if grow else ids.get(name, -1)
-                if key >= 0:
-                    found.append(key)
-                    values.append(weight)
-                    plain = plain and weight == 1.0
+            if type(item) is list and all(type(name) is str for name in item):
+                # The common case without a generator.
+                found += [number for number in map(number_of, item) if number is not None]
+            else:
+                for name, weight in attributes_of(item):
+                    number = number_of(name)
+                    if number is not None:
+                        if weight != 1.0:
+                            weights[len(found)] = weight
+                        found.append(number)
             rows.append(len(found))
         offsets.append(len(rows) - 1)
-    return Items(
-        np.array(offsets, np.int64),
-        np.array(rows, np.int64),
-        np.array(found, np.int32),
-        np.empty(0) if plain else np.array(values, np.float64),
-    )
+    values = np.empty(0)
+    if weights:
+        values = np.ones(len(found))
+        values[list(weights)] = list(weights.values())
+    if grow:
+        ids.update(numbers)
+    return Items(np.array(offsets, np.int64), np.array(rows, np.int64), np.array(found, np.int32), values)
