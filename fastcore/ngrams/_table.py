@@ -49,7 +49,7 @@ class NgramTable(Mapping[Any, int]):
     >>> from fastcore.ngrams import count_ngrams
     >>> table = count_ngrams(["banana"], (1, 3))
     >>> table["ana"], "nab" in table, len(table)
-    (2, False, 7)
+    (2, False, 9)
     >>> table.totals
     {1: 6, 2: 5, 3: 4}
     >>> table.prefix("an")
