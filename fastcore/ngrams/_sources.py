@@ -105,7 +105,7 @@ class Block:
     """A piece of a stream of UTF-8 whose lines are texts."""
 
     def __init__(self, data: bytes, last: bool) -> None:
-        self.data, self.last = np.frombuffer(data, np.uint8), last
+        self.raw, self.data, self.last = data, np.frombuffer(data, np.uint8), last
         self.consumed = 0
         self.invalid = False
 
@@ -265,11 +265,11 @@ def stream_batches(stream: Any, name: str, split: "re.Pattern[str] | None", erro
         yield block
         if block.invalid:
             at = block.consumed
-            here = first_line + block.data[:at].tobytes().count(b"\n")
+            here = first_line + block.raw.count(b"\n", 0, at)
             raise bad_byte(name, here, int(block.data[at]), place + at)
-        left = block.data[block.consumed :].tobytes()
+        left = block.raw[block.consumed :]
         place += block.consumed
-        first_line += block.data[: block.consumed].tobytes().count(b"\n")
+        first_line += block.raw.count(b"\n", 0, block.consumed)
     yield Spans(*END_OF_TEXT, 0)
 
 
