@@ -23,6 +23,7 @@ ctypedef fused number:
 cdef enum:
     BLOCK = 1048576  # bytes or pairs between two looks for Ctrl-C: a few milliseconds
     AHEAD = 16  # how many steps early memory is fetched
+    SOON = 6  # the same, for what hangs on memory fetched before
     BATCH = 32  # tokens looked up together
 
 
@@ -312,6 +313,11 @@ cdef int count_columns(
         for p in range(starts[second - low], starts[second - low + 1]):
             if p + AHEAD < total:
                 FASTCORE_PREFETCH(stream + places[p + AHEAD] - 4)
+                at = places[p + SOON]
+                if at > 3:
+                    FASTCORE_PREFETCH(dense + stream[at - 1] + 1)
+                    FASTCORE_PREFETCH(dense + stream[at - 2] + 1)
+                    FASTCORE_PREFETCH(dense + stream[at - 3] + 1)
             at = places[p]
             reach = at if at < window else window
             for back in range(1, reach + 1):
