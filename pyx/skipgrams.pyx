@@ -23,6 +23,7 @@ ctypedef fused number:
 cdef enum:
     BLOCK = 1048576  # bytes or pairs between two looks for Ctrl-C: a few milliseconds
     AHEAD = 16  # how many steps early memory is fetched
+    SOON = 6  # the same, for what hangs on memory fetched before
     BATCH = 32  # tokens looked up together
 
 
@@ -312,6 +313,11 @@ cdef int count_columns(
         for p in range(starts[second - low], starts[second - low + 1]):
             if p + AHEAD < total:
                 FASTCORE_PREFETCH(stream + places[p + AHEAD] - 4)
+                at = places[p + SOON]
+                if at > 3:
+                    FASTCORE_PREFETCH(dense + stream[at - 1] + 1)
+                    FASTCORE_PREFETCH(dense + stream[at - 2] + 1)
+                    FASTCORE_PREFETCH(dense + stream[at - 3] + 1)
             at = places[p]
             reach = at if at < window else window
             for back in range(1, reach + 1):
@@ -408,35 +414,46 @@ def count_pairs(
     return counted[int64_t](stream, np.empty(length, dtype=np.int64), low, high, n_ids, window, min_count)
 
 
+cdef int scatter(
+    const int32_t[::1] firsts, const number[::1] counts, const int64_t[::1] ends, number *next, number[:, ::1] pairs
+) except -1 nogil:
+    """Put (second, count) where the row's next pair goes: one place in memory each, rather than two."""
+    cdef Py_ssize_t n = firsts.shape[0], second, i
+    cdef number at
+    for second in range(ends.shape[0] - 1):
+        for i in range(ends[second], ends[second + 1]):
+            if i + 2 * AHEAD < n:
+                FASTCORE_PREFETCH(next + firsts[i + 2 * AHEAD])
+                FASTCORE_PREFETCH(&pairs[0, 0] + 2 * next[firsts[i + AHEAD]])
+            at = next[firsts[i]]
+            next[firsts[i]] += 1
+            pairs[at, 0] = <number>second
+            pairs[at, 1] = counts[i]
+            if i & (BLOCK - 1) == 0:
+                poll()
+    return 0
+
+
 def to_rows(const int32_t[::1] firsts, const number[::1] counts, const int64_t[::1] ends, Py_ssize_t n_ids):
     """Turn columns of (first, count) into rows of (second, count), seconds rising: offsets, seconds, counts."""
-    cdef Py_ssize_t n = firsts.shape[0], second, i, row
-    cdef int64_t at
+    cdef Py_ssize_t n = firsts.shape[0], i, row
     row_offsets = np.zeros(n_ids + 1, dtype=np.int64)
     seconds = np.empty(n, dtype=np.int32)
     sums = np.empty(n, dtype=np.int64)
     cdef int64_t[::1] offsets = row_offsets
     cdef int32_t[::1] to_seconds = seconds
     cdef int64_t[::1] to_sums = sums
-    cdef _Memory next_memory = _Memory(n_ids + 1, sizeof(int64_t))
-    cdef int64_t *next = <int64_t *>next_memory.data
+    cdef number[:, ::1] pairs = np.empty((n, 2), dtype=np.int32 if number is int32_t else np.int64)
+    cdef _Memory memory = _Memory(n_ids + 1, sizeof(number))
+    cdef number *next = <number *>memory.data
     with nogil:
         for i in range(n):
             next[firsts[i] + 1] += 1
         for row in range(n_ids):
             next[row + 1] += next[row]
             offsets[row + 1] = next[row + 1]
-        for second in range(ends.shape[0] - 1):
-            for i in range(ends[second], ends[second + 1]):
-                if i + 2 * AHEAD < n:
-                    FASTCORE_PREFETCH(next + firsts[i + 2 * AHEAD])
-                    at = next[firsts[i + AHEAD]]
-                    FASTCORE_PREFETCH(&to_seconds[0] + at)
-                    FASTCORE_PREFETCH(&to_sums[0] + at)
-                at = next[firsts[i]]
-                next[firsts[i]] += 1
-                to_seconds[at] = <int32_t>second
-                to_sums[at] = counts[i]
-                if i & (BLOCK - 1) == 0:
-                    poll()
+        scatter(firsts, counts, ends, next, pairs)
+        for i in range(n):
+            to_seconds[i] = <int32_t>pairs[i, 0]
+            to_sums[i] = pairs[i, 1]
     return row_offsets, seconds, sums
