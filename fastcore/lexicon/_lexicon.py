@@ -42,7 +42,7 @@ class Lexicon(Mapping[str, int]):
     Notes
     -----
     A trie over code points as a double array (Aoe 1989) whose units hold the word's score too: 16 bytes a unit.
-    350,000 words take about 25 MB in all and are built in half a second; a trie of nested dicts takes 200 MB. Search
+    350,000 words take about 25 MB in all and are built in a third of a second; a trie of nested dicts takes 200 MB. Search
     takes O(text * longest match). Saved in binary form and loaded again, it is mapped from the file, not
     read.
 
