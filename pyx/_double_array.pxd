@@ -3,6 +3,7 @@
 # A unit is 16 bytes: base and check side by side with the word's score, so that a step down the trie and the edge
 # that it gives to a lattice are one load. Symbols are numbered by falling frequency and families placed by falling
 # weight: what running text visits lies together.
+from libc.math cimport log2
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, qsort, realloc
 from libc.string cimport memset
@@ -179,19 +180,19 @@ cdef inline int _grow(Builder* self, Py_ssize_t slots) except -1 nogil:
 
 cdef inline int place_families(Builder* self) except -1 nogil:
     # First fit, 64 bases at a time: the free bits at base + symbol of all children, ANDed. Each size of
-    # family goes on where the last of its size was placed.
-    cdef Py_ssize_t i, n, child, since = 0
+    # family starts where searches of its size stopped being long.
+    cdef Py_ssize_t i, n, size, child, since = 0
     cdef Py_ssize_t k = 0, tried
     cdef int64_t base
     cdef int32_t slot
-    cdef int64_t[32] hint
+    cdef int64_t[64] hint
     cdef uint64_t fits
     self.order = <Ranked*>malloc((self.n_nodes + 1) * sizeof(Ranked))
     self.bases = <int32_t*>calloc(self.n_nodes + 1, sizeof(int32_t))
     self.family = <uint32_t*>malloc((self.n_symbols + 1) * sizeof(uint32_t))
     if self.order == NULL or self.bases == NULL or self.family == NULL:
         raise MemoryError
-    for i in range(32):
+    for i in range(64):
         hint[i] = 1
     _grow(self, self.n_symbols + self.n_nodes)
     self.used[0] |= 1
@@ -222,7 +223,9 @@ cdef inline int place_families(Builder* self) except -1 nogil:
             n += 1
             child = self.nodes[child].next
         qsort(self.family, n, sizeof(uint32_t), _rising)
-        base = max(<int64_t>0, hint[min(n, 31)] - <int64_t>self.family[0])
+        # Sizes below 32 have a hint each, larger ones one for every eighth of their size.
+        size = n if n < 32 else 32 + <Py_ssize_t>(8 * log2(n / 32.0)) if n < 512 else 63
+        base = max(<int64_t>0, hint[size] - <int64_t>self.family[0])
         tried = 0
         while True:
             _grow(self, base + self.family[n - 1] + 64)
@@ -239,12 +242,12 @@ cdef inline int place_families(Builder* self) except -1 nogil:
         while not fits & 1:
             fits >>= 1
             base += 1
-        # Where a search was long, the next of this size starts later; a family whose symbols begin beyond the
-        # hint says nothing about the slots between.
+        # Where a search was long, the next of this size starts later; one slot is filled after the other by
+        # families of one child, unless its symbol lies beyond the hint and so says nothing about slots between.
         if n == 1 and hint[1] >= <int64_t>self.family[0]:
             hint[1] = base + self.family[0]
-        elif n < LARGE and tried > TRIED and hint[min(n, 31)] >= <int64_t>self.family[0]:
-            hint[min(n, 31)] += 64 * (tried // 4)
+        elif tried > (TRIED if n < LARGE else 16 * TRIED):
+            hint[size] = max(hint[size], <int64_t>self.family[0]) + 64 * (tried // 4)
         self.bases[self.order[i].item] = <int32_t>base
         self.highest_base = max(self.highest_base, <int32_t>base)
         child = self.nodes[self.order[i].item].first

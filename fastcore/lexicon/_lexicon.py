@@ -42,9 +42,9 @@ class Lexicon(Mapping[str, int]):
     Notes
     -----
     A trie over code points as a double array (Aoe 1989) whose units hold the word's score too: 16 bytes a unit.
-    350,000 words take about 25 MB in all and are built in half a second; a trie of nested dicts takes 200 MB. Search
-    takes O(text * longest match). Saved in binary form and loaded again, it is mapped from the file, not
-    read.
+    350,000 words take about 25 MB in all and are built in a third of a second; a trie of nested dicts takes
+    200 MB. Search takes O(text * longest match). Saved in binary form and loaded again, it is mapped from the
+    file, not read.
 
     A lexicon keeps the backend that was active when it was made, pickles as words and counts, and is
     rebuilt when unpickled.
