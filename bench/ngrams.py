@@ -122,8 +122,7 @@ def _counter(texts: list[list[str]]) -> Counter:
 def _gensim(texts: list[list[str]]):
     from gensim.models.phrases import Phrases
 
-    vocabulary = Phrases.learn_vocab(texts, max_vocab_size=10**9, delimiter=" ", connector_words=frozenset())
-    return vocabulary[1] if isinstance(vocabulary, tuple) else vocabulary
+    return Phrases(texts, min_count=1, threshold=1e9, max_vocab_size=10**9, delimiter=" ").vocab
 
 
 def _rustling_words(texts: list[list[str]]):

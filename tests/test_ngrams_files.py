@@ -359,7 +359,7 @@ class TestSpill:
         monkeypatch.setattr("fastcore.ngrams._counter.BLOCK", 500)
         monkeypatch.setattr("fastcore.ngrams._counter.LEAST_MEMORY", 1)
         monkeypatch.setattr("fastcore.ngrams._runs.MAX_SPILLED", 5)
-        texts = poems()[: backend.size(3000, 400)] if unit == "char" else english_verse()[: backend.size(800, 200)]
+        texts = poems()[: backend.size(3000, 250)] if unit == "char" else english_verse()[: backend.size(800, 150)]
         expected = count_ngrams(texts, (1, 3), unit=unit)
         for workers in (1, 2):
             options = {"unit": unit, "max_memory": 40_000, "spill_dir": tmp_path, "workers": workers}
