@@ -332,8 +332,8 @@ class TestEntropy:
     def test_workers_change_nothing(self, backend, monkeypatch):
         verses = poems()[:120]
         monkeypatch.setattr(_blocks, "BLOCK", 300)
-        expected = list(WordFinder(method="entropy").fit(verses).words_.items())
-        assert list(WordFinder(method="entropy", workers=3).fit(verses).words_.items()) == expected
+        expected = list(WordFinder(method="entropy").fit(iter(verses)).words_.items())
+        assert list(WordFinder(method="entropy", workers=3).fit(iter(verses)).words_.items()) == expected
 
     def test_spooled(self, backend, monkeypatch):
         verses = poems()[:100]

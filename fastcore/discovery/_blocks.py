@@ -68,12 +68,14 @@ def _lists(texts: Texts) -> Iterator[list[str]]:
         return
     if not isinstance(texts, Iterable):
         raise TypeError(f"texts must be an iterable of str or a path, got {type(texts).__name__}")
+    if isinstance(texts, list | tuple):
+        for start in range(0, len(texts), 4096):
+            yield list(texts[start : start + 4096])
+        return
     block, size = [], 0
     for text in texts:
-        if not isinstance(text, str):
-            raise TypeError(f"texts must hold str, got {type(text).__name__}")
         block.append(text)
-        size += len(text) + 1
+        size += len(text) + 1 if isinstance(text, str) else 1
         if size >= BLOCK:
             yield block
             block, size = [], 0
@@ -84,7 +86,12 @@ def _lists(texts: Texts) -> Iterator[list[str]]:
 def encoded(texts: Texts, encoder: Any, separator: str) -> Iterator[Numbers]:
     """Yield the texts as blocks of numbers."""
     for block in _lists(texts):
-        yield encoder.encode(separator.join(block) + separator)
+        try:
+            joined = separator.join(block)
+        except TypeError:
+            other = next(text for text in block if not isinstance(text, str))
+            raise TypeError(f"texts must hold str, got {type(other).__name__}") from None
+        yield encoder.encode(joined + separator)
 
 
 class Blocks:
