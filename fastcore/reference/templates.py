@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ class TemplateTrie:
 
     def __init__(self, symbols: NDArray[np.int64], offsets: NDArray[np.int64], scores: NDArray[np.int64]) -> None:
         listed = symbols.tolist()
-        self.templates = [listed[start:end] for start, end in zip(offsets.tolist(), offsets.tolist()[1:])]
+        self.templates = [listed[start:end] for start, end in pairwise(offsets.tolist())]
         self.scores = scores.tolist()
 
     def parse(self, ids: NDArray[np.int64], null_score: int) -> tuple[int, NDArray[np.int64]]:
@@ -108,7 +109,7 @@ def find_templates(
     words, bounds = ids.tolist(), offsets.tolist()
     counts: Counter[tuple[int, ...]] = Counter()
     total = 0
-    for start, end in zip(bounds, bounds[1:]):
+    for start, end in pairwise(bounds):
         sentence = words[start:end]
         on = [
             [j for j in range(i + 1, min(i + 1 + window, len(sentence))) if (sentence[i], sentence[j]) in strong]
