@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from fastcore import cli
 from fastcore._backend import DOMAINS
 from fastcore._checks import Check, largest_difference, run
+from fastcore._data import poems
 
 
 def command(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -83,3 +85,64 @@ def test_a_closed_pipe_is_no_error():
     result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert "Traceback" not in result.stderr
     assert "Exception" not in result.stderr
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "poems.txt"
+    path.write_text("\n".join(poems()[:1500]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("method", ["adjacent", "ngram", "entropy"])
+def test_words_make_a_lexicon_that_segments(corpus, tmp_path, method):
+    lexicon, cut = tmp_path / "lexicon.txt", tmp_path / "cut.txt.gz"
+    assert cli.main(["words", str(corpus), "--method", method, "-o", str(lexicon)]) == 0
+    counts = [int(line.rpartition(" ")[2]) for line in lexicon.read_text(encoding="utf-8").splitlines()]
+    assert counts == sorted(counts, reverse=True)
+    assert len(counts) > 50
+    assert cli.main(["segment", str(corpus), "--lexicon", str(lexicon), "--separator", "|", "-o", str(cut)]) == 0
+    lines = gzip.decompress(cut.read_bytes()).decode().splitlines()
+    assert [line.replace("|", "") for line in lines] == corpus.read_text(encoding="utf-8").splitlines()
+    assert not list(tmp_path.glob(".*")), "a temporary file was left behind"
+
+
+def test_words_from_standard_input_as_json(corpus):
+    result = command(
+        "words", "-", "--top", "3", "--json", "--min-length", "2", stdin=corpus.read_text(encoding="utf-8")
+    )
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(rows) == 3
+    assert all(len(row["word"]) >= 2 and row["count"] > 0 for row in rows)
+
+
+def test_words_leave_out_what_is_known(corpus, tmp_path, capsys):
+    assert cli.main(["words", str(corpus), "--method", "adjacent", "--top", "5"]) == 0
+    known = capsys.readouterr().out
+    (tmp_path / "known.txt").write_text(known, encoding="utf-8")
+    assert cli.main(["words", str(corpus), "--method", "adjacent", "--exclude", str(tmp_path / "known.txt")]) == 0
+    new = {line.partition(" ")[0] for line in capsys.readouterr().out.splitlines()}
+    assert new
+    assert not new & {line.partition(" ")[0] for line in known.splitlines()}
+
+
+def test_segment_with_jiebas_dictionary():
+    result = command("segment", "--json", stdin="扫描二维码,关注公众号\n\n")
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [
+        ["扫描", "二维码", ",", "关注", "公众", "号"],
+        [],
+    ]
+
+
+def test_bad_files_are_named_and_nothing_is_left(tmp_path, capsys):
+    (tmp_path / "bad.txt").write_bytes(b"fine\n\xff\n")
+    (tmp_path / "lexicon.txt").write_text("word\n", encoding="utf-8")
+    for arguments, words in (
+        (["words", str(tmp_path / "absent")], "absent"),
+        (["words", str(tmp_path / "bad.txt")], "line 2, byte 1"),
+        (["segment", "--lexicon", str(tmp_path / "lexicon.txt"), str(tmp_path / "bad.txt")], "lexicon.txt"),
+        (["segment", str(tmp_path / "bad.txt"), "-o", str(tmp_path / "out.txt")], "line 2, byte 1"),
+    ):
+        assert cli.main(arguments) == 2
+        assert words in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.txt", "lexicon.txt"]
