@@ -587,12 +587,12 @@ cdef class Segmenter:
             tokens[last].end = start + j
             tokens[last].slot = <int32_t>step
             j -= <Py_ssize_t>(step >> 32)
-            if last % BLOCK == 0:
+            if last % BLOCK == BLOCK - 1:
                 poll()
         for j in range(last, end):
             tokens[found] = Token(tokens[j].end, ids[tokens[j].slot], 0)
             found += 1
-            if found % BLOCK == 0:
+            if found % BLOCK == BLOCK - 1:
                 poll()
         return found
 
