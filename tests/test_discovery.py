@@ -557,7 +557,7 @@ class TestInput:
 
     def test_not_utf8(self, backend, tmp_path):
         (tmp_path / "latin.txt").write_bytes(b"abc\n\xff\n")
-        with pytest.raises(ValueError, match=r"latin\.txt isn't"):
+        with pytest.raises(ValueError, match=r"latin\.txt, line 2, byte 1 of the line: not UTF-8"):
             WordFinder().fit(tmp_path / "latin.txt")
         with pytest.raises(FileNotFoundError):
             WordFinder().fit(tmp_path / "missing.txt")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .._texts import lines_of
 
 Texts: TypeAlias = "Iterable[str] | os.PathLike[str]"
 Numbers: TypeAlias = NDArray[np.int32]
@@ -47,25 +48,11 @@ def kept(keep: Any) -> NDArray[np.uint8]:
     return table
 
 
-def _lines(path: Path) -> Iterator[list[str]]:
-    if path.is_dir():
-        for inner in sorted(p for p in path.rglob("*") if p.is_file()):
-            yield from _lines(inner)
-        return
-    with open(path, encoding="utf-8", newline="\n") as file:
-        try:
-            while lines := file.readlines(BLOCK):
-                yield lines
-        except UnicodeDecodeError as error:
-            raise ValueError(f"texts must be UTF-8, but {path} isn't: {error}") from None
-
-
 def _lists(texts: Texts) -> Iterator[list[str]]:
     if isinstance(texts, str | bytes):
         raise TypeError(f"texts must be an iterable of str or a path, got a bare {type(texts).__name__}")
     if isinstance(texts, os.PathLike):
-        yield from _lines(Path(texts))
-        return
+        texts = lines_of(texts)
     if not isinstance(texts, Iterable):
         raise TypeError(f"texts must be an iterable of str or a path, got {type(texts).__name__}")
     if isinstance(texts, list | tuple):
