@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -49,9 +50,14 @@ def seconds_to_interrupt(source: str, after: float = 0.5) -> float:
 
     The script must catch KeyboardInterrupt, check that its objects are still usable, and print 'usable'.
     """
+    # What runs in the background ignores Ctrl-C, and so do its children, unless they ask for it.
+    source = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + source
     process = subprocess.Popen(
         [sys.executable, "-u", "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    watchdog = threading.Timer(120, process.kill)
+    watchdog.daemon = True
+    watchdog.start()
     assert process.stdout is not None
     assert process.stdout.readline().strip() == "ready"
     time.sleep(after)
@@ -64,6 +70,7 @@ def seconds_to_interrupt(source: str, after: float = 0.5) -> float:
     assert process.stderr is not None
     with process:
         rest, errors = process.stdout.read(), process.stderr.read()
+    watchdog.cancel()
     assert line == "interrupted", line + rest + errors
     assert "usable" in rest, rest + errors
     return seconds
