@@ -36,6 +36,9 @@ PLANTED = [
     ("discovery", "fastcore/reference/discovery.py", "self._pairs.get((before, number), 0) + 1", "self._pairs.get((before, number), 0) + 2"),
     ("templates", "fastcore/reference/templates.py", "for start in range(len(words) - length + 1):", "for start in range(len(words) - length):"),
     ("templates", "pyx/templates.pyx", "score, pick = null_score * (end - start - 1), -1", "score, pick = null_score * (end - start), -1"),
+    ("ngrams", "pyx/ngrams.h", "scan->counts[k][scan->size[k] - 1] += counts[i];", "scan->counts[k][scan->size[k] - 1] += 1;"),
+    ("lexicon", "pyx/_lattice.pxd", "better = candidate > score[j]\n            score[j]", "better = candidate >= score[j]\n            score[j]"),
+    ("discovery", "pyx/discovery.pyx", "                before = number\n                if i % BLOCK == 0:", "                before = number if number >= 0 else before\n                if i % BLOCK == 0:"),
 ]  # fmt: skip
 
 COPY = Path("build/planted")
