@@ -7,7 +7,6 @@ C headers: chain_scaled.h for one sequence, chain_lanes.h for one a vector eleme
 
 import numpy as np
 
-cimport cython
 from libc.math cimport INFINITY, NAN, exp, log
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -84,7 +83,6 @@ cdef enum:
     GROUP_BYTES = 33554432  # columns of a group of lanes; longer sequences are computed one at a time
 
 
-@cython.nonecheck(False)  # here and below: the debug build's check for None needs the lock, which recursions don't hold
 cdef class _Batch:
     # What all recursions need: the batch, the model's tables, an order of the sequences by falling length.
     cdef FcModel model
@@ -235,7 +233,6 @@ cdef inline dtype_of(int single):
     return np.float32 if single else np.float64
 
 
-@cython.nonecheck(False)
 def log_partition(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
                   const double[::1] start, const double[::1] end):
     """Log of the sum over all paths of exp(score), one a sequence."""
@@ -301,7 +298,6 @@ def backward_scaled(const real[:, ::1] emissions, const int64_t[::1] offsets, co
                         emissions.base.dtype)
 
 
-@cython.nonecheck(False)
 cdef _log_columns(emissions, const int64_t[::1] offsets, const double[:, ::1] transitions, const double[::1] start,
                   const double[::1] end, bint reverse, dtype=None):
     cdef _Batch batch = _Batch()
@@ -363,7 +359,6 @@ def path_score(const real[:, ::1] emissions, const int64_t[::1] offsets, const d
     return result
 
 
-@cython.nonecheck(False)
 def viterbi(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
             const double[::1] start, const double[::1] end):
     """Best path and its score; of equal ones the smallest label, decided from the end."""
@@ -412,7 +407,6 @@ def viterbi(const real[:, ::1] emissions, const int64_t[::1] offsets, const doub
     return labels, result
 
 
-@cython.nonecheck(False)
 def marginals(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
               const double[::1] start, const double[::1] end, bint total):
     """Posterior label probabilities (N, L), expected transition counts, log-partition."""
@@ -498,7 +492,6 @@ def marginals(const real[:, ::1] emissions, const int64_t[::1] offsets, const do
     return node_array, count_array.astype(dtype, copy=False), result
 
 
-@cython.nonecheck(False)
 cdef int _log_marginals(_Batch batch, Py_ssize_t s, double* alpha, double* beta, double* spare, double* sums,
                         real[:, ::1] nodes, double[:, :, ::1] counts, real[::1] found, bint total) except -1 nogil:
     cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, t = 0, j, m, into
@@ -523,7 +516,6 @@ cdef int _log_marginals(_Batch batch, Py_ssize_t s, double* alpha, double* beta,
     return 0
 
 
-@cython.nonecheck(False)
 def entropy(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
             const double[::1] start, const double[::1] end):
     """Entropy of each sequence's distribution over paths in nats; NaN without a legal path."""
@@ -578,7 +570,6 @@ cdef double _mixed(const double* a, const double* b, Py_ssize_t stride, const do
     return total / weight + log(weight)
 
 
-@cython.nonecheck(False)
 def viterbi_nbest(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
                   const double[::1] start, const double[::1] end, Py_ssize_t n):
     """The n best paths (n, N) and scores (S, n); of equal ones the smaller label first, decided from the end."""
@@ -660,7 +651,6 @@ cdef void _merge(const double* scores, const double* added, Py_ssize_t stride, P
             origin[k] = 0
 
 
-@cython.nonecheck(False)
 def sample(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
            const double[::1] start, const double[::1] end, Py_ssize_t size, const uint64_t[::1] key,
            Py_ssize_t first):
