@@ -148,7 +148,7 @@ def logistic(
             for j in range((k + 2) * (k + 1)):
                 block[j] = 0.0
             for i in range(first, last):
-                row = &features[0, 0] + i * k
+                row = &features[0, 0] + i * k if k else NULL
                 g = offset[i] + theta[k]
                 for j in range(k):
                     g += row[j] * theta[j]
