@@ -4,7 +4,9 @@ import errno
 import os
 import re
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -69,6 +71,8 @@ class FileTask(NamedTuple):
     options: dict[str, Any]
     ranges: NDArray[np.int64]
     backend: str
+    # Unlike any other update's: Dask takes equal tasks for the same work, but a file may have changed.
+    update: str
 
 
 def count_file(task: FileTask) -> "NgramCounter":
@@ -141,6 +145,8 @@ class NgramCounter:
         self._split = split
         self._errors = as_choice(errors, "errors", ("strict", "replace"))
         self._workers = check_workers(workers)
+        # Another process gets what is to be counted, but sending runs there takes longer than merging them here.
+        self._mergers = self._workers if isinstance(self._workers, int | ThreadPoolExecutor) else 1
         self._backend = active_backend()
         # Counted one longer than asked for, so that the neighbours of the longest n-grams are known too.
         self._order = self.orders[1] + 1
@@ -183,18 +189,19 @@ class NgramCounter:
         before = self._runs.copy(), self._buffer, self._filled
         try:
             if not isinstance(self._workers, int) and (files := files_among(texts)):
-                for part in stream(count_file, [self._file_task(file) for file in files], self._workers):
+                update = uuid.uuid4().hex
+                for part in stream(count_file, [self._file_task(file, update) for file in files], self._workers):
                     self.merge(part)
                 return
             for run in stream(count_block, self._blocks(texts), self._workers):
-                self._runs.add(run, self._workers)
+                self._runs.add(run, self._mergers)
         except BaseException:
             self._runs, self._buffer, self._filled = before
             raise
 
-    def _file_task(self, file: Path) -> FileTask:
+    def _file_task(self, file: Path, update: str) -> FileTask:
         options = {"unit": self.unit, "keep": None, "split": self._split, "errors": self._errors}
-        return FileTask(file, self.orders, options, self._ranges, self._backend)
+        return FileTask(file, self.orders, options, self._ranges, self._backend, update)
 
     def _blocks(self, texts: Texts) -> Iterator[CountTask]:
         """Fill blocks of ids; the last one stays in the buffer until more comes."""
@@ -250,7 +257,7 @@ class NgramCounter:
         layout = layout_for(self._order, len(self._encoder))
         total = sum(int(r.counts.sum(dtype=np.int64)) for r in runs)
         share = None if self._limit is None else self._limit // 4
-        parts = tabulate(runs, self._order, layout, self._backend, self._workers, part_rows(share))
+        parts = tabulate(runs, self._order, layout, self._backend, self._mergers, part_rows(share))
         keys, counts = join_parts(parts, self._order, layout, total, place)
         return NgramTable._make(
             orders=self.orders,
@@ -297,7 +304,7 @@ class NgramCounter:
                 counts = run.counts[start : start + rows].astype(np.int64)
                 keys = kernel.pack(ids[kernel.unpack(keys, self._order, *run.layout)], *layout)
                 keys, counts = kernel.sort_rows(keys, counts)
-                merged.add(Run(keys, narrow(counts), layout), self._workers)
+                merged.add(Run(keys, narrow(counts), layout), self._mergers)
         self._runs = merged
         self._least = max(self._least, other._least)
 
@@ -313,7 +320,8 @@ class NgramCounter:
 
     def __getstate__(self) -> dict[str, Any]:
         state = {k: v for k, v in self.__dict__.items() if k not in ("_encoder", "_backend", "_runs", "_buffer")}
-        state["_workers"] = self._workers if isinstance(self._workers, int) else 1
+        for name in ("_workers", "_mergers"):
+            state[name] = state[name] if isinstance(state[name], int) else 1
         runs = [Run(np.array(r.keys), narrow(np.array(r.counts, np.int64)), r.layout) for r in self._runs]
         return {**state, "symbols": self._encoder.symbols(), "runs": runs, "ids": self._buffer[: self._filled].copy()}
 
