@@ -53,7 +53,11 @@ def seconds_to_interrupt(source: str, after: float = 0.5) -> float:
     # What runs in the background ignores Ctrl-C, and so do its children, unless they ask for it.
     source = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + source
     process = subprocess.Popen(
-        [sys.executable, "-u", "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-u", "-c", source],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "FASTCORE_BACKEND": "compiled"},
     )
     watchdog = threading.Timer(120, process.kill)
     watchdog.daemon = True
@@ -93,6 +97,8 @@ for _ in range({repeats}): work()
 print(resident() - before)
 """
     # Under the address sanitizer freed memory is held back for a while: keep that small.
-    result = run_script(script, env={"ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=1"})
+    # Kernels are what may leak: they run whatever backend is forced.
+    env = {"ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=1", "FASTCORE_BACKEND": "compiled"}
+    result = run_script(script, env=env)
     assert result.returncode == 0, result.stderr
     return float(result.stdout)
