@@ -112,7 +112,7 @@ class TestLinearScan:
         script = """
 import numpy as np
 from fastcore.recurrence import linear_scan
-a = np.full(100_000_000, 0.5)
+a = np.full(10_000_000, 0.5)
 print("ready")
 try:
     while True: linear_scan(a, a)
