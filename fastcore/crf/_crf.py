@@ -142,7 +142,7 @@ class CRF:
 
     def __repr__(self) -> str:
         default = signature(type(self).__init__).parameters
-        changed = {k: v for k, v in self.get_params().items() if v != default[k].default}
+        changed = {k: v for k, v in self.get_params().items() if repr(v) != repr(default[k].default)}
         return f"CRF({', '.join(f'{k}={v!r}' for k, v in changed.items())})"
 
     def __getstate__(self) -> dict[str, Any]:

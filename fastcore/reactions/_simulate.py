@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._backend import active_backend
 from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
-from .._validation import as_choice, as_index, as_number, as_real
+from .._validation import as_choice, as_index, as_names, as_number, as_real
 from .._workers import Workers, call_kernel, check_workers, n_threads, run
 from ._network import LARGEST_COUNT, ReactionNetwork, State, as_counts
 from ._results import Jumps, Trajectories
@@ -247,7 +247,7 @@ def as_times(t_eval: ArrayLike | None, span: tuple[float, float]) -> NDArray[np.
 
 
 def _indices(network: ReactionNetwork, species: Sequence[str] | None) -> NDArray[np.int64]:
-    names = network.species if species is None else ([species] if isinstance(species, str) else list(species))
+    names = network.species if species is None else as_names(species, "species")
     unknown = [name for name in names if name not in network.species]
     if unknown or not names:
         raise ValueError(f"species must name some of {list(network.species)}, got {species!r}")
