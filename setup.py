@@ -93,7 +93,6 @@ def extensions() -> list[Extension]:
             "wraparound": False,
             "cdivision": True,
             "initializedcheck": DEBUG,
-            "nonecheck": DEBUG,
             "freethreading_compatible": True,
             "linetrace": TRACE,
             "embedsignature": False,
