@@ -484,3 +484,12 @@ class TestDoors:
         for call in (Segmenter().fit, Segmenter().evaluate):
             with pytest.raises(TypeError, match="must be a list of lists of words, got ndarray"):
                 call(np.array(1))
+
+    def test_flags_and_labels(self):
+        for name in ("all_possible_states", "all_possible_transitions", "warm_start"):
+            with pytest.raises(TypeError, match=f"{name} must be a bool, got str"):
+                CRF(**{name: "no"}).fit([[{"a": 1}]], [["p"]])
+        fitted = CRF(max_iterations=1).fit([[{"a": 1}]], [["p"]])
+        for y in (5, [5]):
+            with pytest.raises(TypeError, match="y must be a list of lists of labels, got int"):
+                fitted.score([[{"a": 1}]], y)

@@ -688,3 +688,16 @@ class TestDoors:
         ):
             with pytest.raises(TypeError, match=message):
                 simulate(network, [0], (0, 1), **options)
+
+    def test_no_sets_of_parameters(self, backend):
+        network = ReactionNetwork("0 -> A @ k; k = 1")
+        assert simulate(network, [0], (0, 1), params=np.empty((0, 1))).x.shape == (0, 101, 1)
+
+    def test_results(self):
+        network = ReactionNetwork("0 -> A @ 1")
+        with pytest.raises(TypeError, match="run must be an int, got str"):
+            simulate(network, [0], (0, 1), record="jumps").path("a")
+        with pytest.raises(TypeError, match="limits must be a mapping or a list"):
+            fsp(network, [0], 1.0, limits=3)
+        with pytest.raises(ValueError, match="a number is too large"):
+            ReactionNetwork("0 -> A @ 1" + "0" * 400)

@@ -318,7 +318,7 @@ class ReactionNetwork:
         array([45.])
         """
         as_number(t, "t")
-        counts = as_counts(x, self._species).astype(np.float64)
+        counts = as_counts(x, self._species, "x").astype(np.float64)
         rates = self._one_set(params)
         offsets, factors, minus = self._tables[:3]
         for j in range(len(rates)):
@@ -338,7 +338,7 @@ class ReactionNetwork:
         array([-100.,   50.])
         """
         as_number(t, "t")
-        amounts = as_amounts(x, self._species)
+        amounts = as_amounts(x, self._species, "x")
         rates = self._one_set(params)
         offsets, factors = self._tables[:2]
         for j in range(len(rates)):

@@ -209,8 +209,8 @@ def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
 
 def _chunks(total: int, most: int) -> list[tuple[int, int]]:
     """Cut runs 0..total-1 into at most `most` chunks of nearly equal size: (first, count)."""
-    size = -(-total // most)
-    return [(first, min(size, total - first)) for first in range(0, total, size)]
+    size = -(-total // most) or 1
+    return [(first, min(size, total - first)) for first in range(0, max(total, 1), size)]
 
 
 def initial_state(network: ReactionNetwork, x0: State | None) -> State:
