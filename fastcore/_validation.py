@@ -1,10 +1,21 @@
 """Arguments made into the arrays kernels take, or refused by name."""
 
+import sys
 from operator import index
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+
+def as_array(value: Any, name: str) -> NDArray[Any]:
+    """Return any array of one shape; what a mask hides would come to light, so it is refused."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{name} must not be a masked array: fill it or leave the masked elements out")
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
 
 
 def as_real(
@@ -34,10 +45,7 @@ def as_real(
     nan, inf : bool
         Whether NaN and infinities may be in it.
     """
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+    array = as_array(value, name)
     if array.dtype.kind not in "fiub":
         if array.size == 0 and array.dtype.kind == "O":
             array = array.astype(np.float64)
@@ -65,7 +73,7 @@ def as_integers(
     value: ArrayLike, name: str, *, ndim: int | None = None, low: int | None = None, high: int | None = None
 ) -> NDArray[np.int64]:
     """Return a C-contiguous int64 array, each element in [low, high), or refuse by name."""
-    array = np.asarray(value)
+    array = as_array(value, name)
     if array.size == 0 and array.dtype.kind in "fO":
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu":
@@ -88,8 +96,9 @@ def as_index(value: Any, name: str, *, low: int = 0, high: int | None = None) ->
         number = index(value)
     except TypeError:
         raise TypeError(f"{name} must be an int, got {type(value).__name__}") from None
-    if number < low or (high is not None and number > high):
-        bound = f"at least {low}" if high is None else f"between {low} and {high}"
+    most = sys.maxsize if high is None else high
+    if not low <= number <= most:
+        bound = f"at least {low}" if number < low and high is None else f"between {low} and {most}"
         raise ValueError(f"{name} must be {bound}, got {number}")
     return number
 
@@ -98,12 +107,14 @@ def as_number(
     value: Any, name: str, *, low: float | None = None, high: float | None = None, open_low: bool = False
 ) -> float:
     """Return a finite float in [low, high] (or (low, high]) or refuse by name."""
-    if isinstance(value, str | bytes | bool):
+    if isinstance(value, str | bytes | bool | np.bool_ | complex | np.complexfloating) or np.ndim(value):
         raise TypeError(f"{name} must be a number, got {type(value).__name__}")
     try:
         number = float(value)
-    except TypeError:
+    except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, got {type(value).__name__}") from None
+    except OverflowError:
+        number = np.inf
     below = low is not None and (number <= low if open_low else number < low)
     if not np.isfinite(number) or below or (high is not None and number > high):
         wanted = ["finite"]
@@ -117,6 +128,36 @@ def as_number(
 
 def as_choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
     """Return a str that is one of `choices` or refuse by name."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be one of {', '.join(map(repr, choices))}, got {type(value).__name__}")
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
     return str(value)
+
+
+def as_flag(value: Any, name: str) -> bool:
+    """Return a bool or refuse by name: a str such as "no" would count as true."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be a bool, got {type(value).__name__}")
+    return bool(value)
+
+
+def as_list(value: Any, name: str, expected: str) -> list[Any]:
+    """Return what an iterable holds or refuse by name; a str or bytes is not meant as one."""
+    if not isinstance(value, str | bytes):
+        try:
+            iterator = iter(value)
+        except TypeError:
+            pass
+        else:
+            return list(iterator)
+    raise TypeError(f"{name} must be {expected}, got {type(value).__name__}")
+
+
+def as_names(value: Any, name: str) -> tuple[str, ...]:
+    """Return one name or several as a tuple of str, or refuse by name."""
+    names = [value] if isinstance(value, str) else as_list(value, name, "a name or a list of names")
+    for item in names:
+        if not isinstance(item, str):
+            raise TypeError(f"{name} must hold str, got {type(item).__name__}")
+    return tuple(str(item) for item in names)

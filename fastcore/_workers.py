@@ -8,7 +8,7 @@ pool, Dask, loky or MPI can run them.
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from operator import index
 from typing import Any, TypeAlias, TypeVar
@@ -37,9 +37,14 @@ def cpu_count() -> int:
 
 def check_workers(workers: Workers) -> int | Executor | Callable[..., Iterable[Any]]:
     """Return `workers` with -1 made the number of cores, or raise naming what was expected."""
+    given: Any = workers
+    if isinstance(given, type) and issubclass(given, Executor):
+        raise TypeError(f"workers must be an executor, got its class {given.__name__}")
     if callable(workers) or hasattr(workers, "submit"):
         return workers
     try:
+        if isinstance(workers, bool):
+            raise TypeError
         number = index(workers)
     except TypeError:
         raise TypeError(
@@ -94,7 +99,7 @@ def stream(
     elif hasattr(workers, "submit"):
         results = _executor(function, tasks, workers)
     else:
-        results = workers(function, tasks)
+        results = _mapped(function, tasks, workers)
     for result in results:
         if done is not None:
             done()
@@ -110,6 +115,29 @@ def _threads(function: Callable[[T], R], tasks: Iterable[T], number: int) -> Ite
             cancelled.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def _mapped(function: Callable[[T], R], tasks: Iterable[T], workers: Callable[..., Iterable[R]]) -> Iterator[R]:
+    """Count what a caller's `workers` gets and gives back: results that are missing would go unnoticed."""
+    sent = received = 0
+    rest = iter(tasks)
+
+    def counted() -> Iterator[T]:
+        nonlocal sent
+        for task in rest:
+            sent += 1
+            yield task
+
+    results = workers(function, tasks if isinstance(tasks, Sized) else counted())
+    if not isinstance(results, Iterable):
+        raise TypeError(f"workers must return an iterable of results, as map does, got {type(results).__name__}")
+    for result in results:
+        received += 1
+        yield result
+    next(counted(), None)  # a task that `workers` never asked for counts too
+    expected = len(tasks) if isinstance(tasks, Sized) else sent
+    if received != expected:
+        raise ValueError(f"workers must return one result a task, as map does, got {received} results")
 
 
 def _executor(function: Callable[[T], R], tasks: Iterable[T], executor: Any) -> Iterator[R]:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._backend import active_backend, kernels
 from ._random import RNG, stream_key
-from ._validation import as_index, as_number, as_real
+from ._validation import as_index, as_list, as_number, as_real
 from ._workers import Workers, call_kernel, n_threads, run
 
 __all__ = ["AliasSampler", "ExponentialFamily", "FittedModel", "fit"]
@@ -207,13 +207,14 @@ class ExponentialFamily:
 
     def __init__(self, features: Features) -> None:
         if not callable(features):
-            features = list(features)
+            features = as_list(features, "features", "a function of x, or several of them")
             if not features or not all(callable(f) for f in features):
                 raise TypeError("features must be a function of x, or several of them")
         self.features = features
 
     def evaluate(self, x: Array) -> Array:
         """Return the features of x, an array (n, k)."""
+        x = as_real(x, "x", ndim=(1, 2), dtype=np.float64)
         if callable(self.features):
             values = as_real(self.features(x), "features(x)", ndim=(1, 2), dtype=np.float64, inf=False)
             values = values.reshape(len(values), -1)
@@ -362,7 +363,11 @@ def fit(
     """
     if not callable(log_unnormalized):
         raise TypeError(f"log_unnormalized must be callable, got {type(log_unnormalized).__name__}")
+    if gradient is not None and not callable(gradient):
+        raise TypeError(f"gradient must be callable, got {type(gradient).__name__}")
     first = as_real(start, "start", ndim=1, dtype=np.float64, inf=False)
+    if not len(first):
+        raise ValueError("start must hold at least one parameter, got none")
     data, drawn, log_ratio = _contrast(x, noise, nu, rng)
     both = np.concatenate([data, drawn])
 
@@ -419,7 +424,7 @@ class _Energy:
 def _contrast(x: ArrayLike, noise: str | Noise, nu: int, rng: RNG) -> tuple[Array, Array, Array]:
     """Return the data, the noise, and -log(nu q) at both."""
     data = as_real(x, "x", ndim=(1, 2), dtype=np.float64, inf=False)
-    nu = as_index(nu, "nu", low=1)
+    nu = as_index(nu, "nu", low=1, high=1_000_000)
     if len(data) < 2:
         raise ValueError(f"x must hold at least 2 samples, got {len(data)}")
     source = _noise(noise, data)

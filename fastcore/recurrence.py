@@ -5,13 +5,14 @@ Source: Su Jianlin, "An RNN as recursion and its kinship with ODE solvers", 2018
 
 import math
 from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._backend import active_backend, kernels, use_backend
-from ._validation import as_choice, as_index, as_real
+from ._validation import as_choice, as_flag, as_index, as_real
 from ._workers import Workers, call_kernel, n_threads, run
 
 __all__ = ["RecurrentStack", "from_torch", "gru", "linear_scan", "lstm", "scan", "simple_rnn"]
@@ -68,8 +69,8 @@ def linear_scan(
         raise ValueError(f"a and b must broadcast to one shape, got {a.shape} and {b.shape}") from None
     if not shape:
         raise ValueError("a and b must have at least 1 dimension, got two scalars")
-    if not -len(shape) <= axis < len(shape):
-        raise ValueError(f"axis must lie in [{-len(shape)}, {len(shape)}), got {axis}")
+    axis = as_index(axis, "axis", low=-len(shape), high=len(shape) - 1)
+    backwards = as_flag(reverse, "reverse")
 
     others = tuple(np.delete(shape, axis).tolist())
 
@@ -82,7 +83,7 @@ def linear_scan(
         start = np.ascontiguousarray(np.broadcast_to(start, others)).reshape(-1)
     except ValueError:
         raise ValueError(f"y0 must broadcast to {others}, got {start.shape}") from None
-    y = kernels("recurrence").linear_scan(rows(a), rows(b), start, bool(reverse))
+    y = kernels("recurrence").linear_scan(rows(a), rows(b), start, backwards)
     return np.ascontiguousarray(np.moveaxis(y.reshape((y.shape[0], *others)), 0, axis))
 
 
@@ -158,7 +159,7 @@ def scan(
     if (xs is None) == (length is None):
         raise TypeError("scan takes either xs or length")
     elements = _elements(xs, length)
-    if reverse:
+    if as_flag(reverse, "reverse"):
         elements = reversed(list(elements))
     ys: list[Any] = []
     for x in elements:
@@ -174,9 +175,9 @@ def scan(
 
 def _elements(xs: Any, length: int | None) -> Iterable[Any]:
     if length is not None:
-        return [None] * as_index(length, "length")
+        return repeat(None, as_index(length, "length"))
     if not isinstance(xs, tuple):
-        if not isinstance(xs, Iterable):
+        if not isinstance(xs, Iterable) or (isinstance(xs, np.ndarray) and not xs.ndim):
             raise TypeError(f"xs must be an array, a tuple of arrays or an iterable, got {type(xs).__name__}")
         return xs
     arrays = [np.asarray(part) for part in xs]
@@ -402,10 +403,10 @@ class _Cell:
             raise ValueError(
                 f"W must have shape {(self.x.shape[2], gates * n)} to match x {x.shape} and U {U.shape}, got {W.shape}"
             )
+        self.reverse = as_flag(reverse, "reverse")
         self.W, self.U = W.astype(dtype, copy=False), U.astype(dtype, copy=False)
-        if reverse:
+        if self.reverse:
             self.x = np.ascontiguousarray(self.x[:, ::-1])
-        self.reverse = reverse
         shape = (len(self.x), n)
         self.start = []
         for name, value in start.items():

@@ -682,3 +682,29 @@ assert np.array_equal(log_partition(e[:, :3], t), small)
 print("usable")
 """
         assert seconds_to_interrupt(script) < 1.0
+
+
+class TestDoors:
+    def test_lengths_whose_sum_overflows(self, backend):
+        # Four times 2**62 is 0 in 64 bits, the number of rows.
+        with pytest.raises(ValueError, match="lengths must lie in"):
+            chain.log_partition(np.zeros((0, 2)), np.zeros((2, 2)), lengths=[2**62] * 4)
+
+    @pytest.mark.parametrize(
+        ("arguments", "options", "message"),
+        [
+            ((np.zeros((2, 3, 2)), np.zeros((2, 2))), {"mask": [[1], [1, 0]]}, "mask must be a rectangular"),
+            ((np.zeros((2, 3, 2)), np.zeros((2, 2))), {"lengths": [[1], [1, 0]]}, "lengths must be a rectangular"),
+            (([[[0.0], [0.0, 1.0]]], np.zeros((2, 2))), {}, "emissions must be a rectangular"),
+        ],
+    )
+    def test_ragged(self, arguments, options, message):
+        with pytest.raises(ValueError, match=message):
+            chain.log_partition(*arguments, **options)
+
+    def test_huge_numbers_of_paths(self, backend):
+        scores = np.zeros((3, 2)), np.zeros((2, 2))
+        with pytest.raises(ValueError, match="n must be between 1 and"):
+            chain.viterbi_nbest(*scores, 10**30)
+        with pytest.raises(ValueError, match="size must be between 0 and"):
+            chain.sample(*scores, 2**63)

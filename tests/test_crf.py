@@ -470,3 +470,26 @@ def fitted(made=[]):  # noqa: B006
     if not made:
         made.append(Segmenter(min_freq=1).fit(TOY))
     return made[0]
+
+
+class TestDoors:
+    def test_weight_beyond_a_double(self):
+        with pytest.raises(ValueError, match="weights of attributes must be finite"):
+            CRF().fit([[{"a": 10**400}]], [["p"]])
+
+    def test_repr_of_any_parameter(self):
+        assert "c1=array" in repr(CRF(c1=np.ones(2)))
+
+    def test_texts_that_are_a_scalar_array(self):
+        for call in (Segmenter().fit, Segmenter().evaluate):
+            with pytest.raises(TypeError, match="must be a list of lists of words, got ndarray"):
+                call(np.array(1))
+
+    def test_flags_and_labels(self):
+        for name in ("all_possible_states", "all_possible_transitions", "warm_start"):
+            with pytest.raises(TypeError, match=f"{name} must be a bool, got str"):
+                CRF(**{name: "no"}).fit([[{"a": 1}]], [["p"]])
+        fitted = CRF(max_iterations=1).fit([[{"a": 1}]], [["p"]])
+        for y in (5, [5]):
+            with pytest.raises(TypeError, match="y must be a list of lists of labels, got int"):
+                fitted.score([[{"a": 1}]], y)

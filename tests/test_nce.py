@@ -360,7 +360,7 @@ class TestExponentialFamily:
             ([1.0, 2.0], {"noise": "cauchy"}, ValueError, "noise must be 'gaussian'"),
             ([1.0, 2.0], {"noise": 3}, TypeError, "noise must be 'gaussian' or have rvs"),
             ([1.0, 2.0], {"noise": stats.uniform(5, 1)}, ValueError, "logpdf is infinite"),
-            ([1.0, 2.0], {"nu": 0}, ValueError, "nu must be at least 1"),
+            ([1.0, 2.0], {"nu": 0}, ValueError, "nu must be between 1 and 1000000"),
             ([1.0, 2.0], {"nu": 1.5}, TypeError, "nu must be an int"),
             ([1.0, 2.0], {"max_iterations": 0}, ValueError, "max_iterations must be at least 1"),
         ],
@@ -453,3 +453,29 @@ class TestFit:
     def test_bad_input(self, backend, energy, options, error, words):
         with pytest.raises(error, match=words):
             nce.fit(energy, [0.0, 1.0, -0.5, 2.0], **{"start": [1, 1], "rng": 0, **options})
+
+
+class TestDoors:
+    def test_features(self):
+        for features in (None, 3, "x", np.array(1.0)):
+            with pytest.raises(TypeError, match="features must be a function of x, or several of them"):
+                ExponentialFamily(features)
+
+    @pytest.mark.parametrize(
+        ("options", "error", "message"),
+        [
+            ({"gradient": 3}, TypeError, "gradient must be callable, got int"),
+            ({"start": []}, ValueError, "start must hold at least one parameter"),
+            ({"nu": 10**30}, ValueError, "nu must be between"),
+            ({"log_z": 10**400}, ValueError, "log_z must be finite"),
+        ],
+    )
+    def test_fit(self, options, error, message):
+        with pytest.raises(error, match=message):
+            nce.fit(lambda theta, x: -theta[0] * x**2, [1.0, 2.0, 4.0], **{"start": [1.0], **options})
+
+    def test_sizes(self):
+        with pytest.raises(ValueError, match="size must be between 0 and"):
+            AliasSampler([1, 2]).draw(2**63)
+        with pytest.raises(ValueError, match="x must have 1 or 2 dimensions"):
+            ExponentialFamily([np.square]).evaluate(3.0)

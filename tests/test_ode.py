@@ -429,3 +429,22 @@ assert solve(network, [1, 1], (0, 1), [1]).x.shape == (1, 2)
 print("usable")
 """
         assert seconds_to_interrupt(script) < 1.0
+
+
+class TestDoors:
+    def test_names(self):
+        network = ReactionNetwork("A -> 0 @ k; k = 1")
+        for names, message in ((3, "must be a name or a list of names, got int"), ([["k"]], "must hold str, got list")):
+            with pytest.raises(TypeError, match=f"sensitivities {message}"):
+                solve(network, [1], (0, 1), sensitivities=names)
+            with pytest.raises(TypeError, match=f"free {message}"):
+                fit(network, [0, 1, 2], {"A": [3, 2, 1]}, x0=[3], free=names)
+
+    def test_options(self):
+        network = ReactionNetwork("A -> 0 @ k; k = 1")
+        with pytest.raises(TypeError, match="log must be a bool"):
+            fit(network, [0, 1, 2], {"A": [3, 2, 1]}, x0=[3], log=np.ones(2))
+        with pytest.raises(ValueError, match="max_steps must be between 1 and"):
+            solve(network, [1], (0, 1), max_steps=10**30)
+        with pytest.raises(ValueError, match="rtol must be finite"):
+            solve(network, [1], (0, 1), rtol=10**400)

@@ -13,7 +13,7 @@ from fastcore import _interrupt
 from fastcore._extras import require
 from fastcore._progress import progress_bar
 from fastcore._random import stream_key
-from fastcore._validation import as_choice, as_index, as_integers, as_number, as_real
+from fastcore._validation import as_choice, as_flag, as_index, as_integers, as_list, as_names, as_number, as_real
 from fastcore._workers import call_kernel, check_workers, cpu_count, run, stream
 from fastcore.reference._rng import Rng, splitmix64
 
@@ -232,3 +232,50 @@ class TestValidation:
 def test_a_missing_extra_names_the_cure():
     with pytest.raises(ImportError, match=r"plots needs absent: pip install 'fastcore-kernels\[plot\]'"):
         require("absent.module", "plot", "plots")
+
+
+class TestDoors:
+    """What callers get wrong is named, never an error from the depths."""
+
+    @pytest.mark.parametrize(
+        ("call", "error", "message"),
+        [
+            (lambda: as_integers([[1], [1, 2]], "k"), ValueError, "k must be a rectangular array"),
+            (lambda: as_real(np.ma.masked_array([1.0, 2.0], [0, 1]), "k"), ValueError, "k must not be a masked array"),
+            (lambda: as_index(2**63, "k"), ValueError, "k must be between 0 and"),
+            (lambda: as_number(10**400, "k"), ValueError, "k must be finite"),
+            (lambda: as_number(np.complex128(1), "k"), TypeError, "k must be a number, got complex128"),
+            (lambda: as_number(np.ones(1), "k"), TypeError, "k must be a number, got ndarray"),
+            (lambda: as_number(np.True_, "k"), TypeError, "k must be a number, got bool"),
+            (lambda: as_choice(np.ones(2), "k", ("a", "b")), TypeError, "k must be one of 'a', 'b', got ndarray"),
+            (lambda: as_flag("no", "k"), TypeError, "k must be a bool, got str"),
+            (lambda: as_flag(np.ones(2), "k"), TypeError, "k must be a bool, got ndarray"),
+            (lambda: as_list(3, "k", "a list"), TypeError, "k must be a list, got int"),
+            (lambda: as_list(np.array(1), "k", "a list"), TypeError, "k must be a list, got ndarray"),
+            (lambda: as_list("ab", "k", "a list"), TypeError, "k must be a list, got str"),
+            (lambda: as_names([["a"]], "k"), TypeError, "k must hold str, got list"),
+            (lambda: as_names(1.5, "k"), TypeError, "k must be a name or a list of names, got float"),
+        ],
+    )
+    def test_validation(self, call, error, message):
+        with pytest.raises(error, match=message):
+            call()
+
+    def test_names(self):
+        assert as_names("ab", "k") == ("ab",) and as_names(np.array(["a", "b"]), "k") == ("a", "b")
+        assert as_flag(np.True_, "k") is True and as_list((1, 2), "k", "a list") == [1, 2]
+
+    @pytest.mark.parametrize(
+        ("workers", "error", "message"),
+        [
+            (True, TypeError, "workers must be an int, a map-like callable or an executor, got bool"),
+            (ThreadPoolExecutor, TypeError, "workers must be an executor, got its class ThreadPoolExecutor"),
+            (lambda function, tasks: None, TypeError, "workers must return an iterable of results"),
+            (lambda function, tasks: [], ValueError, "one result a task, as map does, got 0 results"),
+            (lambda function, tasks: [function(t) for t in [*tasks, 1]], ValueError, "got 4 results"),
+        ],
+    )
+    @pytest.mark.parametrize("kind", [list, iter])
+    def test_workers(self, workers, error, message, kind):
+        with pytest.raises(error, match=message):
+            run(square, kind([1, 2, 3]), workers)

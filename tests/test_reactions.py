@@ -661,3 +661,43 @@ assert simulate(network, [0], (0, 1e-6), rng=0).x.shape == (1, 101, 1)
 print("usable")
 """
         assert seconds_to_interrupt(script) < 1.0
+
+
+class TestDoors:
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"species": 3}, "species must be a name or a list of names, got int"),
+            ({"rates": 3.0}, "rates must be a list of numbers and expressions, got float"),
+            ({"combinatorial": np.ones(2)}, "combinatorial must be a bool"),
+            ({"combinatorial": "no"}, "combinatorial must be a bool"),
+        ],
+    )
+    def test_network(self, options, message):
+        good = {"species": ["A"], "reactants": [[0]], "products": [[1]], "rates": [1.0]}
+        with pytest.raises(TypeError, match=message):
+            ReactionNetwork(**{**good, **options})
+
+    def test_simulate(self):
+        network = ReactionNetwork("0 -> A @ 1")
+        for options, message in (
+            ({"species": 3}, "species must be a name"),
+            ({"species": [["A"]]}, "species must hold str"),
+            ({"method": np.ones(2)}, "method must be one of"),
+            ({"record": None}, "record must be one of"),
+        ):
+            with pytest.raises(TypeError, match=message):
+                simulate(network, [0], (0, 1), **options)
+
+    def test_no_sets_of_parameters(self, backend):
+        network = ReactionNetwork("0 -> A @ k; k = 1")
+        assert simulate(network, [0], (0, 1), params=np.empty((0, 1))).x.shape == (0, 101, 1)
+
+    def test_results(self):
+        network = ReactionNetwork("0 -> A @ 1")
+        with pytest.raises(TypeError, match="run must be an int, got str"):
+            simulate(network, [0], (0, 1), record="jumps").path("a")
+        with pytest.raises(TypeError, match="limits must be a mapping or a list"):
+            fsp(network, [0], 1.0, limits=3)
+        with pytest.raises(ValueError, match="a number is too large"):
+            ReactionNetwork("0 -> A @ 1" + "0" * 400)

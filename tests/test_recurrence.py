@@ -87,7 +87,7 @@ class TestLinearScan:
             linear_scan(*arguments)
 
     def test_axis_out_of_range(self, backend):
-        with pytest.raises(ValueError, match="axis must lie in"):
+        with pytest.raises(ValueError, match="axis must be between -1 and 0, got 1"):
             linear_scan([1.0], [1.0], axis=1)
 
     @given(st.data())
@@ -568,3 +568,28 @@ class TestFromTorch:
             stack(x, np.zeros((4, 1, 3)))
         with pytest.raises(ValueError, match="state must have shape"):
             stack(x, (np.zeros((2, 1, 3)), np.zeros((4, 1, 3))))
+
+
+class TestDoors:
+    @pytest.mark.parametrize("axis", ["0", None, 0.0, [0], np.ones(2)])
+    def test_axis_of_the_wrong_type(self, axis):
+        with pytest.raises(TypeError, match="axis must be an int"):
+            linear_scan([1.0], [1.0], axis=axis)
+
+    @pytest.mark.parametrize("reverse", ["no", np.ones(2), None])
+    def test_reverse_of_the_wrong_type(self, reverse):
+        ones = np.ones((2, 1))
+        for call in (
+            lambda: linear_scan([1.0], [1.0], reverse=reverse),
+            lambda: scan(lambda s, x: (s, x), 0, [1], reverse=reverse),
+            lambda: simple_rnn(ones, [[1.0]], [[1.0]], reverse=reverse),
+        ):
+            with pytest.raises(TypeError, match="reverse must be a bool"):
+                call()
+
+    def test_scan(self):
+        with pytest.raises(TypeError, match="xs must be an array"):
+            scan(lambda s, x: (s, x), 0, np.array(1.0))
+        with pytest.raises(ValueError, match="length must be between 0 and"):
+            scan(lambda s, x: (s, x), 0, length=10**30)
+        assert scan(lambda s, x: (s + 1, s), 0, length=3, reverse=True)[0] == 3

@@ -108,7 +108,7 @@ class TestTemplate:
             ([], ValueError, "at least one word"),
             ([None], ValueError, "at least one word"),
             ([""], ValueError, "empty word"),
-            (3, TypeError, "not iterable"),
+            (3, TypeError, "words must be an iterable of words and None, got int"),
         ],
     )
     def test_bad_input(self, words, error, message):
@@ -536,3 +536,28 @@ from fastcore.templates import TemplateFinder
 texts = [list("abcde"), list("abcxe"), list("fabce")] * 5
 finder = TemplateFinder(min_pmi=0)"""
         assert memory_growth(setup, "finder.fit(texts)", 300) < 2000
+
+
+class TestDoors:
+    def test_trie(self):
+        for bad, message in ((3, "templates must be a mapping"), ([["a"]], "templates must hold Template, got list")):
+            with pytest.raises(TypeError, match=message):
+                TemplateTrie(bad)
+        trie = TemplateTrie([Template(["a", None])])
+        for key in ("a", ["a"], None):
+            with pytest.raises(TypeError, match="template must be a Template"):
+                trie.log_proba(key)
+
+    def test_template(self):
+        with pytest.raises(TypeError, match="tokenize must be callable"):
+            Template.parse("a [X]", 3)
+
+    def test_finder(self):
+        with pytest.raises(TypeError, match="texts must be an iterable of sentences"):
+            TemplateFinder().fit(3)
+        with pytest.raises(TypeError, match="trivial must be a bool"):
+            TemplateFinder(trivial="no")
+        with pytest.raises(ValueError, match="window must be between 1 and"):
+            TemplateFinder(window=10**30)
+        with pytest.raises(ValueError, match="isn't fitted yet"):
+            TemplateFinder().to_trie()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._backend import active_backend, kernels
-from .._validation import as_integers, as_real
+from .._validation import as_array, as_integers, as_real
 from .._workers import Workers, call_kernel, check_workers, run
 
 Array: TypeAlias = NDArray[Any]
@@ -27,12 +27,20 @@ def _refuse_nan_and_infinity(array: Array, name: str) -> None:
 
 def _is_list(value: Any) -> bool:
     """Whether `value` is a list of sequences: of 2-dimensional things, not a nested list of numbers' rows."""
-    return isinstance(value, (list, tuple)) and (not value or np.ndim(value[0]) == 2)
+    return isinstance(value, (list, tuple)) and (not value or _ndim(value[0]) == 2)
+
+
+def _ndim(value: Any) -> int | None:
+    """Number of dimensions, None where rows differ in length."""
+    try:
+        return np.ndim(value)
+    except ValueError:
+        return None
 
 
 def _check_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Turn a left-aligned boolean mask into lengths."""
-    array = np.asarray(mask)
+    array = as_array(mask, "mask")
     if array.dtype.kind not in "bui" or array.shape != shape:
         raise ValueError(f"mask must be booleans of shape {shape} to match emissions, got {array.dtype} {array.shape}")
     array = array.astype(bool)
@@ -199,7 +207,7 @@ def make_batch(
         elif lengths is None:
             form, counts = "one", np.array([len(array)], np.int64)
         else:
-            form, counts = "concatenated", as_integers(lengths, "lengths", ndim=1, low=0)
+            form, counts = "concatenated", as_integers(lengths, "lengths", ndim=1, low=0, high=len(array) + 1)
             if counts.sum() != len(array):
                 raise ValueError(f"lengths must sum to the {len(array)} rows of emissions, got {counts.sum()}")
     for values, name in zip((array, matrix, *ends), ("emissions", "transitions", "start", "end")):

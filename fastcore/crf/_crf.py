@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from .._backend import active_backend, use_backend
-from .._validation import as_choice, as_index, as_number
+from .._validation import as_choice, as_flag, as_index, as_list, as_number
 from .._workers import Workers, check_workers
 from ..chain import marginals
 from ._features import Array, Items, index_items
@@ -142,7 +142,7 @@ class CRF:
 
     def __repr__(self) -> str:
         default = signature(type(self).__init__).parameters
-        changed = {k: v for k, v in self.get_params().items() if v != default[k].default}
+        changed = {k: v for k, v in self.get_params().items() if repr(v) != repr(default[k].default)}
         return f"CRF({', '.join(f'{k}={v!r}' for k, v in changed.items())})"
 
     def __getstate__(self) -> dict[str, Any]:
@@ -187,14 +187,14 @@ class CRF:
             len(classes),
             len(attributes),
             checked["min_freq"],
-            bool(self.all_possible_states),
-            bool(self.all_possible_transitions),
+            as_flag(self.all_possible_states, "all_possible_states"),
+            as_flag(self.all_possible_transitions, "all_possible_transitions"),
         )
         objective = Objective(
             features, items, observed, checked["c2"], np.dtype(self.dtype), checked["workers"], self._backend
         )
         start = np.zeros(features.size)
-        if self.warm_start and self._features is not None:
+        if as_flag(self.warm_start, "warm_start") and self._features is not None:
             start = self._carried(features, attributes, classes)
         found = search(
             objective, start, **{k: checked[k] for k in ("c1", "max_iterations", "epsilon", "period", "delta")}
@@ -295,6 +295,9 @@ class CRF:
             If lengths of `X` and `y` don't match, or there is no label.
         """
         predicted = self.predict(X)
+        y = [
+            as_list(labels, "y", "a list of lists of labels") for labels in as_list(y, "y", "a list of lists of labels")
+        ]
         if len(y) != len(predicted) or any(len(a) != len(b) for a, b in zip(y, predicted)):
             raise ValueError("y must have a label for each item of X")
         total = sum(map(len, y))

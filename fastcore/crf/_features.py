@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,7 +25,10 @@ def attributes_of(item: Any) -> Iterator[Pair]:
             if isinstance(value, str):
                 yield f"{name}:{value}", 1.0
             elif isinstance(value, bool | int | float | np.number | np.bool_):
-                weight = float(value)
+                try:
+                    weight = float(value)
+                except OverflowError:
+                    weight = inf
                 if not isfinite(weight):
                     raise ValueError(f"weights of attributes must be finite, got {name!r}: {value!r}")
                 yield name, weight

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._backend import active_backend
 from .._metrics import oov_recall, span_f1
-from .._validation import as_index, as_number
+from .._validation import as_index, as_list, as_number
 from .._workers import Workers, check_workers
 from ._features import Array, Items
 from ._model import Features, Objective, decode, search, select_features
@@ -262,9 +262,7 @@ def _items(offsets: Array, keys: Array, known: Array) -> Items:
 
 
 def _checked_texts(texts: Iterable[str]) -> list[str]:
-    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
-        raise TypeError(f"texts must be a list of str, got {type(texts).__name__}")
-    lines = list(texts)
+    lines: list[str] = as_list(texts, "texts", "a list of str")
     for i, line in enumerate(lines):
         if not isinstance(line, str):
             raise TypeError(f"texts[{i}] must be a str, got {type(line).__name__}")
@@ -272,13 +270,9 @@ def _checked_texts(texts: Iterable[str]) -> list[str]:
 
 
 def _checked_words(texts: Iterable[Sequence[str]], name: str) -> list[list[str]]:
-    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
-        raise TypeError(f"{name} must be a list of lists of words, got {type(texts).__name__}")
-    lines = []
-    for i, words in enumerate(texts):
-        if isinstance(words, str | bytes) or not isinstance(words, Iterable):
-            raise TypeError(f"{name}[{i}] must be a list of words, got {type(words).__name__}")
-        line = list(words)
+    lines: list[list[str]] = []
+    for i, words in enumerate(as_list(texts, name, "a list of lists of words")):
+        line = as_list(words, f"{name}[{i}]", "a list of words")
         for word in line:
             if not isinstance(word, str):
                 raise TypeError(f"{name}[{i}] must be a list of str, got {type(word).__name__}")

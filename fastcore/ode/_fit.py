@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
 from .._extras import require
-from .._validation import as_number, as_real
+from .._validation import as_flag, as_names, as_number, as_real
 from ..reactions import ReactionNetwork
 from ..reactions._network import State, as_amounts
 from ..reactions._simulate import initial_state
@@ -180,7 +180,8 @@ def fit(
     begin = float(times[0]) if t0 is None else as_number(t0, "t0", high=float(times[0]))
     observed = _observations(system, times, data)
     amounts = as_amounts(initial_state(system, x0), system.species)
-    first, low, high = _start_and_bounds(system, names, start, bounds, bool(log))
+    log = as_flag(log, "log")
+    first, low, high = _start_and_bounds(system, names, start, bounds, log)
     columns = [system.species.index(name) for name in observed]
     measured = np.stack(list(observed.values()), axis=1)
     present = ~np.isnan(measured)
@@ -248,7 +249,7 @@ def fit(
         nfev=counter[0],
         success=bool(found.success),
         message=str(found.message),
-        log=bool(log),
+        log=log,
         network=system,
         x0=amounts,
         t0=begin,
@@ -258,7 +259,7 @@ def fit(
 
 
 def _free_names(network: ReactionNetwork, free: Sequence[str] | None) -> tuple[str, ...]:
-    names = tuple(network.params) if free is None else ((free,) if isinstance(free, str) else tuple(free))
+    names = tuple(network.params) if free is None else as_names(free, "free")
     for name in names:
         if name not in network.params:
             raise ValueError(f"free must name parameters of {list(network.params)}, got {name!r}")

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._backend import active_backend
 from .._extras import require
-from .._validation import as_choice, as_index, as_number, as_real
+from .._validation import as_choice, as_index, as_names, as_number, as_real
 from .._workers import Workers, call_kernel, check_workers, n_threads, run
 from ..reactions import ReactionNetwork
 from ..reactions._network import State, as_amounts
@@ -207,7 +207,7 @@ def solve(
 def _sensitivity_names(network: ReactionNetwork, sensitivities: bool | Sequence[str]) -> tuple[str, ...]:
     if sensitivities is False or sensitivities is True:
         return tuple(network.params) if sensitivities else ()
-    names = (sensitivities,) if isinstance(sensitivities, str) else tuple(sensitivities)
+    names = as_names(sensitivities, "sensitivities")
     for name in names:
         if name not in network.params:
             raise ValueError(f"sensitivities must name parameters of {list(network.params)}, got {name!r}")

@@ -48,7 +48,8 @@ class Expression:
     def _check(self, node: ast.expr, names: dict[str, None]) -> None:
         match node:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-                return
+                if isinstance(value, int) and value.bit_length() > 1023:
+                    raise ValueError(f"{self.text!r}: a number is too large")
             case ast.Name(id=name):
                 names[name] = None
             case ast.BinOp(left=left, op=op, right=right) if isinstance(op, _OPERATORS):

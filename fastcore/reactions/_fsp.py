@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse, stats
 
-from .._validation import as_index, as_number, as_real
+from .._validation import as_index, as_list, as_number, as_real
 from ._network import ReactionNetwork, State, as_counts
 from ._simulate import initial_state
 
@@ -152,7 +152,7 @@ def _limits(
             raise ValueError(f"limits must name each of {list(network.species)}, got {list(limits)}")
         listed = [limits[name] for name in network.species]
     else:
-        listed = list(limits)
+        listed = as_list(limits, "limits", "a mapping or a list of numbers")
         if len(listed) != len(network.species):
             raise ValueError(f"limits must hold one number for each of {list(network.species)}, got {listed}")
     box = np.array([as_index(n, f"limits of {name}") for name, n in zip(network.species, listed)], np.int64)

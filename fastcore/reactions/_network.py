@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import as_number, as_real
+from .._validation import as_flag, as_names, as_number, as_real
 from ._expressions import Expression
 from ._reading import Rate, Reaction, Side, from_matrices, from_text, from_triples, names_of
 
@@ -126,7 +126,7 @@ class ReactionNetwork:
         self._params = {name: value for name, value in values.items() if name not in given}
         self._params.update(_checked_params(params, self._species))
         self._volume = as_number(volume, "volume", low=0, open_low=True)
-        self._combinatorial = bool(combinatorial)
+        self._combinatorial = as_flag(combinatorial, "combinatorial")
         self._expressions = [self._rate_expression(where, reaction) for where, reaction in found]
         self.constants()
 
@@ -258,7 +258,7 @@ class ReactionNetwork:
         self, params: Mapping[str, Any] | ArrayLike | None = None, names: Sequence[str] | None = None
     ) -> NDArray[np.float64]:
         """Derivatives of `constants` by the named (default: all) parameters, shape (..., n_reactions, k)."""
-        names = tuple(self._params) if names is None else tuple(names)
+        names = tuple(self._params) if names is None else as_names(names, "names")
         return self._evaluate(params, names)[1]
 
     def _evaluate(
@@ -318,7 +318,7 @@ class ReactionNetwork:
         array([45.])
         """
         as_number(t, "t")
-        counts = as_counts(x, self._species).astype(np.float64)
+        counts = as_counts(x, self._species, "x").astype(np.float64)
         rates = self._one_set(params)
         offsets, factors, minus = self._tables[:3]
         for j in range(len(rates)):
@@ -338,7 +338,7 @@ class ReactionNetwork:
         array([-100.,   50.])
         """
         as_number(t, "t")
-        amounts = as_amounts(x, self._species)
+        amounts = as_amounts(x, self._species, "x")
         rates = self._one_set(params)
         offsets, factors = self._tables[:2]
         for j in range(len(rates)):

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import as_integers, as_number
+from .._validation import as_integers, as_list, as_names, as_number
 from ._expressions import Expression
 
 Side: TypeAlias = Mapping[str, int] | Sequence[str] | str
@@ -111,7 +111,7 @@ def from_matrices(
 ) -> list[tuple[str, Reaction]]:
     left = as_integers(reactants, "reactants", ndim=2, low=0, high=_LARGEST_COEFFICIENT + 1)
     right = as_integers(products, "products", ndim=2, low=0, high=_LARGEST_COEFFICIENT + 1)
-    listed = [rates] if isinstance(rates, str) else list(rates)
+    listed = [rates] if isinstance(rates, str) else as_list(rates, "rates", "a list of numbers and expressions")
     for name, matrix in (("reactants", left), ("products", right)):
         if matrix.shape != (len(listed), len(species)):
             raise ValueError(
@@ -180,9 +180,9 @@ def _mapping_side(side: Mapping[Any, Any], where: str) -> dict[str, int]:
 def names_of(species: Sequence[str]) -> tuple[str, ...]:
     if isinstance(species, str):
         raise TypeError("species must be a sequence of names, got a single str")
-    names = tuple(species)
+    names = as_names(species, "species")
     for name in names:
-        if not isinstance(name, str) or not name.isidentifier():
+        if not name.isidentifier():
             raise ValueError(f"species must be names, got {name!r}")
     if len(set(names)) < len(names):
         raise ValueError(f"species must be distinct, got {list(names)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._extras import require
+from .._validation import as_index
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,6 +115,7 @@ class Jumps:
 
     def path(self, run: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Times (the start, then the events) and states after each, shapes (n_events + 1,) and (..., n_species)."""
+        run = as_index(run, "run", low=-sys.maxsize)
         if not 0 <= run < len(self.offsets) - 1:
             raise IndexError(f"run must lie in [0, {len(self.offsets) - 1}), got {run}")
         events = slice(self.offsets[run], self.offsets[run + 1])

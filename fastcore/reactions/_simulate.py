@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._backend import active_backend
 from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
-from .._validation import as_choice, as_index, as_number, as_real
+from .._validation import as_choice, as_index, as_names, as_number, as_real
 from .._workers import Workers, call_kernel, check_workers, n_threads, run
 from ._network import LARGEST_COUNT, ReactionNetwork, State, as_counts
 from ._results import Jumps, Trajectories
@@ -209,8 +209,8 @@ def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
 
 def _chunks(total: int, most: int) -> list[tuple[int, int]]:
     """Cut runs 0..total-1 into at most `most` chunks of nearly equal size: (first, count)."""
-    size = -(-total // most)
-    return [(first, min(size, total - first)) for first in range(0, total, size)]
+    size = -(-total // most) or 1
+    return [(first, min(size, total - first)) for first in range(0, max(total, 1), size)]
 
 
 def initial_state(network: ReactionNetwork, x0: State | None) -> State:
@@ -247,7 +247,7 @@ def as_times(t_eval: ArrayLike | None, span: tuple[float, float]) -> NDArray[np.
 
 
 def _indices(network: ReactionNetwork, species: Sequence[str] | None) -> NDArray[np.int64]:
-    names = network.species if species is None else ([species] if isinstance(species, str) else list(species))
+    names = network.species if species is None else as_names(species, "species")
     unknown = [name for name in names if name not in network.species]
     if unknown or not names:
         raise ValueError(f"species must name some of {list(network.species)}, got {species!r}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._backend import active_backend, kernels
 from .._texts import lines_of
-from .._validation import as_choice, as_index, as_number
+from .._validation import as_choice, as_flag, as_index, as_number
 from ..skipgrams import count_skipgrams
 from ._parser import TemplateTrie
 from ._template import Template, Tokenize, as_words
@@ -96,7 +96,7 @@ class TemplateFinder:
         self.min_pmi = as_number(min_pmi, "min_pmi")
         self.min_count = None if min_count is None else as_index(min_count, "min_count", low=1)
         self.count = as_choice(count, "count", ("sentence", "path"))
-        self.trivial = bool(trivial)
+        self.trivial = as_flag(trivial, "trivial")
         self.max_templates = as_index(max_templates, "max_templates", low=1)
         self._backend = active_backend()
 
@@ -158,6 +158,8 @@ class TemplateFinder:
         ValueError
             If nothing was.
         """
+        if not hasattr(self, "templates_"):
+            raise ValueError("this TemplateFinder isn't fitted yet: call fit first")
         return TemplateTrie(self.templates_)
 
     def __repr__(self) -> str:
@@ -169,6 +171,8 @@ class TemplateFinder:
             raise TypeError(f"texts must be an iterable of sentences or a path, got {type(texts).__name__}")
         if isinstance(texts, os.PathLike):
             texts = lines_of(texts)
+        elif not isinstance(texts, Iterable):
+            raise TypeError(f"texts must be an iterable of sentences or a path, got {type(texts).__name__}")
         for text in texts:
             if isinstance(text, str):
                 if self.tokenize is None:

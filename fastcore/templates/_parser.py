@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels
-from .._validation import as_number
+from .._validation import as_list, as_number
 from ._template import Template, Tokenize, as_words
 
 # Scores are whole multiples of this (2**-20, a millionth), so that sums are exact and equal readings tie.
@@ -65,11 +65,13 @@ class TemplateTrie:
         self._backend = active_backend()
         if isinstance(templates, str | Template):
             raise TypeError(f"templates must be a mapping or an iterable of Template, got {type(templates).__name__}")
-        given = dict(templates) if isinstance(templates, Mapping) else Counter(templates)
-        self._counts: dict[Template, int] = {}
-        for template, count in given.items():
+        listed = as_list(templates, "templates", "a mapping or an iterable of Template")
+        for template in listed:
             if not isinstance(template, Template):
                 raise TypeError(f"templates must hold Template, got {type(template).__name__}")
+        given = dict(templates) if isinstance(templates, Mapping) else Counter(listed)
+        self._counts: dict[Template, int] = {}
+        for template, count in given.items():
             if not isinstance(count, int | np.integer) or isinstance(count, bool):
                 raise TypeError(f"the count of {template} must be an int, got {type(count).__name__}")
             if count < 1:
@@ -109,6 +111,8 @@ class TemplateTrie:
 
     def __getitem__(self, template: Template) -> int:
         """Return a template's count, 0 if it isn't there."""
+        if not isinstance(template, Template):
+            raise TypeError(f"template must be a Template, got {type(template).__name__}")
         return self._counts.get(template, 0)
 
     def __repr__(self) -> str:

@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from .._validation import as_list
+
 SLOT = "[X]"
 """How a slot is written in a template's text."""
 
@@ -49,7 +51,7 @@ class Template:
         if isinstance(words, str):
             raise TypeError("words must be an iterable of words and None, got a str: use Template.parse")
         kept: list[str | None] = []
-        for word in words:
+        for word in as_list(words, "words", "an iterable of words and None"):
             if word is not None and not isinstance(word, str):
                 raise TypeError(f"words must hold str and None, got {type(word).__name__}")
             if word == "":
@@ -78,6 +80,8 @@ class Template:
         """
         if not isinstance(text, str):
             raise TypeError(f"text must be a str, got {type(text).__name__}")
+        if tokenize is not None and not callable(tokenize):
+            raise TypeError(f"tokenize must be callable, got {type(tokenize).__name__}")
         words: list[str | None] = []
         for i, stretch in enumerate(text.split(SLOT)):
             if i:
