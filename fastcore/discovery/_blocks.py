@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .._texts import files_of, open_binary
+
 Texts: TypeAlias = "Iterable[str] | os.PathLike[str]"
 Numbers: TypeAlias = NDArray[np.int32]
 
@@ -18,6 +20,7 @@ Numbers: TypeAlias = NDArray[np.int32]
 BLOCK = 1 << 20
 IN_MEMORY = 1 << 25
 POINTS = 0x110000
+NOTHING = "texts must hold at least one character of those that keep= names, got none (learn before finish)"
 # What stands between texts in a block where no character is said to separate.
 LAST = "\U0010ffff"
 CLASSES = {"cjk": [("\u4e00", "\u9fa5")], "alnum": [("0", "9"), ("A", "Z"), ("a", "z")]}
@@ -48,16 +51,23 @@ def kept(keep: Any) -> NDArray[np.uint8]:
 
 
 def _lines(path: Path) -> Iterator[list[str]]:
-    if path.is_dir():
-        for inner in sorted(p for p in path.rglob("*") if p.is_file()):
-            yield from _lines(inner)
-        return
-    with open(path, encoding="utf-8", newline="\n") as file:
-        try:
-            while lines := file.readlines(BLOCK):
-                yield lines
-        except UnicodeDecodeError as error:
-            raise ValueError(f"texts must be UTF-8, but {path} isn't: {error}") from None
+    for file in files_of(path):
+        with open_binary(file) as stream:
+            number = 1
+            while raw := stream.readlines(BLOCK):
+                data = b"".join(raw)
+                try:
+                    text = data.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    number += data.count(b"\n", 0, error.start)
+                    byte = error.start - data.rfind(b"\n", 0, error.start)
+                    raise ValueError(
+                        f"texts must be UTF-8, but {file} isn't: line {number}, byte {byte} of the line: {error.reason}"
+                    ) from None
+                if number == 1:
+                    text = text.removeprefix("\ufeff")
+                yield text.replace("\r\n", "\n").removesuffix("\n").removesuffix("\r").split("\n")
+                number += len(raw)
 
 
 def _lists(texts: Texts) -> Iterator[list[str]]:
