@@ -40,7 +40,7 @@ def add_commands(add: AddCommand) -> None:
         "--keep", metavar="CHARS", help="characters words are made of (default: Chinese and alphanumeric)"
     )
     words.add_argument("--exclude", metavar="LEXICON", help="leave out the words of this lexicon")
-    words.add_argument("--top", type=int, metavar="N", help="only the N most frequent")
+    words.add_argument("--top", type=_how_many, metavar="N", help="only the N most frequent")
     words.set_defaults(run=_words)
 
     segment = add(
@@ -57,6 +57,14 @@ def add_commands(add: AddCommand) -> None:
     segment.add_argument("--no-join", action="store_true", help="don't join letters and digits to one word")
     segment.add_argument("--workers", type=int, default=1, metavar="N", help="threads; -1 for all cores")
     segment.set_defaults(run=_segment)
+
+
+def _how_many(text: str) -> int:
+    """A number from 0 up; argparse says which option was wrong."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0, got {number}")
+    return number
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +103,9 @@ def _output(path: str) -> Iterator[TextIO]:
     try:
         with open_binary(name, "wb") as file, io.TextIOWrapper(file, encoding="utf-8", newline="\n") as wrapper:
             yield wrapper
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
         os.replace(name, target)
     except BaseException:
         os.unlink(name)

@@ -71,4 +71,6 @@ def lines_of(path: AnyPath, errors: str = "strict") -> Iterator[str]:
                         f"{file}, line {number}, byte {error.start + 1} of the line: not UTF-8 ({error.reason}); "
                         "errors='replace' puts U+FFFD there"
                     ) from None
+                if number == 1:
+                    text = text.removeprefix("\ufeff")  # the byte order mark some editors write
                 yield text.removesuffix("\n").removesuffix("\r")

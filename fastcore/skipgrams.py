@@ -6,6 +6,7 @@ Guthrie, Allison, Liu, Guthrie and Wilks, "A closer look at skip-gram modelling"
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -247,6 +248,8 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 def _add_file(stream: Any, first_invalid: Any, file: BinaryIO, path: Path, errors: str) -> None:
     line, offset = 1, 0
     for piece in _pieces(file):
+        if not offset and piece.startswith(codecs.BOM_UTF8):
+            offset, piece = 3, piece[3:]
         bad = first_invalid(piece)
         if bad >= 0 and errors == "strict":
             line += piece.count(b"\n", 0, bad)

@@ -146,3 +146,16 @@ def test_bad_files_are_named_and_nothing_is_left(tmp_path, capsys):
         assert cli.main(arguments) == 2
         assert words in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.txt", "lexicon.txt"]
+
+
+def test_words_refuses_a_negative_number(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["words", "--top", "-1", "x"])
+    assert "argument --top: must be at least 0, got -1" in capsys.readouterr().err
+
+
+def test_output_has_the_usual_permissions(tmp_path):
+    (tmp_path / "in.txt").write_text("电影电影", encoding="utf-8")
+    (tmp_path / "plain").touch()
+    assert cli.main(["words", "--method", "adjacent", str(tmp_path / "in.txt"), "-o", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out").stat().st_mode == (tmp_path / "plain").stat().st_mode

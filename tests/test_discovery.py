@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import math
 import pickle
@@ -593,3 +594,46 @@ assert finder.fit(['天地天地天地天地']).words_
 print('usable')
 """
         assert seconds_to_interrupt(script) < 1.0
+
+
+class TestLearnedBefore:
+    """What `finish` reads need not be what was learned."""
+
+    @pytest.mark.parametrize("method", ["adjacent", "ngram", "entropy"])
+    def test_nothing_was_learned(self, backend, method):
+        with pytest.raises(ValueError, match="at least one character"):
+            WordFinder(method=method).finish(["电影电影"])
+        with pytest.raises(ValueError, match="at least one character"):
+            WordFinder(method=method).fit(["电影电影"]).finish(["电影电影"])
+
+    @pytest.mark.parametrize("method", ["ngram", "entropy"])
+    def test_new_characters_separate(self, backend, method):
+        learned = ["看电影", "电影院", "看书", "书店", "电影票"] * 3
+        finder = WordFinder(method=method, min_count=1).partial_fit(learned)
+        new = "".join(map(chr, range(0x5000, 0x5100)))
+        expected = finder.finish(["电影", "看书", "看"]).words_
+        assert finder.finish([f"{new}电影{new}看书", f"看{new}"]).words_ == expected
+
+    def test_longest(self, backend):
+        with pytest.raises(ValueError, match="max_length must be at most 64"):
+            WordFinder(method="entropy", max_length=65)
+
+
+class TestFiles:
+    @pytest.mark.parametrize("keep", [None, "cjk"])
+    @pytest.mark.parametrize("form", ["crlf", "mark", "gz"])
+    def test_lines_are_texts(self, backend, tmp_path, keep, form):
+        texts = ["看电影", "电影院", "", "看书"]
+        data = "\n".join(texts).encode()
+        path = tmp_path / ("texts.gz" if form == "gz" else "texts.txt")
+        forms = {"crlf": data.replace(b"\n", b"\r\n"), "mark": b"\xef\xbb\xbf" + data, "gz": gzip.compress(data)}
+        path.write_bytes(forms[form])
+        assert WordFinder(keep=keep).fit(path).words_ == WordFinder(keep=keep).fit(texts).words_
+
+    def test_errors_say_where(self, backend, tmp_path):
+        (tmp_path / "latin.txt").write_bytes(b"abc\nx\xff\n")
+        with pytest.raises(ValueError, match=r"latin\.txt isn't: line 2, byte 2 of the line"):
+            WordFinder().fit(tmp_path / "latin.txt")
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(ValueError, match="holds no file"):
+            WordFinder().fit(tmp_path / "empty")

@@ -665,3 +665,39 @@ assert tokenizer.tokenize("一丁") == ["一", "丁"]
 print("usable")
 """
         assert seconds_to_interrupt(script) < 1.0
+
+
+def test_any_damage_to_a_binary_file_is_noticed(backend, tmp_path):
+    path = tmp_path / "words"
+    Lexicon(WORDS).save(path, binary=True)
+    data = bytearray(path.read_bytes())
+    for place in range(64, len(data), max(1, len(data) // 60)):
+        data[place] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match="isn't a whole lexicon file"):
+            Lexicon.load(path)
+        data[place] ^= 1
+
+
+def test_first_word_may_begin_like_a_byte_order_mark(backend, tmp_path):
+    words = {"\ufeffa": 1, "b": 2}
+    Lexicon(words).save(tmp_path / "words")
+    assert dict(Lexicon.load(tmp_path / "words")) == words
+
+
+def test_texts_of_a_file(backend, tmp_path):
+    tokenizer = Tokenizer(Lexicon({"ab": 2, "c": 1}), join_alnum=False)
+    path = tmp_path / "texts.txt"
+    path.write_bytes(b"\xef\xbb\xbfabc\r\nc\n")
+    assert tokenizer.tokenize_many(path) == [["ab", "c"], ["c"]]
+    assert tokenizer.encode_many(path)[1].tolist() == [0, 2, 3]
+    with pytest.raises(TypeError, match="texts must be an iterable of str or a path, got NoneType"):
+        tokenizer.tokenize_many(None)
+
+
+def test_extreme_temperatures_and_scores(backend):
+    tokenizer = Tokenizer(Lexicon({"中国": 3, "国": 2, "国人": 5, "人": 1}))
+    for temperature in (5e-324, 1e-320, 1e-300):
+        assert tokenizer.sample("中国人", 1, temperature) == ["中国", "人"]
+    with pytest.raises(ValueError, match="null_score must be finite and at least"):
+        Tokenizer(tokenizer.lexicon, null_score=-1e308)

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 
 from fastcore import use_backend
 from fastcore._data import english_verse, poems
-from fastcore.ngrams import NgramCounter, NgramTable, count_ngrams
+from fastcore.ngrams import NgramCounter, NgramTable, _files, count_ngrams
 
 from .helpers import run_script
 
@@ -487,3 +487,94 @@ print(peak - before, len(table))
         result = run_script(script, timeout=600)
         assert result.returncode == 0, result.stderr
         assert int(result.stdout.split()[0]) < 16 + 64
+
+
+class TestDamage:
+    def test_folder_with_a_damaged_file(self, backend, tmp_path):
+        # Any byte changed in any file: a ValueError, or a table that can be used.
+        count_ngrams(["to be or not"], (1, 2), out=tmp_path / "table")
+        rng = random.Random(0)
+        for file in sorted((tmp_path / "table").iterdir()):
+            data = file.read_bytes()
+            for place in [*range(60, 128, 4), *(rng.randrange(len(data)) for _ in range(20))]:
+                file.write_bytes(data[:place] + bytes([data[place] ^ 1 << rng.randrange(8)]) + data[place + 1 :])
+                try:
+                    table = NgramTable.load(tmp_path / "table")
+                except ValueError:
+                    continue
+                assert all(table[ngram] for ngram in table)
+            file.write_bytes(data)
+
+    def test_symbols_must_be_distinct(self, backend, tmp_path):
+        count_ngrams(["abc"], 1, out=tmp_path / "table")
+        np.save(tmp_path / "table" / "points.npy", np.array([97, 98, 97], "<u4"))
+        with pytest.raises(ValueError, match="symbols must be distinct"):
+            NgramTable.load(tmp_path / "table")
+
+    def test_keys_must_be_of_their_ids(self, backend, tmp_path):
+        count_ngrams(["abc"], 1, out=tmp_path / "table")
+        keys = np.load(tmp_path / "table" / "keys_1.npy")
+        np.save(tmp_path / "table" / "keys_1.npy", keys + np.array([[0], [0], [2**40]], "<u8"))
+        with pytest.raises(ValueError, match="hold more than their ids"):
+            NgramTable.load(tmp_path / "table")
+
+    def test_archive_that_points_before_its_beginning(self, backend, tmp_path):
+        path = tmp_path / "table.npz"
+        count_ngrams(["abc"], 1).save(path)
+        data = bytearray(path.read_bytes())
+        end = data.rfind(b"PK\5\6")
+        for value in (b"\xff\xff\xff\x7f", b"\0\0\0\x40"):
+            path.write_bytes(data[: end + 16] + value + data[end + 20 :])
+            with pytest.raises(ValueError, match="no whole n-gram table"):
+                NgramTable.load(path)
+
+    def test_damaged_bz2_is_named(self, backend, tmp_path):
+        (tmp_path / "x.bz2").write_bytes(b"nothing of the kind")
+        with pytest.raises(OSError, match=r"x\.bz2 is damaged"):
+            count_ngrams(tmp_path / "x.bz2")
+
+
+def test_copy_of_a_whole_table_into_a_folder(backend, tmp_path):
+    table = count_ngrams(["abab", "ba"], (1, 2))
+    copy = table.prune(1, out=tmp_path / "copy")
+    assert dict(copy) == dict(table)
+    loaded = NgramTable.load(tmp_path / "copy")
+    assert dict(loaded.merge(table)) == {ngram: 2 * count for ngram, count in table.items()}
+    np.testing.assert_array_equal(loaded.right_entropy(), table.right_entropy())
+
+
+@pytest.mark.parametrize("unit", ["char", "token"])
+def test_failed_update_leaves_no_symbols(backend, unit):
+    counter = NgramCounter(1, unit=unit)
+    counter.update(["a b"])
+    with pytest.raises(TypeError):
+        counter.update(["x y a", None])
+    counter.update(["z a"])
+    assert counter.finish().symbols == (["a", " ", "b", "z"] if unit == "char" else ["a", "b", "z"])
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_null_over_bytes_is_empty(backend, kind):
+    offsets = np.array([0, 2, 4, 6], np.int32 if kind == pa.string() else np.int64)
+    buffers = [pa.py_buffer(b"\5"), pa.py_buffer(offsets), pa.py_buffer(b"abcdef")]
+    array = pa.Array.from_buffers(kind, 3, buffers)
+    assert count_ngrams(array, 2).to_dict() == {"ab": 1, "ef": 1}
+
+
+def test_bad_bytes_among_texts_that_are_split(backend):
+    with pytest.raises(ValueError, match=r"texts\[1\] must be UTF-8, got an invalid byte at 1"):
+        count_ngrams([b"ok", b"a\xff"], 1, split=re.compile("x"))
+
+
+@pytest.mark.parametrize("split", [None, re.compile("x")])
+def test_place_of_a_bad_byte_after_a_byte_order_mark(backend, tmp_path, split):
+    (tmp_path / "marked.txt").write_bytes(b"\xef\xbb\xbfab\n\xff")
+    with pytest.raises(ValueError, match="line 2: not UTF-8, byte 0xff at 6"):
+        count_ngrams(tmp_path / "marked.txt", split=split)
+
+
+def test_entropies_take_their_room_on_disk_beforehand(backend, tmp_path):
+    # A mapped file with holes would kill the process when the disk is full.
+    room = _files.Place(tmp_path).zeros(100_000)
+    assert room.shape == (100_000,)
+    assert not room.any()

@@ -362,3 +362,12 @@ assert count_skipgrams(["a b"], 1)["a", "b"] == 1
 print("usable")
 """
     assert seconds_to_interrupt(script, after=2.0) < 1.0
+
+
+def test_byte_order_mark_is_no_token(backend, tmp_path):
+    path = tmp_path / "marked.txt"
+    path.write_bytes(b"\xef\xbb\xbfa b")
+    assert count_skipgrams(path, 1).vocabulary == ["a", "b"]
+    path.write_bytes(b"\xef\xbb\xbfa \xff")
+    with pytest.raises(ValueError, match="byte 0xff at 5, in line 1"):
+        count_skipgrams(path, 1)

@@ -60,3 +60,12 @@ def test_not_utf8_names_file_line_and_byte(tmp_path):
 def test_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(TEXT.encode())))
     assert list(lines_of("-")) == LINES
+
+
+def test_byte_order_mark_is_no_text(tmp_path):
+    path = tmp_path / "marked.txt"
+    path.write_bytes(b"\xef\xbb\xbfa\n\xef\xbb\xbfb")
+    assert list(lines_of(path)) == ["a", "\ufeffb"]
+    path.write_bytes(b"\xef\xbb\xbfa\xff\n")
+    with pytest.raises(ValueError, match="line 1, byte 5 of the line"):
+        list(lines_of(path))

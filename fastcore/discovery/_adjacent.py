@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._backend import kernels
-from ._blocks import Numbers
+from ._blocks import NOTHING, Numbers
 from ._words import Words, counted
 
 # Where nlp-zero's tokenizer cuts, also while it looks for redundant words.
@@ -32,6 +32,8 @@ def chains(
     """Return the chains of neighbours that are frequent and associated enough, in order of occurrence."""
     kernel = kernels("discovery", backend)
     char_counts, pairs, pair_counts = counter.result()
+    if not len(char_counts):
+        raise ValueError(NOTHING)
     probabilities, scores = kernel.pair_scores(char_counts, pairs, pair_counts)
     strong = (probabilities > log_threshold(min_proba)) & (scores > min_pmi)
     index = kernel.PairIndex(np.ascontiguousarray(pairs[strong]))

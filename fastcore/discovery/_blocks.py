@@ -19,6 +19,7 @@ Numbers: TypeAlias = NDArray[np.int32]
 BLOCK = 1 << 20
 IN_MEMORY = 1 << 25
 POINTS = 0x110000
+NOTHING = "texts must hold at least one character of those that keep= names, got none (learn before finish)"
 # What stands between texts in a block where no character is said to separate.
 LAST = "\U0010ffff"
 CLASSES = {"cjk": [("\u4e00", "\u9fa5")], "alnum": [("0", "9"), ("A", "Z"), ("a", "z")]}

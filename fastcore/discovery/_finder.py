@@ -10,7 +10,7 @@ from .._progress import Progress, progress_bar
 from .._validation import as_choice, as_index, as_number
 from .._workers import Workers, check_workers
 from ._adjacent import PUNCTUATION, chains, without_redundant
-from ._blocks import LAST, Blocks, Numbers, Texts, encoded, kept
+from ._blocks import LAST, NOTHING, Blocks, Numbers, Texts, encoded, kept
 from ._entropy import entropy_words
 from ._ngram import ngram_words
 from ._words import Words, kinds_of
@@ -18,6 +18,8 @@ from ._words import Words, kinds_of
 if TYPE_CHECKING:
     from ..lexicon import Lexicon
 
+# Characters of the n-grams that the method "entropy" looks at, a pass over the text each.
+LONGEST = 64
 METHODS = ("adjacent", "ngram", "entropy")
 
 
@@ -38,7 +40,7 @@ class WordFinder:
     min_length : int, default 1
         Length in characters of the shortest words wanted.
     max_length : int, optional
-        Length of the longest words wanted. ``"entropy"`` looks at n-grams up to it, default 5.
+        Length of the longest words wanted. ``"entropy"`` looks at n-grams up to it, default 5, at most 64.
     exclude : collection of str, optional
         Words that aren't wanted, for example a known `Lexicon`, so that only new ones are left.
     keep : str or set of str, default "cjk+alnum"
@@ -115,6 +117,8 @@ class WordFinder:
         self.min_count = None if min_count is None else as_index(min_count, "min_count", low=1)
         self.min_length = as_index(min_length, "min_length", low=1)
         self.max_length = None if max_length is None else as_index(max_length, "max_length", low=self.min_length)
+        if self.method == "entropy" and (self.max_length or 0) > LONGEST:
+            raise ValueError(f"max_length must be at most {LONGEST} where method is 'entropy', got {max_length}")
         if exclude is not None and (isinstance(exclude, str) or not isinstance(exclude, Collection)):
             raise TypeError(f"exclude must be a collection of str, got {type(exclude).__name__}")
         self.exclude = exclude
@@ -146,7 +150,8 @@ class WordFinder:
         Parameters
         ----------
         texts : iterable of str, or os.PathLike
-            Each str is a text; a path is a UTF-8 file whose lines are texts, or a folder of such files. An
+            Each str is a text; a path is a UTF-8 file whose lines are texts, uncompressed by its suffix (gz, xz, bz2,
+            zst), or a folder of such files. An
             iterator is read once: the text is kept as 4 bytes a character, beyond 128 MB in a temporary file.
 
         Returns
@@ -181,7 +186,10 @@ class WordFinder:
         return self
 
     def finish(self, texts: Texts) -> WordFinder:
-        """Find the words of `texts` (as for `fit`) by what `partial_fit` has learned."""
+        """Find the words of `texts` (as for `fit`) by what `partial_fit` has learned.
+
+        For ``"ngram"`` and ``"entropy"`` characters that weren't among it separate.
+        """
         with progress_bar(self.progress, None, "char") as step:
             blocks: Iterable[Numbers] = encoded(texts, self._encoder, self._separator)
             if self.method == "entropy":
@@ -196,7 +204,7 @@ class WordFinder:
         self, learned: Iterable[Numbers], blocks: Iterable[Numbers], step: Callable[[int], object]
     ) -> dict[str, int]:
         if not len(self._encoder.symbols()):
-            raise ValueError("texts must hold at least one character of those that keep= names, got none")
+            raise ValueError(NOTHING)
         if self.method == "ngram":
             words = ngram_words(learned, blocks, self.min_pmi, self.min_count or 4, step, self._backend)
             return self._wanted(words, self._encoder.symbols())

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
-from ._blocks import Blocks, Numbers
+from ._blocks import NOTHING, Blocks, Numbers
 from ._words import Words
 
 # Numbers (4 bytes each) that `lattice` keeps instead of making them again.
@@ -48,6 +48,8 @@ class Grams:
                 step(len(ids))
             singles, pairs, pair_counts = counter.result()
             if order == 1:
+                if not len(singles):
+                    raise ValueError(NOTHING)
                 self.counts = singles
                 self.starts.append(len(singles))
                 prefixes.append(np.full(len(singles), -1, np.int64))
@@ -93,6 +95,9 @@ class Grams:
 
     def at(self, ids: Numbers, orders: int) -> Numbers:
         """Return an array (order, position) of the n-grams that begin at each position, -1 where none does."""
+        if len(ids) and ids.max() >= self.starts[1]:
+            # Characters that came only after learning: their numbers would be taken for those of pairs.
+            ids = np.where(ids < self.starts[1], ids, np.int32(-1))
         rows = np.full((orders, len(ids)), -1, np.int32)
         for order in range(orders):
             np.add(ids, np.int32(self.starts[order]), out=rows[order], where=ids >= 0)

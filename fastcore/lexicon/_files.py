@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,9 @@ def write_text(path: str | os.PathLike[str], items: Iterable[tuple[str, int]]) -
             raise ValueError(f"{word!r} can't be saved as text, since it holds white space: save with binary=True")
         lines.append(f"{word} {count}\n")
     try:
-        data = "".join(lines).encode("utf-8")
+        # A word may begin with what a reader takes for a byte order mark: then the file gets one of its own.
+        mark = "\ufeff" if lines and lines[0].startswith("\ufeff") else ""
+        data = "".join([mark, *lines]).encode("utf-8")
     except UnicodeEncodeError as error:
         raise ValueError(f"a word can't be saved as text, since it holds a lone surrogate: {error.reason}") from None
     _replace(path, [data])
@@ -65,13 +68,15 @@ def write_binary(
     counts: NDArray[np.int64],
     layout: NDArray[np.uint8],
 ) -> None:
-    """Write magic, the sizes, then each array, at multiples of 64 bytes."""
-    sizes = np.array([len(counts), len(codes), len(layout), 0], "<i8")
-    parts = [MAGIC + sizes.tobytes()]
+    """Write magic, the sizes and a checksum, then each array, at multiples of 64 bytes."""
+    parts, checksum = [], 0
     for array in (offsets.astype("<i8"), counts.astype("<i8"), codes.astype("<u4"), layout):
         parts.append(array.tobytes())
         parts.append(bytes(-len(parts[-1]) % 64))
-    _replace(path, parts)
+    for part in parts:
+        checksum = crc32(part, checksum)
+    sizes = np.array([len(counts), len(codes), len(layout), checksum], "<i8")
+    _replace(path, [MAGIC + sizes.tobytes(), *parts])
 
 
 def _replace(path: str | os.PathLike[str], parts: list[bytes]) -> None:
@@ -98,7 +103,7 @@ def parse_binary(path: str | os.PathLike[str]) -> Arrays | None:
     data = np.memmap(path, np.uint8, mode="r")
     if len(data) < 64:
         raise ValueError(f"{name} isn't a whole lexicon file: it is cut short")
-    n_words, n_codes, n_layout, _ = (int(n) for n in data[32:64].view("<i8"))
+    n_words, n_codes, n_layout, checksum = (int(n) for n in data[32:64].view("<i8"))
     arrays: list[NDArray[np.generic]] = []
     start = 64
     for size, dtype in ((n_words + 1, "<i8"), (n_words, "<i8"), (n_codes, "<u4"), (n_layout, "u1")):
@@ -109,6 +114,8 @@ def parse_binary(path: str | os.PathLike[str]) -> Arrays | None:
         start += length + -length % 64
     if start != len(data):
         raise ValueError(f"{name} isn't a whole lexicon file: {len(data) - start} bytes are left over")
+    if crc32(memoryview(data[64:])) != checksum:
+        raise ValueError(f"{name} isn't a whole lexicon file: its checksum is wrong")
     offsets, counts, codes, layout = arrays
     _check(name, offsets, counts, codes)  # type: ignore[arg-type]
     native = [a.astype(a.dtype.newbyteorder("="), copy=False) for a in (codes, offsets, counts, layout)]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels, use_backend
 from .._random import RNG, stream_key
+from .._texts import lines_of
 from .._validation import as_index, as_number
 from .._workers import Workers, stream
 from ._files import jieba_dictionary
@@ -19,6 +21,11 @@ from ._lexicon import Lexicon
 
 PUNCTUATION = "。，、！？\n "
 CHUNK = 1024  # texts a task
+COLDEST = 1e-200  # the best path already, and scores divided by it stay finite
+LARGEST_SCORE = 1e100
+MOST_PATHS = 2**31 - 1
+
+Texts: TypeAlias = "Iterable[str] | os.PathLike[str]"
 
 
 class Tokenizer:
@@ -87,7 +94,7 @@ class Tokenizer:
             "join_alnum": bool(join_alnum),
             "punctuation": punctuation,
             "join_fullwidth": bool(join_fullwidth),
-            "null_score": as_number(null_score, "null_score"),
+            "null_score": as_number(null_score, "null_score", low=-LARGEST_SCORE, high=LARGEST_SCORE),
         }
         self._segmenter = kernels("lexicon", lexicon._backend).Segmenter(
             lexicon._trie,
@@ -118,13 +125,13 @@ class Tokenizer:
         words: list[str] = self._segmenter.words([_checked(text)])[0]
         return words
 
-    def tokenize_many(self, texts: Iterable[str], *, workers: Workers = 1) -> list[list[str]]:
+    def tokenize_many(self, texts: Texts, *, workers: Workers = 1) -> list[list[str]]:
         """Return the words of each text, in order.
 
         Parameters
         ----------
-        texts : iterable of str
-            A bare str is refused.
+        texts : iterable of str, or os.PathLike
+            A bare str is refused; a path is a UTF-8 file whose lines are texts, or a folder of such files.
         workers : int, callable or executor
             As everywhere; threads share the lexicon, other executors get it with each task.
         """
@@ -141,7 +148,7 @@ class Tokenizer:
         ids: NDArray[np.int32] = self._segmenter.encode([_checked(text)])[0]
         return ids
 
-    def encode_many(self, texts: Iterable[str], *, workers: Workers = 1) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    def encode_many(self, texts: Texts, *, workers: Workers = 1) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return the ids of all texts, concatenated, and the offsets of each text's first, with the end."""
         chunks = ((self, chunk) for chunk in _chunks(texts))
         parts = list(stream(_ids, chunks, workers))
@@ -180,7 +187,7 @@ class Tokenizer:
         >>> [(words, round(score, 3)) for words, score in tokenizer.nbest("研究生命", 2)]
         [(['研究', '生命'], -2.773), (['研究生', '命'], -2.773)]
         """
-        text, k = _checked(text), as_index(k, "k", low=1)
+        text, k = _checked(text), min(as_index(k, "k", low=1), MOST_PATHS)
         most = k
         while True:
             paths = self._best_paths(text, most)
@@ -240,7 +247,7 @@ class Tokenizer:
     def sample_many(self, text: str, size: int, rng: RNG = None, temperature: float = 1.0) -> list[list[str]]:
         """Return `size` independent draws of `sample`, which cost one backward pass in all."""
         text, size = _checked(text), as_index(size, "size")
-        heat = as_number(temperature, "temperature", low=0.0, open_low=True)
+        heat = max(as_number(temperature, "temperature", low=0.0, open_low=True), COLDEST)
         ends, offsets = self._segmenter.sample(text, stream_key(rng), size, heat)
         bounds = offsets.tolist()
         return [
@@ -277,10 +284,14 @@ def _pieces(text: str, punctuation: str) -> Iterator[tuple[int, int]]:
         yield start, len(text)
 
 
-def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
+def _chunks(texts: Texts) -> Iterator[list[str]]:
     """Lists of `CHUNK` texts."""
     if isinstance(texts, str | bytes):
         raise TypeError(f"texts must be an iterable of str, got {type(texts).__name__}")
+    if isinstance(texts, os.PathLike):
+        texts = lines_of(texts)
+    if not isinstance(texts, Iterable):
+        raise TypeError(f"texts must be an iterable of str or a path, got {type(texts).__name__}")
     rest = iter(texts)
     while chunk := list(itertools.islice(rest, CHUNK)):
         for kind in set(map(type, chunk)):

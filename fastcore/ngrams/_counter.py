@@ -187,6 +187,7 @@ class NgramCounter:
         """
         check_texts(texts)
         before = self._runs.copy(), self._buffer, self._filled
+        known = len(self._encoder)
         try:
             if not isinstance(self._workers, int) and (files := files_among(texts)):
                 update = uuid.uuid4().hex
@@ -197,7 +198,20 @@ class NgramCounter:
                 self._runs.add(run, self._mergers)
         except BaseException:
             self._runs, self._buffer, self._filled = before
+            self._forget(known)
             raise
+
+    def _forget(self, known: int) -> None:
+        """Keep only the first symbols."""
+        if len(self._encoder) == known:
+            return
+        symbols = self._encoder.symbols()
+        self._encoder = self._new_encoder()
+        if isinstance(symbols, tuple):
+            offsets = symbols[1][: known + 1]
+            self._encoder.add(symbols[0][: offsets[-1]], offsets)
+        else:
+            self._encoder.add(symbols[:known])
 
     def _file_task(self, file: Path, update: str) -> FileTask:
         options = {"unit": self.unit, "keep": None, "split": self._split, "errors": self._errors}

@@ -4,11 +4,13 @@ No pickle. What is read is checked before it is believed: sizes against the file
 another one depends on. What is written gets its name when it is whole.
 """
 
+import errno
 import io
 import json
 import os
 import shutil
 import tempfile
+import tokenize
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +24,8 @@ Arrays = dict[str, NDArray[Any]]
 
 KIND = "fastcore n-gram table"
 VERSION = 1
+# Floats that are written at a time.
+ZEROS = 1 << 15
 DTYPES = {"keys": ("<u8",), "counts": ("<u4", "<i8"), "left": ("<f8",), "right": ("<f8",)}
 SYMBOL_DTYPES = {"points": ("<u4",), "text": ("|u1",), "offsets": ("<i8",)}
 
@@ -114,6 +118,11 @@ def read_table(path: "os.PathLike[str] | str") -> tuple[dict[str, Any], Arrays]:
             return read_members(source, sizes, lambda name: _in_memory(source, name, archive.read(name)))
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"{source} is no whole n-gram table: {error}") from error
+    except OSError as error:
+        # A damaged directory may point before the file's beginning.
+        if error.errno != errno.EINVAL:
+            raise
+        raise ValueError(f"{source} is no whole n-gram table: {error}") from error
 
 
 def _folder_reader(folder: Path) -> Callable[[str], NDArray[Any]]:
@@ -139,7 +148,7 @@ def read_header(source: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ..
         if np.lib.format.read_magic(file) != (1, 0):
             raise ValueError("not version 1.0")
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    except ValueError as error:
+    except (ValueError, SyntaxError, tokenize.TokenError) as error:
         raise ValueError(f"{source} is no n-gram table: {name} has a bad header ({error})") from error
     start = file.tell()
     rest = file.seek(0, os.SEEK_END) - start
@@ -266,7 +275,11 @@ class Place:
             return np.zeros(size)
         file = nameless(self.spill_dir)
         with file:
+            # A hole in the file would kill the process when it is written to and the disk is full.
+            for _ in range(0, size, ZEROS):
+                file.write(bytes(8 * ZEROS))
             file.truncate(8 * size)
+            file.flush()
             return np.memmap(file, np.float64, "r+", 0, (size,))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from .._backend import kernels
 from .._validation import as_choice, as_index
 from ._files import Arrays
-from ._layout import MAX_ORDER, Layout, Symbols
+from ._layout import MAX_ORDER, Layout, Symbols, as_tuple
 
 
 def describe(table: Any) -> tuple[dict[str, Any], Arrays]:
@@ -52,6 +52,8 @@ def parts(meta: dict[str, Any], arrays: Arrays, check: bool = True) -> dict[str,
     held = range(1, length + 1 if min_count == 1 else length)
     keys, counts = [arrays[f"keys_{k}"] for k in held], [arrays[f"counts_{k}"] for k in held]
     kernel = kernels("ngrams")
+    if check and len(_encoder_of(symbols)) != n:
+        raise ValueError("symbols must be distinct")
     for k, (rows, count) in enumerate(zip(keys, counts, strict=True), 1):
         if rows.ndim != 2 or rows.shape != (len(count), layout.words(k)) or count.ndim != 1:
             raise ValueError(f"keys and counts of order {k} don't fit")
@@ -65,6 +67,8 @@ def parts(meta: dict[str, Any], arrays: Arrays, check: bool = True) -> dict[str,
             ids = kernel.unpack(np.ascontiguousarray(rows[start : start + (1 << 20)]), k, *layout)
             if ids.min() < 1 or ids.max() > n:
                 raise ValueError(f"keys of order {k} have ids out of range")
+            if not np.array_equal(kernel.pack(ids, *layout), rows[start : start + (1 << 20)]):
+                raise ValueError(f"keys of order {k} hold more than their ids")
         if min_count == 1 and int(count.sum(dtype=np.int64)) != totals[k - 1]:
             raise ValueError(f"counts of order {k} don't add up to their total")
     entropy = {
@@ -87,6 +91,14 @@ def parts(meta: dict[str, Any], arrays: Arrays, check: bool = True) -> dict[str,
         "min_count": min_count,
         "entropy": entropy,
     }
+
+
+def _encoder_of(symbols: Symbols) -> Any:
+    """An encoder that has met these symbols."""
+    kernel = kernels("ngrams")
+    encoder: Any = kernel.Vocabulary() if isinstance(symbols, tuple) else kernel.Alphabet(np.array([[0, 0x110000]]))
+    encoder.add(*as_tuple(symbols))
+    return encoder
 
 
 def check_symbols(symbols: Symbols) -> None:

@@ -184,7 +184,13 @@ def span_batches(
         yield Spans(data, offsets, number)
         return
     for i, (start, stop) in enumerate(pairwise(offsets.tolist())):
-        text = data[start:stop].tobytes().decode("utf-8", errors)
+        try:
+            text = data[start:stop].tobytes().decode("utf-8", errors)
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"texts[{number + i}] must be UTF-8, got an invalid byte at {error.start}: "
+                "pass errors='replace' to let it be"
+            ) from None
         yield Texts([text] if split is None else list(pieces(text, split, number + i)), number + i)
 
 
@@ -201,6 +207,9 @@ def arrow_spans(array: Any) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np
         if len(chunk):
             if arrow.types.is_string_view(chunk.type):
                 chunk = chunk.cast(arrow.large_string())
+            # What lies under a null may be anything.
+            if chunk.null_count:
+                chunk = chunk.fill_null("")
             _, offsets, data = chunk.buffers()
             wide = np.int64 if arrow.types.is_large_string(chunk.type) else np.int32
             rising = np.frombuffer(offsets, wide)[chunk.offset : chunk.offset + len(chunk) + 1].astype(np.int64)
@@ -242,7 +251,10 @@ def file_batches(path: "os.PathLike[str]", split: "re.Pattern[str] | None", erro
         with open_file(file) as stream:
             try:
                 yield from stream_batches(stream, str(file), split, errors)
-            except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
+            except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+                # What the system says has a number; bz2 says only that.
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise
                 raise OSError(f"{file} is damaged: {error}") from error
 
 
@@ -260,7 +272,8 @@ def stream_batches(stream: Any, name: str, split: "re.Pattern[str] | None", erro
         if mend is not None:
             more = mend.decode(more, last).encode()
         if not place and not left:
-            more = more.removeprefix(codecs.BOM_UTF8)
+            more, whole = more.removeprefix(codecs.BOM_UTF8), len(more)
+            place = whole - len(more)
         block = Block(left + more, last)
         yield block
         if block.invalid:
@@ -279,12 +292,13 @@ def split_lines(stream: Any, name: str, split: "re.Pattern[str]", errors: str) -
     with io.BufferedReader(stream, READ) as lines:
         for number, raw in enumerate(lines):
             data = raw if number else raw.removeprefix(codecs.BOM_UTF8)
+            place += len(raw) - len(data)
             try:
                 line = data.decode("utf-8", errors)
             except UnicodeDecodeError as error:
                 raise bad_byte(name, number + 1, data[error.start], place + error.start) from None
             yield Texts(list(pieces(line.removesuffix("\n").removesuffix("\r"), split, number)), number)
-            place += len(raw)
+            place += len(data)
 
 
 def bad_byte(name: str, line: int, byte: int, place: int) -> ValueError:

@@ -385,10 +385,13 @@ class NgramTable(Mapping[Any, int]):
 
     def _pruned(self, min_count: int, place: _files.Place) -> Self:
         keys, counts, entropy = [], [], {}
-        for k in range(1, self.orders[1] + 1):
+        # A table that isn't pruned after all keeps the order above, which its entropies are read off.
+        held = len(self._keys) if min_count == 1 else self.orders[1]
+        for k in range(1, held + 1):
             names = [f"keys_{k}", f"counts_{k}"]
             columns: list[NDArray[Any]] = [self._keys[k - 1], self._counts[k - 1]]
-            if k in self._each():
+            scored = min_count > 1 and k in self._each()
+            if scored:
                 names += [f"left_{k}", f"right_{k}"]
                 columns += [self._entropies("left", k), self._entropies("right", k)]
             writers = [
@@ -403,7 +406,7 @@ class NgramTable(Mapping[Any, int]):
             made = [writer.done() for writer in writers]
             keys.append(made[0])
             counts.append(made[1])
-            if k in self._each():
+            if scored:
                 entropy["left", k], entropy["right", k] = made[2:]
         return self._replace(min_count=min_count, _keys=keys, _counts=counts, _entropy=entropy)
 
