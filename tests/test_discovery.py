@@ -632,7 +632,7 @@ class TestFiles:
 
     def test_errors_say_where(self, backend, tmp_path):
         (tmp_path / "latin.txt").write_bytes(b"abc\nx\xff\n")
-        with pytest.raises(ValueError, match=r"latin\.txt isn't: line 2, byte 2 of the line"):
+        with pytest.raises(ValueError, match=r"latin\.txt, line 2, byte 2 of the line: not UTF-8"):
             WordFinder().fit(tmp_path / "latin.txt")
         (tmp_path / "empty").mkdir()
         with pytest.raises(ValueError, match="holds no file"):
