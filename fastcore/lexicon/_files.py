@@ -114,7 +114,7 @@ def parse_binary(path: str | os.PathLike[str]) -> Arrays | None:
         start += length + -length % 64
     if start != len(data):
         raise ValueError(f"{name} isn't a whole lexicon file: {len(data) - start} bytes are left over")
-    if crc32(memoryview(data[64:])) != checksum:
+    if crc32(data[64:].data) != checksum:
         raise ValueError(f"{name} isn't a whole lexicon file: its checksum is wrong")
     offsets, counts, codes, layout = arrays
     _check(name, offsets, counts, codes)  # type: ignore[arg-type]
