@@ -97,7 +97,7 @@ static ROW_NOINLINE void ROW(radix_sort)(uint64_t *rows, uint64_t *spare, Py_ssi
         from = to;
         to = swap;
     }
-    if (from != rows) memcpy(rows, from, (size_t)n * ROW_WORDS * sizeof(*rows));
+    if (from != rows && n) memcpy(rows, from, (size_t)n * ROW_WORDS * sizeof(*rows));
 }
 
 /* Sort rows that agree in the words before `word`; the last `payload` words don't count. First by about as many
@@ -159,11 +159,16 @@ static Py_ssize_t ROW(merge)(const uint64_t *a, const int64_t *count_a, Py_ssize
         j += from_b;
     }
     const Py_ssize_t rest_a = size_a - i, rest_b = size_b - j;
-    memcpy(rows + n * ROW_WORDS, a + i * ROW_WORDS, (size_t)rest_a * ROW_WORDS * sizeof(*rows));
-    memcpy(counts + n, count_a + i, (size_t)rest_a * sizeof(*counts));
+    /* An empty run may have no address at all, which memcpy mustn't see. */
+    if (rest_a) {
+        memcpy(rows + n * ROW_WORDS, a + i * ROW_WORDS, (size_t)rest_a * ROW_WORDS * sizeof(*rows));
+        memcpy(counts + n, count_a + i, (size_t)rest_a * sizeof(*counts));
+    }
     n += rest_a;
-    memcpy(rows + n * ROW_WORDS, b + j * ROW_WORDS, (size_t)rest_b * ROW_WORDS * sizeof(*rows));
-    memcpy(counts + n, count_b + j, (size_t)rest_b * sizeof(*counts));
+    if (rest_b) {
+        memcpy(rows + n * ROW_WORDS, b + j * ROW_WORDS, (size_t)rest_b * ROW_WORDS * sizeof(*rows));
+        memcpy(counts + n, count_b + j, (size_t)rest_b * sizeof(*counts));
+    }
     return n + rest_b;
 }
 
