@@ -27,6 +27,7 @@ from ._workers import Workers, call_kernel, n_threads, run
 
 __all__ = ["SkipGrams", "count_skipgrams"]
 
+Ids: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
 TokenLists: TypeAlias = "Iterable[Sequence[str] | str] | os.PathLike[str] | ArrayLike"
 
 # Bytes of a file read at once.
@@ -164,9 +165,9 @@ def count_skipgrams(
 
     Notes
     -----
-    O(tokens * window) time; memory of 12 bytes a token and about 20 a distinct pair. The kernel lists where
-    each token stands, counts what stands before it in one small table, and transposes the columns that come
-    of it, so nothing is sorted and nothing is hashed but the tokens themselves. A token is what ``str.split()``
+    O(tokens * window) time; memory of 12 bytes a token and 12 a distinct pair. The kernel lists where each
+    token stands, counts what stands after it in one small table, and reads a row off a set of bits in order,
+    so hardly anything is sorted and nothing is hashed but the tokens themselves. A token is what ``str.split()``
     gives; pairs never cross from text to text; a line ends at a line feed.
 
     Examples
@@ -198,7 +199,7 @@ def count_skipgrams(
 
 def _from_ids(
     token_lists: Any, lengths: ArrayLike | None, vocabulary: Sequence[Any] | None
-) -> tuple[NDArray[np.int32], NDArray[np.int64], Sequence[Any]]:
+) -> tuple[Ids, NDArray[np.int64], Sequence[Any]]:
     size = None if vocabulary is None else len(vocabulary)
     ids = as_integers(token_lists, "token_lists", ndim=1, low=0, high=_MAX_ID + 1 if size is None else size)
     sizes = as_integers([ids.size] if lengths is None else lengths, "lengths", ndim=1, low=0)
@@ -206,10 +207,10 @@ def _from_ids(
         raise ValueError(f"lengths must add up to the {ids.size} ids, got {sizes.sum()}")
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     names = range(int(ids.max()) + 1 if ids.size else 0) if vocabulary is None else vocabulary
-    return ids.astype(np.int32), offsets, names
+    return ids, offsets, names
 
 
-def _from_texts(token_lists: Any, errors: str) -> tuple[NDArray[np.int32], NDArray[np.int64], Sequence[str]]:
+def _from_texts(token_lists: Any, errors: str) -> tuple[Ids, NDArray[np.int64], Sequence[str]]:
     kernel = kernels("skipgrams")
     stream = kernel.TokenStream()
     if isinstance(token_lists, str | bytes):
@@ -264,34 +265,42 @@ def _add_file(stream: Any, first_invalid: Any, file: BinaryIO, path: Path, error
 
 
 def _count(
-    ids: NDArray[np.int32], offsets: NDArray[np.int64], names: Sequence[Any], window: int, min_count: int, workers: Any
+    ids: Ids, offsets: NDArray[np.int64], names: Sequence[Any], window: int, min_count: int, workers: Any
 ) -> SkipGrams:
     size = len(names)
-    token_counts = np.bincount(ids, minlength=size).astype(np.int64)
     longest = np.diff(offsets)
     reach = np.minimum(window, np.maximum(longest - 1, 0))
     total = int((reach * longest - reach * (reach + 1) // 2).sum())
     # A window over the longest text and a larger one see the same.
     near = max(1, int(reach.max(initial=1)))
-
     backend = active_backend()
-    parts = n_threads(workers)
-    # Ranges of second tokens that occur about equally often in all.
-    cuts = np.searchsorted(np.cumsum(token_counts), np.arange(1, parts) * (ids.size / parts)) + 1
-    bounds = np.unique(np.concatenate([[0], np.minimum(cuts, size), [size]])).tolist()
     tasks = [
         ("skipgrams", "count_pairs", backend, (ids, offsets, size, near, min_count, low, high))
-        for low, high in pairwise(bounds)
+        for low, high in pairwise(_bounds(ids, size, n_threads(workers)))
     ]
-    columns = run(call_kernel, tasks, workers)
-    if not columns:
-        columns = [(np.empty(0, np.int32), np.empty(0, np.int64), np.zeros(1, np.int64))]
-    firsts = columns[0][0] if len(columns) == 1 else np.concatenate([part[0] for part in columns])
-    counts = columns[0][1] if len(columns) == 1 else np.concatenate([part[1] for part in columns])
-    starts = np.cumsum([0, *(len(part[0]) for part in columns)])
-    ends = np.concatenate([[0], *(part[2][1:] + start for part, start in zip(columns, starts))]).astype(np.int64)
-    indptr, indices, data = kernels("skipgrams").to_rows(firsts, counts, ends, size)
+    token_counts, indptr, indices, data = _stacked(run(call_kernel, tasks, workers))
     index = np.int32 if len(data) < 2**31 - 1 else np.int64
     matrix = csr_array((data, indices.astype(index, copy=False), indptr.astype(index)), shape=(size, size))
     matrix.has_canonical_format = True
     return SkipGrams(matrix, names, token_counts, total, window, min_count)
+
+
+def _bounds(ids: Ids, size: int, parts: int) -> list[int]:
+    """Cut the first tokens into ranges that occur about equally often in all."""
+    if parts == 1:
+        return [0, size]
+    reached = np.cumsum(np.bincount(ids, minlength=size))
+    cuts = np.searchsorted(reached, np.arange(1, parts) * (ids.size / parts)) + 1
+    return sorted({0, size, *np.minimum(cuts, size).tolist()})
+
+
+def _stacked(parts: list[Any]) -> Any:
+    """Put the rows of one range after those of the last: occurrences, offsets, seconds and counts."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return np.empty(0, np.int64), np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.int64)
+    occurrences, ends, seconds, counts = zip(*parts)
+    starts = np.cumsum([0, *map(len, seconds)])
+    offsets = [np.zeros(1, np.int64), *(end[1:] + start for end, start in zip(ends, starts))]
+    return tuple(np.concatenate(part) for part in (occurrences, offsets, seconds, counts))

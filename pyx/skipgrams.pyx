@@ -1,11 +1,11 @@
-"""Kernels of skip-grams: tokens to ids, and the pairs within a window counted one second token at a time."""
+"""Kernels of skip-grams: tokens to ids, and the pairs within a window counted one first token at a time."""
 
 import numpy as np
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_Check, PyUnicode_DecodeUTF8
 from cython cimport view
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
@@ -16,14 +16,28 @@ from _interner cimport (
 from _signals cimport poll
 from _utf8 cimport first_invalid_byte, space_at, utf8_of
 
+cdef extern from "sorted_set.h" nogil:
+    ctypedef struct SortedSet:
+        pass
+    int sorted_set_init(SortedSet *set, int64_t n)
+    void sorted_set_free(SortedSet *set)
+    void sorted_set_add(SortedSet *set, int64_t member)
+    void sorted_set_take(SortedSet *set, int32_t *out)
+
 ctypedef fused number:
+    int32_t
+    int64_t
+
+ctypedef fused place:
     int32_t
     int64_t
 
 cdef enum:
     BLOCK = 1048576  # bytes or pairs between two looks for Ctrl-C: a few milliseconds
-    AHEAD = 16  # how many steps early memory is fetched
-    SOON = 6  # the same, for what hangs on memory fetched before
+    AHEAD = 32  # how many steps early memory is fetched
+    SOON = 8  # the same, for what hangs on memory fetched before
+    BEYOND = 3  # what is fetched of a window
+    FEW = 24  # so many are sorted by insertion
     BATCH = 32  # tokens looked up together
 
 
@@ -215,139 +229,181 @@ cdef class _Memory:
         free(self.data)
 
 
+cdef class _Members:
+    """A sorted set that is freed whatever happens."""
+
+    cdef SortedSet set
+
+    def __cinit__(self, Py_ssize_t n):
+        if sorted_set_init(&self.set, n) < 0:
+            raise MemoryError
+
+    def __dealloc__(self):
+        sorted_set_free(&self.set)
+
+
 cdef struct Pairs:
-    int32_t *firsts
-    void *counts
+    int32_t *seconds
+    int64_t *counts
     Py_ssize_t length, room
 
 
-cdef int reserve(Pairs *pairs, Py_ssize_t more, Py_ssize_t width) except -1 nogil:
-    """Make room for `more` pairs, whose counts take `width` bytes."""
+cdef int reserve(Pairs *pairs, Py_ssize_t more) except -1 nogil:
+    """Make room for `more` pairs."""
     cdef Py_ssize_t room
-    cdef int32_t *firsts
-    cdef void *counts
+    cdef int32_t *seconds
+    cdef int64_t *counts
     if pairs.length + more <= pairs.room:
         return 0
     room = pairs.length + more + pairs.room
-    firsts = <int32_t *>fastcore_spread(room * sizeof(int32_t))
-    counts = fastcore_spread(room * width)
-    if firsts == NULL or counts == NULL:
-        free(firsts)
+    seconds = <int32_t *>fastcore_spread(room * sizeof(int32_t))
+    counts = <int64_t *>fastcore_spread(room * sizeof(int64_t))
+    if seconds == NULL or counts == NULL:
+        free(seconds)
         free(counts)
         raise MemoryError
     if pairs.length:
-        memcpy(firsts, pairs.firsts, pairs.length * sizeof(int32_t))
-        memcpy(counts, pairs.counts, pairs.length * width)
-    free(pairs.firsts)
+        memcpy(seconds, pairs.seconds, pairs.length * sizeof(int32_t))
+        memcpy(counts, pairs.counts, pairs.length * sizeof(int64_t))
+    free(pairs.seconds)
     free(pairs.counts)
-    pairs.firsts = firsts
+    pairs.seconds = seconds
     pairs.counts = counts
     pairs.room = room
     return 0
 
 
-cdef int separate(const int32_t[::1] ids, const int64_t[::1] offsets, int32_t[::1] stream) except -1 nogil:
-    """Copy the ids with a -1 after each text, so that a window sees where its text begins."""
+cdef inline Py_ssize_t row_of(int64_t id, int64_t low, Py_ssize_t n) noexcept nogil:
+    """The row of an id, n for those that have none: other ranges' ids and separators."""
+    cdef uint64_t row = <uint64_t>(id - low)
+    return <Py_ssize_t>row if row < <uint64_t>n else n
+
+
+cdef int separate(
+    const number[::1] ids, const int64_t[::1] offsets, int32_t[::1] stream, place *starts, int64_t low, Py_ssize_t n
+) except -1 nogil:
+    """Copy the ids with a -1 after each text, so that a window sees where its text ends; count each row's places."""
     cdef Py_ssize_t text, i, at = 0, looked = 0
+    cdef int64_t id
     for text in range(offsets.shape[0] - 1):
         for i in range(offsets[text], offsets[text + 1]):
-            stream[at] = ids[i]
+            id = ids[i]
+            stream[at] = <int32_t>id
+            starts[row_of(id, low, n) + 1] += 1
             at += 1
         stream[at] = -1
         at += 1
         if at - looked > BLOCK:
             looked = at
             poll()
+    # Fetching ahead looks a little beyond the end.
+    for i in range(at, stream.shape[0]):
+        stream[i] = -1
     return 0
 
 
 cdef int group(
-    const int32_t[::1] stream, number *starts, number *next, number[::1] places, Py_ssize_t low, Py_ssize_t high
+    const int32_t[::1] stream, const place *starts, place *next, place[::1] places, int64_t low, Py_ssize_t n
 ) except -1 nogil:
-    """List where each id from low to high stands; the list of id low + i begins at starts[i]."""
-    cdef Py_ssize_t i, n = stream.shape[0]
-    cdef int32_t id
-    for i in range(n):
-        id = stream[i]
-        if low <= id < high:
-            starts[id - low + 1] += 1
-    for i in range(high - low):
-        starts[i + 1] += starts[i]
-    memcpy(next, starts, (high - low) * sizeof(number))
-    for i in range(n):
-        if i + AHEAD < n:
-            id = stream[i + AHEAD]
-            if low <= id < high:
-                FASTCORE_PREFETCH(&places[0] + next[id - low])
-        id = stream[i]
-        if low <= id < high:
-            places[next[id - low]] = <number>i
-            next[id - low] += 1
-        if i & (BLOCK - 1) == 0:
-            poll()
+    """List the places of each row, which begin at starts[row]; what has no row goes behind them all."""
+    cdef Py_ssize_t i, row, ahead, block, length = stream.shape[0]
+    memcpy(next, starts, (n + 1) * sizeof(place))
+    block = 0
+    while block < length:
+        poll()
+        for i in range(block, min(block + BLOCK, length)):
+            ahead = min(i + 2 * AHEAD, length - 1)
+            FASTCORE_PREFETCH(next + row_of(stream[ahead], low, n))
+            ahead = min(i + AHEAD, length - 1)
+            FASTCORE_PREFETCH(&places[0] + next[row_of(stream[ahead], low, n)])
+            row = row_of(stream[i], low, n)
+            places[next[row]] = <place>i
+            next[row] += 1
+        block += BLOCK
     return 0
 
 
-cdef int count_columns(
-    const int32_t *stream, const number *places, const number *starts, Py_ssize_t low, Py_ssize_t high,
-    Py_ssize_t n_ids, Py_ssize_t window, int64_t min_count, uint8_t *dense, int64_t *carry, Pairs *pairs,
-    int64_t *ends
+cdef inline void sort_few(int32_t *ids, Py_ssize_t n) noexcept nogil:
+    """Insertion sort."""
+    cdef Py_ssize_t i, j
+    cdef int32_t id
+    for i in range(1, n):
+        id = ids[i]
+        j = i
+        while j > 0 and ids[j - 1] > id:
+            ids[j] = ids[j - 1]
+            j -= 1
+        ids[j] = id
+
+
+cdef int count_rows(
+    const int32_t *stream, const place *places, const place *starts, Py_ssize_t n, Py_ssize_t n_ids,
+    Py_ssize_t window, int64_t min_count, uint8_t *dense, int64_t *carry, SortedSet *members,
+    Pairs *pairs, int64_t *ends
 ) except -1 nogil:
-    """Count, for each id from low to high, what stands up to `window` before its places."""
-    cdef Py_ssize_t second, p, at, back, reach, new, kept, i, work = 0, most, total = starts[high - low]
-    cdef int32_t first
-    cdef number count
-    cdef int32_t *firsts
-    cdef number *counts
-    cdef bint carried
+    """Count, for each of n rows, what stands up to `window` after its places.
+
+    A count's low byte is in `dense`, which stays in cache; from 128 on what it has overflowed by is in `carry`.
+    """
+    cdef Py_ssize_t row, p, at, i, new, kept, work = 0, most, total = starts[n]
+    cdef int32_t second
+    cdef int32_t *seconds
+    cdef int64_t *counts
+    cdef int64_t count
+    cdef uint8_t seen
     # Untouched memory costs nothing: begin with what will do for most texts.
-    reserve(pairs, min(total * min(window, 8), 33554432), sizeof(number))
-    for second in range(low, high):
-        most = starts[second - low + 1] - starts[second - low]
+    reserve(pairs, min(total * min(window, 8), 33554432))
+    for row in range(n):
+        most = starts[row + 1] - starts[row]
         # At most `window` new pairs a place, and n_ids in all; one slot more takes the branch-free write.
-        reserve(pairs, (most * window if most < n_ids // window + 1 else n_ids) + 1, sizeof(number))
-        firsts = pairs.firsts + pairs.length
-        counts = <number *>pairs.counts + pairs.length
+        reserve(pairs, (most * window if most < n_ids // window + 1 else n_ids) + 1)
+        seconds = pairs.seconds + pairs.length
+        counts = pairs.counts + pairs.length
         new = 0
-        carried = False
-        for p in range(starts[second - low], starts[second - low + 1]):
+        for p in range(starts[row], starts[row + 1]):
             if p + AHEAD < total:
-                FASTCORE_PREFETCH(stream + places[p + AHEAD] - 4)
+                FASTCORE_PREFETCH(stream + places[p + AHEAD] + 1)
+                FASTCORE_PREFETCH(stream + places[p + AHEAD] + 4)
                 at = places[p + SOON]
-                if at > 3:
-                    FASTCORE_PREFETCH(dense + stream[at - 1] + 1)
-                    FASTCORE_PREFETCH(dense + stream[at - 2] + 1)
-                    FASTCORE_PREFETCH(dense + stream[at - 3] + 1)
+                # Where the text ends this asks for a place that nobody needs, which does no harm.
+                FASTCORE_PREFETCH(dense + stream[at + 1])
+                FASTCORE_PREFETCH(dense + stream[at + 2])
+                FASTCORE_PREFETCH(dense + stream[at + 3])
             at = places[p]
-            reach = at if at < window else window
-            for back in range(1, reach + 1):
-                first = stream[at - back]
-                if first < 0:
+            for i in range(at + 1, at + 1 + window):
+                second = stream[i]
+                if second < 0:
                     break
-                firsts[new] = first
-                new += dense[first] == 0
-                if dense[first] == 255:
-                    dense[first] = 1
-                    carry[first] += 254
-                    carried = True
-                dense[first] += 1
-            work += reach
+                seen = dense[second]
+                seconds[new] = second
+                new += seen == 0
+                if seen == 255:
+                    seen = 127
+                    carry[second] += 128
+                dense[second] = seen + 1
+            work += window
             if work > BLOCK:
                 work = 0
                 poll()
+        if new <= FEW:
+            sort_few(seconds, new)
+        else:
+            for i in range(new):
+                sorted_set_add(members, seconds[i])
+            sorted_set_take(members, seconds)
         kept = 0
         for i in range(new):
-            first = firsts[i]
-            count = dense[first]
-            dense[first] = 0
-            if carried:
-                count += <number>carry[first]
-                carry[first] = 0
-            firsts[kept] = first
+            second = seconds[i]
+            count = dense[second]
+            dense[second] = 0
+            if count >= 128:
+                count += carry[second]
+                carry[second] = 0
+            seconds[kept] = second
             counts[kept] = count
             kept += count >= min_count
         pairs.length += kept
-        ends[second - low + 1] = pairs.length
+        ends[row + 1] = pairs.length
     return 0
 
 
@@ -366,94 +422,53 @@ cdef taken(void **data, Py_ssize_t length, str format, Py_ssize_t width):
 
 
 cdef counted(
-    const int32_t[::1] stream, number[::1] places, Py_ssize_t low, Py_ssize_t high, Py_ssize_t n_ids,
-    Py_ssize_t window, int64_t min_count
+    const number[::1] ids, const int64_t[::1] offsets, place[::1] places, Py_ssize_t n_ids, Py_ssize_t window,
+    int64_t min_count, int64_t low, Py_ssize_t n
 ):
-    cdef _Memory starts = _Memory(high - low + 1, sizeof(number))
-    cdef _Memory next = _Memory(high - low + 1, sizeof(number))
-    # A count's low byte, so that all of them stay in cache, and the rest.
+    cdef int32_t[::1] stream = np.empty(places.shape[0], dtype=np.int32)
+    cdef _Memory starts_memory = _Memory(n + 1, sizeof(place))
+    cdef _Memory next = _Memory(n + 1, sizeof(place))
     cdef _Memory dense = _Memory(n_ids, 1)
     cdef _Memory carry = _Memory(n_ids, sizeof(int64_t))
-    ends = np.zeros(high - low + 1, dtype=np.int64)
+    cdef _Members members = _Members(n_ids)
+    cdef place *starts = <place *>starts_memory.data
+    occurrences = np.empty(n, dtype=np.int64)
+    ends = np.zeros(n + 1, dtype=np.int64)
+    cdef int64_t[::1] to_occurrences = occurrences
     cdef int64_t[::1] to_ends = ends
+    cdef Py_ssize_t row
     cdef Pairs pairs
-    cdef str format = "i" if number is int32_t else "q"
-    pairs.firsts = NULL
+    pairs.seconds = NULL
     pairs.counts = NULL
     pairs.length = pairs.room = 0
     try:
         with nogil:
-            group(stream, <number *>starts.data, <number *>next.data, places, low, high)
-            count_columns(&stream[0], &places[0], <number *>starts.data, low, high, n_ids, window, min_count,
-                          <uint8_t *>dense.data, <int64_t *>carry.data, &pairs, &to_ends[0])
-        firsts = taken(<void **>&pairs.firsts, pairs.length, "i", sizeof(int32_t))
-        counts = taken(&pairs.counts, pairs.length, format, sizeof(number))
+            separate(ids, offsets, stream, starts, low, n)
+            for row in range(n):
+                to_occurrences[row] = starts[row + 1]
+                starts[row + 1] += starts[row]
+            group(stream, starts, <place *>next.data, places, low, n)
+            count_rows(&stream[0], &places[0], starts, n, n_ids, window, min_count, <uint8_t *>dense.data,
+                       <int64_t *>carry.data, &members.set, &pairs, &to_ends[0])
+        seconds = taken(<void **>&pairs.seconds, pairs.length, "i", sizeof(int32_t))
+        counts = taken(<void **>&pairs.counts, pairs.length, "q", sizeof(int64_t))
     finally:
-        free(pairs.firsts)
+        free(pairs.seconds)
         free(pairs.counts)
-    return firsts, counts, ends
+    return occurrences, ends, seconds, counts
 
 
 def count_pairs(
-    const int32_t[::1] ids, const int64_t[::1] offsets, Py_ssize_t n_ids, Py_ssize_t window, int64_t min_count,
+    const number[::1] ids, const int64_t[::1] offsets, Py_ssize_t n_ids, Py_ssize_t window, int64_t min_count,
     Py_ssize_t low, Py_ssize_t high
 ):
-    """Count pairs (i, j), 1 <= j - i <= window, of one text each, whose second id lies in [low, high).
+    """Count pairs (i, j), 1 <= j - i <= window, of one text each, whose first id lies in [low, high).
 
-    Returns, column by column (second by second): the firsts, their counts, and the columns' offsets in them.
+    Returns how often each first occurs, the rows' offsets, the seconds, rising in each row, and their counts.
     """
-    cdef Py_ssize_t length = ids.shape[0] + offsets.shape[0]
-    stream = np.empty(length, dtype=np.int32)
-    cdef int32_t[::1] to_stream = stream
-    to_stream[length - 1] = -1
-    with nogil:
-        separate(ids, offsets, to_stream)
-    # Neither a place nor a count can exceed the product: small ones touch half the memory.
-    if length < 0x7fffffff // window:
-        return counted[int32_t](stream, np.empty(length, dtype=np.int32), low, high, n_ids, window, min_count)
-    return counted[int64_t](stream, np.empty(length, dtype=np.int64), low, high, n_ids, window, min_count)
-
-
-cdef int scatter(
-    const int32_t[::1] firsts, const number[::1] counts, const int64_t[::1] ends, number *next, number[:, ::1] pairs
-) except -1 nogil:
-    """Put (second, count) where the row's next pair goes: one place in memory each, rather than two."""
-    cdef Py_ssize_t n = firsts.shape[0], second, i
-    cdef number at
-    for second in range(ends.shape[0] - 1):
-        for i in range(ends[second], ends[second + 1]):
-            if i + 2 * AHEAD < n:
-                FASTCORE_PREFETCH(next + firsts[i + 2 * AHEAD])
-                FASTCORE_PREFETCH(&pairs[0, 0] + 2 * next[firsts[i + AHEAD]])
-            at = next[firsts[i]]
-            next[firsts[i]] += 1
-            pairs[at, 0] = <number>second
-            pairs[at, 1] = counts[i]
-            if i & (BLOCK - 1) == 0:
-                poll()
-    return 0
-
-
-def to_rows(const int32_t[::1] firsts, const number[::1] counts, const int64_t[::1] ends, Py_ssize_t n_ids):
-    """Turn columns of (first, count) into rows of (second, count), seconds rising: offsets, seconds, counts."""
-    cdef Py_ssize_t n = firsts.shape[0], i, row
-    row_offsets = np.zeros(n_ids + 1, dtype=np.int64)
-    seconds = np.empty(n, dtype=np.int32)
-    sums = np.empty(n, dtype=np.int64)
-    cdef int64_t[::1] offsets = row_offsets
-    cdef int32_t[::1] to_seconds = seconds
-    cdef int64_t[::1] to_sums = sums
-    cdef number[:, ::1] pairs = np.empty((n, 2), dtype=np.int32 if number is int32_t else np.int64)
-    cdef _Memory memory = _Memory(n_ids + 1, sizeof(number))
-    cdef number *next = <number *>memory.data
-    with nogil:
-        for i in range(n):
-            next[firsts[i] + 1] += 1
-        for row in range(n_ids):
-            next[row + 1] += next[row]
-            offsets[row + 1] = next[row + 1]
-        scatter(firsts, counts, ends, next, pairs)
-        for i in range(n):
-            to_seconds[i] = <int32_t>pairs[i, 0]
-            to_sums[i] = pairs[i, 1]
-    return row_offsets, seconds, sums
+    cdef Py_ssize_t length = ids.shape[0] + offsets.shape[0] + BEYOND
+    cdef Py_ssize_t n = high - low
+    if length < 0x7fffffff:
+        return counted[number, int32_t](
+            ids, offsets, np.empty(length, dtype=np.int32), n_ids, window, min_count, low, n)
+    return counted[number, int64_t](ids, offsets, np.empty(length, dtype=np.int64), n_ids, window, min_count, low, n)

@@ -106,12 +106,32 @@ class TestCounts:
         assert pairs.matrix.indices.dtype == np.int32
 
     def test_counts_past_a_byte(self, backend):
-        # One column whose counts cross 255, 256 and 65,536, and a neighbour that must start from nothing.
+        # One row whose counts cross 255, 256 and 65,536, and a neighbour that must start from nothing.
         n = backend.size(70_000, 700)
         pairs = count_skipgrams([["a", "b"] * n + ["c"], ["c"] * 257, ["b"] * 256], 1)
         assert pairs["a", "b"] == n
         assert pairs["b", "a"] == n - 1
         assert (pairs["c", "c"], pairs["b", "b"], pairs["b", "c"]) == (256, 255, 1)
+
+    @pytest.mark.parametrize("n", [126, 127, 128, 129, 254, 255, 256, 257, 383, 384, 385, 511, 512, 513])
+    def test_counts_around_half_a_byte(self, backend, n):
+        # A row of several such counts beside small ones, then a row that must start from nothing.
+        lists = [["a", "b"]] * n + [["a", "c"]] * (n + 1) + [["a", "d"]] + [["e", "b"], ["e", "c"]]
+        expected = {("a", "b"): n, ("a", "c"): n + 1, ("a", "d"): 1, ("e", "b"): 1, ("e", "c"): 1}
+        assert dict(count_skipgrams(lists, 1).items()) == expected
+
+    def test_long_rows_of_far_ids(self, backend):
+        # Rows of 1 to 300 seconds, spread over ids up to a million: sorted by insertion or read off a set of bits.
+        rng = np.random.default_rng(5)
+        sizes = [*range(1, 40), 100, 300]
+        texts = [np.concatenate([[i], rng.choice(1_000_000, size=size)]) for i, size in enumerate(sizes)]
+        ids, lengths = np.concatenate(texts), [len(text) for text in texts]
+        pairs = count_skipgrams(ids, 300, lengths=lengths, vocabulary=range(1_000_000))
+        assert pairs.matrix.has_sorted_indices
+        expected = by_hand([text.tolist() for text in texts], 300)
+        rows = np.repeat(np.arange(1_000_000), np.diff(pairs.matrix.indptr)).tolist()
+        assert dict(zip(zip(rows, pairs.matrix.indices.tolist()), pairs.matrix.data.tolist())) == dict(expected)
+        assert pairs.token_counts.sum() == len(ids)
 
     def test_min_count_is_of_pairs(self, backend):
         lists = ["a b c", "a b", "b a"]

@@ -13,14 +13,11 @@ class TokenStream:
     def finish(self) -> tuple[NDArray[np.int32], NDArray[np.int64], list[str]]: ...
 
 def count_pairs(
-    ids: NDArray[np.int32],
+    ids: NDArray[np.int32] | NDArray[np.int64],
     offsets: NDArray[np.int64],
     n_ids: int,
     window: int,
     min_count: int,
     low: int,
     high: int,
-) -> tuple[NDArray[np.int32], NDArray[Any], NDArray[np.int64]]: ...
-def to_rows(
-    firsts: NDArray[np.int32], counts: NDArray[Any], ends: NDArray[np.int64], n_ids: int
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]: ...
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]: ...

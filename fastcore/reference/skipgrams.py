@@ -62,42 +62,31 @@ class TokenStream:
 
 
 def count_pairs(
-    ids: NDArray[np.int32],
+    ids: NDArray[np.int32] | NDArray[np.int64],
     offsets: NDArray[np.int64],
     n_ids: int,
     window: int,
     min_count: int,
     low: int,
     high: int,
-) -> tuple[NDArray[np.int32], NDArray[Any], NDArray[np.int64]]:
-    """Count pairs (i, j), 1 <= j - i <= window, of one text each, whose second id lies in [low, high).
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
+    """Count pairs (i, j), 1 <= j - i <= window, of one text each, whose first id lies in [low, high).
 
-    Returns, column by column (second by second): the firsts, their counts, and the columns' offsets in them.
+    Returns how often each first occurs, the rows' offsets, the seconds, rising in each row, and their counts.
     """
-    columns: list[dict[int, int]] = [{} for _ in range(low, high)]
+    rows: list[dict[int, int]] = [{} for _ in range(low, high)]
+    occurrences = [0] * (high - low)
     for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist()):
         text = ids[start:end].tolist()
-        for j, second in enumerate(text):
-            if low <= second < high:
-                column = columns[second - low]
-                for first in reversed(text[max(0, j - window) : j]):
-                    column[first] = column.get(first, 0) + 1
-    kept = [[(first, count) for first, count in column.items() if count >= min_count] for column in columns]
-    firsts = [first for column in kept for first, _ in column]
-    counts = [count for column in kept for _, count in column]
+        for i, first in enumerate(text):
+            if low <= first < high:
+                row = rows[first - low]
+                occurrences[first - low] += 1
+                for second in text[i + 1 : i + 1 + window]:
+                    row[second] = row.get(second, 0) + 1
+    kept = [[(second, row[second]) for second in sorted(row) if row[second] >= min_count] for row in rows]
+    seconds = [second for row in kept for second, _ in row]
+    counts = [count for row in kept for _, count in row]
     ends = np.cumsum([0, *map(len, kept)])
-    return np.array(firsts, np.int32), np.array(counts, np.int64), ends.astype(np.int64)
-
-
-def to_rows(
-    firsts: NDArray[np.int32], counts: NDArray[Any], ends: NDArray[np.int64], n_ids: int
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
-    """Turn columns of (first, count) into rows of (second, count), seconds rising: offsets, seconds, counts."""
-    rows: list[list[tuple[int, int]]] = [[] for _ in range(n_ids)]
-    for second in range(len(ends) - 1):
-        for i in range(ends[second], ends[second + 1]):
-            rows[firsts[i]].append((second, int(counts[i])))
-    seconds = [second for row in rows for second, _ in row]
-    sums = [count for row in rows for _, count in row]
-    offsets = np.cumsum([0, *map(len, rows)])
-    return offsets.astype(np.int64), np.array(seconds, np.int32), np.array(sums, np.int64)
+    found = np.array(occurrences, np.int64), ends.astype(np.int64)
+    return *found, np.array(seconds, np.int32), np.array(counts, np.int64)
