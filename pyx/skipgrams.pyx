@@ -407,14 +407,15 @@ cdef int count_rows(
     return 0
 
 
-cdef taken(void **data, Py_ssize_t length, str format, Py_ssize_t width):
+cdef taken(void **data, Py_ssize_t length, dtype):
     """Hand memory over to an array, which frees it."""
+    cdef Py_ssize_t width = dtype.itemsize
     cdef void *fitted
     cdef view.array owner
     if length == 0:
-        return np.empty(0, dtype=format)
+        return np.empty(0, dtype)
     fitted = realloc(data[0], length * width)
-    owner = view.array((length,), width, format.encode(), allocate_buffer=False)
+    owner = view.array((length,), width, dtype.char.encode(), allocate_buffer=False)
     owner.data = <char *>(fitted if fitted != NULL else data[0])
     owner.callback_free_data = free
     data[0] = NULL
@@ -450,8 +451,8 @@ cdef counted(
             group(stream, starts, <place *>next.data, places, low, n)
             count_rows(&stream[0], &places[0], starts, n, n_ids, window, min_count, <uint8_t *>dense.data,
                        <int64_t *>carry.data, &members.set, &pairs, &to_ends[0])
-        seconds = taken(<void **>&pairs.seconds, pairs.length, "i", sizeof(int32_t))
-        counts = taken(<void **>&pairs.counts, pairs.length, "q", sizeof(int64_t))
+        seconds = taken(<void **>&pairs.seconds, pairs.length, np.dtype(np.int32))
+        counts = taken(<void **>&pairs.counts, pairs.length, np.dtype(np.int64))
     finally:
         free(pairs.seconds)
         free(pairs.counts)
