@@ -24,8 +24,9 @@ from ._table import NgramTable
 
 Texts: TypeAlias = "Iterable[Any] | os.PathLike[str]"
 
-# Ids that are counted at a time.
+# Ids that are counted at a time, and fewer than that aren't worth another task.
 BLOCK = 1 << 20
+LEAST_BLOCK = 1 << 16
 
 
 UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -154,9 +155,10 @@ class NgramCounter:
         self._limit, self._spill_dir = check_memory(max_memory, spill_dir)
         # A quarter of the limit is for runs, a quarter for merging them, and half for blocks that are counted.
         share = None if self._limit is None else self._limit // 4
-        self._block = BLOCK
+        # Several workers have smaller ones: the second starts sooner, and none waits long for the last.
+        self._block = BLOCK if n_threads(self._workers) == 1 else BLOCK // 2
         if self._limit is not None:
-            self._block = max(4096, min(BLOCK, self._limit // (2 * 64 * n_threads(self._workers))))
+            self._block = max(4096, min(self._block, self._limit // (2 * 64 * n_threads(self._workers))))
         self._runs = Runs(self._order, self._backend, share, self._spill_dir)
         self._buffer = np.empty(0, np.uint32)
         self._filled = 0
@@ -271,8 +273,8 @@ class NgramCounter:
         layout = layout_for(self._order, len(self._encoder))
         total = sum(int(r.counts.sum(dtype=np.int64)) for r in runs)
         share = None if self._limit is None else self._limit // 4
-        parts = tabulate(runs, self._order, layout, self._backend, self._mergers, part_rows(share))
-        keys, counts = join_parts(parts, self._order, layout, total, place)
+        parts = tabulate(runs, self._order, layout, self._backend, self._mergers, part_rows(share, runs, self._mergers))
+        keys, counts = join_parts(parts, self._order, layout, total, place, self._mergers)
         return NgramTable._make(
             orders=self.orders,
             unit=self.unit,
@@ -312,7 +314,7 @@ class NgramCounter:
         layout = layout_for(self._order, len(self._encoder))
         merged = self._runs.copy()
         for run in other._all_runs():
-            rows = part_rows(self._runs.max_bytes)
+            rows = part_rows(self._runs.max_bytes, [run], 1)
             for start in range(0, len(run.keys), rows):
                 keys = np.ascontiguousarray(run.keys[start : start + rows])
                 counts = run.counts[start : start + rows].astype(np.int64)
@@ -353,10 +355,15 @@ class NgramCounter:
             self._runs.add(run)
 
     def _all_runs(self) -> list[Run]:
-        runs = list(self._runs)
-        if self._filled:
-            runs.append(count_block(self._task(self._buffer[: self._filled], self._filled)))
-        return runs
+        return [*self._runs, *stream(count_block, self._rest(), self._mergers)]
+
+    def _rest(self) -> Iterator[CountTask]:
+        """The ids still in the buffer, a share for each worker."""
+        size = max(LEAST_BLOCK, -(-self._filled // n_threads(self._mergers)))
+        for start in range(0, self._filled, size):
+            starts = min(size, self._filled - start)
+            stop = min(start + starts + self._order - 1, self._filled)
+            yield self._task(self._buffer[start:stop], starts)
 
 
 def count_ngrams(

@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
-from .._workers import Workers, stream
-from ._files import Place
+from .._workers import Workers, n_threads, run, stream
+from ._files import Place, Writer
 from ._layout import Counts, Keys, Layout, lower_bound, repack
 
 # Rows that one merge takes in: with their counts about 10 MB.
 PART_ROWS = 1 << 19
+# Fewer aren't worth another task.
+LEAST_ROWS = 1 << 14
 # Runs of one size that are merged into one of the next.
 FAN_IN = 8
 # Windows that are looked at to cut a run into ranges.
@@ -171,16 +173,21 @@ class Runs:
         place = Place(self.spill_dir)
         keys = place.writer("keys", np.uint64, layout.words(self.order))
         counts = place.writer("counts", count_dtype(total))
-        rows = part_rows(self.max_bytes)
+        rows = part_rows(self.max_bytes, runs, workers)
         for part in stream(merge_part, merge_tasks(runs, self.order, layout, self.backend, rows), workers):
             keys.append(part.keys)
             counts.append(part.counts)
         return Run(keys.done(), counts.done(), layout)
 
 
-def part_rows(max_bytes: int | None) -> int:
+def part_rows(max_bytes: int | None, runs: Sequence[Run], workers: Workers) -> int:
     """How many rows a merge takes in at a time: at 80 bytes a row with all that is made of them."""
-    return PART_ROWS if max_bytes is None else max(1024, min(PART_ROWS, max_bytes // 160))
+    limit = PART_ROWS if max_bytes is None else max(1024, min(PART_ROWS, max_bytes // 160))
+    threads = n_threads(workers)
+    if threads == 1:
+        return limit
+    # Several parts a worker, so that all end at about the same time.
+    return min(limit, max(LEAST_ROWS, sum(len(r.keys) for r in runs) // (4 * threads)))
 
 
 def tabulate(
@@ -191,7 +198,12 @@ def tabulate(
 
 
 def join_parts(
-    parts: Iterator[tuple[list[Keys], list[NDArray[np.int64]]]], order: int, layout: Layout, total: int, place: Place
+    parts: Iterator[tuple[list[Keys], list[NDArray[np.int64]]]],
+    order: int,
+    layout: Layout,
+    total: int,
+    place: Place,
+    workers: Workers,
 ) -> tuple[list[Keys], list[Counts]]:
     """Put the ranges together; an n-gram that two of them share is counted once."""
     kind = count_dtype(total)
@@ -217,7 +229,12 @@ def join_parts(
         if len(waiting[k][0]):
             keys[k].append(waiting[k][0])
             counts[k].append(waiting[k][1])
-    return [writer.done() for writer in keys], [writer.done() for writer in counts]
+    arrays = run(_done, [*keys, *counts], workers)
+    return arrays[:order], arrays[order:]
+
+
+def _done(writer: Writer) -> NDArray[Any]:
+    return writer.done()
 
 
 def count_dtype(total: int) -> Any:
