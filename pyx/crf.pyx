@@ -11,8 +11,8 @@ from libc.stdint cimport int32_t, int64_t
 
 from _signals cimport poll
 
-cdef extern from "prefetch.h" nogil:
-    void fc_prefetch(const void* address)
+cdef extern from "memory_hints.h" nogil:
+    void FASTCORE_PREFETCH(const void* p)
 
 ctypedef fused real:
     float
@@ -42,10 +42,10 @@ def state_scores(const int64_t[::1] items, const int32_t[::1] attributes, const 
             row = &scores[p, 0]
             for i in range(items[p], items[p + 1]):
                 if i + FAR < total:
-                    fc_prefetch(&feature_offsets[attributes[i + FAR]])
+                    FASTCORE_PREFETCH(&feature_offsets[attributes[i + FAR]])
                     ahead = feature_offsets[attributes[i + NEAR]]
-                    fc_prefetch(&feature_labels[0] + ahead)
-                    fc_prefetch(&weights[0] + ahead)
+                    FASTCORE_PREFETCH(&feature_labels[0] + ahead)
+                    FASTCORE_PREFETCH(&weights[0] + ahead)
                 first = feature_offsets[attributes[i]]
                 last = feature_offsets[attributes[i] + 1]
                 if not plain:
@@ -80,10 +80,10 @@ def state_gradient(const int64_t[::1] items, const int32_t[::1] attributes, cons
             row = &nodes[p, 0]
             for i in range(items[p], items[p + 1]):
                 if i + FAR < total:
-                    fc_prefetch(&feature_offsets[attributes[i + FAR]])
+                    FASTCORE_PREFETCH(&feature_offsets[attributes[i + FAR]])
                     ahead = feature_offsets[attributes[i + NEAR]]
-                    fc_prefetch(&feature_labels[0] + ahead)
-                    fc_prefetch(&gradient[0] + ahead)
+                    FASTCORE_PREFETCH(&feature_labels[0] + ahead)
+                    FASTCORE_PREFETCH(&gradient[0] + ahead)
                 first = feature_offsets[attributes[i]]
                 last = feature_offsets[attributes[i] + 1]
                 if not plain:

@@ -93,7 +93,55 @@ cdef int check_offsets(const uint8_t[::1] data, const int64_t[::1] offsets) exce
     return 0
 
 
-cdef class Alphabet:
+cdef class Encoder:
+    """What the two ways to number symbols share: a span of bytes is read by the one's or the other's `byte_span`."""
+
+    cdef Py_ssize_t byte_span(self, const uint8_t *text, Py_ssize_t size, uint32_t[::1] out, Py_ssize_t filled,
+                              bint last, bint lines, bint *invalid, Py_ssize_t *consumed) except -1 nogil:
+        with gil:
+            raise NotImplementedError
+
+    def encode_utf8(self, const uint8_t[::1] data, uint32_t[::1] out, bint last, bint lines):
+        """Write the ids of UTF-8 until `out` is full; where `lines`, a line's end gives a 0.
+
+        Returns how many bytes were consumed (what is left may be the beginning of a symbol, unless `last`),
+        how many ids were written, and whether the byte after the consumed ones makes no UTF-8.
+        """
+        cdef Py_ssize_t filled = 0, consumed = 0
+        cdef bint invalid = False
+        poll()
+        with nogil:
+            if data.shape[0]:
+                filled = self.byte_span(&data[0], data.shape[0], out, 0, last, lines, &invalid, &consumed)
+        return consumed, filled, invalid
+
+    def encode_spans(self, const uint8_t[::1] data, const int64_t[::1] offsets, Py_ssize_t index,
+                     Py_ssize_t position, uint32_t[::1] out, Py_ssize_t number):
+        """Like `encode` for texts that lie as UTF-8 between offsets in `data`; positions count bytes."""
+        cdef Py_ssize_t filled = 0, consumed = 0, size
+        cdef bint invalid = False
+        poll()
+        check_offsets(data, offsets)
+        with nogil:
+            while index + 1 < offsets.shape[0] and filled < out.shape[0]:
+                size = offsets[index + 1] - offsets[index]
+                if position < size:
+                    filled = self.byte_span(&data[offsets[index] + position], size - position, out, filled, True,
+                                            False, &invalid, &consumed)
+                    position += consumed
+                    if invalid:
+                        break
+                if position >= size and filled < out.shape[0]:
+                    out[filled] = 0
+                    filled += 1
+                    position = 0
+                    index += 1
+        if invalid:
+            raise bad_utf8(number + index, position)
+        return index, position, filled
+
+
+cdef class Alphabet(Encoder):
     """Code points to ids 1, 2, ... by first occurrence; a code point outside the kept ranges separates."""
 
     # 0: not met yet; 1: separates; i + 1: id i.
@@ -199,7 +247,7 @@ cdef class Alphabet:
         return index, position, filled
 
     cdef Py_ssize_t byte_span(self, const uint8_t *text, Py_ssize_t size, uint32_t[::1] out, Py_ssize_t filled,
-                              bint last, bint lines, bint *invalid, Py_ssize_t *consumed) noexcept nogil:
+                              bint last, bint lines, bint *invalid, Py_ssize_t *consumed) except -1 nogil:
         """Write ids of UTF-8 until `out` is full, or what is left isn't whole, or is invalid; return `filled`."""
         cdef Py_ssize_t i = 0, room = out.shape[0]
         cdef uint32_t point = 0, known, before = 1
@@ -234,45 +282,6 @@ cdef class Alphabet:
         consumed[0] = i
         return filled
 
-    def encode_utf8(self, const uint8_t[::1] data, uint32_t[::1] out, bint last, bint lines):
-        """Write the ids of UTF-8 until `out` is full; where `lines`, a line's end (\\n or \\r\\n) gives a 0.
-
-        Returns how many bytes were consumed (what is left may be the beginning of a code point, unless `last`),
-        how many ids were written, and whether the byte after the consumed ones makes no UTF-8.
-        """
-        cdef Py_ssize_t filled = 0, consumed = 0
-        cdef bint invalid = False
-        poll()
-        with nogil:
-            if data.shape[0]:
-                filled = self.byte_span(&data[0], data.shape[0], out, 0, last, lines, &invalid, &consumed)
-        return consumed, filled, invalid
-
-    def encode_spans(self, const uint8_t[::1] data, const int64_t[::1] offsets, Py_ssize_t index,
-                     Py_ssize_t position, uint32_t[::1] out, Py_ssize_t number):
-        """Like `encode` for texts that lie as UTF-8 between offsets in `data`; positions count bytes."""
-        cdef Py_ssize_t filled = 0, consumed = 0, size
-        cdef bint invalid = False
-        poll()
-        check_offsets(data, offsets)
-        with nogil:
-            while index + 1 < offsets.shape[0] and filled < out.shape[0]:
-                size = offsets[index + 1] - offsets[index]
-                if position < size:
-                    filled = self.byte_span(&data[offsets[index] + position], size - position, out, filled, True,
-                                            False, &invalid, &consumed)
-                    position += consumed
-                    if invalid:
-                        break
-                if position >= size and filled < out.shape[0]:
-                    out[filled] = 0
-                    filled += 1
-                    position = 0
-                    index += 1
-        if invalid:
-            raise bad_utf8(number + index, position)
-        return index, position, filled
-
 
 cdef struct Slot:
     # The high half of a token's hash, its id (0: free), where it begins, and its length as far as 24 bits hold it.
@@ -288,7 +297,7 @@ cdef struct Waiting:
     uint64_t hash
 
 
-cdef class Vocabulary:
+cdef class Vocabulary(Encoder):
     """Tokens to ids 1, 2, ... by first occurrence."""
 
     # Tokens lie end to end as UTF-8. A few of them wait until their slots have come into the cache.
@@ -561,45 +570,6 @@ cdef class Vocabulary:
         consumed[0] = start
         self.settle(out)
         return filled
-
-    def encode_utf8(self, const uint8_t[::1] data, uint32_t[::1] out, bint last, bint lines):
-        """Write the ids of UTF-8 split at white space until `out` is full; where `lines`, \\n gives a 0.
-
-        Returns how many bytes were consumed (what is left may be the beginning of a token, unless `last`), how
-        many ids were written, and whether the byte after the consumed ones makes no UTF-8.
-        """
-        cdef Py_ssize_t filled = 0, consumed = 0
-        cdef bint invalid = False
-        poll()
-        with nogil:
-            if data.shape[0]:
-                filled = self.byte_span(&data[0], data.shape[0], out, 0, last, lines, &invalid, &consumed)
-        return consumed, filled, invalid
-
-    def encode_spans(self, const uint8_t[::1] data, const int64_t[::1] offsets, Py_ssize_t index,
-                     Py_ssize_t position, uint32_t[::1] out, Py_ssize_t number):
-        """Like `encode` for texts that lie as UTF-8 between offsets in `data`; positions count bytes."""
-        cdef Py_ssize_t filled = 0, consumed = 0, size
-        cdef bint invalid = False
-        poll()
-        check_offsets(data, offsets)
-        with nogil:
-            while index + 1 < offsets.shape[0] and filled < out.shape[0]:
-                size = offsets[index + 1] - offsets[index]
-                if position < size:
-                    filled = self.byte_span(&data[offsets[index] + position], size - position, out, filled, True,
-                                            False, &invalid, &consumed)
-                    position += consumed
-                    if invalid:
-                        break
-                if position >= size and filled < out.shape[0]:
-                    out[filled] = 0
-                    filled += 1
-                    position = 0
-                    index += 1
-        if invalid:
-            raise bad_utf8(number + index, position)
-        return index, position, filled
 
 
 cdef int check_layout(int order, int per_word, uint64_t radix) except -1:
