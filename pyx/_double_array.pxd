@@ -246,7 +246,7 @@ cdef inline int place_families(Builder* self) except -1 nogil:
         # families of one child, unless its symbol lies beyond the hint and so says nothing about slots between.
         if n == 1 and hint[1] >= <int64_t>self.family[0]:
             hint[1] = base + self.family[0]
-        elif tried > (TRIED if n < LARGE else 16 * TRIED):
+        elif tried > (TRIED if n < LARGE else 64 * TRIED):
             hint[size] = max(hint[size], <int64_t>self.family[0]) + 64 * (tried // 4)
         self.bases[self.order[i].item] = <int32_t>base
         self.highest_base = max(self.highest_base, <int32_t>base)

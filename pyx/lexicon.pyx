@@ -18,7 +18,11 @@ from _lattice cimport Step, best_path, best_paths, draw, expect, log_beta
 from _rng cimport Rng, rng_stream
 from _signals cimport poll
 
+cdef extern from "bits.h" nogil:
+    int set_bits(uint64_t word)
+
 cdef extern from "Python.h":
+    object PyUnicode_FromKindAndData(int kind, const void* data, Py_ssize_t size)
     object PyUnicode_Substring(object text, Py_ssize_t start, Py_ssize_t end)
     uint32_t PyUnicode_READ(int kind, const void* data, Py_ssize_t index) noexcept nogil
     bint Py_UNICODE_ISDECIMAL(uint32_t symbol) noexcept nogil
@@ -27,7 +31,7 @@ cdef enum:
     PAGE = 256  # code points a page of the symbol table
     PAGES = 4352  # 0x110000 / PAGE
     HEADER = 128  # bytes
-    MAGIC = 0x31726174736166  # "fastar1"
+    MAGIC = 0x32726174736166  # "fastar2"
     SYMBOL = 0x1FFFFF  # mask of the symbol in a page's entry; classes lie above
     # Classes of characters.
     ALNUM = 1  # starts and ends a run that is joined
@@ -36,6 +40,14 @@ cdef enum:
     DIGIT = 8
     MARK = 16  # stands between the digits of a number, a date, a time, a ratio
     PERCENT = 32
+
+cdef struct Mark:
+    uint64_t bits  # of 64 slots: whether a word ends there
+    uint64_t rank  # how many end before
+
+cdef struct Parts:
+    # Where the parts of a layout begin, and its size.
+    Py_ssize_t pages, codes, units, marks, by_slot, slots, size
 
 cdef struct Token:
     int64_t end
@@ -54,6 +66,18 @@ cdef Py_ssize_t _align(Py_ssize_t size) noexcept nogil:
     return (size + 63) // 64 * 64
 
 
+cdef Parts _parts(Py_ssize_t n_pages, Py_ssize_t n_symbols, Py_ssize_t n_slots, Py_ssize_t n_words) noexcept nogil:
+    cdef Parts at
+    at.pages = _align(HEADER + PAGES * 2)
+    at.codes = _align(at.pages + n_pages * PAGE * 4)
+    at.units = _align(at.codes + (n_symbols + 1) * 4)
+    at.marks = _align(at.units + n_slots * sizeof(Unit))
+    at.by_slot = _align(at.marks + (n_slots + 63) // 64 * sizeof(Mark))
+    at.slots = _align(at.by_slot + n_words * 4)
+    at.size = _align(at.slots + n_words * 4)
+    return at
+
+
 cdef object _build(const uint32_t[::1] codes, const int64_t[::1] offsets, const int64_t[::1] counts):
     """Return the layout of a double array built anew."""
     cdef Builder build
@@ -67,21 +91,22 @@ cdef object _build(const uint32_t[::1] codes, const int64_t[::1] offsets, const 
 cdef object _laid_out(
     Builder* build, const uint32_t[::1] codes, const int64_t[::1] offsets, const int64_t[::1] counts
 ):
-    """Return the layout: header, page index, pages, units, word of each slot; every part aligned to 64 bytes."""
-    cdef Py_ssize_t n_words = counts.shape[0], i, n_pages = 1, n_slots, at_pages, at_units, at_ids, size
+    """Return the layout, every part aligned to 64 bytes.
+
+    Header and page index; pages of symbols by code point; code points by symbol; units; marks of the slots where
+    words end; those words' ids in the order of their slots; and the slot of each word.
+    """
+    cdef Py_ssize_t n_words = counts.shape[0], i, n_pages = 1, n_slots
     cdef const uint32_t* code = &codes[0] if codes.shape[0] else NULL
     cdef const int64_t* count = &counts[0] if n_words else NULL
-    cdef int32_t slot
-    cdef double total = 0, log_total
+    cdef double log_total
     cdef int64_t sum_counts = 0
     cdef uint8_t[::1] view
     cdef char* raw
     cdef int64_t* header
     cdef uint16_t* index
     cdef uint32_t* pages
-    cdef Unit* units
-    cdef int32_t* ids
-    cdef Node* node
+    cdef Parts at
     if offsets[n_words] >= LIMIT:
         raise ValueError(f"the lexicon is too large: its words have {offsets[n_words]} characters")
     with nogil:
@@ -90,20 +115,16 @@ cdef object _laid_out(
         place_families(build)
         for i in range(n_words):
             sum_counts += counts[i]
-        total = <double>sum_counts
-        log_total = log(total) if n_words else 0
+        log_total = log(<double>sum_counts) if n_words else 0
         n_slots = max(build.highest_slot, build.highest_base + <int32_t>build.n_symbols) + 1
     touched = np.zeros(PAGES, np.uint8)
     view = touched
     for i in range(codes.shape[0]):
         view[codes[i] // PAGE] = 1
     n_pages += int(touched.sum())
-    at_pages = _align(HEADER + PAGES * 2)
-    at_units = _align(at_pages + n_pages * PAGE * 4)
-    at_ids = _align(at_units + n_slots * sizeof(Unit))
-    size = _align(at_ids + n_slots * 4)
-    room = np.zeros(size + 64, np.uint8)
-    room = room[(-room.ctypes.data) % 64:][:size]
+    at = _parts(n_pages, build.n_symbols, n_slots, n_words)
+    room = np.zeros(at.size + 64, np.uint8)
+    room = room[(-room.ctypes.data) % 64:][:at.size]
     view = room
     raw = <char*>&view[0]
     header = <int64_t*>raw
@@ -113,9 +134,7 @@ cdef object _laid_out(
     header[3] = n_slots
     header[4] = n_pages
     index = <uint16_t*>(raw + HEADER)
-    pages = <uint32_t*>(raw + at_pages)
-    units = <Unit*>(raw + at_units)
-    ids = <int32_t*>(raw + at_ids)
+    pages = <uint32_t*>(raw + at.pages)
     n_pages = 1
     view = touched
     with nogil:
@@ -124,19 +143,46 @@ cdef object _laid_out(
                 index[i] = <uint16_t>n_pages
                 memcpy(pages + n_pages * PAGE, build.symbol_of + i * PAGE, PAGE * 4)
                 n_pages += 1
-        for i in range(n_slots):
-            units[i] = Unit(0, -1, -INFINITY)
-            ids[i] = -1
-        for i in range(1, build.n_nodes):
-            node = &build.nodes[i]
-            slot = node.slot
-            units[slot].base = build.bases[i]
-            units[slot].check = build.nodes[node.parent].slot
-            if node.word >= 0:
-                ids[slot] = node.word
-                units[slot].score = log(<double>counts[node.word]) - log_total
+        for i in range(0x110000):
+            (<uint32_t*>(raw + at.codes))[build.symbol_of[i]] = <uint32_t>i
+        _write_slots(build, count, log_total, n_slots, n_words, raw, &at)
     room.flags.writeable = False
     return room
+
+
+cdef void _write_slots(
+    const Builder* build, const int64_t* counts, double log_total, Py_ssize_t n_slots, Py_ssize_t n_words, char* raw,
+    const Parts* at
+) noexcept nogil:
+    cdef Unit* units = <Unit*>(raw + at.units)
+    cdef Mark* marks = <Mark*>(raw + at.marks)
+    cdef int32_t* by_slot = <int32_t*>(raw + at.by_slot)
+    cdef int32_t* slots = <int32_t*>(raw + at.slots)
+    cdef const Node* node
+    cdef Py_ssize_t i, rank = 0
+    cdef int32_t slot
+    for i in range(n_slots):
+        units[i] = Unit(0, -1, -INFINITY)
+    for i in range(1, build.n_nodes):
+        node = &build.nodes[i]
+        slot = node.slot
+        units[slot].base = build.bases[i]
+        units[slot].check = build.nodes[node.parent].slot
+        if node.word >= 0:
+            slots[node.word] = slot
+            marks[slot >> 6].bits |= <uint64_t>1 << (slot & 63)
+            units[slot].score = log(<double>counts[node.word]) - log_total
+    for i in range((n_slots + 63) // 64):
+        marks[i].rank = rank
+        rank += set_bits(marks[i].bits)
+    for i in range(n_words):
+        by_slot[_rank(marks, slots[i])] = <int32_t>i
+
+
+cdef inline Py_ssize_t _rank(const Mark* marks, Py_ssize_t slot) noexcept nogil:
+    """How many words end before a slot."""
+    cdef uint64_t before = (<uint64_t>1 << (slot & 63)) - 1
+    return <Py_ssize_t>marks[slot >> 6].rank + set_bits(marks[slot >> 6].bits & before)
 
 
 # ---- the trie ----------------------------------------------------------------------------------------------
@@ -148,9 +194,12 @@ cdef class Trie:
     """
 
     cdef const Unit* units
-    cdef const int32_t* ids
+    cdef const Mark* marks
+    cdef const int32_t* by_slot
+    cdef const int32_t* slots
     cdef const uint16_t* index
     cdef const uint32_t* pages
+    cdef const uint32_t* codes
     cdef Py_ssize_t n_words, n_symbols, n_slots, n_pages
     cdef object buffer
     cdef list objects  # the str of each word that was handed out, made when first needed
@@ -173,7 +222,8 @@ cdef class Trie:
         # Point into a layout; every index in it is checked, so that a forged one can be wrong but not unsafe.
         cdef const uint8_t[::1] view = buffer
         cdef const int64_t* header
-        cdef Py_ssize_t i, at_pages, at_units, at_ids
+        cdef Py_ssize_t i, rank = 0
+        cdef Parts at
         cdef bint good = True
         if view.shape[0] < HEADER + PAGES * 2 or <size_t>&view[0] % 16:
             raise ValueError("the layout of the trie is cut short or not aligned")
@@ -188,23 +238,33 @@ cdef class Trie:
             and 0 < self.n_pages <= PAGES + 1
         ):
             raise ValueError("the layout of the trie has impossible sizes")
-        at_pages = _align(HEADER + PAGES * 2)
-        at_units = _align(at_pages + self.n_pages * PAGE * 4)
-        at_ids = _align(at_units + self.n_slots * sizeof(Unit))
-        if view.shape[0] != _align(at_ids + self.n_slots * 4):
+        at = _parts(self.n_pages, self.n_symbols, self.n_slots, self.n_words)
+        if view.shape[0] != at.size:
             raise ValueError("the layout of the trie is cut short or too long")
         self.index = <const uint16_t*>(&view[0] + HEADER)
-        self.pages = <const uint32_t*>(&view[0] + at_pages)
-        self.units = <const Unit*>(&view[0] + at_units)
-        self.ids = <const int32_t*>(&view[0] + at_ids)
+        self.pages = <const uint32_t*>(&view[0] + at.pages)
+        self.codes = <const uint32_t*>(&view[0] + at.codes)
+        self.units = <const Unit*>(&view[0] + at.units)
+        self.marks = <const Mark*>(&view[0] + at.marks)
+        self.by_slot = <const int32_t*>(&view[0] + at.by_slot)
+        self.slots = <const int32_t*>(&view[0] + at.slots)
         with nogil:
             for i in range(PAGES):
                 good &= self.index[i] < self.n_pages
             for i in range(self.n_pages * PAGE):
                 good &= self.pages[i] <= <uint32_t>self.n_symbols
+            for i in range(self.n_symbols + 1):
+                good &= self.codes[i] < 0x110000
             for i in range(self.n_slots):
                 good &= 0 <= self.units[i].base and self.units[i].base + self.n_symbols < self.n_slots
-                good &= -1 <= self.ids[i] and self.ids[i] < self.n_words
+                good &= -1 <= self.units[i].check and self.units[i].check < self.n_slots
+            for i in range((self.n_slots + 63) // 64):
+                good &= self.marks[i].rank == <uint64_t>rank
+                rank += set_bits(self.marks[i].bits)
+            good &= rank == self.n_words
+            for i in range(self.n_words):
+                good &= 0 <= self.by_slot[i] and self.by_slot[i] < self.n_words
+                good &= 0 < self.slots[i] and self.slots[i] < self.n_slots
         if not good:
             raise ValueError("the layout of the trie points outside itself")
         self.buffer = buffer
@@ -228,6 +288,36 @@ cdef class Trie:
                 break
         return slot
 
+    cdef inline int32_t id_at(self, Py_ssize_t slot) noexcept nogil:
+        # The word that ends at a slot, or -1.
+        if slot < 0 or not self.marks[slot >> 6].bits >> (slot & 63) & 1:
+            return -1
+        return self.by_slot[_rank(self.marks, slot)]
+
+    def words(self, Py_ssize_t start, Py_ssize_t stop):
+        """The words whose ids lie in [start, stop)."""
+        cdef Py_ssize_t i, slot, parent, length
+        cdef uint32_t* letters = <uint32_t*>malloc(self.n_slots * sizeof(uint32_t))
+        cdef list words = []
+        if letters == NULL:
+            raise MemoryError
+        try:
+            for i in range(max(start, 0), min(stop, self.n_words)):
+                # From its end up to the root.
+                slot = self.slots[i]
+                length = 0
+                while slot > 0:
+                    parent = self.units[slot].check
+                    length += 1
+                    if parent < 0 or length > self.n_slots or not 0 < slot - self.units[parent].base <= self.n_symbols:
+                        raise ValueError("the layout of the trie holds no such word")
+                    letters[self.n_slots - length] = self.codes[slot - self.units[parent].base]
+                    slot = parent
+                words.append(PyUnicode_FromKindAndData(4, letters + self.n_slots - length, length))
+        finally:
+            free(letters)
+        return words
+
     def layout(self):
         """The double array as bytes, to be saved and given back."""
         return self.buffer
@@ -237,7 +327,7 @@ cdef class Trie:
         cdef Py_ssize_t slot = self.walk(
             PyUnicode_KIND(word), PyUnicode_DATA(word), 0, PyUnicode_GET_LENGTH(word)
         )
-        return self.ids[slot] if slot > 0 else -1
+        return self.id_at(slot)
 
     def search(self, str text):
         """Arrays (starts, ends, ids) of every occurrence of every word, by rising start, then end."""
@@ -246,6 +336,7 @@ cdef class Trie:
         cdef void* data = PyUnicode_DATA(text)
         cdef int64_t[::1] start, end
         cdef int32_t[::1] id
+        cdef int32_t word
         cdef int turn
         starts = ends = np.empty(0, np.int64)
         ids = np.empty(0, np.int32)
@@ -264,9 +355,10 @@ cdef class Trie:
                         if slot < 0:
                             break
                         j += 1
-                        if self.ids[slot] >= 0:
+                        word = self.id_at(slot)
+                        if word >= 0:
                             if turn:
-                                start[found], end[found], id[found] = i, j, self.ids[slot]
+                                start[found], end[found], id[found] = i, j, word
                             found += 1
                     since += j - i + 1
                     if since >= BLOCK:
@@ -279,14 +371,15 @@ cdef class Trie:
         cdef Py_ssize_t n = PyUnicode_GET_LENGTH(text), j = start, slot = 0, end = start
         cdef int kind = PyUnicode_KIND(text)
         cdef void* data = PyUnicode_DATA(text)
-        cdef int32_t id = -1
+        cdef int32_t id = -1, word
         while j < n:
             slot = self.step(slot, self.symbol(PyUnicode_READ(kind, data, j)))
             if slot < 0:
                 break
             j += 1
-            if self.ids[slot] >= 0:
-                end, id = j, self.ids[slot]
+            word = self.id_at(slot)
+            if word >= 0:
+                end, id = j, word
         return end, id
 
     def expected_counts(
@@ -388,9 +481,8 @@ cdef class _Lattice:
         ):
             raise MemoryError
         memcpy(self.units, trie.units, trie.n_slots * sizeof(Unit))
-        for i in range(trie.n_slots):
-            if trie.ids[i] >= 0:
-                self.units[i].score = scores[trie.ids[i]]
+        for i in range(trie.n_words):
+            self.units[trie.slots[i]].score = scores[i]
 
     def __dealloc__(self):
         free(self.units)
@@ -411,9 +503,8 @@ cdef class _Lattice:
     cdef int gather(self, double[::1] counts) except -1:
         # From weights of slots to weights of words.
         cdef Py_ssize_t i
-        for i in range(self.trie.n_slots):
-            if self.trie.ids[i] >= 0:
-                counts[self.trie.ids[i]] += self.weights[i]
+        for i in range(self.trie.n_words):
+            counts[i] += self.weights[self.trie.slots[i]]
         return 0
 
 
@@ -564,7 +655,7 @@ cdef class Segmenter:
             end = self.piece_end(room, start, n)
             if room.classes[start] & BREAK:
                 slot = self.trie.walk(text.kind, text.data, start, end)
-                room.tokens[found] = Token(end, self.trie.ids[slot] if slot > 0 else -1, 0)
+                room.tokens[found] = Token(end, self.trie.id_at(slot), 0)
                 found += 1
             else:
                 found = self.cut_piece(room, start, end, found)
@@ -577,7 +668,6 @@ cdef class Segmenter:
         # One piece between punctuation: forward, then back, the tokens laid down from the piece's end, where no
         # token can be yet, and moved to their place.
         cdef Py_ssize_t j = end - start, last = end
-        cdef const int32_t* ids = self.trie.ids
         cdef Token* tokens = room.tokens
         cdef uint64_t step
         best_path(self.trie.units, room.symbols + start, j, self.null_score, room.score, room.back)
@@ -590,7 +680,7 @@ cdef class Segmenter:
             if last % BLOCK == BLOCK - 1:
                 poll()
         for j in range(last, end):
-            tokens[found] = Token(tokens[j].end, ids[tokens[j].slot], 0)
+            tokens[found] = Token(tokens[j].end, self.trie.id_at(tokens[j].slot), 0)
             found += 1
             if found % BLOCK == BLOCK - 1:
                 poll()
@@ -638,7 +728,7 @@ cdef class Segmenter:
             for k in range(kept):
                 if room.tokens[k].id == -2:
                     slot = self.trie.walk(text.kind, text.data, start, room.tokens[k].end)
-                    room.tokens[k].id = self.trie.ids[slot] if slot > 0 else -1
+                    room.tokens[k].id = self.trie.id_at(slot)
                 start = room.tokens[k].end
         return kept
 

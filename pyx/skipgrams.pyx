@@ -16,7 +16,7 @@ from _interner cimport (
 from _signals cimport poll
 from _utf8 cimport first_invalid_byte, space_at, utf8_of
 
-cdef extern from "sorted_set.h" nogil:
+cdef extern from "bits.h" nogil:
     ctypedef struct SortedSet:
         pass
     int sorted_set_init(SortedSet *set, int64_t n)

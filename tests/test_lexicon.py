@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import math
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastcore import use_backend
+from fastcore._data import poems
 from fastcore.lexicon import Lexicon, Tokenizer
+from fastcore.ngrams import count_ngrams
 
 from .helpers import memory_growth, run_script, seconds_to_interrupt
 
@@ -621,6 +625,18 @@ class TestCountsOverTheLattice:
         assert total == pytest.approx(n * math.log(3 / 8), rel=1e-12)
 
 
+def _traced(make) -> int:
+    """Bytes that an object holds."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        made = make()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] if made is not None else 0
+    finally:
+        tracemalloc.stop()
+
+
 class TestHouse:
     def test_memory_is_flat(self):
         setup = """
@@ -631,6 +647,22 @@ tokenizer = Tokenizer(Lexicon(words))
 """
         statement = "Lexicon(words); tokenizer.tokenize(text); tokenizer.encode(text); tokenizer.nbest(text, 3)"
         assert memory_growth(setup, statement, 300) < 2000
+
+    def test_an_eighth_of_nested_dicts(self):
+        found = count_ngrams(poems()[:20_000], (1, 4), keep="cjk")
+        words = {word: int(count) for word, count in found.items()}
+
+        def nested() -> dict:
+            root: dict = {}
+            for word, count in words.items():
+                node = root
+                for character in word:
+                    node = node.setdefault(character, {})
+                node[""] = count
+            return root
+
+        with use_backend("compiled"):
+            assert 8 * _traced(lambda: Lexicon(words)) <= _traced(nested)
 
     def test_word_objects_are_shared(self):
         tokenizer = Tokenizer(Lexicon(WORDS))

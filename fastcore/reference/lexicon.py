@@ -30,16 +30,20 @@ class Trie:
     ) -> None:
         self._root: dict[str, Any] = {}
         text = "".join(map(chr, codes.tolist()))
-        bounds = offsets.tolist()
-        for i in range(len(counts)):
+        self._words = [text[start:end] for start, end in pairwise(offsets.tolist())]
+        for i, word in enumerate(self._words):
             node = self._root
-            for character in text[bounds[i] : bounds[i + 1]]:
+            for character in word:
                 node = node.setdefault(character, {})
             if IDS in node:
                 raise ValueError(f"words {node[IDS]} and {i} are the same")
             node[IDS] = i
         log_total = math.log(sum(counts.tolist())) if len(counts) else 0.0
         self._scores = [math.log(count) - log_total for count in counts.tolist()]
+
+    def words(self, start: int, stop: int) -> list[str]:
+        """The words whose ids lie in [start, stop)."""
+        return self._words[start:stop]
 
     def layout(self) -> NDArray[np.uint8]:
         """Nothing: this trie is built anew each time."""

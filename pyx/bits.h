@@ -1,19 +1,12 @@
-/* A set of small integers that gives them back in order: bits, with a bit for each word of bits, twice over.
- *
- * For k members among n it takes about k + n / 2^18 steps, where sorting them would take k log k. */
-#ifndef FASTCORE_SORTED_SET_H
-#define FASTCORE_SORTED_SET_H
+/* Bits of a word, and a set of small integers made of them. */
+#ifndef FASTCORE_BITS_H
+#define FASTCORE_BITS_H
 
 #include <stdint.h>
 #include <stdlib.h>
 #if defined(_MSC_VER)
 #include <intrin.h>
 #endif
-
-typedef struct {
-    uint64_t *low, *middle, *high;
-    int64_t n_high;
-} SortedSet;
 
 static inline int lowest_bit(uint64_t word) {
 #if defined(__GNUC__) || defined(__clang__)
@@ -29,6 +22,24 @@ static inline int lowest_bit(uint64_t word) {
     return at;
 #endif
 }
+
+static inline int set_bits(uint64_t word) {
+#if defined(__GNUC__) || defined(__clang__)
+    return __builtin_popcountll(word);
+#else
+    word -= word >> 1 & 0x5555555555555555ULL;
+    word = (word & 0x3333333333333333ULL) + (word >> 2 & 0x3333333333333333ULL);
+    word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
+    return (int)(word * 0x0101010101010101ULL >> 56);
+#endif
+}
+
+/* A set that gives its members back in order: bits, with a bit for each word of bits, twice over. For k members
+ * among n it takes about k + n / 2^18 steps, where sorting them would take k log k. */
+typedef struct {
+    uint64_t *low, *middle, *high;
+    int64_t n_high;
+} SortedSet;
 
 /* Make an empty set for integers below n; -1 without memory. */
 static inline int sorted_set_init(SortedSet *set, int64_t n) {
