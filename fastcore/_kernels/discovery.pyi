@@ -31,4 +31,11 @@ def frequent(counts: NDArray[np.int64], log_min_proba: float) -> NDArray[np.bool
 def remove_redundant(
     ids: NDArray[np.int32], offsets: NDArray[np.int64], counts: NDArray[np.int64], kinds: NDArray[np.uint8]
 ) -> NDArray[np.int64]: ...
+def word_counts(
+    ids: NDArray[np.int32],
+    offsets: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    symbols: NDArray[np.int32],
+    order: NDArray[np.int64],
+) -> dict[str, int]: ...
 def expected_counts(grams: NDArray[np.int32], scores: NDArray[np.float64], counts: NDArray[np.float64]) -> float: ...

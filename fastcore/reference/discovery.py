@@ -222,6 +222,16 @@ def remove_redundant(ids: Numbers, offsets: Integers, counts: Integers, kinds: N
     return np.array([words.get(word, 0) for word in order], np.int64)
 
 
+def word_counts(ids: Numbers, offsets: Integers, counts: Integers, symbols: Numbers, order: Integers) -> dict[str, int]:
+    """Return a dict of the words, as str, and their counts, in an order given by their numbers.
+
+    symbols[number of a character] is its code point.
+    """
+    text = "".join(map(chr, symbols[ids].tolist()))
+    starts, stops, count = offsets[:-1].tolist(), offsets[1:].tolist(), counts.tolist()
+    return {text[starts[word] : stops[word]]: count[word] for word in order.tolist()}
+
+
 def _log_sum(terms: list[float]) -> float:
     most = max(terms, default=-math.inf)
     if most == -math.inf:
