@@ -7,27 +7,28 @@ import numpy as np
 
 from cpython.unicode cimport PyUnicode_DATA, PyUnicode_FromKindAndData, PyUnicode_KIND
 from libc.math cimport INFINITY, exp, log
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from _signals cimport poll
 
-cdef extern from "Python.h":
-    # Only reads memory, so it needs no lock.
-    unsigned int PyUnicode_READ(int kind, void* data, Py_ssize_t index) noexcept nogil
+cdef extern from *:
+    # Cython's own, where the interpreter has no such function an empty dict.
+    dict __Pyx_PyDict_NewPresized(Py_ssize_t n)
 
 cdef extern from "memory_hints.h":
     void FASTCORE_PREFETCH(const void* address) noexcept nogil
     void* fastcore_spread(size_t bytes) noexcept nogil
 
 # Steps between two looks for Ctrl-C: about a millisecond. Code points end at POINTS. AHEAD positions before a
-# table is asked, its line is fetched; words are looked up in batches of BATCH for the same reason.
+# table is asked, its line is fetched; texts go through tables in pieces of CHUNK for the same reason.
 cdef enum:
     BLOCK = 65536
     POINTS = 1114112
     AHEAD = 12
-    BATCH = 32
+    CHUNK = 256
+    DENSE = 16384
     REACH = 4
 
 
@@ -49,6 +50,12 @@ cdef inline uint64_t mix(uint64_t x) noexcept nogil:
 
 cdef inline uint64_t pair_key(int32_t a, int32_t b) noexcept nogil:
     return <uint64_t>(<unsigned int>a) << 32 | <uint64_t>(<unsigned int>b)
+
+
+ctypedef fused Char:
+    uint8_t
+    uint16_t
+    uint32_t
 
 
 cdef class Encoder:
@@ -74,27 +81,40 @@ cdef class Encoder:
         free(self.numbers)
         free(self.codes)
 
+    cdef int64_t write(self, const Char* text, int64_t n, int32_t* ids, int64_t m) except -1 nogil:
+        """Number n characters; ids[m - 1] is what came before, if anything. Return where the numbers end."""
+        cdef int64_t i
+        cdef int32_t number, before = ids[m - 1] if m else 0
+        for i in range(n):
+            number = self.numbers[text[i]]
+            if number == -2:
+                number = self.numbers[text[i]] = self.size
+                self.codes[self.size] = <int32_t>text[i]
+                self.size += 1
+            ids[m] = number
+            m += (number >= 0) | (before >= 0)
+            before = number
+        return m
+
     def encode(self, str text):
         """Return the text as numbers, one -1 for each run of characters that separate."""
-        cdef int64_t n = len(text), i, m = 0
-        cdef int32_t number, code
+        cdef int64_t n = len(text), start = 0, size, m = 0
         cdef int kind = PyUnicode_KIND(text)
         cdef void* data = PyUnicode_DATA(text)
-        result = np.empty(n, np.int32)
-        cdef int32_t[::1] ids = result
+        result = np.empty(n + 1, np.int32)
+        cdef int32_t[::1] numbers = result
+        cdef int32_t* ids = &numbers[0]
         with nogil:
-            for i in range(n):
-                code = <int32_t>PyUnicode_READ(kind, data, i)
-                number = self.numbers[code]
-                if number == -2:
-                    number = self.numbers[code] = self.size
-                    self.codes[self.size] = code
-                    self.size += 1
-                if number >= 0 or m == 0 or ids[m - 1] >= 0:
-                    ids[m] = number
-                    m += 1
-                if i % (16 * BLOCK) == 0:
-                    poll()
+            while start < n:
+                size = min(n - start, 16 * BLOCK)
+                if kind == 1:
+                    m = self.write(<const uint8_t*>data + start, size, ids, m)
+                elif kind == 2:
+                    m = self.write(<const uint16_t*>data + start, size, ids, m)
+                else:
+                    m = self.write(<const uint32_t*>data + start, size, ids, m)
+                start += size
+                poll()
         return result[:m].copy()
 
     def symbols(self):
@@ -106,94 +126,80 @@ cdef class Encoder:
         return result
 
 
-cdef struct Pair:
+cdef struct Slot:
+    # value: what belongs to the key; 0 marks a free slot.
     uint64_t key
-    int64_t count
+    int64_t value
 
 
-cdef class _Pairs:
-    """Counted pairs in an open-addressing table, and the order in which they were first seen."""
+cdef struct Table:
+    # An open-addressing table, at most half full.
+    Slot* slots
+    int64_t size, mask
 
-    cdef Pair* slots
-    cdef uint64_t* order
-    cdef int64_t size, mask
 
-    def __cinit__(self):
-        self.mask = 1023
-        self.slots = <Pair*>calloc(1024, sizeof(Pair))
-        self.order = <uint64_t*>malloc(512 * sizeof(uint64_t))
-        if self.slots == NULL or self.order == NULL:
-            raise MemoryError
+cdef int table_init(Table* table) except -1:
+    table.size, table.mask = 0, 1023
+    table.slots = <Slot*>calloc(1024, sizeof(Slot))
+    if table.slots == NULL:
+        raise MemoryError
+    return 0
 
-    def __dealloc__(self):
-        free(self.slots)
-        free(self.order)
 
-    cdef inline Pair* find(self, uint64_t key) noexcept nogil:
-        """The slot that holds a key or would hold it."""
-        cdef uint64_t at = mix(key) & self.mask
-        while self.slots[at].count and self.slots[at].key != key:
-            at = (at + 1) & self.mask
-        return &self.slots[at]
+cdef inline Slot* table_find(const Table* table, uint64_t key) noexcept nogil:
+    """The slot that holds a key or would hold it, where equal keys are equal things."""
+    cdef uint64_t at = mix(key) & table.mask
+    while table.slots[at].value and table.slots[at].key != key:
+        at = (at + 1) & table.mask
+    return &table.slots[at]
 
-    cdef inline int add(self, uint64_t key) except -1 nogil:
-        """Count a key once more."""
-        cdef Pair* slot = self.find(key)
-        if slot.count:
-            slot.count += 1
-            return 0
-        return self.put(key, 1)
 
-    cdef int put(self, uint64_t key, int64_t count) except -1 nogil:
-        """Give a key a count, if it has none yet."""
-        cdef Pair* slot = self.find(key)
-        if slot.count == 0:
-            slot.key = key
-            slot.count = count
-            self.order[self.size] = key
-            self.size += 1
-            if 2 * self.size > self.mask:
-                self.grow()
+cdef int table_put(Table* table, Slot* slot, uint64_t key, int64_t value) except -1 nogil:
+    """Give a free slot to a new key; afterwards there is room for one more."""
+    cdef int64_t mask = 2 * table.mask + 1, k
+    cdef uint64_t at
+    cdef Slot* slots
+    slot.key = key
+    slot.value = value
+    table.size += 1
+    if 2 * table.size <= table.mask:
         return 0
-
-    cdef int grow(self) except -1 nogil:
-        cdef int64_t mask = 4 * self.mask + 3, k
-        cdef uint64_t at
-        cdef Pair* slots = <Pair*>calloc(mask + 1, sizeof(Pair))
-        cdef uint64_t* order = <uint64_t*>realloc(self.order, (mask + 1) // 2 * sizeof(uint64_t))
-        if order != NULL:
-            self.order = order
-        if slots == NULL or order == NULL:
-            free(slots)
-            raise MemoryError
-        for k in range(self.mask + 1):
-            if self.slots[k].count:
-                at = mix(self.slots[k].key) & mask
-                while slots[at].count:
-                    at = (at + 1) & mask
-                slots[at] = self.slots[k]
-        free(self.slots)
-        self.slots, self.mask = slots, mask
-        return 0
+    slots = <Slot*>fastcore_spread((mask + 1) * sizeof(Slot))
+    if slots == NULL:
+        raise MemoryError
+    memset(slots, 0, (mask + 1) * sizeof(Slot))
+    for k in range(table.mask + 1):
+        if table.slots[k].value:
+            at = mix(table.slots[k].key) & mask
+            while slots[at].value:
+                at = (at + 1) & mask
+            slots[at] = table.slots[k]
+    free(table.slots)
+    table.slots, table.mask = slots, mask
+    return 0
 
 
 cdef class PairCounter:
     """Counts of characters and of adjacent pairs, the pairs in the order of their first occurrence."""
 
-    cdef _Pairs pairs
+    cdef Table pairs
+    cdef uint64_t* order
+    # chars[0] counts what separates.
     cdef int64_t* chars
-    cdef int64_t n_chars, room
+    cdef int64_t n_chars, room, order_room
 
-    def __init__(self):
-        self.pairs = _Pairs()
+    def __cinit__(self):
+        table_init(&self.pairs)
 
     def __dealloc__(self):
+        free(self.pairs.slots)
+        free(self.order)
         free(self.chars)
 
     cdef int reach(self, int64_t number) except -1 nogil:
         cdef int64_t k
         cdef int64_t* chars
-        if number >= self.room:
+        if number + 2 > self.room:
             chars = <int64_t*>realloc(self.chars, (2 * number + 64) * sizeof(int64_t))
             if chars == NULL:
                 raise MemoryError
@@ -203,41 +209,63 @@ cdef class PairCounter:
         self.n_chars = max(self.n_chars, number + 1)
         return 0
 
+    cdef int put(self, Slot* slot, uint64_t key, int64_t count) except -1 nogil:
+        cdef uint64_t* order
+        if self.pairs.size == self.order_room:
+            order = <uint64_t*>realloc(self.order, (2 * self.order_room + 512) * sizeof(uint64_t))
+            if order == NULL:
+                raise MemoryError
+            self.order, self.order_room = order, 2 * self.order_room + 512
+        self.order[self.pairs.size] = key
+        table_put(&self.pairs, slot, key, count)
+        return 0
+
     def update(self, const int32_t[::1] ids):
         """Count a block of text; pairs don't reach from one block into the next."""
-        cdef int64_t i, n = ids.shape[0]
-        cdef int32_t before = -1, number
+        cdef int64_t i, start, stop = 0, n = ids.shape[0], k, m
+        cdef int32_t before = -1, number, most = -1
+        cdef uint64_t keys[CHUNK]
+        cdef uint64_t key
+        cdef Slot* slot
         with nogil:
             for i in range(n):
-                number = ids[i]
-                if i + AHEAD < n:
-                    FASTCORE_PREFETCH(
-                        &self.pairs.slots[mix(pair_key(ids[i + AHEAD - 1], ids[i + AHEAD])) & self.pairs.mask]
-                    )
-                if number >= 0:
-                    if number >= self.n_chars:
-                        self.reach(number)
-                    self.chars[number] += 1
-                    if before >= 0:
-                        self.pairs.add(pair_key(before, number))
-                before = number
-                if i % BLOCK == 0:
+                most = max(most, ids[i])
+            self.reach(most)
+            # Keys first, then the table: its lines are on their way meanwhile.
+            while stop < n:
+                start, stop, m = stop, min(stop + CHUNK, n), 0
+                for i in range(start, stop):
+                    number = ids[i]
+                    key = pair_key(before, number)
+                    keys[m] = key
+                    FASTCORE_PREFETCH(&self.pairs.slots[mix(key) & self.pairs.mask])
+                    m += (before | number) >= 0
+                    self.chars[number + 1] += 1
+                    before = number
+                for k in range(m):
+                    slot = table_find(&self.pairs, keys[k])
+                    if slot.value:
+                        slot.value += 1
+                    else:
+                        self.put(slot, keys[k], 1)
+                if start % BLOCK == 0:
                     poll()
 
     def merge(self, const int64_t[::1] char_counts, const int32_t[:, ::1] pairs, const int64_t[::1] pair_counts):
         """Add counts such as `result` gives."""
         cdef int64_t k
-        cdef Pair* slot
-        if char_counts.shape[0]:
-            self.reach(char_counts.shape[0] - 1)
+        cdef uint64_t key
+        cdef Slot* slot
+        self.reach(char_counts.shape[0] - 1)
         for k in range(char_counts.shape[0]):
-            self.chars[k] += char_counts[k]
+            self.chars[k + 1] += char_counts[k]
         for k in range(pairs.shape[0]):
-            slot = self.pairs.find(pair_key(pairs[k, 0], pairs[k, 1]))
-            if slot.count:
-                slot.count += pair_counts[k]
+            key = pair_key(pairs[k, 0], pairs[k, 1])
+            slot = table_find(&self.pairs, key)
+            if slot.value:
+                slot.value += pair_counts[k]
             else:
-                self.pairs.put(pair_key(pairs[k, 0], pairs[k, 1]), pair_counts[k])
+                self.put(slot, key, pair_counts[k])
 
     def result(self):
         """Return (counts of the characters, pairs as rows of two numbers, their counts)."""
@@ -248,39 +276,113 @@ cdef class PairCounter:
         cdef int32_t[:, ::1] pair = pairs
         cdef int64_t[::1] char_count = chars, count = counts
         if self.n_chars:
-            memcpy(&char_count[0], self.chars, self.n_chars * sizeof(int64_t))
+            memcpy(&char_count[0], self.chars + 1, self.n_chars * sizeof(int64_t))
         for k in range(self.pairs.size):
             if k + AHEAD < self.pairs.size:
-                FASTCORE_PREFETCH(&self.pairs.slots[mix(self.pairs.order[k + AHEAD]) & self.pairs.mask])
-            pair[k, 0] = <int32_t>(self.pairs.order[k] >> 32)
-            pair[k, 1] = <int32_t>(self.pairs.order[k] & 0xFFFFFFFF)
-            count[k] = self.pairs.find(self.pairs.order[k]).count
+                FASTCORE_PREFETCH(&self.pairs.slots[mix(self.order[k + AHEAD]) & self.pairs.mask])
+            pair[k, 0] = <int32_t>(self.order[k] >> 32)
+            pair[k, 1] = <int32_t><uint32_t>self.order[k]
+            count[k] = table_find(&self.pairs, self.order[k]).value
         return chars, pairs, counts
 
 
 cdef class PairIndex:
     """Pairs found again: the row of each in a table of distinct ones."""
 
-    cdef _Pairs rows
+    cdef Table rows
+
+    def __cinit__(self):
+        table_init(&self.rows)
+
+    def __dealloc__(self):
+        free(self.rows.slots)
 
     def __init__(self, const int32_t[:, ::1] pairs):
         cdef int64_t k
-        self.rows = _Pairs()
+        cdef uint64_t key
         for k in range(pairs.shape[0]):
-            self.rows.put(pair_key(pairs[k, 0], pairs[k, 1]), k + 1)
+            key = pair_key(pairs[k, 0], pairs[k, 1])
+            table_put(&self.rows, table_find(&self.rows, key), key, k + 1)
 
     def find(self, const int32_t[::1] ids):
         """Return for each position the row of the pair that begins there, -1 if it has none."""
-        cdef int64_t i, n = ids.shape[0]
+        cdef int64_t i, start, stop = 0, n = ids.shape[0]
         result = np.full(n, -1, np.int32)
         cdef int32_t[::1] found = result
         with nogil:
-            for i in range(n - 1):
-                if i + AHEAD < n:
-                    FASTCORE_PREFETCH(&self.rows.slots[mix(pair_key(ids[i + AHEAD - 1], ids[i + AHEAD])) & self.rows.mask])
-                if ids[i] >= 0 and ids[i + 1] >= 0:
-                    found[i] = <int32_t>self.rows.find(pair_key(ids[i], ids[i + 1])).count - 1
-                if i % BLOCK == 0:
+            while stop < n - 1:
+                start, stop = stop, min(stop + CHUNK, n - 1)
+                for i in range(start, stop):
+                    FASTCORE_PREFETCH(&self.rows.slots[mix(pair_key(ids[i], ids[i + 1])) & self.rows.mask])
+                for i in range(start, stop):
+                    if (ids[i] | ids[i + 1]) >= 0:
+                        found[i] = <int32_t>table_find(&self.rows, pair_key(ids[i], ids[i + 1])).value - 1
+                if start % BLOCK == 0:
+                    poll()
+        return result
+
+
+cdef class PairSet:
+    """Pairs of which it can be asked whether they are in the set."""
+
+    cdef Table table
+    # A bit for every pair of two numbers below size, one more than given, so that -1 has a place: it is in no pair.
+    cdef uint64_t* bits
+    cdef uint64_t size, words
+
+    def __cinit__(self):
+        table_init(&self.table)
+
+    def __dealloc__(self):
+        free(self.table.slots)
+        free(self.bits)
+
+    def __init__(self, const int32_t[:, ::1] pairs):
+        cdef int64_t k, most = -1
+        cdef uint64_t key
+        for k in range(pairs.shape[0]):
+            most = max(most, pairs[k, 0], pairs[k, 1])
+        if most < DENSE:
+            self.size = most + 2
+            self.words = self.size // 64 + 1
+            self.bits = <uint64_t*>calloc(self.size * self.words, sizeof(uint64_t))
+            if self.bits == NULL:
+                raise MemoryError
+        for k in range(pairs.shape[0]):
+            if self.bits != NULL:
+                self.bits[(pairs[k, 0] + 1) * self.words + (pairs[k, 1] + 1) // 64] |= (
+                    <uint64_t>1 << ((pairs[k, 1] + 1) % 64)
+                )
+            else:
+                key = pair_key(pairs[k, 0], pairs[k, 1])
+                table_put(&self.table, table_find(&self.table, key), key, 1)
+
+    def holds(self, const int32_t[::1] ids):
+        """Return for each position whether the pair that begins there is in the set."""
+        cdef int64_t i, start, stop = 0, n = ids.shape[0]
+        cdef uint64_t a, b, size = self.size, words = self.words
+        cdef const uint64_t* bits = self.bits
+        result = np.zeros(n, np.uint8)
+        cdef uint8_t[::1] held = result
+        with nogil:
+            while stop < n - 1:
+                start, stop = stop, min(stop + CHUNK, n - 1)
+                if bits != NULL:
+                    # No branches: half of them would be foretold wrongly.
+                    for i in range(start, stop):
+                        a = <uint64_t>(ids[i] + 1)
+                        b = <uint64_t>(ids[i + 1] + 1)
+                        a = a if a < size else 0
+                        b = b if b < size else 0
+                        held[i] = bits[a * words + (b >> 6)] >> (b & 63) & 1
+                else:
+                    for i in range(start, stop):
+                        FASTCORE_PREFETCH(&self.table.slots[mix(pair_key(ids[i], ids[i + 1])) & self.table.mask])
+                    for i in range(start, stop):
+                        held[i] = (ids[i] | ids[i + 1]) >= 0 and table_find(
+                            &self.table, pair_key(ids[i], ids[i + 1])
+                        ).value > 0
+                if start % BLOCK == 0:
                     poll()
         return result
 
@@ -333,161 +435,151 @@ def pair_scores(const int64_t[::1] char_counts, const int32_t[:, ::1] pairs, con
     return probabilities, scores
 
 
-cdef struct Word:
-    # key: up to three characters packed, or a hash with the top bit set. index: its place in order of occurrence.
-    uint64_t key
-    int64_t count, index
+cdef class WordCounter:
+    """Counts of the words into which texts fall when they are cut, in the order of first occurrence."""
 
-
-cdef class _Words:
-    """Distinct words, numbered and counted in the order of their first occurrence."""
-
-    cdef Word* slots
+    # Keys are up to three characters packed, or a hash with the top bit set; values are numbers of words, + 1.
+    cdef Table table
+    cdef int64_t* counts
     cdef int64_t* offsets
     cdef int32_t* pool
-    cdef int64_t size, mask, pool_room
+    cdef int64_t room, pool_room
 
     def __cinit__(self):
-        self.mask, self.pool_room = 1023, 4096
-        self.slots = <Word*>calloc(1024, sizeof(Word))
+        table_init(&self.table)
+        self.room, self.pool_room = 512, 4096
+        self.counts = <int64_t*>malloc(512 * sizeof(int64_t))
         self.offsets = <int64_t*>calloc(513, sizeof(int64_t))
         self.pool = <int32_t*>malloc(4096 * sizeof(int32_t))
-        if self.slots == NULL or self.offsets == NULL or self.pool == NULL:
+        if self.counts == NULL or self.offsets == NULL or self.pool == NULL:
             raise MemoryError
 
     def __dealloc__(self):
-        free(self.slots)
+        free(self.table.slots)
+        free(self.counts)
         free(self.offsets)
         free(self.pool)
 
-    cdef inline uint64_t key(self, const int32_t* word, int64_t length) noexcept nogil:
+    cdef inline uint64_t key(self, const int32_t* word, int64_t length, const int32_t* last) noexcept nogil:
+        """The key of a word in a text whose last character is at `last`."""
         cdef uint64_t key = 0
         cdef int64_t k
         if length <= 3:
-            for k in range(length):
-                key = key << 21 | <uint64_t>(word[k] + 1)
-            return key
+            # Three characters, those too many shifted out again: lengths can't be foretold, so no branches.
+            key = <uint64_t>(word[0] + 1) << 42
+            key |= <uint64_t>((word + 1 if word < last else last)[0] + 1) << 21
+            key |= <uint64_t>((word + 2 if word + 1 < last else last)[0] + 1)
+            return key >> (21 * (3 - length))
         for k in range(length):
-            key = mix(key ^ <uint64_t>word[k]) * <uint64_t>0xD6E8FEB86659FD93
+            key = mix(key ^ <uint64_t>word[k]) * FACTOR
         return key | <uint64_t>1 << 63
 
-    cdef inline bint same(self, Word* slot, uint64_t key, const int32_t* word, int64_t length) noexcept nogil:
-        cdef int64_t start
-        if slot.key != key:
-            return False
-        if length <= 3:
-            return True
-        start = self.offsets[slot.index]
+    cdef inline int64_t candidate(self, uint64_t key) noexcept nogil:
+        """The number of the word that a key most probably stands for, some number if there is none."""
+        cdef Slot* slot = &self.table.slots[mix(key) & self.table.mask]
+        return slot.value - (slot.value > 0)
+
+    cdef inline bint same(self, int64_t number, const int32_t* word, int64_t length) noexcept nogil:
+        cdef int64_t start = self.offsets[number]
         return (
-            self.offsets[slot.index + 1] - start == length
+            self.offsets[number + 1] - start == length
             and memcmp(self.pool + start, word, length * sizeof(int32_t)) == 0
         )
 
     cdef inline int add(self, uint64_t key, const int32_t* word, int64_t length) except -1 nogil:
-        cdef uint64_t at = mix(key) & self.mask
-        while self.slots[at].count and not self.same(&self.slots[at], key, word, length):
-            at = (at + 1) & self.mask
-        self.slots[at].count += 1
-        if self.slots[at].count == 1:
-            self.slots[at].key = key
-            self.slots[at].index = self.size
-            self.append(word, length)
+        cdef uint64_t at = mix(key) & self.table.mask
+        cdef Slot* slot = &self.table.slots[at]
+        while slot.value:
+            if slot.key == key and (length <= 3 or self.same(slot.value - 1, word, length)):
+                self.counts[slot.value - 1] += 1
+                return 0
+            at = (at + 1) & self.table.mask
+            slot = &self.table.slots[at]
+        self.append(word, length)
+        table_put(&self.table, slot, key, self.table.size + 1)
         return 0
 
     cdef int append(self, const int32_t* word, int64_t length) except -1 nogil:
-        cdef int64_t used = self.offsets[self.size], room, k, mask
-        cdef uint64_t at
+        """Keep the characters of a new word."""
+        cdef int64_t n = self.table.size, used = self.offsets[n], room
         cdef int32_t* pool
-        cdef Word* slots
         cdef int64_t* offsets
+        cdef int64_t* counts
         if used + length > self.pool_room:
             room = 2 * self.pool_room + length
             pool = <int32_t*>realloc(self.pool, room * sizeof(int32_t))
             if pool == NULL:
                 raise MemoryError
             self.pool, self.pool_room = pool, room
-        memcpy(self.pool + used, word, length * sizeof(int32_t))
-        self.size += 1
-        self.offsets[self.size] = used + length
-        if 2 * self.size > self.mask:
-            mask = 4 * self.mask + 3
-            offsets = <int64_t*>realloc(self.offsets, ((mask + 1) // 2 + 1) * sizeof(int64_t))
-            slots = <Word*>calloc(mask + 1, sizeof(Word))
+        if n == self.room:
+            offsets = <int64_t*>realloc(self.offsets, (2 * self.room + 1) * sizeof(int64_t))
             if offsets != NULL:
                 self.offsets = offsets
-            if slots == NULL or offsets == NULL:
-                free(slots)
+            counts = <int64_t*>realloc(self.counts, 2 * self.room * sizeof(int64_t))
+            if counts != NULL:
+                self.counts = counts
+            if offsets == NULL or counts == NULL:
                 raise MemoryError
-            for k in range(self.mask + 1):
-                if self.slots[k].count:
-                    at = mix(self.slots[k].key) & mask
-                    while slots[at].count:
-                        at = (at + 1) & mask
-                    slots[at] = self.slots[k]
-            free(self.slots)
-            self.slots, self.mask = slots, mask
-        return 0
-
-
-cdef class WordCounter:
-    """Counts of the words into which texts fall when they are cut, in the order of first occurrence."""
-
-    cdef _Words words
-    cdef const int32_t* waiting[BATCH]
-    cdef int64_t lengths[BATCH]
-    cdef uint64_t keys[BATCH]
-    cdef int n_waiting
-
-    def __init__(self):
-        self.words = _Words()
-
-    cdef int flush(self) except -1 nogil:
-        cdef int k, n = self.n_waiting
-        self.n_waiting = 0
-        for k in range(n):
-            self.words.add(self.keys[k], self.waiting[k], self.lengths[k])
-        return 0
-
-    cdef inline int put(self, const int32_t* word, int64_t length) except -1 nogil:
-        cdef uint64_t key = self.words.key(word, length)
-        FASTCORE_PREFETCH(&self.words.slots[mix(key) & self.words.mask])
-        self.keys[self.n_waiting] = key
-        self.waiting[self.n_waiting] = word
-        self.lengths[self.n_waiting] = length
-        self.n_waiting += 1
-        if self.n_waiting == BATCH:
-            self.flush()
+            self.room *= 2
+        memcpy(self.pool + used, word, length * sizeof(int32_t))
+        self.offsets[n + 1] = used + length
+        self.counts[n] = 1
         return 0
 
     def update(self, const int32_t[::1] ids, const uint8_t[::1] joined):
         """Count the words of a block where joined[i] says that characters i and i + 1 belong together."""
-        cdef int64_t i, start = 0, n = min(ids.shape[0], joined.shape[0])
-        self.n_waiting = 0
+        cdef int64_t i, k, m, first = 0, start, stop = 0, n = min(ids.shape[0], joined.shape[0])
+        # Whether a word ends at a place of the chunk; the words that end there, and their keys.
+        cdef uint8_t ending[CHUNK]
+        cdef int64_t begins[CHUNK]
+        cdef int64_t lengths[CHUNK]
+        cdef uint64_t keys[CHUNK]
+        if n == 0:
+            return
+        cdef const int32_t* text = &ids[0]
+        cdef const uint8_t* goes_on = &joined[0]
         with nogil:
-            for i in range(n):
-                if ids[i] < 0:
-                    start = i + 1
-                elif i + 1 == n or ids[i + 1] < 0 or not joined[i]:
-                    self.put(&ids[start], i + 1 - start)
-                    start = i + 1
-                if i % BLOCK == 0:
+            while stop < n:
+                start, stop, m = stop, min(stop + CHUNK, n), 0
+                for i in range(start, min(stop, n - 1)):
+                    ending[i - start] = (text[i] >= 0) & ((text[i + 1] < 0) | (goes_on[i] == 0))
+                if stop == n:
+                    ending[n - 1 - start] = text[n - 1] >= 0
+                # Written at every place, kept where a word ends: nobody could foretell where that is.
+                for i in range(start, stop):
+                    lengths[m] = i + 1
+                    m += ending[i - start]
+                for k in range(m):
+                    while text[first] < 0:
+                        first += 1
+                    begins[k] = first
+                    lengths[k] -= first
+                    first += lengths[k]
+                    keys[k] = self.key(text + begins[k], lengths[k], text + n - 1)
+                    FASTCORE_PREFETCH(&self.table.slots[mix(keys[k]) & self.table.mask])
+                for k in range(m):
+                    FASTCORE_PREFETCH(&self.counts[self.candidate(keys[k])])
+                    FASTCORE_PREFETCH(&self.offsets[self.candidate(keys[k])])
+                for k in range(m):
+                    if lengths[k] > 3:
+                        FASTCORE_PREFETCH(&self.pool[self.offsets[self.candidate(keys[k])]])
+                for k in range(m):
+                    self.add(keys[k], text + begins[k], lengths[k])
+                if start % BLOCK == 0:
                     poll()
-            self.flush()
 
     def result(self):
         """Return (numbers of the characters of all words one after another, offsets, counts)."""
-        cdef int64_t k, n = self.words.size, used = self.words.offsets[self.words.size]
+        cdef int64_t n = self.table.size, used = self.offsets[self.table.size]
         characters = np.zeros(used, np.int32)
         offsets = np.zeros(n + 1, np.int64)
         counts = np.zeros(n, np.int64)
         cdef int32_t[::1] character = characters
         cdef int64_t[::1] offset = offsets, count = counts
-        if used:
-            memcpy(&character[0], self.words.pool, used * sizeof(int32_t))
-        memcpy(&offset[0], self.words.offsets, (n + 1) * sizeof(int64_t))
-        for k in range(self.words.mask + 1):
-            if self.words.slots[k].count:
-                count[self.words.slots[k].index] = self.words.slots[k].count
+        memcpy(&offset[0], self.offsets, (n + 1) * sizeof(int64_t))
+        if n:
+            memcpy(&character[0], self.pool, used * sizeof(int32_t))
+            memcpy(&count[0], self.counts, n * sizeof(int64_t))
         return characters, offsets, counts
 
 
@@ -911,7 +1003,7 @@ def word_counts(
     symbols[number of a character] is its code point.
     """
     cdef int64_t n = order.shape[0], k, i, word, longest = 0
-    cdef dict result = {}
+    cdef dict result = __Pyx_PyDict_NewPresized(n)
     for k in range(n):
         longest = max(longest, offsets[order[k] + 1] - offsets[order[k]])
     cdef uint32_t* text = <uint32_t*>malloc((longest + 1) * sizeof(uint32_t))

@@ -82,6 +82,18 @@ class PairIndex:
         return np.array([*rows, -1][: len(numbers)], np.int32)
 
 
+class PairSet:
+    """Pairs of which it can be asked whether they are in the set."""
+
+    def __init__(self, pairs: Numbers) -> None:
+        self._pairs = {(a, b) for a, b in pairs.tolist()}
+
+    def holds(self, ids: Numbers) -> NDArray[np.uint8]:
+        """Return for each position whether the pair that begins there is in the set."""
+        held = [pair in self._pairs for pair in pairwise(ids.tolist())]
+        return np.array([*held, False][: len(ids)], np.uint8)
+
+
 def cover(grams: Numbers, passing: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return which characters i and i + 1 lie together in an n-gram that passes.
 
