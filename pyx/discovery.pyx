@@ -625,6 +625,8 @@ cdef class _Lattice:
     cdef int64_t mask, total, work
     cdef int shift
     cdef double log_total, most
+    # Whether two words share a key, so that `value` can't tell them apart.
+    cdef bint ambiguous
     cdef const int32_t* ids
     cdef const uint8_t* kinds
     # All lengths of words, rising.
@@ -724,6 +726,7 @@ cdef class _Lattice:
                 FASTCORE_PREFETCH(&self.entries[mix(keys[k + AHEAD]) & self.mask])
             at = mix(keys[k]) & self.mask
             while self.entries[at].key:
+                self.ambiguous = self.ambiguous or self.entries[at].key == keys[k]
                 at = (at + 1) & self.mask
             self.entries[at] = Entry(keys[k], counts[k], offsets[k], log(<double>counts[k]))
             self.slots[k] = at
@@ -768,7 +771,10 @@ cdef class _Lattice:
         return -1
 
     cdef inline double value(self, const int32_t* word, int64_t first, int64_t length) noexcept nogil:
-        """At least the log of the count of a stretch of the open word, minus infinity if it is no living word."""
+        """The log of the count of a stretch of the open word, minus infinity if it is no living word.
+
+        It may be that of a word with the same key if the stretch is no word: more than it should be, never less.
+        """
         cdef int64_t slot
         cdef uint64_t key, at
         if length == 1:
@@ -899,7 +905,7 @@ cdef class _Lattice:
         cdef bint spelled = True
         cdef Entry* entry = &self.entries[slot]
         self.open(word, length)
-        if self.stays(word, length, entry.log_count):
+        if not self.ambiguous and self.stays(word, length, entry.log_count):
             return 0
         count = entry.count
         score = entry.log_count - self.log_total
