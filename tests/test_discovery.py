@@ -184,18 +184,15 @@ class TestAdjacent:
         left = kernels("discovery").remove_redundant(ids, offsets, counts, np.zeros(3, np.uint8))
         assert left.tolist() == [0, 0, 20901, 151, 151]
 
-    def test_words_with_one_hash(self):
+    def test_words_with_one_hash(self, backend):
         # Strings of Thue and Morse have one polynomial hash modulo 2**64, whatever its base.
-        one = np.array([number.bit_count() % 2 for number in range(2048)])
-        words = [one, 1 - one, np.tile(one, 2), np.concatenate([one, 1 - one]), [0], [1], one[:1024], 1 - one[:1024]]
+        one = np.array([number.bit_count() % 2 for number in range(1024)])
+        words = [one, 1 - one, np.append(1 - one, 0), [0], [1]]
         ids = np.concatenate(words).astype(np.int32)
         offsets = np.cumsum([0, *map(len, words)], dtype=np.int64)
-        counts = np.array([9, 90, 1, 1, 5, 5, 7, 70], np.int64)
-        left = [
-            kernels("discovery", name).remove_redundant(ids, offsets, counts, np.zeros(2, np.uint8)).tolist()
-            for name in ("compiled", "reference")
-        ]
-        assert left[0] == left[1]
+        counts = np.array([9, 90, 1, 5, 5], np.int64)
+        left = kernels("discovery").remove_redundant(ids, offsets, counts, np.zeros(2, np.uint8))
+        assert left.tolist() == [9, 91, 0, 6, 5]
 
     @given(
         st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=30),
