@@ -156,7 +156,7 @@ cdef inline Slot* table_find(const Table* table, uint64_t key) noexcept nogil:
 
 cdef int table_put(Table* table, Slot* slot, uint64_t key, int64_t value) except -1 nogil:
     """Give a free slot to a new key; afterwards there is room for one more."""
-    cdef int64_t mask = 2 * table.mask + 1, k
+    cdef int64_t mask = 4 * table.mask + 3, k
     cdef uint64_t at
     cdef Slot* slots
     slot.key = key
@@ -741,7 +741,8 @@ cdef class _Lattice:
         """Fetch the lines of the table that judging a word will ask for."""
         cdef int64_t size
         FASTCORE_PREFETCH(&self.entries[slot])
-        self.open(word, length)
+        if length > 4:
+            self.open(word, length)
         for size in range(2, length):
             FASTCORE_PREFETCH(self.place(self.key(word, 0, size)))
             FASTCORE_PREFETCH(self.place(self.key(word, length - size, size)))

@@ -41,6 +41,8 @@ class Words:
 
     def take(self, chosen: NDArray[np.bool_]) -> Words:
         """Return the words that a mask chooses."""
+        if chosen.all():
+            return self
         lengths = self.lengths
         offsets = np.concatenate([[0], np.cumsum(lengths[chosen])]).astype(np.int64)
         return Words(self.ids[np.repeat(chosen, lengths)], offsets, self.counts[chosen])
