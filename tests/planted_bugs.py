@@ -38,7 +38,12 @@ PLANTED = [
     ("templates", "pyx/templates.pyx", "score, pick = null_score * (end - start - 1), -1", "score, pick = null_score * (end - start), -1"),
     ("ngrams", "pyx/ngrams.h", "scan->counts[k][scan->size[k] - 1] += counts[i];", "scan->counts[k][scan->size[k] - 1] += 1;"),
     ("lexicon", "pyx/_lattice.pxd", "better = candidate > score[j]\n            score[j]", "better = candidate >= score[j]\n            score[j]"),
-    ("discovery", "pyx/discovery.pyx", "                before = number\n                if i % BLOCK == 0:", "                before = number if number >= 0 else before\n                if i % BLOCK == 0:"),
+    ("discovery", "pyx/discovery.pyx", "                    self.chars[number + 1] += 1\n                    before = number", "                    self.chars[number + 1] += 1\n                    before = number if number >= 0 else before"),
+    ("discovery", "pyx/discovery.pyx", "best = max(best, max(begin, before + self.most - self.log_total) + end)", "best = max(best, begin + end)"),
+    ("discovery", "pyx/discovery.pyx", "self.most = max(self.most, entry.log_count)", "pass"),
+    ("discovery", "pyx/discovery.pyx", "while 2 * begin < length:", "while begin < length:"),
+    ("discovery", "pyx/discovery.pyx", "b = b if b < size else 0", "b = b if b < size + 64 else 0"),
+    ("discovery", "pyx/discovery.pyx", "key |= <uint64_t>((word + 2 if word + 1 < last else last)[0] + 1)", "key |= <uint64_t>((word + 2 if word + 1 < last else last)[0])"),
 ]  # fmt: skip
 
 COPY = Path("build/planted")

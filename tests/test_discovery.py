@@ -21,8 +21,10 @@ from fastcore._data import english_verse, poems, segmented
 from fastcore._metrics import span_f1
 from fastcore.compat.nlp_zero import Word_Finder
 from fastcore.discovery import WordFinder, _blocks, _grams
+from fastcore.discovery._adjacent import PUNCTUATION
 from fastcore.discovery._entropy import autonomy, branching_entropies
 from fastcore.discovery._grams import Grams
+from fastcore.discovery._words import Words, kinds_of
 from fastcore.lexicon import Tokenizer
 
 from .helpers import memory_growth, seconds_to_interrupt
@@ -150,6 +152,92 @@ class TestAdjacent:
         counts = np.array(list(words.values()), np.int64)
         left = kernels("discovery").remove_redundant(ids, offsets, counts, np.zeros(4, np.uint8))
         assert left.tolist() == [expected.get(word, 0) for word in words]
+
+    @given(
+        st.lists(st.tuples(st.integers(0, 60), st.integers(1, 40), st.integers(1, 300)), min_size=1, max_size=25),
+        st.sampled_from(["天地", "天地人山水", "天a1.，"]),
+        st.integers(0, 2**32),
+    )
+    def test_removal_of_long_words(self, stretches, characters, seed):
+        # Stretches of one text hold one another, so that words have words as parts.
+        text = np.random.default_rng(seed).choice(list(characters), 100)
+        words = {"".join(text[start : start + length]): count for start, length, count in stretches}
+        for character in characters:
+            words.setdefault(character, 40)
+        symbols = np.array([ord(character) for character in characters], np.int32)
+        ids = np.array([characters.index(c) for word in words for c in word], np.int32)
+        offsets = np.cumsum([0, *map(len, words)], dtype=np.int64)
+        counts = np.array(list(words.values()), np.int64)
+        kinds = kinds_of(symbols, PUNCTUATION)
+        left = [
+            kernels("discovery", name).remove_redundant(ids, offsets, counts, kinds).tolist()
+            for name in ("compiled", "reference")
+        ]
+        assert left[0] == left[1]
+
+    def test_a_part_that_became_frequent(self, backend):
+        # The first word's count makes a so frequent that bac falls apart too: 2 log 21201 - 2 log 150 - log 20900 < 2.
+        words = {"a" * 20: 1000, "bac": 1, "a": 900, "b": 150, "c": 150}
+        ids = np.array(["abc".index(c) for word in words for c in word], np.int32)
+        offsets = np.cumsum([0, *map(len, words)], dtype=np.int64)
+        counts = np.array(list(words.values()), np.int64)
+        left = kernels("discovery").remove_redundant(ids, offsets, counts, np.zeros(3, np.uint8))
+        assert left.tolist() == [0, 0, 20901, 151, 151]
+
+    def test_words_with_one_hash(self, backend):
+        # Strings of Thue and Morse have one polynomial hash modulo 2**64, whatever its base.
+        one = np.array([number.bit_count() % 2 for number in range(1024)])
+        words = [one, 1 - one, np.append(1 - one, 0), [0], [1]]
+        ids = np.concatenate(words).astype(np.int32)
+        offsets = np.cumsum([0, *map(len, words)], dtype=np.int64)
+        counts = np.array([9, 90, 1, 5, 5], np.int64)
+        left = kernels("discovery").remove_redundant(ids, offsets, counts, np.zeros(2, np.uint8))
+        assert left.tolist() == [9, 91, 0, 6, 5]
+
+    @given(
+        st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=30),
+        st.lists(st.integers(-1, 120), max_size=700),
+        st.sampled_from([0, 100_000]),
+    )
+    def test_pair_set(self, backend, pairs, numbers, rare):
+        # Bits serve for small numbers, a table for larger ones.
+        held = {(a + rare, b + rare) for a, b in pairs}
+        ids = np.array([number + rare if number >= 0 else -1 for number in numbers], np.int32)
+        index = kernels("discovery").PairSet(np.array([*held], np.int32).reshape(-1, 2))
+        assert index.holds(ids).tolist() == [*(pair in held for pair in pairwise(ids.tolist())), False][: len(ids)]
+
+    def test_numbers_beyond_the_pair_set(self, backend):
+        index = kernels("discovery").PairSet(np.array(list(product(range(8), repeat=2)), np.int32))
+        ids = np.random.default_rng(1).integers(-1, 150, backend.size(40_000, 4_000)).astype(np.int32)
+        inside = (ids >= 0) & (ids < 8)
+        assert index.holds(ids).tolist() == [*(inside[:-1] & inside[1:]), False]
+
+    @given(st.lists(st.tuples(st.integers(-1, 5), st.booleans()), max_size=600))
+    def test_word_counter(self, backend, places):
+        ids = np.array([number for number, _ in places], np.int32)
+        joined = np.array([goes_on for _, goes_on in places], np.uint8)
+        words, word = Counter(), ()
+        for (number, goes_on), (after, _) in pairwise([*places, (-1, False)]):
+            word += (number,) if number >= 0 else ()
+            if word and (number < 0 or not goes_on or after < 0):
+                words[word] += 1
+                word = ()
+        counter = kernels("discovery").WordCounter()
+        counter.update(ids, joined)
+        spelled, offsets, counts = counter.result()
+        found = [tuple(spelled[a:b].tolist()) for a, b in pairwise(offsets.tolist())]
+        assert list(zip(found, counts.tolist())) == list(words.items())
+
+    def test_dict_of_words(self, backend):
+        symbols = np.array([ord("a"), 0xE9, 0x5929, 0x1F600, 0xD800], np.int32)
+        words = ["a", "é", "天", "\U0001f600", "\ud800", "aé", "a天", "a\U0001f600天"]
+        ids = np.array([0, 1, 2, 3, 4, 0, 1, 0, 2, 0, 3, 2], np.int32)
+        offsets = np.array([0, 1, 2, 3, 4, 5, 7, 9, 12], np.int64)
+        counts = np.array([3, 70_000, 3, 2**40, 65_535, 1, 65_536, 3])
+        found = Words(ids, offsets, counts)
+        assert list(found.to_dict(symbols, backend.name).items()) == list(zip(words, counts.tolist()))
+        expected = sorted(zip(words, counts.tolist()), key=lambda item: -item[1])
+        assert list(found.to_sorted_dict(symbols, backend.name).items()) == expected
 
     def test_poems_are_the_same_on_both_twins(self):
         verses = poems()[:1500]

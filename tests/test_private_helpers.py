@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from fastcore import _interrupt
+from fastcore._characters import kept_ranges
 from fastcore._extras import require
 from fastcore._progress import progress_bar
 from fastcore._random import stream_key
 from fastcore._validation import as_choice, as_flag, as_index, as_integers, as_list, as_names, as_number, as_real
 from fastcore._workers import call_kernel, check_workers, cpu_count, run, stream
+from fastcore.discovery import WordFinder
+from fastcore.ngrams import NgramCounter
 from fastcore.reference._rng import Rng, splitmix64
 
 from .helpers import nasty_forms
@@ -279,3 +282,30 @@ class TestDoors:
     def test_workers(self, workers, error, message, kind):
         with pytest.raises(error, match=message):
             run(square, kind([1, 2, 3]), workers)
+
+
+class TestCharacters:
+    def test_ranges(self):
+        assert kept_ranges(None).tolist() == [[0, 0x110000]]
+        assert kept_ranges("cjk").tolist() == [[0x4E00, 0x9FA6]]
+        assert kept_ranges("cjk+alnum").tolist() == [[0x30, 0x3A], [0x41, 0x5B], [0x61, 0x7B], [0x4E00, 0x9FA6]]
+        assert kept_ranges({"b", "a", "d", "\0", "\U0010ffff"}).tolist() == [
+            [0, 1],
+            [97, 99],
+            [100, 101],
+            [0x10FFFF, 0x110000],
+        ]
+        assert kept_ranges([]).shape == (0, 2)
+
+    def test_spelled(self):
+        assert kept_ranges("abd", spelled=True).tolist() == [[97, 99], [100, 101]]
+        assert kept_ranges("cjk", spelled=True).tolist() == [[0x4E00, 0x9FA6]]
+        with pytest.raises(ValueError, match=r"keep must be one of 'cjk', 'alnum', 'cjk\+alnum' or a set"):
+            kept_ranges("abd")
+
+    def test_errors_are_the_same_everywhere(self):
+        for make in (lambda keep: NgramCounter(keep=keep), lambda keep: WordFinder(keep=keep)):
+            with pytest.raises(ValueError, match="keep must hold single characters, got 'ab'"):
+                make(["ab"])
+            with pytest.raises(TypeError, match="keep must be the name of a class or a set of characters, got int"):
+                make(5)

@@ -36,10 +36,10 @@ def chains(
         raise ValueError(NOTHING)
     probabilities, scores = kernel.pair_scores(char_counts, pairs, pair_counts)
     strong = (probabilities > log_threshold(min_proba)) & (scores > min_pmi)
-    index = kernel.PairIndex(np.ascontiguousarray(pairs[strong]))
+    together = kernel.PairSet(np.ascontiguousarray(pairs[strong]))
     words = kernel.WordCounter()
     for ids in blocks:
-        words.update(ids, (index.find(ids) >= 0).view(np.uint8))
+        words.update(ids, together.holds(ids))
         step(len(ids))
     return counted(words)
 

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .._characters import CODE_POINTS, kept_ranges
 from .._texts import lines_of
 
 Texts: TypeAlias = "Iterable[str] | os.PathLike[str]"
@@ -18,34 +19,19 @@ Numbers: TypeAlias = NDArray[np.int32]
 # Characters of a block, and numbers kept in memory (4 bytes each).
 BLOCK = 1 << 20
 IN_MEMORY = 1 << 25
-POINTS = 0x110000
 NOTHING = "texts must hold at least one character of those that keep= names, got none (learn before finish)"
 # What stands between texts in a block where no character is said to separate.
 LAST = "\U0010ffff"
-CLASSES = {"cjk": [("\u4e00", "\u9fa5")], "alnum": [("0", "9"), ("A", "Z"), ("a", "z")]}
 
 
 def kept(keep: Any) -> NDArray[np.uint8]:
-    """Return for each code point whether `keep` stands for it."""
-    table = np.zeros(POINTS, np.uint8)
-    if keep is None:
-        table[:-1] = 1
-    elif isinstance(keep, str) and keep and all(name in CLASSES for name in keep.split("+")):
-        for name in keep.split("+"):
-            for first, last in CLASSES[name]:
-                table[ord(first) : ord(last) + 1] = 1
-    elif isinstance(keep, Iterable):
-        for character in keep:
-            if not isinstance(character, str) or len(character) != 1:
-                raise ValueError(f"keep must hold single characters, got {character!r}")
-            table[ord(character)] = 1
-        if not table[:-1].any():
-            raise ValueError("keep must hold at least one character, got none")
-        table[-1] = 0
-    else:
-        raise TypeError(
-            f"keep must be None, 'cjk+alnum', 'cjk', 'alnum' or a set of characters, got {type(keep).__name__}"
-        )
+    """Return for each code point whether `keep` stands for it; `LAST` always separates."""
+    table = np.zeros(CODE_POINTS, np.uint8)
+    for start, stop in kept_ranges(keep, spelled=True).tolist():
+        table[start:stop] = 1
+    table[ord(LAST)] = 0
+    if not table.any():
+        raise ValueError("keep must hold at least one character, got none")
     return table
 
 

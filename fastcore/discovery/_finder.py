@@ -222,7 +222,7 @@ class WordFinder:
         chosen = (lengths >= self.min_length) & (words.counts >= (self.min_count or 1))
         if self.max_length is not None:
             chosen &= lengths <= self.max_length
-        found = (words if chosen.all() else words.take(chosen)).to_sorted_dict(symbols)
+        found = words.take(chosen).to_sorted_dict(symbols, self._backend)
         if self.exclude is not None:
             found = {word: count for word, count in found.items() if word not in self.exclude}
         return found

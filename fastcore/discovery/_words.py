@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .._backend import kernels
+
+# Counts up to which `falling` sorts in one go.
+MOST = 0xFFFF
 
 
 def kinds_of(symbols: NDArray[np.int32], punctuation: str) -> NDArray[np.uint8]:
@@ -21,10 +25,6 @@ def kinds_of(symbols: NDArray[np.int32], punctuation: str) -> NDArray[np.uint8]:
         elif symbol in punctuation:
             kinds[number] = 4
     return kinds
-
-
-def _text(ids: NDArray[np.int32], symbols: NDArray[np.int32]) -> str:
-    return symbols.astype("<u4")[ids].tobytes().decode("utf-32-le", "surrogatepass")
 
 
 @dataclass
@@ -41,22 +41,34 @@ class Words:
 
     def take(self, chosen: NDArray[np.bool_]) -> Words:
         """Return the words that a mask chooses."""
+        if chosen.all():
+            return self
         lengths = self.lengths
         offsets = np.concatenate([[0], np.cumsum(lengths[chosen])]).astype(np.int64)
         return Words(self.ids[np.repeat(chosen, lengths)], offsets, self.counts[chosen])
 
-    def to_dict(self, symbols: NDArray[np.int32]) -> dict[str, int]:
+    def to_dict(self, symbols: NDArray[np.int32], backend: str) -> dict[str, int]:
         """Return word -> count in this order."""
-        text = _text(self.ids, symbols)
-        words = (text[start:stop] for start, stop in pairwise(self.offsets.tolist()))
-        return dict(zip(words, self.counts.tolist()))
+        return self._dict(symbols, np.arange(len(self.counts)), backend)
 
-    def to_sorted_dict(self, symbols: NDArray[np.int32]) -> dict[str, int]:
+    def to_sorted_dict(self, symbols: NDArray[np.int32], backend: str) -> dict[str, int]:
         """Return word -> count by falling count; of equal counts the word that occurs first comes first."""
-        text = _text(self.ids, symbols)
-        order = np.argsort(-self.counts, kind="stable")
-        starts, stops = self.offsets[:-1][order].tolist(), self.offsets[1:][order].tolist()
-        return {text[a:b]: n for a, b, n in zip(starts, stops, self.counts[order].tolist())}
+        return self._dict(symbols, falling(self.counts), backend)
+
+    def _dict(self, symbols: NDArray[np.int32], order: NDArray[np.int64], backend: str) -> dict[str, int]:
+        found: dict[str, int] = kernels("discovery", backend).word_counts(
+            self.ids, self.offsets, self.counts, symbols, order
+        )
+        return found
+
+
+def falling(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the order in which counts fall; equal ones stay as they are."""
+    # 16 bits are sorted digit by digit, in linear time; few counts need more.
+    order = np.argsort((MOST - np.minimum(counts, MOST)).astype(np.uint16), kind="stable")
+    top = order[: np.count_nonzero(counts >= MOST)]
+    order[: len(top)] = top[np.argsort(-counts[top], kind="stable")]
+    return order.astype(np.int64, copy=False)
 
 
 def counted(counter: Any) -> Words:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .._characters import kept_ranges as kept_ranges
 from .._extras import require
 
 Ids = NDArray[np.uint32]
@@ -24,34 +25,6 @@ Ids = NDArray[np.uint32]
 # Texts of a batch, and bytes that are read at a time.
 CHUNK = 4096
 READ = 1 << 20
-CODE_POINTS = 0x110000
-CLASSES = {
-    "cjk": [(0x4E00, 0x9FA6)],
-    "alnum": [(0x30, 0x3A), (0x41, 0x5B), (0x61, 0x7B)],
-}
-
-
-def kept_ranges(keep: Any) -> NDArray[np.int64]:
-    """Return the half-open ranges of code points that `keep` stands for."""
-    if keep is None:
-        return np.array([[0, CODE_POINTS]], np.int64)
-    if isinstance(keep, str):
-        names = keep.split("+")
-        if not all(name in CLASSES for name in names):
-            known = "', '".join([*CLASSES, "+".join(CLASSES)])
-            raise ValueError(f"keep must be one of '{known}' or a set of characters, got {keep!r}")
-        return np.array(sorted({r for name in names for r in CLASSES[name]}), np.int64)
-    if not isinstance(keep, Iterable):
-        raise TypeError(f"keep must be the name of a class or a set of characters, got {type(keep).__name__}")
-    points = set()
-    for character in keep:
-        if not isinstance(character, str) or len(character) != 1:
-            raise ValueError(f"keep must hold single characters, got {character!r}")
-        points.add(ord(character))
-    found = np.array(sorted(points), np.int64)
-    starts = found[np.diff(found, prepend=-2) > 1]
-    stops = found[np.diff(found, append=CODE_POINTS + 2) > 1] + 1
-    return np.ascontiguousarray(np.stack([starts, stops], axis=1))
 
 
 def check_split(split: Any) -> None:

@@ -82,6 +82,18 @@ class PairIndex:
         return np.array([*rows, -1][: len(numbers)], np.int32)
 
 
+class PairSet:
+    """Pairs of which it can be asked whether they are in the set."""
+
+    def __init__(self, pairs: Numbers) -> None:
+        self._pairs = {(a, b) for a, b in pairs.tolist()}
+
+    def holds(self, ids: Numbers) -> NDArray[np.uint8]:
+        """Return for each position whether the pair that begins there is in the set."""
+        held = [pair in self._pairs for pair in pairwise(ids.tolist())]
+        return np.array([*held, False][: len(ids)], np.uint8)
+
+
 def cover(grams: Numbers, passing: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return which characters i and i + 1 lie together in an n-gram that passes.
 
@@ -220,6 +232,16 @@ def remove_redundant(ids: Numbers, offsets: Integers, counts: Integers, kinds: N
         else:
             words[word] = count
     return np.array([words.get(word, 0) for word in order], np.int64)
+
+
+def word_counts(ids: Numbers, offsets: Integers, counts: Integers, symbols: Numbers, order: Integers) -> dict[str, int]:
+    """Return a dict of the words, as str, and their counts, in an order given by their numbers.
+
+    symbols[number of a character] is its code point.
+    """
+    text = "".join(map(chr, symbols[ids].tolist()))
+    starts, stops, count = offsets[:-1].tolist(), offsets[1:].tolist(), counts.tolist()
+    return {text[starts[word] : stops[word]]: count[word] for word in order.tolist()}
 
 
 def _log_sum(terms: list[float]) -> float:

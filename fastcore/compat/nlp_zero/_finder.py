@@ -91,16 +91,16 @@ class Word_Finder:
             self.pairs = defaultdict(int, {pair: n for (pair, n), keep in zip(self.pairs.items(), strong) if keep})
         blocks = _filtered(encoded(sents, encoder, LAST), encoder, filtering)
         found = chains(counter, blocks, self.min_proba, self.min_pmi, lambda more: None, backend)
-        words = self._added(found, encoder)
+        words = self._added(found, encoder, backend)
         kinds = kinds_of(encoder.symbols(), PUNCTUATION)
-        self.words = without_redundant(words, self.min_proba, kinds, backend).to_dict(encoder.symbols())
+        self.words = without_redundant(words, self.min_proba, kinds, backend).to_dict(encoder.symbols(), backend)
 
-    def _added(self, found: Words, encoder: Any) -> Words:
+    def _added(self, found: Words, encoder: Any, backend: str) -> Words:
         """The words so far and those found, which come after them."""
         if not self.words:
             return found
         words = {word: count for word, count in self.words.items() if count > 0}
-        for word, count in found.to_dict(encoder.symbols()).items():
+        for word, count in found.to_dict(encoder.symbols(), backend).items():
             words[word] = words.get(word, 0) + count
         lengths = np.fromiter(map(len, words), np.int64, len(words))
         return Words(
