@@ -319,8 +319,33 @@ class TestTable:
         assert list(table.values()) == [2, 1, 1, 1]
         assert ("ab", 1) in table.items() and ("ab", 2) not in table.items() and len(table.items()) == 4
         assert table == {"a": 2, "b": 1, "ab": 1, "ba": 1}
-        assert table != count_ngrams(["abab"], (1, 2)) and table != 5
+        assert table != count_ngrams(["abab"], (1, 2)) and table != {"a": 2} and table != 5
         assert repr(table) == "NgramTable(n=(1, 2), unit='char'): 4 n-grams of 2 symbols"
+
+    def test_views(self, backend, monkeypatch):
+        monkeypatch.setattr("fastcore.ngrams._table.SLICE", 3)
+        table = count_ngrams(["banana", "bandana"], (1, 3), unit="char")
+        plain = table.to_dict()
+        assert list(table.values()) == list(plain.values()) == table.counts().tolist()
+        assert all(type(count) is int for count in table.values())
+        assert len(table.values()) == len(table.items()) == len(table.keys()) == len(plain)
+        assert 6 in table.values() and 6.0 in table.values() and np.uint64(6) in table.values()
+        for absent in (5, 5.5, float("nan"), -1, 2**70, "6", None, [6]):
+            assert absent not in table.values(), absent
+        for absent in (("a", 5), ("x", None), ("a",), "a6", ["a", 6], 5, ([], 6)):
+            assert absent not in table.items(), absent
+        assert table.items() & {("a", 6), ("a", 5)} == {("a", 6)} and table.keys() - plain.keys() == set()
+        assert table.items() == plain.items() and table.keys() == plain.keys()
+        second = table.order(2)
+        assert dict(zip(second.keys(), second.values(), strict=True)) == second.to_dict()
+        assert list(count_ngrams([]).values()) == [] and 0 not in count_ngrams([]).values()
+
+    def test_views_look_nothing_up(self, backend, monkeypatch):
+        table = count_ngrams(["banana"], (1, 3))
+        plain = table.to_dict()
+        monkeypatch.setattr(NgramTable, "__getitem__", None)
+        assert sum(table.values()) == 15 and max(table.values()) == 3 and 3 in table.values()
+        assert dict(table.items()) == plain and sorted(table.keys()) == sorted(plain) and table == plain
 
     def test_prune(self, backend):
         table = count_ngrams(["banana"], (1, 3))

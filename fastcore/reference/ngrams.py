@@ -5,6 +5,7 @@ highest. Id 0 is no symbol: it separates in a stream of ids, and pads a row whos
 """
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
@@ -332,19 +333,8 @@ def pack(ids: Ids, per_word: int, radix: int) -> Keys:
 
 def find(keys: Keys, wanted: Keys) -> NDArray[np.int64]:
     """For each wanted row the first of the sorted `keys` that isn't below it."""
-    rows = _rows(keys)
-
-    def bound(row: tuple[int, ...]) -> int:
-        low, high = 0, len(rows)
-        while low < high:
-            middle = (low + high) // 2
-            if rows[middle] < row:
-                low = middle + 1
-            else:
-                high = middle
-        return low
-
-    return np.array([bound(row) for row in _rows(wanted)], np.int64)
+    found = [bisect_left(range(len(keys)), row, key=lambda i: tuple(keys[i].tolist())) for row in _rows(wanted)]
+    return np.array(found, np.int64)
 
 
 def heads(keys: Keys, shorter: Keys, order: int, per_word: int, radix: int) -> NDArray[np.int64]:
