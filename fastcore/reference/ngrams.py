@@ -114,6 +114,7 @@ class Alphabet(_Encoder):
             text = texts[index]
             if not isinstance(text, str):
                 raise TypeError(f"texts[{number + index}] must be a str, got {type(text).__name__}")
+            text = str.__str__(text)  # a subclass may lie about its length
             piece = text[position : position + len(out) - filled]
             _check_scalar(piece, number + index)
             for character in piece:
@@ -178,6 +179,7 @@ class Vocabulary(_Encoder):
     def _id(self, token: Any, number: int) -> int:
         if not isinstance(token, str):
             raise TypeError(f"texts[{number}] must hold str tokens, got {type(token).__name__}")
+        token = str.__str__(token)
         if token not in self._ids:
             _check_scalar(token, number)
             self._ids[token] = len(self._ids) + 1
@@ -193,7 +195,7 @@ class Vocabulary(_Encoder):
         while index < len(texts) and filled < len(out):
             text = texts[index]
             if isinstance(text, str):
-                tokens: Any = text.split()
+                tokens: Any = str.split(text)
             elif isinstance(text, list | tuple):
                 tokens = text
             else:
