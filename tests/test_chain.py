@@ -624,6 +624,7 @@ class TestCompany:
         for result in [*results, chain.forward_scaled(emissions, transitions)]:
             assert np.array_equal(flat(pickle.loads(pickle.dumps(result))), flat(result))
 
+    @pytest.mark.compiled
     @pytest.mark.slow
     @pytest.mark.parametrize("isa", ["baseline", "v3", "v4"])
     def test_every_instruction_set(self, isa):
