@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import sys
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TypeAlias, cast
+from stat import S_ISREG
+from typing import Any, BinaryIO, TypeAlias, cast
 
 from ._extras import require
 
 AnyPath: TypeAlias = "str | os.PathLike[str]"
 STDIN = "-"
+# Suffixes that files are (de)compressed by.
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+# Compressed bytes that are read at a time: they may stand for thirty thousand times as many.
+ZSTD_READ = 1 << 14
 
 
 def files_of(path: AnyPath) -> list[Path]:
-    """Return the file, or every file below the folder, in sorted order.
+    """Return the file, or every file below the folder, in sorted order; links to folders aren't followed.
 
     Raises
     ------
-    FileNotFoundError
-        If there is nothing of that name.
+    OSError
+        If there is nothing of that name, a link leads nowhere, or a folder can't be read.
     ValueError
         If the folder holds no file.
     """
@@ -31,10 +39,15 @@ def files_of(path: AnyPath) -> list[Path]:
     if not found.is_dir():
         found.stat()
         return [found]
-    files = sorted(p for p in found.rglob("*") if p.is_file())
+    entries = (Path(folder, name) for folder, _, names in os.walk(found, onerror=_give_up) for name in names)
+    files = sorted(entry for entry in entries if S_ISREG(entry.stat().st_mode))
     if not files:
         raise ValueError(f"the folder {found} holds no file")
     return files
+
+
+def _give_up(error: OSError) -> None:
+    raise error
 
 
 def open_binary(path: AnyPath, mode: str = "rb") -> BinaryIO:
@@ -49,8 +62,67 @@ def open_binary(path: AnyPath, mode: str = "rb") -> BinaryIO:
     if suffix == ".xz":
         return cast(BinaryIO, lzma.open(path, mode))
     if suffix == ".zst":
-        return cast(BinaryIO, require("zstandard", "zstd", ".zst files").open(path, mode))
+        zstandard = require("zstandard", "zstd", ".zst files")
+        return cast(BinaryIO, _ZstdReader(path, zstandard) if "r" in mode else zstandard.open(path, mode))
     return cast(BinaryIO, open(path, mode))
+
+
+@contextmanager
+def reading(path: AnyPath) -> Iterator[BinaryIO]:
+    """Open a file to read bytes as `open_binary` does; an OSError that names it says that it is damaged."""
+    with open_binary(path) as stream:
+        try:
+            yield stream
+        except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+            # What the system says has a number; what a decompressor says has none.
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise OSError(f"{os.fspath(path)} is damaged: {error}") from error
+
+
+class _ZstdReader(io.BufferedReader):
+    """All frames of a .zst file, each to its end: the library's own reader is content with part of one."""
+
+    def __init__(self, path: AnyPath, zstandard: Any) -> None:
+        super().__init__(_ZstdFrames(path, zstandard), 1 << 17)
+
+
+class _ZstdFrames(io.RawIOBase):
+    def __init__(self, path: AnyPath, zstandard: Any) -> None:
+        self._zstandard = zstandard
+        self._frame: Any = None
+        self._packed = b""
+        self._ready = memoryview(b"")
+        self._file = open(path, "rb")  # noqa: SIM115 closed with this
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            self._packed = self._packed or self._file.read(ZSTD_READ)
+            if not self._packed:
+                if self._frame is not None:
+                    raise EOFError("the file ends within a frame")
+                return 0
+            if self._frame is None:
+                self._frame = self._zstandard.ZstdDecompressor().decompressobj()
+            try:
+                self._ready = memoryview(self._frame.decompress(self._packed))
+            except self._zstandard.ZstdError as error:
+                raise OSError(str(error)) from error
+            self._packed = self._frame.unused_data
+            if self._frame.eof:
+                self._frame = None
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
 
 
 def lines_of(path: AnyPath, errors: str = "strict") -> Iterator[str]:
@@ -58,11 +130,13 @@ def lines_of(path: AnyPath, errors: str = "strict") -> Iterator[str]:
 
     Raises
     ------
+    OSError
+        If a file can't be read, or its compression is damaged.
     ValueError
         If bytes aren't UTF-8, naming file, line and byte; with ``errors="replace"`` they become U+FFFD.
     """
     for file in [Path(path)] if os.fspath(path) == STDIN else files_of(path):
-        with open_binary(file) as stream:
+        with reading(file) as stream:
             for number, line in enumerate(stream, 1):
                 try:
                     text = line.decode("utf-8", errors)

@@ -21,7 +21,7 @@ from scipy.sparse import csr_array
 
 from ._backend import active_backend, kernels
 from ._extras import require
-from ._texts import files_of, open_binary
+from ._texts import files_of, reading
 from ._validation import as_choice, as_index, as_integers
 from ._workers import Workers, call_kernel, n_threads, run
 
@@ -161,7 +161,7 @@ def count_skipgrams(
     ValueError
         If a number is out of range, `lengths` don't add up, or a file isn't UTF-8 (named with line and byte).
     OSError
-        If a file can't be read.
+        If a file can't be read, or its compression is damaged.
 
     Notes
     -----
@@ -220,7 +220,7 @@ def _from_texts(token_lists: Any, errors: str) -> tuple[Ids, NDArray[np.int64], 
         )
     if isinstance(token_lists, os.PathLike):
         for path in files_of(token_lists):
-            with open_binary(path) as file:
+            with reading(path) as file:
                 _add_file(stream, kernel.first_invalid, file, path, errors)
     else:
         try:

@@ -7,15 +7,8 @@ from _double_array cimport BLOCK, Unit
 from _rng cimport Rng, next_double
 from _signals cimport poll
 
-cdef extern from *:
-    """
-    #if defined(__GNUC__)
-    #define fastcore_prefetch(address) __builtin_prefetch(address)
-    #else
-    #define fastcore_prefetch(address) ((void)0)
-    #endif
-    """
-    void fastcore_prefetch(const void* address) noexcept nogil
+cdef extern from "memory_hints.h":
+    void FASTCORE_PREFETCH(const void* p) noexcept nogil
 
 cdef struct Step:
     # How one of the best paths to a position gets there.
@@ -40,7 +33,7 @@ cdef inline int best_path(
         score[j] = -INFINITY
         back[j] = <uint64_t>1 << 32
         # The second step from each position: most of the waiting is for these.
-        fastcore_prefetch(units + units[symbols[j - 1]].base + symbols[j])
+        FASTCORE_PREFETCH(units + units[symbols[j - 1]].base + symbols[j])
     for i in range(n):
         start = score[i]
         parent = 0
@@ -139,19 +132,30 @@ cdef inline int expect(
     return 0
 
 
-cdef inline void _insert(Step* best, int64_t* filled, Py_ssize_t k, Step step) noexcept nogil:
-    # Into the k best of a position, by falling score; of equals the one that came first stays first.
-    cdef Py_ssize_t place = filled[0]
-    if place == k:
-        if not step.score > best[k - 1].score:
-            return
+cdef inline void _take_in(
+    Step* best, int64_t* filled, Py_ssize_t k, const Step* more, Py_ssize_t size, double score, int64_t length,
+    int32_t slot
+) noexcept nogil:
+    # Paths of falling score that are one edge longer go into the k best of a position: of equals what was there
+    # first stays first.
+    cdef Py_ssize_t old = filled[0], new = size, place
+    if old + new > k:
+        old = new = 0
+        while old + new < k:
+            if new == size or (old < filled[0] and best[old].score >= more[new].score + score):
+                old += 1
+            else:
+                new += 1
+    place = filled[0] = old + new
+    # From the end, where there is room.
+    while new > 0:
         place -= 1
-    else:
-        filled[0] += 1
-    while place > 0 and best[place - 1].score < step.score:
-        best[place] = best[place - 1]
-        place -= 1
-    best[place] = step
+        if old > 0 and best[old - 1].score < more[new - 1].score + score:
+            old -= 1
+            best[place] = best[old]
+        else:
+            new -= 1
+            best[place] = Step(more[new].score + score, new, length, slot)
 
 
 cdef inline int best_paths(
@@ -159,7 +163,7 @@ cdef inline int best_paths(
     Step* best, int64_t* filled
 ) except -1 nogil:
     # best[j * k + r]: the path of rank r to j; so for k = 1 `best_path`.
-    cdef Py_ssize_t i, j, r, since = 0
+    cdef Py_ssize_t i, j, since = 0
     cdef int32_t slot, parent
     memset(filled, 0, (n + 1) * sizeof(int64_t))
     best[0] = Step(1.0, 0, 0, 0)
@@ -171,17 +175,15 @@ cdef inline int best_paths(
         while units[slot].check == parent:
             j += 1
             if units[slot].score > -INFINITY:
-                for r in range(filled[i]):
-                    _insert(
-                        best + j * k, filled + j, k,
-                        Step(best[i * k + r].score + units[slot].score, r, j - i, slot),
-                    )
-                since += filled[i]
+                _take_in(best + j * k, filled + j, k, best + i * k, filled[i], units[slot].score, j - i, slot)
+                since += filled[j]
+                if since >= BLOCK:
+                    since = 0
+                    poll()
             parent = slot
             slot = units[slot].base + <int32_t>symbols[j]
         if filled[i + 1] == 0:
-            for r in range(filled[i]):
-                _insert(best + (i + 1) * k, filled + i + 1, k, Step(best[i * k + r].score + null_score, r, 1, 0))
+            _take_in(best + (i + 1) * k, filled + i + 1, k, best + i * k, filled[i], null_score, 1, 0)
         since += filled[i]
         if since >= BLOCK:
             since = 0

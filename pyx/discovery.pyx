@@ -13,10 +13,6 @@ from libc.string cimport memcmp, memcpy, memset
 
 from _signals cimport poll
 
-cdef extern from *:
-    # Cython's own, where the interpreter has no such function an empty dict.
-    dict __Pyx_PyDict_NewPresized(Py_ssize_t n)
-
 cdef extern from "memory_hints.h":
     void FASTCORE_PREFETCH(const void* address) noexcept nogil
     void* fastcore_spread(size_t bytes) noexcept nogil
@@ -1010,7 +1006,7 @@ def word_counts(
     symbols[number of a character] is its code point.
     """
     cdef int64_t n = order.shape[0], k, i, word, longest = 0
-    cdef dict result = __Pyx_PyDict_NewPresized(n)
+    cdef dict result = {}
     for k in range(n):
         longest = max(longest, offsets[order[k] + 1] - offsets[order[k]])
     cdef uint32_t* text = <uint32_t*>malloc((longest + 1) * sizeof(uint32_t))

@@ -12,6 +12,31 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fastcore import active_backend
+
+
+def sized(compiled: int, reference: int) -> int:
+    """Pick a workload's size where no fixture says which twin runs: the reference, if it is forced, gets less."""
+    return compiled if active_backend() == "compiled" else reference
+
+
+class Liar(str):
+    """A str that says of itself what isn't so."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return 10**6
+
+    def __getitem__(self, index: object) -> str:
+        return "?"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter("???")
+
+    def split(self, *args: object) -> list[str]:
+        return ["?"]
+
 
 def nasty_forms(array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the same numbers in every memory layout that a caller may bring."""

@@ -27,7 +27,7 @@ PLANTED = [
     ("ode", "fastcore/reference/ode.py", "self.spread(j, flux, out, (p + 1) * n)", "self.spread(j, flux, out, p * n)"),
     ("nce", "pyx/nce.pyx", "g = offset[i] + theta[k]", "g = offset[i] + theta[k - 1]"),
     ("nce", "fastcore/reference/nce.py", "            residual = data - 1.0", "            residual = data"),
-    ("ngrams", "fastcore/reference/ngrams.py", "while index + 1 < len(offsets) and filled < len(out):", "while index + 2 < len(offsets) and filled < len(out):"),
+    ("ngrams", "fastcore/reference/ngrams.py", "window = stream[i : i + order]", "window = stream[i : i + order - 1]"),
     ("skipgrams", "pyx/skipgrams.pyx", "for i in range(at + 1, at + 1 + window):", "for i in range(at + 1, at + window):"),
     ("skipgrams", "fastcore/reference/skipgrams.py", "text[i + 1 : i + 1 + window]", "text[i + 1 : i + window]"),
     ("vectorizer", "pyx/vectorizer.pyx", "for i in range(places - n + 1):", "for i in range(places - n):"),
@@ -47,6 +47,8 @@ PLANTED = [
 ]  # fmt: skip
 
 COPY = Path("build/planted")
+# Seconds that a domain's tests may take.
+PATIENCE = 900
 
 
 def copy_sources() -> None:
@@ -73,12 +75,15 @@ def build() -> None:
 
 
 def tests_pass(domain: str) -> bool:
-    """Run the domain's tests in the copy; a crash is red too."""
+    """Run the domain's tests in the copy; a crash is red too, and so is what doesn't end."""
     files = sorted(str(path.relative_to(COPY)) for path in COPY.glob(f"tests/test_{domain}*.py"))
     if not files:
         raise SystemExit(f"there are no tests of {domain}")
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files]
-    result = subprocess.run(command, cwd=COPY, capture_output=True, text=True, check=False)
+    try:
+        result = subprocess.run(command, cwd=COPY, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return False
     if result.returncode > 1:
         raise SystemExit(f"the tests of {domain} did not run:\n{result.stdout}{result.stderr}")
     return result.returncode == 0

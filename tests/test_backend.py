@@ -103,6 +103,7 @@ class TestInstructionSet:
         with pytest.raises(ImportError, match="v4 was asked for, but this processor has only baseline"):
             _isa.selected.__wrapped__()
 
+    @pytest.mark.compiled
     def test_all_variants_give_the_same_bits(self):
         script = """
 import numpy as np

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from fastcore import chain, use_backend
 
-from .helpers import memory_growth, nasty_forms, run_script, seconds_to_interrupt
+from .helpers import memory_growth, nasty_forms, run_script, seconds_to_interrupt, sized
 
 INF = np.inf
 EVERY = [
@@ -597,8 +597,10 @@ class TestCompany:
             for a, b in zip(together, alone):
                 assert np.array_equal(a, b, equal_nan=True), function.__name__
 
-    def test_workers(self):
-        lengths = np.random.default_rng(1).integers(1, 60, 6000)
+    def test_workers(self, monkeypatch):
+        # Some chunks either way.
+        monkeypatch.setattr("fastcore.chain._batch.TASK_CELLS", sized(1 << 19, 1 << 12))
+        lengths = np.random.default_rng(1).integers(1, 60, sized(6000, 60))
         emissions, transitions, ends = random_batch(2, [lengths.sum()], 5)
         emissions = emissions[0]
         paths = np.random.default_rng(2).integers(0, 5, len(emissions))
@@ -622,6 +624,7 @@ class TestCompany:
         for result in [*results, chain.forward_scaled(emissions, transitions)]:
             assert np.array_equal(flat(pickle.loads(pickle.dumps(result))), flat(result))
 
+    @pytest.mark.compiled
     @pytest.mark.slow
     @pytest.mark.parametrize("isa", ["baseline", "v3", "v4"])
     def test_every_instruction_set(self, isa):

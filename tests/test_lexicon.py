@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gc
+import gzip
 import itertools
+import lzma
 import math
 import pickle
 import tracemalloc
@@ -18,7 +21,7 @@ from fastcore._data import poems
 from fastcore.lexicon import Lexicon, Tokenizer
 from fastcore.ngrams import count_ngrams
 
-from .helpers import memory_growth, run_script, seconds_to_interrupt
+from .helpers import Liar, memory_growth, run_script, seconds_to_interrupt
 
 WORDS = {"研究": 9, "研究生": 5, "生命": 8, "命": 2, "起源": 6, "源": 1, "的": 20}
 # A small alphabet, so that words meet; with astral, Latin-1, full-width and lone-surrogate members.
@@ -232,6 +235,29 @@ class TestFiles:
         assert path.read_text(encoding="utf-8") == "雪梨 4\n颜色 5\nAT&T 7\nx 1\n"
         path.write_bytes(b"")
         assert len(Lexicon.load(path)) == 0
+
+    @pytest.mark.parametrize("binary", [False, True])
+    @pytest.mark.parametrize(("suffix", "module"), [(".gz", gzip), (".bz2", bz2), (".xz", lzma)])
+    def test_compressed_by_suffix(self, backend, tmp_path, suffix, module, binary):
+        Lexicon(WORDS).save(tmp_path / "plain", binary=binary)
+        Lexicon(WORDS).save(tmp_path / f"words{suffix}", binary=binary)
+        with module.open(tmp_path / f"words{suffix}") as file:
+            assert file.read() == (tmp_path / "plain").read_bytes()
+        with module.open(tmp_path / f"other{suffix}", "wb") as file:
+            file.write((tmp_path / "plain").read_bytes())
+        for name in (f"words{suffix}", f"other{suffix}"):
+            lexicon = Lexicon.load(str(tmp_path / name))
+            assert list(lexicon.items()) == list(WORDS.items())
+            assert Tokenizer(lexicon).tokenize("研究生命") == ["研究", "生命"]
+        whole = (tmp_path / f"words{suffix}").read_bytes()
+        for size in (3, 20, len(whole) - 1):
+            (tmp_path / f"words{suffix}").write_bytes(whole[:size])
+            with pytest.raises(OSError, match=rf"words\{suffix} is damaged"):
+                Lexicon.load(tmp_path / f"words{suffix}")
+        with module.open(tmp_path / f"words{suffix}", "wb") as file:
+            file.write(b"a 1\nb\n")
+        with pytest.raises(ValueError, match=rf"words\{suffix}, line 2"):
+            Lexicon.load(tmp_path / f"words{suffix}")
 
     def test_jieba_reads_it(self, tmp_path):
         Lexicon({"扫描二维": 900000, "码": 3}).save(tmp_path / "words.txt")
@@ -509,6 +535,44 @@ class TestNBest:
         assert [tokens for tokens, _ in found] == [["ab", "中国"], ["ab", "中", "国"]]
         assert found[0][1] == pytest.approx(math.log(5 / 27) + math.log(2 / 27))
 
+    @given(words, texts)
+    def test_more_than_there_are(self, words, text):
+        def call():
+            tokenizer = Tokenizer(Lexicon(words), join_alnum=False, punctuation="。")
+            return tokenizer.nbest(text[:9], 10**9), tokenizer.nbest(text[:9], 512)
+
+        compiled, reference = both(call)
+        assert compiled == reference
+        assert compiled[0] == compiled[1]
+        expected = itertools.product(*(segmentations(p, words, "。") for p in text[:9].split("。")))
+        assert len(compiled[0]) == len(list(expected))
+
+    def test_a_number_of_paths_beyond_memory(self, backend):
+        # Fibonacci's number of paths through the first, and a run with three paths that is joined into one reading.
+        words = {"天": 3, "天天": 2}
+        tokenizer = Tokenizer(Lexicon({**words, "a": 1, "aa": 1}))
+        size = backend.size(20, 10)
+        paths = [1, 1]
+        while len(paths) <= size:
+            paths.append(paths[-1] + paths[-2])
+        found = tokenizer.nbest("天" * size + "aaa", 10**18)
+        assert len(found) == len({tuple(words) for words, _ in found}) == paths[size]
+        assert found[:9] == tokenizer.nbest("天" * size + "aaa", 9)
+
+    def test_a_str_is_its_characters_whatever_it_says(self, backend):
+        lexicon = Lexicon(WORDS)
+        tokenizer = Tokenizer(lexicon)
+        text = Liar("研究生命")
+        assert tokenizer.tokenize(text) == ["研究", "生命"]
+        assert tokenizer.tokenize_many([text, "的"]) == [["研究", "生命"], ["的"]]
+        assert tokenizer.encode(text).tolist() == tokenizer.encode("研究生命").tolist()
+        assert tokenizer.encode_many([text])[0].tolist() == tokenizer.encode("研究生命").tolist()
+        assert tokenizer.spans(text).tolist() == [[0, 2], [2, 4]]
+        assert tokenizer.nbest(text, 2) == tokenizer.nbest("研究生命", 2)
+        assert tokenizer.sample(text, rng=1) == tokenizer.sample("研究生命", rng=1)
+        assert lexicon.search(text) == lexicon.search("研究生命")
+        assert lexicon.longest(text) == (0, 3, "研究生", 5)
+
     def test_edge_cases(self, backend):
         tokenizer = Tokenizer(Lexicon(WORDS))
         assert tokenizer.nbest("", 3) == [([], 0.0)]
@@ -648,6 +712,7 @@ tokenizer = Tokenizer(Lexicon(words))
         statement = "Lexicon(words); tokenizer.tokenize(text); tokenizer.encode(text); tokenizer.nbest(text, 3)"
         assert memory_growth(setup, statement, 300) < 2000
 
+    @pytest.mark.compiled
     def test_an_eighth_of_nested_dicts(self):
         found = count_ngrams(poems()[:20_000], (1, 4), keep="cjk")
         words = {word: int(count) for word, count in found.items()}
@@ -664,6 +729,7 @@ tokenizer = Tokenizer(Lexicon(words))
         with use_backend("compiled"):
             assert 8 * _traced(lambda: Lexicon(words)) <= _traced(nested)
 
+    @pytest.mark.compiled
     def test_word_objects_are_shared(self):
         tokenizer = Tokenizer(Lexicon(WORDS))
         first, second = tokenizer.tokenize("研究"), tokenizer.tokenize("生命研究")

@@ -21,7 +21,7 @@ from fastcore._data import english_verse, poems
 from fastcore.ngrams import NgramCounter, NgramTable, count_ngrams
 from fastcore.ngrams._layout import layout_for
 
-from .helpers import memory_growth, run_script, seconds_to_interrupt
+from .helpers import Liar, memory_growth, run_script, seconds_to_interrupt, sized
 
 # Plain, repeated, combining, astral, NUL, and both ends of the planes.
 CHARACTERS = st.sampled_from("aab\u0301中国𠀀🙂\0 \uffff\U0010ffff")
@@ -188,7 +188,7 @@ class TestCounts:
     def test_workers_give_the_same_bits(self, monkeypatch, workers):
         monkeypatch.setattr("fastcore.ngrams._counter.BLOCK", 10_000)
         monkeypatch.setattr("fastcore.ngrams._runs.PART_ROWS", 20_000)
-        texts = poems()[:12_000]
+        texts = poems()[: sized(12_000, 3_000)]
         one = count_ngrams(texts, (1, 4), workers=1)
         many = count_ngrams(texts, (1, 4), workers=workers)
         monkeypatch.undo()
@@ -242,6 +242,12 @@ class TestBadInput:
     def test_refused(self, backend, texts, options, error, words):
         with pytest.raises(error, match=words):
             count_ngrams(texts, **options)
+
+    def test_a_str_is_its_characters_whatever_it_says(self, backend):
+        assert count_ngrams([Liar("ab"), "a"], (1, 2)).to_dict() == {"a": 2, "b": 1, "ab": 1}
+        assert count_ngrams(iter([Liar("ab")]), 1, split=re.compile("b")).to_dict() == {"a": 1}
+        for texts in ([Liar("a b")], [[Liar("a"), "b"]]):
+            assert count_ngrams(texts, 2, unit="token").to_dict() == {("a", "b"): 1}
 
     def test_a_table_is_not_made_by_hand(self):
         with pytest.raises(TypeError, match="made by count_ngrams"):
@@ -319,8 +325,33 @@ class TestTable:
         assert list(table.values()) == [2, 1, 1, 1]
         assert ("ab", 1) in table.items() and ("ab", 2) not in table.items() and len(table.items()) == 4
         assert table == {"a": 2, "b": 1, "ab": 1, "ba": 1}
-        assert table != count_ngrams(["abab"], (1, 2)) and table != 5
+        assert table != count_ngrams(["abab"], (1, 2)) and table != {"a": 2} and table != 5
         assert repr(table) == "NgramTable(n=(1, 2), unit='char'): 4 n-grams of 2 symbols"
+
+    def test_views(self, backend, monkeypatch):
+        monkeypatch.setattr("fastcore.ngrams._table.SLICE", 3)
+        table = count_ngrams(["banana", "bandana"], (1, 3), unit="char")
+        plain = table.to_dict()
+        assert list(table.values()) == list(plain.values()) == table.counts().tolist()
+        assert all(type(count) is int for count in table.values())
+        assert len(table.values()) == len(table.items()) == len(table.keys()) == len(plain)
+        assert 6 in table.values() and 6.0 in table.values() and np.uint64(6) in table.values()
+        for absent in (5, 5.5, float("nan"), -1, 2**70, "6", None, [6]):
+            assert absent not in table.values(), absent
+        for absent in (("a", 5), ("x", None), ("a",), "a6", ["a", 6], 5, ([], 6)):
+            assert absent not in table.items(), absent
+        assert table.items() & {("a", 6), ("a", 5)} == {("a", 6)} and table.keys() - plain.keys() == set()
+        assert table.items() == plain.items() and table.keys() == plain.keys()
+        second = table.order(2)
+        assert dict(zip(second.keys(), second.values(), strict=True)) == second.to_dict()
+        assert list(count_ngrams([]).values()) == [] and 0 not in count_ngrams([]).values()
+
+    def test_views_look_nothing_up(self, backend, monkeypatch):
+        table = count_ngrams(["banana"], (1, 3))
+        plain = table.to_dict()
+        monkeypatch.setattr(NgramTable, "__getitem__", None)
+        assert sum(table.values()) == 15 and max(table.values()) == 3 and 3 in table.values()
+        assert dict(table.items()) == plain and sorted(table.keys()) == sorted(plain) and table == plain
 
     def test_prune(self, backend):
         table = count_ngrams(["banana"], (1, 3))
@@ -514,6 +545,7 @@ print("usable")
 """
         assert seconds_to_interrupt(script) < 1.0
 
+    @pytest.mark.compiled
     def test_each_variant(self):
         for isa in fastcore._isa.available():
             result = run_script(

@@ -391,6 +391,26 @@ class TestSpill:
                 file.unlink()
             (tmp_path / "out").rmdir()
 
+    def test_a_place_that_out_cannot_have_is_seen_before_counting(self, backend, tmp_path):
+        def untouched():
+            pytest.fail("counted")
+            yield "a"
+
+        (tmp_path / "file").touch()
+        for out in (tmp_path / "missing" / "t", str(tmp_path / "file" / "t")):
+            with pytest.raises(FileNotFoundError, match=r"out must lie in a folder that exists: .*t'"):
+                count_ngrams(untouched(), out=out)
+            counter = NgramCounter(1)
+            counter.update(["aab"])
+            for least in (1, 2):
+                with pytest.raises(FileNotFoundError, match="out must lie in a folder that exists"):
+                    counter.finish(least, out=out)
+            with pytest.raises(FileNotFoundError, match="out must lie in a folder that exists"):
+                counter.finish().prune(2, out=out)
+        with pytest.raises(FileExistsError, match="out must not exist yet"):
+            count_ngrams(untouched(), out=tmp_path)
+        assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
     def test_out(self, backend, tmp_path):
         expected = count_ngrams(["banana"], (1, 3))
         table = count_ngrams(["banana"], (1, 3), out=tmp_path / "t")
@@ -398,6 +418,9 @@ class TestSpill:
         assert table.right_entropy().tolist() == expected.right_entropy().tolist()
         with pytest.raises(FileExistsError, match="out must not exist yet"):
             count_ngrams(["banana"], out=tmp_path / "t")
+        (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+        with pytest.raises(FileExistsError, match="out must not exist yet"):
+            table.prune(2, out=tmp_path / "link")
         assert pickle.loads(pickle.dumps(table)) == expected
 
     @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from fastcore import use_backend
 from fastcore._data import dsmts, reaction_models
 from fastcore.reactions import Jumps, Reaction, ReactionNetwork, Trajectories, fsp, simulate
 
-from .helpers import memory_growth, nasty_forms, run_script, seconds_to_interrupt
+from .helpers import memory_growth, nasty_forms, run_script, seconds_to_interrupt, sized
 
 GENE = ReactionNetwork("0 -> m @ 20\nm -> m + n @ 2.5\nm -> 0 @ 1\nn -> 0 @ 1")
 SIR = ReactionNetwork("S + I -> 2 I @ beta\nI -> R @ gamma\nbeta = 5e-5\ngamma = 0.1")
@@ -502,7 +502,7 @@ class TestDistribution:
 
     def test_gene_expression(self):
         """m is Poisson with mean 20; n has mean 20 * 2.5 = 50 and variance 50 (1 + 2.5 / (1 + 1)) = 112.5."""
-        runs = 10_000
+        runs = sized(10_000, 300)
         sol = simulate(GENE, [0, 0], (0, 25), [25], n=runs, rng=2)
         m, n = sol["m"][:, 0], sol["n"][:, 0]
         assert abs(m.mean() - 20) < 5 * math.sqrt(20 / runs)
@@ -528,7 +528,7 @@ class TestDistribution:
     @pytest.mark.parametrize("method", ["direct", "first_reaction"])
     def test_stochastic_test_suite(self, case, method):
         text, x0 = self.CASES[case]
-        network, expected, n = ReactionNetwork(text, combinatorial=True), dsmts(case), 4000
+        network, expected, n = ReactionNetwork(text, combinatorial=True), dsmts(case), sized(4000, 200)
         sol = simulate(network, x0, (0, 50), expected["time"], n=n, method=method, rng=11)
         for name in network.species:
             mean, sd = np.array(expected[f"{name}-mean"]), np.array(expected[f"{name}-sd"])
@@ -545,7 +545,7 @@ class TestDistribution:
     def test_methods_agree_in_distribution(self):
         network, x0, _ = model("dimers")
         runs = [
-            simulate(network, x0, (0, 0.2), [0.2], n=4000, method=method, rng=3).x[:, 0]
+            simulate(network, x0, (0, 0.2), [0.2], n=sized(4000, 200), method=method, rng=3).x[:, 0]
             for method in ("direct", "first_reaction")
         ]
         for i in (1, 2, 3):
@@ -573,7 +573,7 @@ class TestFsp:
         assert found.mean("m") == pytest.approx(20, rel=1e-6)
         assert found.mean("n") == pytest.approx(50, rel=1e-6)
         assert found.variance("n") == pytest.approx(112.5, rel=1e-5)
-        runs = 10_000
+        runs = sized(10_000, 300)
         counts = simulate(GENE, [0, 0], (0, 20), [20], n=runs, rng=9)["n"][:, 0]
         edges = np.arange(25, 86, 3)
         observed = np.bincount(np.searchsorted(edges, counts), minlength=len(edges) + 1)
@@ -639,6 +639,7 @@ network = ReactionNetwork("0 -> m @ 20; m -> 0 @ 1")
         assert memory_growth(setup, "simulate(network, [0], (0, 50), record='jumps', n=5, rng=0)", 300) < 2000
         assert memory_growth(setup, "simulate(network, [0], (0, 50), n=5, rng=0)", 300) < 2000
 
+    @pytest.mark.compiled
     def test_runs_on_the_baseline_instruction_set(self):
         result = run_script(
             "from fastcore.reactions import *; print(simulate(ReactionNetwork('A -> 0 @ 1'), [5], (0, 1), rng=0))",

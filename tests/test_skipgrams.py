@@ -16,7 +16,7 @@ from fastcore import skipgrams, use_backend
 from fastcore._data import english_verse, poems
 from fastcore.skipgrams import count_skipgrams
 
-from .helpers import memory_growth, nasty_forms, seconds_to_interrupt
+from .helpers import Liar, memory_growth, nasty_forms, seconds_to_interrupt
 
 # Few enough to repeat, of every width in UTF-8, with a NUL, a combining mark and a lone surrogate.
 TOKENS = [
@@ -257,6 +257,11 @@ class TestTexts:
     def test_missing_file(self, backend, tmp_path):
         with pytest.raises(FileNotFoundError, match="nowhere"):
             count_skipgrams(tmp_path / "nowhere", 1)
+
+    def test_a_str_is_its_characters_whatever_it_says(self, backend):
+        expected = count_skipgrams([["a", "b", "a"]], 1)
+        for texts in ([[Liar("a"), "b", Liar("a")]], [Liar("a b a")]):
+            assert dict(count_skipgrams(texts, 1).items()) == dict(expected.items())
 
 
 class TestIds:

@@ -6,21 +6,50 @@ import bz2
 import gzip
 import io
 import lzma
+import os
+import random
+import re
 import sys
 from types import SimpleNamespace
 
 import pytest
 
-from fastcore._texts import files_of, lines_of, open_binary
+from fastcore._texts import files_of, lines_of, open_binary, reading
+from fastcore.lexicon import Lexicon, Tokenizer, WordFinder
+from fastcore.ngrams import NgramCounter, count_ngrams, count_skipgrams
+from fastcore.templates import TemplateFinder
 
 TEXT = "床前明月光\nplain\r\n\n𝄞 last"
 LINES = ["床前明月光", "plain", "", "𝄞 last"]
 
 
-@pytest.mark.parametrize(
-    ("name", "pack"), [("a.txt", bytes), ("a.gz", gzip.compress), ("a.bz2", bz2.compress), ("a.xz", lzma.compress)]
-)
-def test_suffixes(tmp_path, name, pack):
+def zstd(data):
+    return pytest.importorskip("zstandard").ZstdCompressor(write_checksum=True).compress(data)
+
+
+PACKERS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstd}
+# Whatever takes a path to texts.
+DOORS = {
+    "count_ngrams": count_ngrams,
+    "count_ngrams of a list": lambda path: count_ngrams([path]),
+    "count_ngrams through an executor": lambda path: count_ngrams(path, workers=map),
+    "count_ngrams with split": lambda path: count_ngrams(path, split=re.compile("!")),
+    "NgramCounter": lambda path: NgramCounter().update(path),
+    "count_skipgrams": lambda path: count_skipgrams(path, 2),
+    "WordFinder": lambda path: WordFinder().fit(path),
+    "TemplateFinder": lambda path: TemplateFinder(str.split).fit(path),
+    "Tokenizer": lambda path: Tokenizer(Lexicon({"a": 1})).tokenize_many(path),
+}
+
+
+@pytest.fixture(params=DOORS)
+def door(request):
+    return DOORS[request.param]
+
+
+@pytest.mark.parametrize("suffix", [".txt", *PACKERS])
+def test_suffixes(tmp_path, suffix):
+    name, pack = f"a{suffix}", PACKERS.get(suffix, bytes)
     (tmp_path / name).write_bytes(pack(TEXT.encode()))
     assert list(lines_of(tmp_path / name)) == LINES
     with open_binary(tmp_path / ("copy" + name), "wb") as file:
@@ -33,6 +62,80 @@ def test_zstd_without_its_library_names_the_extra(tmp_path, monkeypatch):
     (tmp_path / "a.zst").write_bytes(b"")
     with pytest.raises(ImportError, match=r"\.zst files needs zstandard: pip install 'fastcore-kernels\[zstd\]'"):
         list(lines_of(tmp_path / "a.zst"))
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_streams_one_after_the_other(tmp_path, suffix):
+    # As parallel compressors write them, and `cat`.
+    first, second = ("".join(map(chr, random.Random(i).choices(range(0x4E00, 0x9FA6), k=9000))) for i in range(2))
+    path = tmp_path / f"two{suffix}"
+    path.write_bytes(PACKERS[suffix](first.encode()) + PACKERS[suffix](second.encode()))
+    assert list(lines_of(path)) == [first + second]
+
+
+def test_zstd_reads_frames_of_any_size(tmp_path):
+    zstandard = pytest.importorskip("zstandard")
+    path = tmp_path / "a.zst"
+    texts = [b"", b"ab", b"0" * 3_000_000, random.Random(1).randbytes(70_000), b""]
+    # A frame to be skipped, as pzstd writes one before each of its own.
+    skipped = (0x184D2A50).to_bytes(4, "little") + (4).to_bytes(4, "little") + b"1234"
+    path.write_bytes(b"".join(skipped + zstandard.ZstdCompressor().compress(text) for text in texts))
+    with reading(path) as file:
+        assert file.read() == b"".join(texts)
+    assert file.closed
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_damage_names_the_file(backend, tmp_path, door, suffix):
+    text = "".join(map(chr, random.Random(1).choices(range(0x4E00, 0x9FA6), k=500)))
+    whole = PACKERS[suffix](text.encode())
+    path = tmp_path / f"damaged{suffix}"
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 0x55
+    for data in (whole[:-1], whole[: len(whole) // 2], whole[:3], bytes(flipped), b"no such thing", whole + whole[:20]):
+        path.write_bytes(data)
+        with pytest.raises(OSError, match=rf"damaged\{suffix} is damaged: "):
+            door(path)
+
+
+def test_a_folder_without_files_names_it(backend, tmp_path, door):
+    (tmp_path / "empty" / "below").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"the folder .*empty holds no file"):
+        door(tmp_path / "empty")
+
+
+def test_a_link_that_leads_nowhere_is_no_file_to_skip(backend, tmp_path, door):
+    (tmp_path / "below").mkdir()
+    (tmp_path / "a.txt").write_text("a b", encoding="utf-8")
+    (tmp_path / "below" / "lost.txt").symlink_to(tmp_path / "gone")
+    with pytest.raises(OSError, match=r"lost\.txt"):
+        door(tmp_path)
+    with pytest.raises(OSError, match=r"lost\.txt"):
+        door(tmp_path / "below" / "lost.txt")
+
+
+def test_links_to_files_are_followed_and_to_folders_not(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "b").write_text("b", encoding="utf-8")
+    (tmp_path / "folder" / "a").symlink_to(tmp_path / "other" / "b")
+    (tmp_path / "folder" / "round").symlink_to(tmp_path / "folder")
+    assert files_of(tmp_path / "folder") == [tmp_path / "folder" / "a"]
+
+
+def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "a").write_text("a", encoding="utf-8")
+    scan = os.scandir
+
+    def refused(path):
+        if os.fspath(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(PermissionError, match="closed"):
+        files_of(tmp_path)
 
 
 def test_folder_in_sorted_order(tmp_path):

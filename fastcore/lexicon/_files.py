@@ -12,13 +12,16 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from .._texts import COMPRESSED, open_binary, reading
+
 MAGIC = b"fastcore lexicon 1\n".ljust(32, b"\0")
 Arrays = tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
 
 
 def read_lines(path: str | os.PathLike[str]) -> list[str]:
     """Lines of a UTF-8 file, or a ValueError naming file, line and byte."""
-    data = Path(path).read_bytes()
+    with reading(Path(path)) as file:
+        data = file.read()
     try:
         return data.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -80,12 +83,15 @@ def write_binary(
 
 
 def _replace(path: str | os.PathLike[str], parts: list[bytes]) -> None:
-    """Write beside `path` and rename: a write that fails leaves nothing that looks whole."""
+    """Write beside `path`, compressed by its suffix, and rename: a failure leaves nothing that looks whole."""
     target = Path(path)
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
+    prefix, suffix = f".{target.name}.", target.suffix
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=prefix, suffix=suffix, delete=False) as file:
         try:
-            file.writelines(parts)
             file.close()
+            with open_binary(file.name, "wb") as stream:
+                for part in parts:
+                    stream.write(part)
             os.chmod(file.name, 0o644)
             os.replace(file.name, target)
         except BaseException:
@@ -95,12 +101,16 @@ def _replace(path: str | os.PathLike[str], parts: list[bytes]) -> None:
 
 
 def parse_binary(path: str | os.PathLike[str]) -> Arrays | None:
-    """Map a binary file's arrays, checked so far that they can be used; None if it isn't a binary file."""
-    with open(path, "rb") as file:
+    """Map a binary file's arrays, checked so far that they can be used; None if it isn't a binary file.
+
+    A compressed one is read into memory.
+    """
+    with reading(Path(path)) as file:
         if file.read(len(MAGIC)) != MAGIC:
             return None
+        packed = Path(path).suffix in COMPRESSED
+        data = np.frombuffer(MAGIC + file.read(), np.uint8) if packed else np.memmap(path, np.uint8, mode="r")
     name = os.fspath(path)
-    data = np.memmap(path, np.uint8, mode="r")
     if len(data) < 64:
         raise ValueError(f"{name} isn't a whole lexicon file: it is cut short")
     n_words, n_codes, n_layout, checksum = (int(n) for n in data[32:64].view("<i8"))

@@ -137,6 +137,7 @@ class Lexicon(Mapping[str, int]):
         """Return (start, end, word, count) of every occurrence of every word, by rising start, then end."""
         if not isinstance(text, str):
             raise TypeError(f"text must be a str, got {type(text).__name__}")
+        text = str.__str__(text)
         starts, ends, ids = self._trie.search(text)
         return [
             (start, end, text[start:end], count)
@@ -147,6 +148,7 @@ class Lexicon(Mapping[str, int]):
         """Return (start, end, word, count) of the longest word that starts at text[i], or None."""
         if not isinstance(text, str):
             raise TypeError(f"text must be a str, got {type(text).__name__}")
+        text = str.__str__(text)
         start = as_index(i, "i", high=len(text))
         end, id = self._trie.longest(text, start)
         return None if id < 0 else (start, end, text[start:end], int(self._counts[id]))
@@ -182,10 +184,12 @@ class Lexicon(Mapping[str, int]):
         path : str or path-like
             UTF-8 text of lines ``word count`` or ``word count tag`` (as in jieba's dictionary; tags are dropped,
             empty lines are skipped, of a repeated word the last count holds), or the binary form that `save` writes,
-            which is mapped into memory.
+            which is mapped into memory. Uncompressed by suffix (.gz, .bz2, .xz, .zst); then nothing is mapped.
 
         Raises
         ------
+        OSError
+            If the file can't be read, or its compression is damaged.
         ValueError
             If a line has no count or one that isn't a positive integer, if the text isn't UTF-8 (all naming file
             and line), or if a binary file is cut short or damaged.
@@ -214,7 +218,7 @@ class Lexicon(Mapping[str, int]):
         Parameters
         ----------
         path : str or path-like
-            Where to.
+            Where to; compressed by suffix (.gz, .bz2, .xz, .zst).
         binary : bool, default False
             Write the form that `load` maps into memory, instead of lines ``word count``, which jieba's
             ``load_userdict`` and ``set_dictionary`` read too.

@@ -24,6 +24,7 @@ CHUNK = 1024  # texts a task
 COLDEST = 1e-200  # the best path already, and scores divided by it stay finite
 LARGEST_SCORE = 1e100
 MOST_PATHS = 2**31 - 1
+FEW = 256  # places for so many paths are taken without asking how many there are
 
 Texts: TypeAlias = "Iterable[str] | os.PathLike[str]"
 
@@ -177,8 +178,8 @@ class Tokenizer:
 
         Notes
         -----
-        Exact: each position keeps its k best paths, O(text * longest match * k * log k) time at most. Of
-        equal sums the one whose last word starts earlier comes first.
+        Exact: each position keeps its k best paths, or as many as there are, in O(text * longest match * k) time.
+        Of equal sums the one whose last word starts earlier comes first.
 
         Examples
         --------
@@ -207,7 +208,8 @@ class Tokenizer:
             if text[start] in self._options["punctuation"]:
                 here = [(np.array([end]), 0.0)]
             else:
-                ends, offsets, scores = self._segmenter.nbest(text[start:end], k)
+                piece = text[start:end]
+                ends, offsets, scores = self._segmenter.nbest(piece, k if k <= FEW else self._n_paths(piece, k))
                 # Rounding must not let a recomputed sum overtake a better rank.
                 scores = np.minimum.accumulate(scores).tolist()
                 here = [(start + ends[a:b], score) for (a, b), score in zip(itertools.pairwise(offsets), scores)]
@@ -216,6 +218,16 @@ class Tokenizer:
             pairs.sort(key=lambda pair: (-(paths[pair[0]][1] + here[pair[1]][1]), pair))
             paths = [(np.concatenate([paths[i][0], here[j][0]]), paths[i][1] + here[j][1]) for i, j in pairs[:k]]
         return paths
+
+    def _n_paths(self, piece: str, most: int) -> int:
+        """How many paths lead through a text without punctuation, at most `most`."""
+        starts, ends, _ = self.lexicon._trie.search(piece)
+        edges = list(zip(starts.tolist(), ends.tolist(), strict=True))
+        edges += [(end - 1, end) for end in {*range(1, len(piece) + 1)}.difference(ends.tolist())]
+        paths = [1] + [0] * len(piece)
+        for start, end in sorted(edges):
+            paths[end] = min(most, paths[end] + paths[start])
+        return paths[-1]
 
     def sample(self, text: str, rng: RNG = None, temperature: float = 1.0) -> list[str]:
         """Return one segmentation, drawn with probability in proportion to exp(score / temperature).
@@ -268,7 +280,7 @@ def _rebuild(lexicon: Lexicon, options: dict[str, Any]) -> Tokenizer:
 def _checked(text: Any) -> str:
     if not isinstance(text, str):
         raise TypeError(f"text must be a str, got {type(text).__name__}")
-    return text
+    return str.__str__(text)  # a subclass may lie about its length
 
 
 def _pieces(text: str, punctuation: str) -> Iterator[tuple[int, int]]:
@@ -294,10 +306,11 @@ def _chunks(texts: Texts) -> Iterator[list[str]]:
         raise TypeError(f"texts must be an iterable of str or a path, got {type(texts).__name__}")
     rest = iter(texts)
     while chunk := list(itertools.islice(rest, CHUNK)):
-        for kind in set(map(type, chunk)):
+        kinds = set(map(type, chunk))
+        for kind in kinds:
             if not issubclass(kind, str):
                 raise TypeError(f"texts must hold str, got {kind.__name__}")
-        yield chunk
+        yield chunk if kinds == {str} else [_checked(text) for text in chunk]
 
 
 def _words(task: tuple[Tokenizer, list[str]]) -> list[list[str]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .._backend import active_backend, kernels, use_backend
 from .._validation import as_choice, as_index
 from .._workers import Workers, check_workers, n_threads, stream
-from ._files import Place, whole_folder
+from ._files import Place, check_out, whole_folder
 from ._layout import MAX_ORDER, as_tuple, layout_for, narrow
 from ._runs import CountTask, Run, Runs, count_block, join_parts, part_rows, tabulate
 from ._sources import batches, check_split, check_texts, files_among, kept_ranges
@@ -185,7 +185,9 @@ class NgramCounter:
         TypeError
             If a text is of the wrong type.
         ValueError
-            If a text holds a lone surrogate.
+            If a text holds a lone surrogate, bytes aren't UTF-8, or a folder holds no file.
+        OSError
+            If a file can't be read, its compression is damaged, or a link leads nowhere.
         """
         check_texts(texts)
         before = self._runs.copy(), self._buffer, self._filled
@@ -261,6 +263,8 @@ class NgramCounter:
             The n-grams and their counts.
         """
         min_count = max(self._least, as_index(min_count, "min_count", low=1))
+        if out is not None:
+            check_out(out)
         if min_count > 1 or out is None:
             table = self._table(Place(self._spill_dir))
             return table.prune(min_count, out=out) if min_count > 1 else table
@@ -387,9 +391,9 @@ def count_ngrams(
     texts : iterable, path, bytes or pyarrow array
         Strings (or, with ``unit="token"``, lists of tokens, or strings that are split at white space), or all of
         them `bytes` in UTF-8. An `os.PathLike` (or an iterable of them) is a UTF-8 file, each line a text,
-        uncompressed by its suffix gz, xz, bz2 or zst; a folder is every file in it, in sorted order. Bare `bytes`
-        (or a memory map) are read like a file. A pyarrow array of strings is read in place, a null as an empty
-        text. A bare str is refused.
+        uncompressed by its suffix gz, xz, bz2 or zst; a folder is every file in it and below, in sorted order
+        (links to folders aren't followed). Bare `bytes` (or a memory map) are read like a file. A pyarrow array
+        of strings is read in place, a null as an empty text. A bare str is refused.
     n : int or (int, int), default (1, 4)
         The lowest and the highest order, both counted; at most 32. An int k means (k, k).
     unit : {"char", "token"}, default "char"
@@ -427,9 +431,10 @@ def count_ngrams(
     TypeError
         If `texts` is a bare str, or a text isn't a str (or a list of str tokens).
     ValueError
-        If `n` is out of range, a text holds a lone surrogate, or bytes aren't UTF-8.
+        If `n` is out of range, a text holds a lone surrogate, bytes aren't UTF-8, or a folder holds no file.
     OSError
-        If a file can't be read, or its compression is damaged.
+        If a file can't be read, its compression is damaged, a link leads nowhere, or `out` can't be made because
+        it is there already or its parent isn't; that is seen before counting.
 
     Notes
     -----
@@ -458,7 +463,7 @@ def count_ngrams(
         workers=workers,
     )
     min_count = as_index(min_count, "min_count", low=1)
-    if out is not None and Path(out).exists():
-        raise FileExistsError(errno.EEXIST, "out must not exist yet", str(out))
+    if out is not None:
+        check_out(out)
     counter.update(texts)
     return counter.finish(min_count, out=out)

@@ -48,12 +48,20 @@ def whole_file(path: "os.PathLike[str] | str") -> Iterator[IO[bytes]]:
     sync_folder(target.parent)
 
 
+def check_out(path: "os.PathLike[str] | str") -> Path:
+    """Refuse a folder that is there already, or can't be made for want of the one it would lie in."""
+    target = Path(path)
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, "out must not exist yet", str(target))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "out must lie in a folder that exists", str(target))
+    return target
+
+
 @contextmanager
 def whole_folder(path: "os.PathLike[str] | str") -> Iterator[Path]:
     """Make a folder that gets its name once all in it is on disk; on an error nothing of it stays."""
-    target = Path(path)
-    if target.exists():
-        raise FileExistsError(f"out must not exist yet, got {target}")
+    target = check_out(path)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
     try:
         yield folder

@@ -1,13 +1,9 @@
 """Texts of any kind become one stream of ids with a 0 after each text."""
 
-import bz2
 import codecs
-import gzip
 import io
-import lzma
 import os
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from mmap import mmap
@@ -19,6 +15,7 @@ from numpy.typing import NDArray
 
 from .._characters import kept_ranges as kept_ranges
 from .._extras import require
+from .._texts import files_of, reading
 
 Ids = NDArray[np.uint32]
 
@@ -112,6 +109,7 @@ def batches(texts: Any, split: "re.Pattern[str] | None", errors: str, size: int)
                 for path in chunk:
                     if not isinstance(path, os.PathLike):
                         raise TypeError(f"texts must not mix paths with other types, got {type(path).__name__}")
+                for path in chunk:
                     yield from file_batches(path, split, errors)
             elif split is not None:
                 yield from (Texts(list(pieces(text, split, number + i)), number + i) for i, text in enumerate(chunk))
@@ -140,7 +138,8 @@ def pieces(text: Any, split: "re.Pattern[str]", number: int) -> Iterator[str]:
     """What stands between the matches of a regex in one text."""
     if not isinstance(text, str):
         raise TypeError(f"texts[{number}] must be a str where split= is given, got {type(text).__name__}")
-    start = 0
+    # A subclass may say of itself what isn't so.
+    text, start = str.__str__(text), 0
     for match in split.finditer(text):
         if match.start() > start:
             yield text[start : match.start()]
@@ -190,12 +189,6 @@ def arrow_spans(array: Any) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np
         number += len(chunk)
 
 
-def files_of(path: "os.PathLike[str]") -> list[Path]:
-    """The file itself, or all files of a folder and the folders in it, in sorted order."""
-    root = Path(path)
-    return sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
-
-
 def files_among(texts: Any) -> list[Path]:
     """All files, if texts are a path or a list of paths; otherwise none."""
     if isinstance(texts, os.PathLike):
@@ -205,30 +198,11 @@ def files_among(texts: Any) -> list[Path]:
     return []
 
 
-def open_file(path: Path) -> Any:
-    """Open a file to read bytes, uncompressed by its suffix."""
-    if path.suffix == ".gz":
-        return gzip.open(path)
-    if path.suffix == ".xz":
-        return lzma.open(path)
-    if path.suffix == ".bz2":
-        return bz2.open(path)
-    if path.suffix == ".zst":
-        return require("zstandard", "zstd", f"reading {path.name}").open(path, "rb")
-    return open(path, "rb", buffering=0)
-
-
 def file_batches(path: "os.PathLike[str]", split: "re.Pattern[str] | None", errors: str) -> Iterator[Batch]:
     """The lines of a file, or of every file of a folder."""
     for file in files_of(path):
-        with open_file(file) as stream:
-            try:
-                yield from stream_batches(stream, str(file), split, errors)
-            except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
-                # What the system says has a number; bz2 says only that.
-                if isinstance(error, OSError) and error.errno is not None:
-                    raise
-                raise OSError(f"{file} is damaged: {error}") from error
+        with reading(file) as stream:
+            yield from stream_batches(stream, str(file), split, errors)
 
 
 def stream_batches(stream: Any, name: str, split: "re.Pattern[str] | None", errors: str) -> Iterator[Batch]:

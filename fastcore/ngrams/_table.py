@@ -1,7 +1,7 @@
 """The table of n-grams and counts."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterator, Mapping, Sequence, ValuesView
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -201,15 +201,16 @@ class NgramTable(Mapping[Any, int]):
             for start in range(0, self._size(k), SLICE):
                 yield from self._ngrams(k, slice(start, start + SLICE))
 
-    def items(self) -> Any:
-        """Pairs of n-gram and count."""
+    def items(self) -> ItemsView[Any, int]:
+        """A view of pairs of n-gram and count, in the order of the table."""
         return _Items(self)
 
+    def values(self) -> ValuesView[int]:
+        """A view of the counts, in the order of the table; :meth:`counts` gives them as an array."""
+        return _Values(self)
+
     def _pairs(self) -> Iterator[tuple[Any, int]]:
-        for k in self._each():
-            for start in range(0, self._size(k), SLICE):
-                rows = slice(start, start + SLICE)
-                yield from zip(self._ngrams(k, rows), self._counts[k - 1][rows].tolist(), strict=True)
+        return zip(self, self.values(), strict=True)
 
     def _ngrams(self, order: int, rows: Any) -> list[Any]:
         """The n-grams in some rows of one order."""
@@ -608,20 +609,34 @@ class NgramTable(Mapping[Any, int]):
                 file.write(f"{' '.join(ngram)}\t{count}\n".encode())
 
 
-class _Items:
-    """A view of a table's pairs."""
+class _Items(ItemsView[Any, int]):
+    """Pairs in one pass, without a look-up each."""
 
-    def __init__(self, table: NgramTable) -> None:
-        self._table = table
-
-    def __len__(self) -> int:
-        return len(self._table)
+    _mapping: NgramTable
 
     def __iter__(self) -> Iterator[tuple[Any, int]]:
-        return self._table._pairs()
+        return self._mapping._pairs()
 
     def __contains__(self, pair: object) -> bool:
-        return isinstance(pair, tuple) and len(pair) == 2 and self._table.get(pair[0]) == pair[1]
+        return isinstance(pair, tuple) and len(pair) == 2 and super().__contains__(pair)
+
+
+class _Values(ValuesView[int]):
+    """Counts in one pass, without a look-up each."""
+
+    _mapping: NgramTable
+
+    def _slices(self) -> Iterator[Counts]:
+        for k in self._mapping._each():
+            for start in range(0, self._mapping._size(k), SLICE):
+                yield self._mapping._counts[k - 1][start : start + SLICE]
+
+    def __iter__(self) -> Iterator[int]:
+        for counts in self._slices():
+            yield from counts.tolist()
+
+    def __contains__(self, count: object) -> bool:
+        return isinstance(count, int | float | np.number) and any((part == count).any() for part in self._slices())
 
 
 def _text(points: NDArray[np.uint32]) -> str:

@@ -5,6 +5,7 @@ highest. Id 0 is no symbol: it separates in a stream of ids, and pads a row whos
 """
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
@@ -113,6 +114,7 @@ class Alphabet(_Encoder):
             text = texts[index]
             if not isinstance(text, str):
                 raise TypeError(f"texts[{number + index}] must be a str, got {type(text).__name__}")
+            text = str.__str__(text)  # a subclass may lie about its length
             piece = text[position : position + len(out) - filled]
             _check_scalar(piece, number + index)
             for character in piece:
@@ -177,6 +179,7 @@ class Vocabulary(_Encoder):
     def _id(self, token: Any, number: int) -> int:
         if not isinstance(token, str):
             raise TypeError(f"texts[{number}] must hold str tokens, got {type(token).__name__}")
+        token = str.__str__(token)
         if token not in self._ids:
             _check_scalar(token, number)
             self._ids[token] = len(self._ids) + 1
@@ -192,7 +195,7 @@ class Vocabulary(_Encoder):
         while index < len(texts) and filled < len(out):
             text = texts[index]
             if isinstance(text, str):
-                tokens: Any = text.split()
+                tokens: Any = str.split(text)
             elif isinstance(text, list | tuple):
                 tokens = text
             else:
@@ -332,19 +335,8 @@ def pack(ids: Ids, per_word: int, radix: int) -> Keys:
 
 def find(keys: Keys, wanted: Keys) -> NDArray[np.int64]:
     """For each wanted row the first of the sorted `keys` that isn't below it."""
-    rows = _rows(keys)
-
-    def bound(row: tuple[int, ...]) -> int:
-        low, high = 0, len(rows)
-        while low < high:
-            middle = (low + high) // 2
-            if rows[middle] < row:
-                low = middle + 1
-            else:
-                high = middle
-        return low
-
-    return np.array([bound(row) for row in _rows(wanted)], np.int64)
+    found = [bisect_left(range(len(keys)), row, key=lambda i: tuple(keys[i].tolist())) for row in _rows(wanted)]
+    return np.array(found, np.int64)
 
 
 def heads(keys: Keys, shorter: Keys, order: int, per_word: int, radix: int) -> NDArray[np.int64]:

@@ -31,7 +31,7 @@ class TokenStream:
         """Append texts: lists of tokens, or str that are split at white space."""
         for text in texts:
             try:
-                tokens = text.split() if isinstance(text, str) else list(text)
+                tokens = str.split(text) if isinstance(text, str) else list(text)
             except TypeError:
                 raise TypeError(f"each text must be a list of str, or a str, got {type(text).__name__}") from None
             for token in tokens:

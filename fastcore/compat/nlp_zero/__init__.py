@@ -19,7 +19,18 @@ _LATER = {
     "Parser": "_templates",
 }
 
-__all__ = ["DAG", "Tokenizer", "Trie", "log"]
+__all__ = [
+    "DAG",
+    "Parser",
+    "SentTree",
+    "Template",
+    "Template_Finder",
+    "Tokenizer",
+    "Trie",
+    "Word_Finder",
+    "XTrie",
+    "log",
+]
 
 
 def __getattr__(name: str) -> Any:
