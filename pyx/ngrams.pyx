@@ -93,7 +93,7 @@ cdef int check_offsets(const uint8_t[::1] data, const int64_t[::1] offsets) exce
     return 0
 
 
-cdef class Encoder:
+cdef class _Encoder:
     """What the two ways to number symbols share: a span of bytes is read by the one's or the other's `byte_span`."""
 
     cdef Py_ssize_t byte_span(self, const uint8_t *text, Py_ssize_t size, uint32_t[::1] out, Py_ssize_t filled,
@@ -141,7 +141,7 @@ cdef class Encoder:
         return index, position, filled
 
 
-cdef class Alphabet(Encoder):
+cdef class Alphabet(_Encoder):
     """Code points to ids 1, 2, ... by first occurrence; a code point outside the kept ranges separates."""
 
     # 0: not met yet; 1: separates; i + 1: id i.
@@ -297,7 +297,7 @@ cdef struct Waiting:
     uint64_t hash
 
 
-cdef class Vocabulary(Encoder):
+cdef class Vocabulary(_Encoder):
     """Tokens to ids 1, 2, ... by first occurrence."""
 
     # Tokens lie end to end as UTF-8. A few of them wait until their slots have come into the cache.
