@@ -37,9 +37,10 @@ def parameters(function: object) -> list[str]:
 
 
 def methods(cls: type) -> dict[str, object]:
+    own = {name: value for base in reversed(cls.__mro__[:-1]) for name, value in vars(base).items()}
     return {
         name: value
-        for name, value in vars(cls).items()
+        for name, value in own.items()
         if not name.startswith("_") and callable(value) and not isinstance(value, type)
     }
 
