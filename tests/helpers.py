@@ -70,13 +70,24 @@ def run_script(
     )
 
 
+# What runs in the background ignores Ctrl-C, and so do its children, unless they ask for it. A loop's own jump back
+# isn't covered by a `try` around it in some versions of Python: hence a function.
+FOREVER = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def forever(work):
+    while True:
+        work()
+"""
+
+
 def seconds_to_interrupt(source: str, after: float = 0.5) -> float:
     """Run a script that prints 'ready' and then works long; send Ctrl-C; return seconds until it raised.
 
-    The script must catch KeyboardInterrupt, check that its objects are still usable, and print 'usable'.
+    The script must catch KeyboardInterrupt, check that its objects are still usable, and print 'usable'. What it
+    does over and over it gives to `forever`.
     """
-    # What runs in the background ignores Ctrl-C, and so do its children, unless they ask for it.
-    source = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + source
+    source = FOREVER + source
     process = subprocess.Popen(
         [sys.executable, "-u", "-c", source],
         stdout=subprocess.PIPE,

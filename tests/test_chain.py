@@ -678,7 +678,7 @@ t = np.zeros(({shape[2]}, {shape[2]}))
 small = log_partition(e[:, :3], t)
 print("ready")
 try:
-    while True: {call}
+    forever(lambda: {call})
 except KeyboardInterrupt:
     print("interrupted")
 assert np.array_equal(log_partition(e[:, :3], t), small)

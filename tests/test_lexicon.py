@@ -756,7 +756,7 @@ lines = [text[i:i + 50] for i in range(0, len(text), 50)]
 tokenizer = Tokenizer(Lexicon({{"一": 3, "丁": 5}}), punctuation="")
 print("ready")
 try:
-    while True: {call}
+    forever(lambda: {call})
 except KeyboardInterrupt:
     print("interrupted")
 assert tokenizer.tokenize("一丁") == ["一", "丁"]

@@ -180,7 +180,7 @@ from fastcore.nce import AliasSampler
 sampler = AliasSampler([1, 2, 3])
 print("ready")
 try:
-    while True: sampler.draw(100_000_000)
+    forever(lambda: sampler.draw(100_000_000))
 except KeyboardInterrupt:
     print("interrupted")
 assert len(sampler.draw(10)) == 10

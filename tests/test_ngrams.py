@@ -534,7 +534,7 @@ class TestProcess:
 from fastcore.ngrams import count_ngrams
 texts = ["abcdefghij" * 100] * 100
 def work():
-    while True: count_ngrams(texts, (1, 8))
+    forever(lambda: count_ngrams(texts, (1, 8)))
 print("ready")
 try:
     work()

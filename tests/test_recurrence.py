@@ -115,7 +115,7 @@ from fastcore.recurrence import linear_scan
 a = np.full(10_000_000, 0.5)
 print("ready")
 try:
-    while True: linear_scan(a, a)
+    forever(lambda: linear_scan(a, a))
 except KeyboardInterrupt:
     print("interrupted")
 assert linear_scan(a[:3], a[:3]).tolist() == [0.5, 0.75, 0.875]
@@ -409,7 +409,7 @@ from fastcore.recurrence import simple_rnn
 x, w = np.ones((64, 5000, 64)), np.full((64, 64), 1e-3)
 print("ready")
 try:
-    while True: simple_rnn(x, w, w)
+    forever(lambda: simple_rnn(x, w, w))
 except KeyboardInterrupt:
     print("interrupted")
 assert simple_rnn(x[:1, :2], w, w)[0].shape == (1, 2, 64)

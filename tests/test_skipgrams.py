@@ -380,7 +380,7 @@ from fastcore.skipgrams import count_skipgrams
 ids = np.random.default_rng(0).integers(0, 3000, 3_000_000)
 print("ready")
 try:
-    while True: count_skipgrams(ids, 1000)
+    forever(lambda: count_skipgrams(ids, 1000))
 except KeyboardInterrupt:
     print("interrupted")
 assert count_skipgrams(["a b"], 1)["a", "b"] == 1

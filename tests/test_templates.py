@@ -350,7 +350,7 @@ from fastcore.templates import Parser, Template
 parser = Parser([Template.parse("[X] a [X]"), Template.parse("a [X] a [X] a"), Template.parse("[X] a a [X] a [X]")])
 print("ready")
 try:
-    while True: parser.parse(["a"] * 2000)
+    forever(lambda: parser.parse(["a"] * 2000))
 except KeyboardInterrupt:
     print("interrupted")
 assert parser.parse(["a"]).words == ("a",)

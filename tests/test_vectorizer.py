@@ -465,7 +465,7 @@ vectorizer = NgramVectorizer(analyzer="char", ngram_range=(1, 9))
 text = english_verse() * 3
 print("ready")
 try:
-    while True: vectorizer.fit_transform(text)
+    forever(lambda: vectorizer.fit_transform(text))
 except KeyboardInterrupt:
     print("interrupted")
 assert vectorizer.fit(["ab"]).transform(["abb"]).sum() == 4
