@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ def add_commands(add: AddCommand) -> None:
     _add_input(words)
     words.add_argument("--method", choices=("adjacent", "ngram", "entropy"), default="entropy", help="default entropy")
     words.add_argument("--min-count", type=int, metavar="N", help="least count of a word")
-    words.add_argument("--min-pmi", type=float, metavar="X", help="least pmi in nats (method adjacent)")
+    words.add_argument("--min-pmi", type=float, metavar="X", help="least pmi in nats (methods adjacent and ngram)")
     words.add_argument("--min-proba", type=float, metavar="P", help="least relative frequency (method adjacent)")
     words.add_argument("--min-length", type=int, default=1, metavar="N", help="least number of characters")
     words.add_argument("--max-length", type=int, metavar="N", help="most characters")
@@ -90,7 +91,7 @@ def _lines(options: argparse.Namespace) -> Iterator[str]:
 def _output(path: str) -> Iterator[TextIO]:
     """Open standard output, or a file that takes its name only once it is whole."""
     if path == STDIN:
-        wrapper = io.TextIOWrapper(open_binary(STDIN, "wb"), encoding="utf-8", newline="\n")
+        wrapper = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="\n")
         try:
             yield wrapper
             wrapper.flush()

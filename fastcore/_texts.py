@@ -10,7 +10,7 @@ import os
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any, BinaryIO, TypeAlias, cast
@@ -51,9 +51,7 @@ def _give_up(error: OSError) -> None:
 
 
 def open_binary(path: AnyPath, mode: str = "rb") -> BinaryIO:
-    """Open a file to read or write bytes, (de)compressed by suffix (.gz .bz2 .xz .zst); "-" is stdin or stdout."""
-    if os.fspath(path) == STDIN:
-        return sys.stdin.buffer if "r" in mode else sys.stdout.buffer
+    """Open a file to read or write bytes, (de)compressed by suffix (.gz .bz2 .xz .zst)."""
     suffix = Path(path).suffix
     if suffix == ".gz":
         return cast(BinaryIO, gzip.open(path, mode))
@@ -88,6 +86,8 @@ class _ZstdReader(io.BufferedReader):
 
 
 class _ZstdFrames(io.RawIOBase):
+    _file: BinaryIO | None = None  # until it is open
+
     def __init__(self, path: AnyPath, zstandard: Any) -> None:
         self._zstandard = zstandard
         self._frame: Any = None
@@ -99,12 +99,13 @@ class _ZstdFrames(io.RawIOBase):
         return True
 
     def close(self) -> None:
-        if not self.closed:
+        if self._file is not None:
             self._file.close()
         super().close()
 
     def readinto(self, buffer: Any) -> int:
         while not self._ready:
+            assert self._file is not None
             self._packed = self._packed or self._file.read(ZSTD_READ)
             if not self._packed:
                 if self._frame is not None:
@@ -128,6 +129,8 @@ class _ZstdFrames(io.RawIOBase):
 def lines_of(path: AnyPath, errors: str = "strict") -> Iterator[str]:
     r"""Yield the lines of a UTF-8 file (or of every file of a folder) without their ends (\n or \r\n).
 
+    The str "-" is standard input; a file of that name is ``Path("-")``.
+
     Raises
     ------
     OSError
@@ -135,15 +138,15 @@ def lines_of(path: AnyPath, errors: str = "strict") -> Iterator[str]:
     ValueError
         If bytes aren't UTF-8, naming file, line and byte; with ``errors="replace"`` they become U+FFFD.
     """
-    for file in [Path(path)] if os.fspath(path) == STDIN else files_of(path):
-        with reading(file) as stream:
+    for file in [STDIN] if path == STDIN else files_of(path):
+        # Standard input stays open: it isn't ours.
+        with nullcontext(sys.stdin.buffer) if file == STDIN else reading(file) as stream:
             for number, line in enumerate(stream, 1):
                 try:
                     text = line.decode("utf-8", errors)
                 except UnicodeDecodeError as error:
                     raise ValueError(
-                        f"{file}, line {number}, byte {error.start + 1} of the line: not UTF-8 ({error.reason}); "
-                        "errors='replace' puts U+FFFD there"
+                        f"{file}, line {number}, byte {error.start + 1} of the line: not UTF-8 ({error.reason})"
                     ) from None
                 if number == 1:
                     text = text.removeprefix("\ufeff")  # the byte order mark some editors write

@@ -73,7 +73,8 @@ def _parser() -> argparse.ArgumentParser:
         "Time fastcore beside its twins and peers (from a source checkout).",
         "  fastcore bench recurrence\n  fastcore bench --list\n",
     )
-    bench.add_argument("arguments", nargs=argparse.REMAINDER, help="see python -m bench --help")
+    # What follows, options too, is for python -m bench: see `main`.
+    bench.add_argument("arguments", nargs="*", help="see python -m bench --help")
     bench.set_defaults(run=_bench)
 
     show = add("config", "Print versions, the build, and each kernel's instruction set.", "  fastcore config --json\n")
@@ -135,7 +136,13 @@ def _config(options: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 well, 1 a check failed, 2 wrong use or input, 130 Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if options.command == "bench":
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        options.arguments = given[given.index("bench") + 1 :]
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         status: int = options.run(options)
         sys.stdout.flush()

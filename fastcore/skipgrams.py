@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from numbers import Integral
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -134,8 +135,8 @@ def count_skipgrams(
     token_lists : iterable, os.PathLike or array of int
         Texts, each a list of str, or a str that is split at white space; a one-shot generator will do. Or a
         UTF-8 file whose lines are texts, decompressed by suffix (a folder: every file below it, in sorted
-        order). Or the ids of all tokens, texts one after another, with `lengths`; ids are row numbers, so they
-        should be dense.
+        order). Or integer ids: a list of lists or arrays, or one array of all, texts one after another, with
+        `lengths`; ids are row numbers, so they should be dense.
     window : int
         Pairs (i, j) have 1 <= j - i <= window.
     lengths : array_like of int, optional
@@ -165,10 +166,10 @@ def count_skipgrams(
 
     Notes
     -----
-    O(tokens * window) time; memory of 12 bytes a token and 12 a distinct pair. The kernel lists where each
-    token stands, counts what stands after it in one small table, and reads a row off a set of bits in order,
-    so hardly anything is sorted and nothing is hashed but the tokens themselves. A token is what ``str.split()``
-    gives; pairs never cross from text to text; a line ends at a line feed.
+    O(tokens * window) time; memory of 12 bytes a token (16 for ids) and 12 a distinct pair, with one worker. The
+    kernel lists where each token stands, counts what stands after it in one small table, and reads a row off a set
+    of bits in order, so hardly anything is sorted and nothing is hashed but the tokens themselves. A token is what
+    ``str.split()`` gives; pairs never cross from text to text; a line ends at a line feed.
 
     Examples
     --------
@@ -188,6 +189,10 @@ def count_skipgrams(
     min_count = as_index(min_count, "min_count", low=1)
     as_choice(errors, "errors", ("strict", "replace"))
     names: Sequence[Any]
+    if isinstance(token_lists, np.ndarray) and token_lists.dtype.kind in "OUT":
+        token_lists = token_lists.tolist()
+    if lengths is None and _are_ids(token_lists):
+        token_lists, lengths = _joined(token_lists)
     if lengths is not None or isinstance(token_lists, np.ndarray):
         ids, offsets, names = _from_ids(token_lists, lengths, vocabulary)
     elif vocabulary is not None:
@@ -197,12 +202,28 @@ def count_skipgrams(
     return _count(ids, offsets, names, window, min_count, workers)
 
 
+def _are_ids(texts: Any) -> TypeGuard[Sequence[Any]]:
+    """Whether texts are lists or arrays of integers, as the first token shows."""
+    if not isinstance(texts, list | tuple):
+        return False
+    first = next((text for text in texts if isinstance(text, list | tuple | np.ndarray) and len(text)), [""])[0]
+    return isinstance(first, Integral) and not isinstance(first, bool | np.bool_)
+
+
+def _joined(texts: Sequence[Any]) -> tuple[NDArray[Any], list[int]]:
+    arrays = [np.asarray(text) if len(text) else np.empty(0, np.int64) for text in texts]
+    for array in arrays:
+        if array.dtype.kind not in "iu" or array.ndim != 1:
+            raise TypeError(f"each text must be a list of integers like the first, got dtype {array.dtype}")
+    return np.concatenate(arrays), [len(array) for array in arrays]
+
+
 def _from_ids(
     token_lists: Any, lengths: ArrayLike | None, vocabulary: Sequence[Any] | None
 ) -> tuple[Ids, NDArray[np.int64], Sequence[Any]]:
     size = None if vocabulary is None else len(vocabulary)
     ids = as_integers(token_lists, "token_lists", ndim=1, low=0, high=_MAX_ID + 1 if size is None else size)
-    sizes = as_integers([ids.size] if lengths is None else lengths, "lengths", ndim=1, low=0)
+    sizes = as_integers([ids.size] if lengths is None else lengths, "lengths", ndim=1, low=0, high=ids.size + 1)
     if sizes.sum() != ids.size:
         raise ValueError(f"lengths must add up to the {ids.size} ids, got {sizes.sum()}")
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)

@@ -1,3 +1,5 @@
+# The strings that a trie hands out are made when first needed, under the interpreter's lock.
+# cython: freethreading_compatible = False
 """Kernels of lexicons: a double-array trie with counts, and the lattice of its words over a text.
 
 The array itself is built in _double_array.pxd, and the passes over the lattice are in _lattice.pxd.
@@ -224,7 +226,7 @@ cdef class Trie:
         cdef const int64_t* header
         cdef Py_ssize_t i, rank = 0
         cdef Parts at
-        cdef bint good = True
+        cdef bint good = True, inside
         if view.shape[0] < HEADER + PAGES * 2 or <size_t>&view[0] % 16:
             raise ValueError("the layout of the trie is cut short or not aligned")
         header = <const int64_t*>&view[0]
@@ -256,8 +258,11 @@ cdef class Trie:
             for i in range(self.n_symbols + 1):
                 good &= self.codes[i] < 0x110000
             for i in range(self.n_slots):
-                good &= 0 <= self.units[i].base and self.units[i].base + self.n_symbols < self.n_slots
-                good &= -1 <= self.units[i].check and self.units[i].check < self.n_slots
+                inside = 0 <= self.units[i].base and self.units[i].base + self.n_symbols < self.n_slots
+                good &= inside and -1 <= self.units[i].check and self.units[i].check < self.n_slots
+                # Symbol 0, which stands at a text's end, must lead nowhere.
+                good &= inside and self.units[self.units[i].base].check != i
+            good &= self.units[0].base == 0 and self.units[0].check == -1
             for i in range((self.n_slots + 63) // 64):
                 good &= self.marks[i].rank == <uint64_t>rank
                 rank += set_bits(self.marks[i].bits)
@@ -623,7 +628,7 @@ cdef class Segmenter:
                     if Py_UNICODE_ISDECIMAL(page * PAGE + i):
                         classes[page * PAGE + i] = classes.get(page * PAGE + i, 0) | INNER
         for character, value in classes.items():
-            i = index[character // PAGE] * PAGE + character % PAGE
+            i = int(index[character // PAGE]) * PAGE + character % PAGE
             self.pages[i] |= <uint32_t>value << 21
 
     cdef int read(self, const Text* text, _Room room) except -1 nogil:

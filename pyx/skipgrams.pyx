@@ -415,8 +415,10 @@ cdef taken(void **data, Py_ssize_t length, dtype):
     if length == 0:
         return np.empty(0, dtype)
     fitted = realloc(data[0], length * width)
+    if fitted != NULL:
+        data[0] = fitted
     owner = view.array((length,), width, dtype.char.encode(), allocate_buffer=False)
-    owner.data = <char *>(fitted if fitted != NULL else data[0])
+    owner.data = <char *>data[0]
     owner.callback_free_data = free
     data[0] = NULL
     return np.asarray(owner)

@@ -6,6 +6,7 @@ import gzip
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,17 @@ def test_wrong_use_says_what_is_wrong(capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(["nonsense"])
     assert stop.value.code == 2
+
+
+def test_bench_hands_its_options_on(capfd, monkeypatch):
+    root = Path(__file__).parents[1]
+    monkeypatch.chdir(root)
+    monkeypatch.syspath_prepend(root)
+    monkeypatch.setattr("sys.argv", ["fastcore"])
+    assert cli.main(["bench", "--list"]) == 0
+    assert "skipgrams.ids" in capfd.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main(["config", "--no-such-option"])
 
 
 def test_bench_outside_a_checkout(capsys, monkeypatch, tmp_path):

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from fastcore import use_backend
 from fastcore._data import poems
 from fastcore.lexicon import Lexicon, Tokenizer
+from fastcore.lexicon._files import write_binary
+from fastcore.lexicon._lexicon import _as_arrays
 from fastcore.ngrams import count_ngrams
 
 from .helpers import Liar, memory_growth, run_script, seconds_to_interrupt
@@ -343,8 +345,54 @@ print(*tokenizer.lcut("扫描二维码", HMM=False), sep="|")
             tokenizer.nbest("研究生命", 3)
         assert errors > 10
 
+    @pytest.mark.compiled
+    def test_forged_ends(self, tmp_path):
+        # What stands at a text's end must lead nowhere, or segmentation would read on: the checksum is right here.
+        lexicon = Lexicon({"ab": 3, "abc": 2, "c": 1})
+        layout = np.array(lexicon._trie.layout())
+        units = layout[: len(layout) // 4 * 4].view(np.int32)
+        forged = 0
+        for place in np.flatnonzero(units == -1):
+            for value in (0, 1, 2, 3):
+                changed = units.copy()
+                changed[place] = value
+                path = tmp_path / "words"
+                write_binary(path, *_as_arrays(list(lexicon)), np.array([3, 2, 1]), changed.view(np.uint8))
+                try:
+                    tokenizer = Tokenizer(Lexicon.load(path))
+                except ValueError:
+                    forged += 1
+                    continue
+                for text in ("xyz" * 3000, "abcab" * 3000):
+                    tokenizer.tokenize(text)
+        assert forged
+
+    @pytest.mark.parametrize("count", [2**63 - 1, 2**53 + 1])
+    def test_large_counts_come_back(self, backend, tmp_path, count):
+        Lexicon({"a": count}).save(tmp_path / "words", binary=True)
+        assert Lexicon.load(tmp_path / "words")["a"] == count
+
+    def test_leading_zeros(self, backend, tmp_path):
+        (tmp_path / "words").write_text("w 0000000000000000001234\n")
+        assert Lexicon.load(tmp_path / "words")["w"] == 1234
+
+    def test_byte_order_mark_before_a_bad_byte(self, backend, tmp_path):
+        (tmp_path / "words").write_bytes(b"\xef\xbb\xbfab 1\n\xff 3\n")
+        with pytest.raises(ValueError, match="line 2, byte 0"):
+            Lexicon.load(tmp_path / "words")
+
+    def test_a_file_named_like_standard_input(self, backend, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Lexicon({"a": 1}).save("-")
+        assert Lexicon.load("-")["a"] == 1
+
 
 class TestTokenizer:
+    def test_a_lexicon_of_many_scripts(self, backend):
+        # More than 256 pages of the table of symbols; the classes of ASCII come behind them all.
+        words = {chr(256 * page + 5): 1 for page in [*range(0x34, 0xA0), *range(0x200, 0x2A7)]}
+        assert Tokenizer(Lexicon(words)).tokenize("a1b乡c") == ["a1b", "乡", "c"]
+
     def test_best_path(self, backend):
         assert Tokenizer(Lexicon(WORDS)).tokenize("研究生命的起源") == ["研究", "生命", "的", "起源"]
 
@@ -728,6 +776,11 @@ tokenizer = Tokenizer(Lexicon(words))
 
         with use_backend("compiled"):
             assert 8 * _traced(lambda: Lexicon(words)) <= _traced(nested)
+
+    def test_subclasses_of_str(self, backend):
+        lexicon = Lexicon({Liar("ab"): 1, np.str_("c"): 2})
+        assert lexicon[np.str_("ab")] == 1 and np.str_("c") in lexicon and lexicon.id(Liar("c")) == 1
+        assert all(type(word) is str for word in lexicon)
 
     @pytest.mark.compiled
     def test_word_objects_are_shared(self):

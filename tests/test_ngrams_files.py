@@ -427,7 +427,7 @@ class TestSpill:
         ("options", "error", "words"),
         [
             ({"max_memory": "64 apples"}, ValueError, "max_memory must be a number of bytes or a size"),
-            ({"max_memory": 10}, ValueError, "max_memory must be at least 1048576, got 10"),
+            ({"max_memory": 10}, ValueError, "max_memory must be at least 1000000, got 10"),
             ({"max_memory": 1.5}, TypeError, "max_memory must be an int"),
             ({"spill_dir": "."}, ValueError, "spill_dir must be None where max_memory is None"),
             ({"max_memory": "1GB", "spill_dir": "missing"}, FileNotFoundError, "spill_dir must be a folder"),

@@ -105,6 +105,26 @@ class TestCounts:
         assert pairs.matrix.has_sorted_indices
         assert pairs.matrix.indices.dtype == np.int32
 
+    def test_lists_of_ids(self, backend):
+        expected = count_skipgrams([0, 1, 2, 1, 2], 2, lengths=[3, 0, 2])
+        for texts in (
+            [[0, 1, 2], [], [1, 2]],
+            [np.array([0, 1, 2]), np.array([]), np.array([1, 2])],
+            ([0, 1, 2], (1, 2)),
+        ):
+            assert (count_skipgrams(texts, 2).matrix != expected.matrix).nnz == 0
+        with pytest.raises(TypeError, match="each text must be a list of integers"):
+            count_skipgrams([[0, 1], ["a"]], 2)
+
+    def test_arrays_of_str(self, backend):
+        expected = count_skipgrams(["to be", "be to"], 2)
+        assert same(count_skipgrams(np.array(["to be", "be to"]), 2), expected)
+        assert same(count_skipgrams(np.array([["to", "be"], ["be", "to"]], dtype=object), 2), expected)
+
+    def test_lengths_whose_sum_wraps(self, backend):
+        with pytest.raises(ValueError, match="lengths"):
+            count_skipgrams([0, 1, 2, 0], 1, lengths=[2**62] * 4 + [4])
+
     def test_counts_past_a_byte(self, backend):
         # One row whose counts cross 255, 256 and 65,536, and a neighbour that must start from nothing.
         n = backend.size(70_000, 700)

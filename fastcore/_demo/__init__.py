@@ -27,17 +27,17 @@ def run(out: Path, *, plot: bool = True) -> int:
     for title, section in SECTIONS:
         print(f"\n{title}\n{'=' * len(title)}")
         section(report)
-    if plot:
-        from ._picture import draw
-
-        draw(report, out.with_suffix(".png"))
-        print(f"\nPicture: {out.with_suffix('.png')}")
     report.data["config"] = config()
     report.data["seconds"] = time.perf_counter() - start
     report.data["mismatches"] = report.mismatches
     text = json.dumps(report.data, ensure_ascii=False, indent=1, default=float)
     out.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-    print(f"Numbers: {out.with_suffix('.json')}")
+    print(f"\nNumbers: {out.with_suffix('.json')}")
+    if plot:
+        from ._picture import draw
+
+        draw(report, out.with_suffix(".png"))
+        print(f"Picture: {out.with_suffix('.png')}")
     for mismatch in report.mismatches:
         print(f"MISMATCH: {mismatch}")
     verdict = f"{len(report.mismatches)} mismatches" if report.mismatches else "everything as it must be"

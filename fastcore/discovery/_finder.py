@@ -84,7 +84,7 @@ class WordFinder:
     without its outer character, less the mean of n-grams of that length, in units of the entropy of
     characters (Magistry and Sagot 2012). Four rounds of expectation and maximization over all segmentations
     estimate p; words are the candidates whose expected count rounds to 1 or more, and that is their count (ties:
-    shorter words first). Time O(text * max_length), about 20 times that of ``"adjacent"``; memory for texts of up
+    shorter words first). Time O(text * max_length), some 20 times that of ``"adjacent"``; memory for texts of up
     to 64 million candidates 4 bytes each, then less, but slower.
 
     A finder keeps the backend that was active when it was made, and pickles.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import tempfile
@@ -22,8 +23,9 @@ def read_lines(path: str | os.PathLike[str]) -> list[str]:
     """Lines of a UTF-8 file, or a ValueError naming file, line and byte."""
     with reading(Path(path)) as file:
         data = file.read()
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        return data.decode("utf-8-sig").split("\n")
+        return data.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - (data.rfind(b"\n", 0, error.start) + 1)
@@ -42,7 +44,7 @@ def parse_text(lines: Iterable[str], name: str) -> dict[str, int]:
                 continue
             raise ValueError(f"{name}, line {number}: expected 'word count [tag]', got no count in {line!r}")
         count = parts[1]
-        if not (count.isascii() and count.isdigit()) or not 0 < (value := int(count[:20])) < 2**63:
+        if not (count.isascii() and count.isdigit()) or not 0 < (value := int(count.lstrip("0")[:20] or "0")) < 2**63:
             raise ValueError(f"{name}, line {number}: the count must be an integer in [1, 2**63), got {count!r}")
         words[parts[0]] = value
     return words
@@ -139,7 +141,7 @@ def _check(name: str, offsets: NDArray[np.int64], counts: NDArray[np.int64], cod
         and offsets[-1] == len(codes)
         and bool((np.diff(offsets) > 0).all())
         and bool((counts > 0).all())
-        and float(counts.sum(dtype=np.float64)) < 2.0**63
+        and (int((counts >> 32).sum()) << 32) + int((counts & 0xFFFFFFFF).sum()) < 2**63
         and bool((codes < 0x110000).all())
     )
     if not good:

@@ -65,8 +65,10 @@ class Lexicon(Mapping[str, int]):
         for name in names:
             if not isinstance(name, str):
                 raise TypeError(f"words must have str as keys, got {type(name).__name__}")
-            if not name:
+            if not str.__str__(name):
                 raise ValueError("words must not hold an empty word")
+        # A subclass may say what it likes about itself.
+        names = [str.__str__(name) for name in names]
         counts = _as_counts(list(words.values()), names)
         self._set(*_as_arrays(names), counts, EMPTY)
 
@@ -103,7 +105,7 @@ class Lexicon(Mapping[str, int]):
         return int(self._counts[id])
 
     def __contains__(self, word: object) -> bool:
-        return isinstance(word, str) and self._trie.find(word) >= 0
+        return isinstance(word, str) and self._trie.find(str.__str__(word)) >= 0
 
     def __iter__(self) -> Iterator[str]:
         for start in range(0, len(self), 4096):
@@ -121,7 +123,7 @@ class Lexicon(Mapping[str, int]):
         """Return the id of a word, its place in the order of the lexicon, or -1 if it isn't one."""
         if not isinstance(word, str):
             raise TypeError(f"word must be a str, got {type(word).__name__}")
-        return int(self._trie.find(word))
+        return int(self._trie.find(str.__str__(word)))
 
     def word(self, id: int) -> str:
         """Return the word of an id in [0, len(lexicon))."""

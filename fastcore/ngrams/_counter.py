@@ -30,7 +30,7 @@ LEAST_BLOCK = 1 << 16
 
 
 UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
-LEAST_MEMORY = 1 << 20
+LEAST_MEMORY = 10**6
 
 
 def check_memory(max_memory: Any, spill_dir: Any) -> tuple[int | None, Path | None]:
@@ -104,7 +104,7 @@ class NgramCounter:
         What to do about bytes that aren't UTF-8: raise, or count U+FFFD in their place.
     max_memory : int or str, optional
         About how many bytes ("64MB", "1.5GiB") counting may take beyond the symbols. What doesn't fit is spilled
-        to disk, counts stay exact, and the table's arrays lie in files that are mapped into memory. At least 1 MiB.
+        to disk, counts stay exact, and the table's arrays lie in files that are mapped into memory. At least 1 MB.
     spill_dir : path-like, optional
         The folder for what is spilled, by default the one for temporary files. The files there have no names
         (on POSIX systems): however the process ends, nothing of them stays.
@@ -409,7 +409,7 @@ def count_ngrams(
         Leave out n-grams that occur fewer times. Totals and entropies are those of all n-grams.
     max_memory : int or str, optional
         About how many bytes ("64MB", "1.5GiB") counting may take beyond the symbols. What doesn't fit is spilled
-        to disk, counts stay exact, and the table's arrays lie in files that are mapped into memory. At least 1 MiB.
+        to disk, counts stay exact, and the table's arrays lie in files that are mapped into memory. At least 1 MB.
     spill_dir : path-like, optional
         The folder for what is spilled, by default the one for temporary files. The files there have no names
         (on POSIX systems): however the process ends, nothing of them stays.

@@ -83,6 +83,8 @@ class Word_Finder:
             raise ValueError("train(sents) must come before find(sents)")
         counter = kernel.PairCounter()
         pairs = encoder.encode("".join(self.pairs)).reshape(-1, 2)
+        if len(encoder.symbols()) != len(self.chars) or len(pairs) != len(self.pairs):
+            raise ValueError("chars must hold single characters, and pairs two of those")
         counts = np.fromiter(self.pairs.values(), np.int64, len(self.pairs))
         counter.merge(np.fromiter(self.chars.values(), np.int64, len(self.chars)), pairs, counts)
         if remove_weak_pairs:
@@ -103,8 +105,11 @@ class Word_Finder:
         for word, count in found.to_dict(encoder.symbols(), backend).items():
             words[word] = words.get(word, 0) + count
         lengths = np.fromiter(map(len, words), np.int64, len(words))
+        ids = encoder.encode("".join(words))
+        if (ids < 0).any() or not lengths.all():
+            raise ValueError(f"words must not be empty nor hold {LAST!r}")
         return Words(
-            encoder.encode("".join(words)),
+            ids,
             np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             np.fromiter(words.values(), np.int64, len(words)),
         )
