@@ -9,7 +9,9 @@ import re
 
 from bench import _data
 from bench._harness import Workload
+from fastcore._metrics import span_f1
 from fastcore.discovery import WordFinder
+from fastcore.lexicon import Tokenizer
 
 CORPUS = "text/zh_15mb.txt.xz"
 
@@ -68,7 +70,38 @@ def _ngram_in_python(texts: list[str]) -> dict[str, int]:
     return {word: count for word, count in words.items() if count >= 4 and known(word)}
 
 
+def _quality(**options):
+    """Find words in the corpus, segment the test sets by them: span F1 on SXU and on UD Chinese GSD."""
+
+    def run(texts: list[str]) -> tuple[float, ...]:
+        tokenizer = Tokenizer(WordFinder(**options).fit(texts).to_lexicon(), join_fullwidth=True)
+        scores = []
+        for name in ("sxu", "ud"):
+            gold = [line.split(" ") for line in _data.lines(f"segmentation/{name}_test.seg.xz") if line]
+            scores.append(span_f1(gold, tokenizer.tokenize_many(["".join(words) for words in gold]))[2])
+        return tuple(scores)
+
+    return run
+
+
+def _f1(ours: tuple[float, ...], theirs: tuple[float, ...], name: str) -> str:
+    return "F1 {:.3f} SXU, {:.3f} UD (entropy {:.3f}, {:.3f})".format(*theirs, *ours)
+
+
 WORKLOADS = [
+    Workload(
+        name="discovery.quality",
+        make=_texts,
+        runners={
+            "fastcore": _quality(method="entropy"),
+            "n-gram": _quality(method="ngram"),
+            "adjacent, min_pmi=2": _quality(min_pmi=2),
+            "adjacent, min_pmi=1": _quality(min_pmi=1),
+        },
+        equal=_f1,
+        twin=False,
+        heavy=frozenset({"fastcore", "n-gram", "adjacent, min_pmi=2", "adjacent, min_pmi=1"}),
+    ),
     Workload(
         name="discovery.adjacent",
         make=_texts,
