@@ -17,6 +17,9 @@ from typing import TextIO
 from ._progress import progress_bar
 from ._texts import STDIN, lines_of, open_binary
 
+# Lines that are segmented at a time.
+SHARE = 1 << 14
+
 AddCommand = Callable[[str, str, str], argparse.ArgumentParser]
 
 
@@ -151,7 +154,9 @@ def _segment(options: argparse.Namespace) -> int:
     tokenizer = Tokenizer(lexicon, join_alnum=not options.no_join, join_fullwidth=options.join_fullwidth)
     lines = _counted(_lines(options), options.progress)
     with _output(options.output) as file:
-        for words in tokenizer.tokenize_many(lines, workers=options.workers):
-            file.write(json.dumps(words, ensure_ascii=False) if options.json else options.separator.join(words))
-            file.write("\n")
+        # A share at a time: what comes in slowly goes out as it comes, and none of it is kept.
+        while share := list(itertools.islice(lines, SHARE)):
+            for words in tokenizer.tokenize_many(share, workers=options.workers):
+                file.write(json.dumps(words, ensure_ascii=False) if options.json else options.separator.join(words))
+                file.write("\n")
     return 0

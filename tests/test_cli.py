@@ -138,6 +138,16 @@ def test_words_leave_out_what_is_known(corpus, tmp_path, capsys):
     assert not new & {line.partition(" ")[0] for line in known.splitlines()}
 
 
+def test_segment_a_share_at_a_time(corpus, tmp_path, monkeypatch):
+    lexicon = tmp_path / "lexicon.txt"
+    lexicon.write_text("明月 3\n")
+    whole, shares = tmp_path / "whole.txt", tmp_path / "shares.txt"
+    assert cli.main(["segment", str(corpus), "--lexicon", str(lexicon), "-o", str(whole)]) == 0
+    monkeypatch.setattr("fastcore._text_commands.SHARE", 3)
+    assert cli.main(["segment", str(corpus), "--lexicon", str(lexicon), "-o", str(shares)]) == 0
+    assert whole.read_bytes() == shares.read_bytes()
+
+
 def test_segment_with_jiebas_dictionary():
     result = command("segment", "--json", stdin="扫描二维码,关注公众号\n\n")
     assert [json.loads(line) for line in result.stdout.splitlines()] == [

@@ -388,6 +388,15 @@ print(*tokenizer.lcut("扫描二维码", HMM=False), sep="|")
 
 
 class TestTokenizer:
+    def test_progress(self, backend):
+        texts, told = ["研究生命"] * 2500, []
+        tokenizer = Tokenizer(Lexicon(WORDS))
+        tokenizer.tokenize_many(texts, progress=lambda *done: told.append(done))
+        assert told == [(1024, 2500), (2048, 2500), (2500, 2500)]
+        told.clear()
+        tokenizer.encode_many(iter(texts), progress=lambda *done: told.append(done))
+        assert told == [(1024, None), (2048, None), (2500, None)]
+
     def test_a_lexicon_of_many_scripts(self, backend):
         # More than 256 pages of the table of symbols; the classes of ASCII come behind them all.
         words = {chr(256 * page + 5): 1 for page in [*range(0x34, 0xA0), *range(0x200, 0x2A7)]}

@@ -474,6 +474,21 @@ class TestScores:
 
 
 class TestCounter:
+    def test_progress(self, backend, tmp_path, monkeypatch):
+        monkeypatch.setattr("fastcore.ngrams._counter.BLOCK", 5000)
+        told: list[tuple[int, int | None]] = []
+        table = count_ngrams(["abcd"] * 3000, 2, progress=lambda *done: told.append(done))
+        assert table == count_ngrams(["abcd"] * 3000, 2)
+        assert len(told) > 2 and told == sorted(told) and {total for _, total in told} == {None}
+        assert 12_000 <= told[-1][0] < 15_100
+        for name in "ab":
+            (tmp_path / name).write_text("abcd\n")
+        told.clear()
+        count_ngrams(tmp_path, 2, workers=map, progress=lambda *done: told.append(done))
+        assert told == [(1, 2), (2, 2)]
+        with pytest.raises(TypeError, match="progress must be"):
+            count_ngrams(["ab"], 1, progress=3)
+
     @given(st.lists(TEXTS, max_size=4))
     def test_updates_add_up(self, batches):
         for name in ("compiled", "reference"):

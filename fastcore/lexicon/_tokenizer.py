@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels, use_backend
+from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
 from .._texts import lines_of
 from .._validation import as_index, as_number
@@ -126,7 +127,7 @@ class Tokenizer:
         words: list[str] = self._segmenter.words([_checked(text)])[0]
         return words
 
-    def tokenize_many(self, texts: Texts, *, workers: Workers = 1) -> list[list[str]]:
+    def tokenize_many(self, texts: Texts, *, workers: Workers = 1, progress: Progress = False) -> list[list[str]]:
         """Return the words of each text, in order.
 
         Parameters
@@ -135,9 +136,15 @@ class Tokenizer:
             A bare str is refused; a path is a UTF-8 file whose lines are texts, or a folder of such files.
         workers : int, callable or executor
             As everywhere; threads share the lexicon, other executors get it with each task.
+        progress : bool or callable
+            True shows a bar of the texts done (needs tqdm); a function is called with (done, total or None).
         """
-        chunks = ((self, chunk) for chunk in _chunks(texts))
-        return list(itertools.chain.from_iterable(stream(_words, chunks, workers)))
+        found: list[list[str]] = []
+        with progress_bar(progress, len(texts) if isinstance(texts, Sized) else None, "text") as step:
+            for part in stream(_words, ((self, chunk) for chunk in _chunks(texts)), workers):
+                found += part
+                step(len(part))
+        return found
 
     def spans(self, text: str) -> NDArray[np.int64]:
         """Return the (start, end) of each token as rows of an array."""
@@ -149,10 +156,18 @@ class Tokenizer:
         ids: NDArray[np.int32] = self._segmenter.encode([_checked(text)])[0]
         return ids
 
-    def encode_many(self, texts: Texts, *, workers: Workers = 1) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Return the ids of all texts, concatenated, and the offsets of each text's first, with the end."""
-        chunks = ((self, chunk) for chunk in _chunks(texts))
-        parts = list(stream(_ids, chunks, workers))
+    def encode_many(
+        self, texts: Texts, *, workers: Workers = 1, progress: Progress = False
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return the ids of all texts, concatenated, and the offsets of each text's first, with the end.
+
+        Parameters are those of `tokenize_many`.
+        """
+        parts = []
+        with progress_bar(progress, len(texts) if isinstance(texts, Sized) else None, "text") as step:
+            for part in stream(_ids, ((self, chunk) for chunk in _chunks(texts)), workers):
+                parts.append(part)
+                step(len(part[1]) - 1)
         ids = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, np.int32)
         lengths = [np.diff(part[1]) for part in parts]
         offsets = np.concatenate([np.zeros(1, np.int64), *lengths])

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels, use_backend
+from .._progress import Progress, progress_bar
 from .._validation import as_choice, as_index
 from .._workers import Workers, check_workers, n_threads, stream
 from ._files import Place, check_out, whole_folder
@@ -172,12 +173,14 @@ class NgramCounter:
         low, high = self.orders
         return f"NgramCounter(n=({low}, {high}), unit={self.unit!r}): {len(self._encoder)} symbols so far"
 
-    def update(self, texts: Texts) -> None:
+    def update(self, texts: Texts, *, progress: Progress = False) -> None:
         """Count more texts.
 
         Parameters
         ----------
         texts : iterable
+            As for :func:`count_ngrams`.
+        progress : bool or callable, default False
             As for :func:`count_ngrams`.
 
         Raises
@@ -195,11 +198,17 @@ class NgramCounter:
         try:
             if not isinstance(self._workers, int) and (files := files_among(texts)):
                 update = uuid.uuid4().hex
-                for part in stream(count_file, [self._file_task(file, update) for file in files], self._workers):
-                    self.merge(part)
+                with progress_bar(progress, len(files), "file") as step:
+                    for part in stream(count_file, [self._file_task(file, update) for file in files], self._workers):
+                        self.merge(part)
+                        step(1)
                 return
-            for run in stream(count_block, self._blocks(texts), self._workers):
-                self._runs.add(run, self._mergers)
+            with progress_bar(progress, None, "symbol") as step:
+                for run in stream(count_block, self._blocks(texts), self._workers):
+                    self._runs.add(run, self._mergers)
+                    if progress is not False:
+                        step(int(run.counts.sum(dtype=np.int64)))
+                step(self._filled)
         except BaseException:
             self._runs, self._buffer, self._filled = before
             self._forget(known)
@@ -383,6 +392,7 @@ def count_ngrams(
     spill_dir: "os.PathLike[str] | str | None" = None,
     out: "os.PathLike[str] | str | None" = None,
     workers: Workers = 1,
+    progress: Progress = False,
 ) -> NgramTable:
     """Count the n-grams of texts.
 
@@ -420,6 +430,9 @@ def count_ngrams(
         Threads that count (-1 for all cores), or an executor (a process pool, Dask's ``client.get_executor()``)
         or map-like callable. Threads share the blocks of all texts; an executor is sent whole files when `texts`
         is a folder or a list of paths, and blocks otherwise. The table is the same to the bit for any workers.
+    progress : bool or callable, default False
+        True shows a bar of the symbols counted so far (needs tqdm); a function is called with (done, None). With an
+        executor and files, what is counted are files, and the second argument is how many there are.
 
     Returns
     -------
@@ -465,5 +478,5 @@ def count_ngrams(
     min_count = as_index(min_count, "min_count", low=1)
     if out is not None:
         check_out(out)
-    counter.update(texts)
+    counter.update(texts, progress=progress)
     return counter.finish(min_count, out=out)
