@@ -7,10 +7,14 @@ pool, Dask, loky or MPI can run them.
 
 import os
 import threading
+from _thread import start_new_thread
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, wait
+from contextlib import suppress
+from itertools import islice
 from operator import index
+from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
 from ._backend import kernels
@@ -107,14 +111,70 @@ def stream(
 
 
 def _threads(function: Callable[[T], R], tasks: Iterable[T], number: int) -> Iterator[R]:
+    """Threads of our own, not a pool's.
+
+    Ctrl-C may come at any moment in the calling thread, also within a pool's locks, and then nobody would ever
+    get them again. This side of the threads touches only queues that are written in C.
+    """
     cancelled = threading.Event()
-    with ThreadPoolExecutor(number, "fastcore", initializer=set_flag, initargs=(cancelled,)) as pool:
+    todo: SimpleQueue[tuple[int, T] | None] = SimpleQueue()
+    results: SimpleQueue[tuple[int, Any, BaseException | None]] = SimpleQueue()
+    ended: SimpleQueue[None] = SimpleQueue()
+
+    def work() -> None:
+        set_flag(cancelled)
+        while (item := todo.get()) is not None:
+            result, problem = None, None
+            try:
+                result = function(item[1])
+            except BaseException as error:
+                problem = error
+            results.put((item[0], result, problem))
+            del item, result, problem  # not kept while waiting
+        ended.put(None)
+
+    started = sent = taken = 0
+    arrived: dict[int, tuple[Any, BaseException | None]] = {}
+    rest = enumerate(tasks)
+    try:
+        while started < number:
+            start_new_thread(work, ())
+            started += 1
+        while True:
+            for item in islice(rest, 2 * number - (sent - taken)):
+                sent += 1
+                todo.put(item)
+            if taken == sent:
+                return
+            while taken not in arrived:
+                place, result, problem = _next(results)
+                arrived[place] = result, problem
+            result, problem = arrived.pop(taken)
+            taken += 1
+            if problem is not None:
+                raise problem
+            yield result
+            del result
+    except BaseException:
+        cancelled.set()
+        raise
+    finally:
+        with suppress(Empty):
+            while True:
+                todo.get_nowait()
+        for _ in range(number):
+            todo.put(None)
+        for _ in range(started):
+            _next(ended)
+
+
+def _next(queue: "SimpleQueue[R]") -> R:
+    # Waiting in slices lets Ctrl-C through on every platform.
+    while True:
         try:
-            yield from _in_order(pool.submit, function, tasks, 2 * number)
-        except BaseException:
-            cancelled.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+            return queue.get(timeout=0.1)
+        except Empty:
+            continue
 
 
 def _mapped(function: Callable[[T], R], tasks: Iterable[T], workers: Callable[..., Iterable[R]]) -> Iterator[R]:

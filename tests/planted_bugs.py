@@ -30,7 +30,7 @@ PLANTED = [
     ("ngrams", "fastcore/reference/ngrams.py", "window = stream[i : i + order]", "window = stream[i : i + order - 1]"),
     ("skipgrams", "pyx/skipgrams.pyx", "for i in range(at + 1, at + 1 + window):", "for i in range(at + 1, at + window):"),
     ("skipgrams", "fastcore/reference/skipgrams.py", "text[i + 1 : i + 1 + window]", "text[i + 1 : i + window]"),
-    ("vectorizer", "pyx/vectorizer.pyx", "for i in range(places - n + 1):", "for i in range(places - n):"),
+    ("vectorizer", "pyx/vectorizer.pyx", "cdef const int32_t *last = stream + n - 1", "cdef const int32_t *last = stream + n - 2"),
     ("vectorizer", "fastcore/reference/vectorizer.py", "for start in range(begin, end - n + 1):", "for start in range(begin, end - n):"),
     ("lexicon", "fastcore/reference/lexicon.py", "found.append((j + 1, node[IDS]))", "found.append((j, node[IDS]))"),
     ("discovery", "fastcore/reference/discovery.py", "self._pairs.get((before, number), 0) + 1", "self._pairs.get((before, number), 0) + 2"),
