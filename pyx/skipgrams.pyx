@@ -14,6 +14,7 @@ from _interner cimport (
     interner_key,
 )
 from _signals cimport poll
+from _sorting cimport sort_few
 from _utf8 cimport first_invalid_byte, space_at, utf8_of
 
 cdef extern from "bits.h" nogil:
@@ -321,19 +322,6 @@ cdef int group(
             next[row] += 1
         block += BLOCK
     return 0
-
-
-cdef inline void sort_few(int32_t *ids, Py_ssize_t n) noexcept nogil:
-    """Insertion sort."""
-    cdef Py_ssize_t i, j
-    cdef int32_t id
-    for i in range(1, n):
-        id = ids[i]
-        j = i
-        while j > 0 and ids[j - 1] > id:
-            ids[j] = ids[j - 1]
-            j -= 1
-        ids[j] = id
 
 
 cdef int count_rows(

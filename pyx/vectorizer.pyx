@@ -12,6 +12,7 @@ from libc.string cimport memcpy, memset
 
 from _interner cimport FASTCORE_PREFETCH, Interner, fastcore_spread, interner_free, interner_id, interner_init
 from _signals cimport poll
+from _sorting cimport sort_few
 from _utf8 cimport utf8_of
 
 cdef enum:
@@ -591,18 +592,6 @@ cdef void sort_by_digits(int32_t *keys, int32_t *spare, Py_ssize_t n, int32_t mo
             break
     if source != keys:
         memcpy(keys, source, n * sizeof(int32_t))
-
-
-cdef void sort_few(int32_t *keys, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i, j
-    cdef int32_t key
-    for i in range(1, n):
-        key = keys[i]
-        j = i
-        while j > 0 and keys[j - 1] > key:
-            keys[j] = keys[j - 1]
-            j -= 1
-        keys[j] = key
 
 
 cdef Py_ssize_t fill_rows(

@@ -13,6 +13,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import zstandard
 
 from fastcore._texts import files_of, lines_of, open_binary, reading
 from fastcore.lexicon import Lexicon, Tokenizer, WordFinder
@@ -24,7 +25,7 @@ LINES = ["床前明月光", "plain", "", "𝄞 last"]
 
 
 def zstd(data):
-    return pytest.importorskip("zstandard").ZstdCompressor(write_checksum=True).compress(data)
+    return zstandard.ZstdCompressor(write_checksum=True).compress(data)
 
 
 PACKERS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstd}
@@ -74,7 +75,6 @@ def test_streams_one_after_the_other(tmp_path, suffix):
 
 
 def test_zstd_reads_frames_of_any_size(tmp_path):
-    zstandard = pytest.importorskip("zstandard")
     path = tmp_path / "a.zst"
     texts = [b"", b"ab", b"0" * 3_000_000, random.Random(1).randbytes(70_000), b""]
     # A frame to be skipped, as pzstd writes one before each of its own.
