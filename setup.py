@@ -1,7 +1,8 @@
-"""Build the compiled kernels: ``pyx/NAME.pyx`` becomes ``fastcore._kernels.NAME``.
+"""Build the compiled kernels: ``pyx/DOMAIN/NAME.pyx`` becomes ``fastcore._kernels.NAME``.
 
 Hot modules are compiled again for newer x86-64 levels as ``fastcore._kernels.v3.NAME`` and
-``.v4.NAME``; ``fastcore/_isa.py`` picks one at import. Environment switches, for builds only:
+``.v4.NAME``, as far as the compiler can; ``fastcore/_isa.py`` picks one at import. Environment
+switches, for builds only:
 
 ``FASTCORE_DEBUG=1``     bounds, overflow-free indexing and initialisation checks on, assertions on
 ``FASTCORE_SANITIZE=1``  address and undefined-behaviour sanitizers
@@ -13,17 +14,22 @@ import copy
 import os
 import platform
 import sys
+import tempfile
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 
 # Modules whose inner loops gain from vectors; the others are built once.
 HOT = {"chain", "crf", "lexicon", "nce", "ngrams", "ode", "reactions", "recurrence"}
 # Modules whose twin agrees to a tolerance, so that a*b+c may become one instruction.
 CONTRACTED = {"chain", "crf"}
-LEVELS = {"v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"]}
+# The levels of the x86-64 psABI. Spelled out: compilers older than their names (GCC before 11) know the features.
+V3 = "-mpopcnt -mcx16 -mavx2 -mbmi -mbmi2 -mf16c -mfma -mlzcnt -mmovbe -mxsave".split()
+V4 = [*V3, *"-mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mprefer-vector-width=512".split()]
+LEVELS = {"v3": V3, "v4": V4}
 
 
 def switch(name: str) -> bool:
@@ -58,13 +64,16 @@ def macros() -> list[tuple[str, str | None]]:
     return defined
 
 
-def extension(name: str, source: str, level: str | None = None) -> Extension:
-    package = "fastcore._kernels" + (f".{level}" if level else "")
+def extension(path: Path, source: str | None = None, level: str | None = None) -> Extension:
+    """The kernel module of a ``.pyx``, from the C that an earlier extension generated if `source` names it."""
+    package, name = "fastcore._kernels" + (f".{level}" if level else ""), path.stem
+    # A header's change rebuilds its own domain only, one of the shared ones all.
+    folders = ["pyx/shared", str(path.parent)]
     return Extension(
         f"{package}.{name}",
-        [source],
-        include_dirs=["pyx"],
-        depends=[str(p) for p in sorted(Path("pyx").glob("*.[hp]*")) if p.suffix in (".h", ".pxd")],
+        [source or str(path)],
+        include_dirs=folders,
+        depends=sorted(str(p) for folder in folders for p in Path(folder).iterdir() if p.suffix in (".h", ".pxd")),
         define_macros=macros(),
         extra_compile_args=compile_args(name) + (LEVELS[level] if level else []),
         extra_link_args=["-fsanitize=address,undefined"] if SANITIZE else [],
@@ -72,7 +81,7 @@ def extension(name: str, source: str, level: str | None = None) -> Extension:
 
 
 def extensions() -> list[Extension]:
-    names = sorted(p.stem for p in Path("pyx").glob("*.pyx"))
+    paths = sorted(Path("pyx").glob("*/*.pyx"))
     shared = Extension(
         "fastcore._kernels._cyutility",
         ["pyx/_cyutility.c"],
@@ -81,8 +90,8 @@ def extensions() -> list[Extension]:
         extra_link_args=["-fsanitize=address,undefined"] if SANITIZE else [],
     )
     base = cythonize(
-        [shared] + [extension(name, f"pyx/{name}.pyx") for name in names],
-        include_path=["pyx"],
+        [shared] + [extension(path) for path in paths],
+        include_path=sorted({"pyx/shared", *(str(path.parent) for path in paths)}),
         build_dir=None if TRACE else f"build/{MODE}",
         force=TRACE,
         annotate=switch("ANNOTATE"),
@@ -100,7 +109,7 @@ def extensions() -> list[Extension]:
     )
     if X86 and not (MSVC or DEBUG or SANITIZE or TRACE or NATIVE):
         generated = {ext.name.rpartition(".")[2]: ext.sources[0] for ext in base}
-        base += [extension(name, generated[name], level) for level in LEVELS for name in names if name in HOT]
+        base += [extension(path, generated[path.stem], level) for level in LEVELS for path in paths if path.stem in HOT]
     return base
 
 
@@ -115,6 +124,26 @@ class BuildExt(build_ext):
             self.force = True
         marker.parent.mkdir(exist_ok=True)
         marker.write_text(MODE)
+
+    def build_extensions(self) -> None:
+        for level, flags in LEVELS.items():
+            if not self.compiles_with(flags):
+                self.extensions = [ext for ext in self.extensions if f"._kernels.{level}." not in ext.name]
+        super().build_extensions()
+
+    def compiles_with(self, flags: list[str]) -> bool:
+        """Ask the compiler once, if there is anything to compile with these flags, and say it where it can't."""
+        if not any(flags == ext.extra_compile_args[-len(flags) :] for ext in self.extensions):
+            return True
+        with tempfile.TemporaryDirectory() as folder:
+            probe = Path(folder, "probe.c")
+            probe.write_text("#include <immintrin.h>\nint main(void) { return 0; }\n")
+            try:
+                self.compiler.compile([str(probe)], output_dir=folder, extra_postargs=flags)
+            except CompileError:
+                print(f"warning: the compiler refuses {' '.join(flags)}: no kernels for it, slower ones serve instead")
+                return False
+        return True
 
     def build_extension(self, ext: Extension) -> None:
         # The variants of a kernel share one C file: each needs its own folder for the object made of it.

@@ -1,4 +1,4 @@
-"""A cancel flag a worker thread: kernels ask it while they run (pyx/_signals.pxd)."""
+"""A cancel flag a worker thread: kernels ask it while they run (pyx/shared/_signals.pxd)."""
 
 import threading
 

@@ -46,7 +46,7 @@ def methods(cls: type) -> dict[str, object]:
 
 
 def test_every_kernel_has_a_twin_and_the_other_way_round():
-    kernels = {path.stem for path in Path("pyx").glob("*.pyx") if not path.stem.startswith("_")}
+    kernels = {path.stem for path in Path("pyx").glob("*/*.pyx") if not path.stem.startswith("_")}
     assert kernels == set(DOMAINS)
 
 

@@ -1,4 +1,4 @@
-"""xoshiro256++ streams, bit for bit those of ``pyx/_rng.pxd``.
+"""xoshiro256++ streams, bit for bit those of ``pyx/shared/_rng.pxd``.
 
 Stream i of a 256-bit key: word k of the state is output number i of SplitMix64 seeded with key[k]. Sources:
 Blackman and Vigna, *Scrambled linear pseudorandom number generators*, ACM TOMS 47 (2021); Steele, Lea and

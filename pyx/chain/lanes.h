@@ -1,11 +1,11 @@
-/* The recursions of chain_scaled.h for FC_W sequences at once, one in each vector element ("lane").
+/* The recursions of scaled.h for FC_W sequences at once, one in each vector element ("lane").
  *
  * All lanes start at step 0 together. A lane whose sequence has ended goes on with weights of 1 and is not looked at
  * again. A column holds label j of lane k at [j * FC_W + k]. */
 #ifndef FASTCORE_CHAIN_LANES_H
 #define FASTCORE_CHAIN_LANES_H
 
-#include "chain_scaled.h"
+#include "scaled.h"
 
 typedef struct {
     const char* rows[FC_W];   /* each lane's first row of emissions */

@@ -12,7 +12,7 @@
 #ifndef FASTCORE_CHAIN_SCALED_H
 #define FASTCORE_CHAIN_SCALED_H
 
-#include "chain_vectors.h"
+#include "vectors.h"
 
 #define FC_SPAN_DENSE 300.0
 #define FC_SPAN_WATCHED 230.0

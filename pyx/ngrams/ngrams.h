@@ -1,4 +1,4 @@
-/* Rows of packed symbols (see ngram_rows.h), their digits, and searches among them. */
+/* Rows of packed symbols (see rows.h), their digits, and searches among them. */
 #ifndef FASTCORE_NGRAMS_H
 #define FASTCORE_NGRAMS_H
 
@@ -63,17 +63,17 @@ static inline uint64_t ng_quotient(uint64_t x, ng_divisor d)
 
 #define ROW_WORDS 1
 #define ROW(name) ng_##name##_1
-#include "ngram_rows.h"
+#include "rows.h"
 #undef ROW_WORDS
 #undef ROW
 #define ROW_WORDS 2
 #define ROW(name) ng_##name##_2
-#include "ngram_rows.h"
+#include "rows.h"
 #undef ROW_WORDS
 #undef ROW
 #define ROW_WORDS words
 #define ROW(name) ng_##name##_n
-#include "ngram_rows.h"
+#include "rows.h"
 #undef ROW_WORDS
 #undef ROW
 

@@ -7,7 +7,7 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from _rng cimport Rng, rng_stream
 from _signals cimport poll
 
-cdef extern from "lanes.h":
+cdef extern from "rng_lanes.h":
     enum:
         LANES
     ctypedef struct lanes_t:

@@ -2,7 +2,7 @@
 
 A batch is one array of emissions (N, L) and offsets: sequence s holds rows offsets[s] to offsets[s + 1].
 Transitions, start and end scores are float64; results have the emissions' type. The recursions themselves are in
-C headers: chain_scaled.h for one sequence, chain_lanes.h for one a vector element.
+C headers: scaled.h for one sequence, lanes.h for one a vector element.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ ctypedef fused real:
     float
     double
 
-cdef extern from "chain_lanes.h" nogil:
+cdef extern from "lanes.h" nogil:
     enum:
         FC_W
 
