@@ -127,12 +127,12 @@ class BuildExt(build_ext):
 
     def build_extensions(self) -> None:
         for level, flags in LEVELS.items():
-            if not self.compiles_with(flags):
+            if not self.compiles_for(level, flags):
                 self.extensions = [ext for ext in self.extensions if f"._kernels.{level}." not in ext.name]
         super().build_extensions()
 
-    def compiles_with(self, flags: list[str]) -> bool:
-        """Ask the compiler once, if there is anything to compile with these flags, and say it where it can't."""
+    def compiles_for(self, level: str, flags: list[str]) -> bool:
+        """Ask the compiler once, if there is anything to build for a level, and say it where it can't."""
         if not any(flags == ext.extra_compile_args[-len(flags) :] for ext in self.extensions):
             return True
         with tempfile.TemporaryDirectory() as folder:
@@ -141,7 +141,7 @@ class BuildExt(build_ext):
             try:
                 self.compiler.compile([str(probe)], output_dir=folder, extra_postargs=flags)
             except CompileError:
-                print(f"warning: the compiler refuses {' '.join(flags)}: no kernels for it, slower ones serve instead")
+                print(f"warning: this compiler can't build for x86-64-{level}: slower kernels will serve there")
                 return False
         return True
 
