@@ -1,4 +1,6 @@
-"""Build the compiled kernels: ``pyx/DOMAIN/NAME.pyx`` becomes ``fastcore._kernels.NAME``.
+"""Build the compiled kernels: ``pyx/chain/chain.pyx`` becomes ``fastcore._kernels.chain``.
+
+A domain of several kernel modules is a package: ``pyx/ngrams/rows.pyx`` becomes ``fastcore._kernels.ngrams.rows``.
 
 Hot modules are compiled again for newer x86-64 levels as ``fastcore._kernels.v3.NAME`` and
 ``.v4.NAME``, as far as the compiler can; ``fastcore/_isa.py`` picks one at import. Environment
@@ -23,13 +25,13 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
 # Modules whose inner loops gain from vectors; the others are built once.
-HOT = {"chain", "crf", "lexicon", "nce", "ngrams", "ode", "reactions", "recurrence"}
+HOT = {"chain", "crf", "lexicon", "nce", "ngrams.rows", "ngrams.symbols", "ode", "reactions", "recurrence"}
 # Modules whose twin agrees to a tolerance, so that a*b+c may become one instruction.
 CONTRACTED = {"chain", "crf"}
 # The levels of the x86-64 psABI. Spelled out: compilers older than their names (GCC before 11) know the features.
-V3 = "-mpopcnt -mcx16 -mavx2 -mbmi -mbmi2 -mf16c -mfma -mlzcnt -mmovbe -mxsave".split()
-V4 = [*V3, *"-mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mprefer-vector-width=512".split()]
-LEVELS = {"v3": V3, "v4": V4}
+V3 = ["-mpopcnt", "-mcx16", "-mavx2", "-mbmi", "-mbmi2", "-mf16c", "-mfma", "-mlzcnt", "-mmovbe", "-mxsave"]
+V4 = ["-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
+LEVELS = {"v3": V3, "v4": [*V3, *V4]}
 
 
 def switch(name: str) -> bool:
@@ -64,9 +66,15 @@ def macros() -> list[tuple[str, str | None]]:
     return defined
 
 
+def kernel_name(path: Path) -> str:
+    """What a ``.pyx`` is called below ``fastcore._kernels``."""
+    alone = path.stem == path.parent.name or path.parent.name == "shared"
+    return path.stem if alone else f"{path.parent.name}.{path.stem}"
+
+
 def extension(path: Path, source: str | None = None, level: str | None = None) -> Extension:
     """The kernel module of a ``.pyx``, from the C that an earlier extension generated if `source` names it."""
-    package, name = "fastcore._kernels" + (f".{level}" if level else ""), path.stem
+    package, name = "fastcore._kernels" + (f".{level}" if level else ""), kernel_name(path)
     # A header's change rebuilds its own domain only, one of the shared ones all.
     folders = ["pyx/shared", str(path.parent)]
     return Extension(
@@ -108,8 +116,9 @@ def extensions() -> list[Extension]:
         },
     )
     if X86 and not (MSVC or DEBUG or SANITIZE or TRACE or NATIVE):
-        generated = {ext.name.rpartition(".")[2]: ext.sources[0] for ext in base}
-        base += [extension(path, generated[path.stem], level) for level in LEVELS for path in paths if path.stem in HOT]
+        generated = {ext.name.removeprefix("fastcore._kernels."): ext.sources[0] for ext in base}
+        hot = [(path, generated[kernel_name(path)]) for path in paths if kernel_name(path) in HOT]
+        base += [extension(path, source, level) for level in LEVELS for path, source in hot]
     return base
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fastcore import cli
-from fastcore._backend import DOMAINS
+from fastcore._backend import DOMAINS, KERNELS
 from fastcore._checks import Check, largest_difference, run
 from fastcore._data import poems
 
@@ -39,7 +39,7 @@ def test_config(capsys):
     assert cli.main(["config"]) == 0
     assert "isa_selected" in capsys.readouterr().out
     assert cli.main(["config", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["kernels"].keys() == set(DOMAINS)
+    assert json.loads(capsys.readouterr().out)["kernels"].keys() == set(KERNELS)
 
 
 def test_module_and_version():

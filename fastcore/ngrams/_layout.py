@@ -55,7 +55,7 @@ def repack(keys: Keys, order: int, old: Layout, new: Layout, backend: str) -> Ke
     """Return the same rows in another layout; their order stays."""
     if old == new:
         return np.ascontiguousarray(keys)
-    kernel = kernels("ngrams", backend)
+    kernel = kernels("ngrams.rows", backend)
     return kernel.pack(kernel.unpack(np.ascontiguousarray(keys), order, *old), *new)  # type: ignore[no-any-return]
 
 

@@ -280,7 +280,7 @@ class NgramVectorizer:
             self._warn_of_upper_case()
             return self._transformed(raw_documents)
 
-        kernel = self._kernel()
+        kernel = self._kernel("features")
         found = self._find(raw_documents)
         if not len(found.order):
             raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
@@ -369,12 +369,12 @@ class NgramVectorizer:
 
     # -- inside
 
-    def _kernel(self) -> ModuleType:
-        return kernels("vectorizer", getattr(self, "_backend", None))
+    def _kernel(self, name: str) -> ModuleType:
+        return kernels(f"vectorizer.{name}", getattr(self, "_backend", None))
 
     def _find(self, raw_documents: Iterable[Any]) -> Found:
         """Find all features: in the kernel, where no one has replaced the analysis."""
-        kernel = self._kernel()
+        kernel = self._kernel("features")
         analyze = self.build_analyzer()
         ours = type(self).build_analyzer is NgramVectorizer.build_analyzer
         if not (ours and isinstance(analyze, analysis.Analyzer) and analyze.analyze is None):
@@ -387,7 +387,7 @@ class NgramVectorizer:
         ):
             tokens = (analyze.tokens(analyze.decode(document)) for document in raw_documents)
             return find(kernel, token_stream(tokens), low, high, joined=True)
-        symbols = kernel.Symbols()
+        symbols = self._kernel("symbols").Symbols()
         if analyze.stop_words is not None:
             symbols.drop([word for word in analyze.stop_words if isinstance(word, str)])
         add = {"char": symbols.add_chars, "char_wb": symbols.add_words_of_chars, "word": symbols.add_words}[
@@ -407,7 +407,7 @@ class NgramVectorizer:
         )
 
     def _transformed(self, raw_documents: Iterable[Any]) -> Any:
-        kernel = self._kernel()
+        kernel = self._kernel("features")
         found = self._find(raw_documents)
         _map_in_place(found.instances, self._terms.columns_of(kernel, found))
         offsets, columns, counts = kernel.count_rows(found.instances, found.bounds)
