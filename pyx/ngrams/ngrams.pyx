@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy
 
-from _signals cimport poll
+from _signals cimport Pace, must_stop, new_pace, spend
 
 cdef extern from "Python.h":
     int PyUnicode_KIND(object text)
@@ -36,12 +36,14 @@ cdef extern from "ngrams.h" nogil:
     ng_divisor ng_divide_by(uint64_t by)
     uint64_t ng_quotient(uint64_t x, ng_divisor d)
     Py_ssize_t ng_windows(const uint32_t *ids, Py_ssize_t size, Py_ssize_t starts, int order, int per, uint64_t radix,
-                          uint64_t *rows, int words)
-    void ng_sort(uint64_t *rows, uint64_t *spare, Py_ssize_t n, int payload, int words)
-    Py_ssize_t ng_combine(uint64_t *rows, Py_ssize_t n, uint32_t *counts, int words)
-    Py_ssize_t ng_gather(const uint64_t *counted, Py_ssize_t n, uint64_t *rows, int64_t *counts, int words)
+                          uint64_t *rows, Pace *pace, int words) except -1
+    int ng_sort(uint64_t *rows, uint64_t *spare, Py_ssize_t n, int payload, Pace *pace, int words) except -1
+    Py_ssize_t ng_combine(uint64_t *rows, Py_ssize_t n, uint32_t *counts, Pace *pace, int words) except -1
+    Py_ssize_t ng_gather(const uint64_t *counted, Py_ssize_t n, uint64_t *rows, int64_t *counts, Pace *pace,
+                         int words) except -1
     Py_ssize_t ng_merge(const uint64_t *a, const int64_t *count_a, Py_ssize_t size_a, const uint64_t *b,
-                        const int64_t *count_b, Py_ssize_t size_b, uint64_t *rows, int64_t *counts, int words)
+                        const int64_t *count_b, Py_ssize_t size_b, uint64_t *rows, int64_t *counts, Pace *pace,
+                        int words) except -1
     Py_ssize_t ng_bound(const uint64_t *rows, Py_ssize_t n, const uint64_t *row, int words)
     Py_ssize_t ng_seek(const uint64_t *rows, Py_ssize_t n, const uint64_t *row, Py_ssize_t start, int words)
     int ng_compare(const uint64_t *a, const uint64_t *b, int words)
@@ -60,8 +62,8 @@ cdef enum:
     CODE_POINTS = 0x110000
     # Tokens that wait for the cache.
     GROUP = 32
-
-# Loops over rows look for Ctrl-C every 65536.
+    # Rows, or characters, between two words on what was spent (a step of range must be a literal: 4096 there).
+    CHUNK = 4096
 
 ctypedef fused unit:
     uint8_t
@@ -86,7 +88,9 @@ cdef int check_offsets(const uint8_t[::1] data, const int64_t[::1] offsets) exce
     """Refuse offsets that don't rise within the data."""
     cdef Py_ssize_t i
     cdef int64_t before = 0
+    cdef Pace pace = new_pace()
     for i in range(offsets.shape[0]):
+        spend(&pace, 1)
         if not before <= offsets[i] <= data.shape[0]:
             raise ValueError(f"offsets must rise from 0 to at most {data.shape[0]}, got {offsets[i]} at {i}")
         before = offsets[i]
@@ -95,6 +99,8 @@ cdef int check_offsets(const uint8_t[::1] data, const int64_t[::1] offsets) exce
 
 cdef class _Encoder:
     """What the two ways to number symbols share: a span of bytes is read by the one's or the other's `byte_span`."""
+
+    cdef Pace pace
 
     cdef Py_ssize_t byte_span(self, const uint8_t *text, Py_ssize_t size, uint32_t[::1] out, Py_ssize_t filled,
                               bint last, bint lines, bint *invalid, Py_ssize_t *consumed) except -1 nogil:
@@ -109,7 +115,6 @@ cdef class _Encoder:
         """
         cdef Py_ssize_t filled = 0, consumed = 0
         cdef bint invalid = False
-        poll()
         with nogil:
             if data.shape[0]:
                 filled = self.byte_span(&data[0], data.shape[0], out, 0, last, lines, &invalid, &consumed)
@@ -120,10 +125,10 @@ cdef class _Encoder:
         """Like `encode` for texts that lie as UTF-8 between offsets in `data`; positions count bytes."""
         cdef Py_ssize_t filled = 0, consumed = 0, size
         cdef bint invalid = False
-        poll()
         check_offsets(data, offsets)
         with nogil:
             while index + 1 < offsets.shape[0] and filled < out.shape[0]:
+                spend(&self.pace, 10)
                 size = offsets[index + 1] - offsets[index]
                 if position < size:
                     filled = self.byte_span(&data[offsets[index] + position], size - position, out, filled, True,
@@ -156,6 +161,7 @@ cdef class Alphabet(_Encoder):
         if self.known == NULL or self.points == NULL:
             raise MemoryError
         self.ranges = ranges
+        self.pace = new_pace()
 
     def __dealloc__(self):
         free(self.known)
@@ -174,6 +180,7 @@ cdef class Alphabet(_Encoder):
         cdef uint32_t[::1] ids = result
         cdef Py_ssize_t i
         for i in range(symbols.shape[0]):
+            spend(&self.pace, 1)
             if symbols[i] >= CODE_POINTS or 0xD800 <= symbols[i] <= 0xDFFF:
                 raise ValueError(f"symbols must be Unicode scalar values, got {symbols[i]:#x}")
             if self.known[symbols[i]] == 0:
@@ -192,10 +199,14 @@ cdef class Alphabet(_Encoder):
                 self.known[point] = <uint32_t> self.n + 1
                 break
 
-    cdef Py_ssize_t span(self, const unit *text, Py_ssize_t size, uint32_t *ids, uint32_t *surrogate) noexcept nogil:
-        """Write the ids of a piece of text, one 0 for separators in a row; return how many ids."""
+    cdef Py_ssize_t span(self, const unit *text, Py_ssize_t size, uint32_t *ids, uint32_t *last,
+                         uint32_t *surrogate) noexcept nogil:
+        """Write the ids of a piece of text, one 0 for separators in a row; return how many ids.
+
+        `last` is the id before the piece, then that of its end.
+        """
         cdef Py_ssize_t i, n = 0
-        cdef uint32_t point, known, before = 1
+        cdef uint32_t point, known, before = last[0]
         for i in range(size):
             point = text[i]
             known = self.known[point]
@@ -209,6 +220,7 @@ cdef class Alphabet(_Encoder):
             ids[n] = known
             n += (known | before) != 0
             before = known
+        last[0] = before
         return n
 
     def encode(self, list texts, Py_ssize_t index, Py_ssize_t position, uint32_t[::1] out, Py_ssize_t number):
@@ -218,24 +230,24 @@ cdef class Alphabet(_Encoder):
         messages call texts[0].
         """
         cdef Py_ssize_t filled = 0, size, take, room = out.shape[0], count = PyList_GET_SIZE(texts)
-        cdef uint32_t surrogate = 0
+        cdef uint32_t surrogate = 0, last = 1
         cdef int kind
         cdef const void *data
-        poll()
         while index < count and filled < room:
             text = <object> PyList_GET_ITEM(texts, index)
             if not PyUnicode_Check(text):
                 raise TypeError(f"texts[{number + index}] must be a str, got {type(text).__name__}")
             size = PyUnicode_GET_LENGTH(text)
-            take = min(size - position, room - filled)
+            take = min(size - position, room - filled, <Py_ssize_t> 16 * CHUNK)
+            spend(&self.pace, take + 20)
             kind = PyUnicode_KIND(text)
             data = PyUnicode_DATA(text)
             if kind == 1:
-                filled += self.span(<const uint8_t *> data + position, take, &out[filled], &surrogate)
+                filled += self.span(<const uint8_t *> data + position, take, &out[filled], &last, &surrogate)
             elif kind == 2:
-                filled += self.span(<const uint16_t *> data + position, take, &out[filled], &surrogate)
+                filled += self.span(<const uint16_t *> data + position, take, &out[filled], &last, &surrogate)
             else:
-                filled += self.span(<const uint32_t *> data + position, take, &out[filled], &surrogate)
+                filled += self.span(<const uint32_t *> data + position, take, &out[filled], &last, &surrogate)
             if surrogate:
                 raise lone_surrogate(number + index, surrogate)
             position += take
@@ -244,15 +256,19 @@ cdef class Alphabet(_Encoder):
                 filled += 1
                 position = 0
                 index += 1
+                last = 1
         return index, position, filled
 
     cdef Py_ssize_t byte_span(self, const uint8_t *text, Py_ssize_t size, uint32_t[::1] out, Py_ssize_t filled,
                               bint last, bint lines, bint *invalid, Py_ssize_t *consumed) except -1 nogil:
         """Write ids of UTF-8 until `out` is full, or what is left isn't whole, or is invalid; return `filled`."""
-        cdef Py_ssize_t i = 0, room = out.shape[0]
+        cdef Py_ssize_t i = 0, room = out.shape[0], looked = 0
         cdef uint32_t point = 0, known, before = 1
         cdef int length
         while i < size and filled < room:
+            if i - looked > CHUNK:
+                spend(&self.pace, i - looked)
+                looked = i
             length = ng_read_utf8(text + i, size - i, &point)
             if length <= 0:
                 invalid[0] = length < 0 or last
@@ -280,6 +296,7 @@ cdef class Alphabet(_Encoder):
             before = known
             i += length
         consumed[0] = i
+        spend(&self.pace, i - looked)
         return filled
 
 
@@ -321,6 +338,7 @@ cdef class Vocabulary(_Encoder):
         self.offsets = <int64_t *> calloc(self.room + 1, sizeof(int64_t))
         if self.slots == NULL or self.text == NULL or self.offsets == NULL:
             raise MemoryError
+        self.pace = new_pace()
 
     def __dealloc__(self):
         free(self.slots)
@@ -376,6 +394,7 @@ cdef class Vocabulary(_Encoder):
             if slot.id:
                 ng_prefetch(self.text + (slot.place >> 24))
         self.waits = 0
+        spend(&self.pace, 20 * n)
         for i in range(n):
             out[self.waiting[i].place] = self.lookup(self.waiting[i].text, self.waiting[i].size, self.waiting[i].hash)
         self.scratch_used = 0
@@ -439,6 +458,9 @@ cdef class Vocabulary(_Encoder):
                 with gil:
                     raise MemoryError
             for i in range(self.n):
+                if must_stop(&self.pace, 10):
+                    free(slots)
+                    return -1
                 size = self.offsets[i + 1] - self.offsets[i]
                 hashed = ng_hash(self.text + self.offsets[i], size)
                 at = hashed & mask
@@ -493,10 +515,10 @@ cdef class Vocabulary(_Encoder):
         cdef int kind
         cdef const void *data
         cdef bint listed
-        poll()
         self.waits = 0
         self.scratch_used = 0
         while index < count and filled < room:
+            spend(&self.pace, 10)
             text = <object> PyList_GET_ITEM(texts, index)
             if PyList_Check(text) or PyTuple_Check(text):
                 listed = PyList_Check(text)
@@ -515,9 +537,13 @@ cdef class Vocabulary(_Encoder):
                 while position < size and filled < room:
                     while position < size and ng_is_space(PyUnicode_READ(kind, data, position)):
                         position += 1
+                        if position % CHUNK == 0:
+                            spend(&self.pace, CHUNK)
                     stop = position
                     while stop < size and not ng_is_space(PyUnicode_READ(kind, data, stop)):
                         stop += 1
+                        if stop % CHUNK == 0:
+                            spend(&self.pace, CHUNK)
                     if stop > position:
                         self.put_text(text, position, stop, filled, out, number + index)
                         filled += 1
@@ -537,11 +563,14 @@ cdef class Vocabulary(_Encoder):
     cdef Py_ssize_t byte_span(self, const uint8_t *text, Py_ssize_t size, uint32_t[::1] out, Py_ssize_t filled,
                               bint last, bint lines, bint *invalid, Py_ssize_t *consumed) except -1 nogil:
         """Write ids of UTF-8 until `out` is full, or what is left isn't whole, or is invalid; return `filled`."""
-        cdef Py_ssize_t i = 0, start = 0, room = out.shape[0]
+        cdef Py_ssize_t i = 0, start = 0, room = out.shape[0], looked = 0
         cdef uint32_t point = 0
         cdef int length
         self.waits = 0
         while filled < room:
+            if i - looked > CHUNK:
+                spend(&self.pace, i - looked)
+                looked = i
             # A token begins at `start` and reaches to `i`.
             if i == size:
                 if i > start and last:
@@ -596,16 +625,16 @@ def count_windows(const uint32_t[::1] ids, Py_ssize_t starts, int order, int per
     spare = np.empty((starts + 1, words), np.uint64)
     cdef uint64_t[:, ::1] row = rows, other = spare
     cdef uint32_t[::1] count
-    poll()
+    cdef Pace pace = new_pace()
     with nogil:
         if starts:
-            n = ng_windows(&ids[0], size, starts, order, per_word, radix, &row[0, 0], words)
-            ng_sort(&row[0, 0], &other[0, 0], n, 0, words)
+            n = ng_windows(&ids[0], size, starts, order, per_word, radix, &row[0, 0], &pace, words)
+            ng_sort(&row[0, 0], &other[0, 0], n, 0, &pace, words)
     del spare, other
     counts = np.empty(n + 1, np.uint32)
     count = counts
     with nogil:
-        n = ng_combine(&row[0, 0], n, &count[0], words)
+        n = ng_combine(&row[0, 0], n, &count[0], &pace, words)
     return rows[:n].copy(), counts[:n].copy()
 
 
@@ -620,13 +649,15 @@ def sort_rows(const uint64_t[:, ::1] keys, const int64_t[::1] counts):
     rows, sums = np.empty((n + 1, words), np.uint64), np.empty(n + 1, np.int64)
     cdef uint64_t[:, ::1] both = counted, other = spare, row = rows
     cdef int64_t[::1] total = sums
-    poll()
+    cdef Pace pace = new_pace()
     with nogil:
         for i in range(n):
+            if i % CHUNK == 0:
+                spend(&pace, CHUNK * words)
             memcpy(&both[i, 0], &keys[i, 0], words * sizeof(uint64_t))
             both[i, words] = <uint64_t> counts[i]
-        ng_sort(&both[0, 0], &other[0, 0], n, 1, words + 1)
-        n = ng_gather(&both[0, 0], n, &row[0, 0], &total[0], words)
+        ng_sort(&both[0, 0], &other[0, 0], n, 1, &pace, words + 1)
+        n = ng_gather(&both[0, 0], n, &row[0, 0], &total[0], &pace, words)
     return rows[:n].copy(), sums[:n].copy()
 
 
@@ -649,11 +680,11 @@ cdef tuple merge_two(const uint64_t[:, ::1] a, const int64_t[::1] count_a,
     rows, sums = np.empty((size_a + size_b + 1, words), np.uint64), np.empty(size_a + size_b + 1, np.int64)
     cdef uint64_t[:, ::1] row = rows
     cdef int64_t[::1] total = sums
-    poll()
+    cdef Pace pace = new_pace()
     with nogil:
         n = ng_merge(&a[0, 0] if size_a else NULL, &count_a[0] if size_a else NULL, size_a,
                      &b[0, 0] if size_b else NULL, &count_b[0] if size_b else NULL, size_b,
-                     &row[0, 0], &total[0], words)
+                     &row[0, 0], &total[0], &pace, words)
     return rows[:n], sums[:n]
 
 
@@ -661,6 +692,7 @@ def prefixes(const uint64_t[:, ::1] keys, const int64_t[::1] counts, int order, 
     """Add up sorted rows by their first 1, 2, ..., order ids: a list of keys and a list of counts."""
     cdef int words = check_layout(order, per_word, radix), k
     cdef Py_ssize_t n = keys.shape[0], i
+    cdef Pace pace = new_pace()
     cdef ng_scan scan
     cdef uint64_t[:, ::1] row
     cdef int64_t[::1] total
@@ -675,9 +707,9 @@ def prefixes(const uint64_t[:, ::1] keys, const int64_t[::1] counts, int order, 
         row, total = rows[k - 1], sums[k - 1]
         scan.rows[k], scan.counts[k], scan.size[k] = &row[0, 0], &total[0], 0
     with nogil:
-        for i in range(0, n, 65536):
-            poll()
-            ng_prefixes(&keys[i, 0], &counts[i], min(n - i, <Py_ssize_t> 65536), order, per_word, radix, &scan)
+        for i in range(0, n, 4096):
+            spend(&pace, 4096 * order)
+            ng_prefixes(&keys[i, 0], &counts[i], min(n - i, <Py_ssize_t> 4096), order, per_word, radix, &scan)
     return ([rows[k - 1][:scan.size[k]].copy() for k in range(1, order + 1)],
             [sums[k - 1][:scan.size[k]].copy() for k in range(1, order + 1)])
 
@@ -686,14 +718,15 @@ def unpack(const uint64_t[:, ::1] keys, int order, int per_word, uint64_t radix)
     """The ids of each row, as an array (rows, order)."""
     cdef int words = check_layout(order, per_word, radix)
     cdef ng_divisor divisor = ng_divide_by(radix)
+    cdef Pace pace = new_pace()
     cdef Py_ssize_t n = keys.shape[0], i, j
     check_width(keys, words)
     result = np.empty((n, order), np.uint32)
     cdef uint32_t[:, ::1] ids = result
     with nogil:
-        for i in range(0, n, 65536):
-            poll()
-            for j in range(i, min(n, i + 65536)):
+        for i in range(0, n, 4096):
+            spend(&pace, 4096 * order)
+            for j in range(i, min(n, i + 4096)):
                 ng_unpack(&keys[j, 0], order, per_word, divisor, &ids[j, 0])
     return result
 
@@ -702,12 +735,13 @@ def pack(const uint32_t[:, ::1] ids, int per_word, uint64_t radix):
     """The row of each tuple of ids, all of them below `radix`."""
     cdef int order = ids.shape[1], words = check_layout(order, per_word, radix)
     cdef Py_ssize_t n = ids.shape[0], i, j
+    cdef Pace pace = new_pace()
     result = np.empty((n, words), np.uint64)
     cdef uint64_t[:, ::1] keys = result
     with nogil:
-        for i in range(0, n, 65536):
-            poll()
-            for j in range(i, min(n, i + 65536)):
+        for i in range(0, n, 4096):
+            spend(&pace, 4096 * order)
+            for j in range(i, min(n, i + 4096)):
                 ng_pack(&ids[j, 0], order, per_word, radix, &keys[j, 0])
     return result
 
@@ -716,13 +750,14 @@ def find(const uint64_t[:, ::1] keys, const uint64_t[:, ::1] wanted):
     """For each wanted row the first of the sorted `keys` that isn't below it."""
     cdef Py_ssize_t n = keys.shape[0], i, j, at = 0
     cdef int words = keys.shape[1]
+    cdef Pace pace = new_pace()
     check_width(wanted, words)
     result = np.empty(wanted.shape[0], np.int64)
     cdef int64_t[::1] rows = result
     with nogil:
-        for i in range(0, wanted.shape[0], 65536):
-            poll()
-            for j in range(i, min(wanted.shape[0], i + 65536)):
+        for i in range(0, wanted.shape[0], 4096):
+            spend(&pace, 20 * 4096)
+            for j in range(i, min(wanted.shape[0], i + 4096)):
                 at = ng_seek(&keys[0, 0], n, &wanted[j, 0], at, words) if n else 0
                 rows[j] = at
     return result
@@ -742,6 +777,7 @@ cdef object parts(const uint64_t[:, ::1] keys, const uint64_t[:, ::1] shorter, i
                   uint64_t radix, int start):
     cdef int words = check_layout(order, per_word, radix), fewer = check_layout(order - 1, per_word, radix)
     cdef ng_divisor divisor = ng_divide_by(radix)
+    cdef Pace pace = new_pace()
     cdef Py_ssize_t n = keys.shape[0], m = shorter.shape[0], i, j, at = 0
     cdef uint32_t[NG_MAX_ORDER] ids
     cdef uint64_t[NG_MAX_WORDS] part
@@ -752,9 +788,9 @@ cdef object parts(const uint64_t[:, ::1] keys, const uint64_t[:, ::1] shorter, i
     if m == 0:
         return result
     with nogil:
-        for i in range(0, n, 65536):
-            poll()
-            for j in range(i, min(n, i + 65536)):
+        for i in range(0, n, 4096):
+            spend(&pace, 4096 * order)
+            for j in range(i, min(n, i + 4096)):
                 ng_unpack(&keys[j, 0], order, per_word, divisor, ids)
                 ng_pack(ids + start, order - 1, per_word, radix, part)
                 at = ng_seek(&shorter[0, 0], m, part, at, fewer)
@@ -768,10 +804,11 @@ def is_sorted(const uint64_t[:, ::1] keys):
     cdef Py_ssize_t n = keys.shape[0], i
     cdef int words = keys.shape[1]
     cdef bint fine = True
+    cdef Pace pace = new_pace()
     with nogil:
         for i in range(1, n):
-            if i % 65536 == 0:
-                poll()
+            if i % CHUNK == 0:
+                spend(&pace, CHUNK)
             if ng_compare(&keys[i - 1, 0], &keys[i, 0], words) >= 0:
                 fine = False
                 break

@@ -5,6 +5,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+from _signals cimport Pace, must_stop
+
 cdef extern from "memory_hints.h":
     void FASTCORE_PREFETCH(const void *p) noexcept nogil
     void *fastcore_spread(size_t size) noexcept nogil
@@ -89,13 +91,16 @@ cdef inline void interner_fetch(Interner *table, uint64_t key, Py_ssize_t length
     FASTCORE_PREFETCH(table.slots + (_mixed(key + _stored(length)) & table.mask))
 
 
-cdef inline int _grow_slots(Interner *table) noexcept nogil:
+cdef inline int _grow_slots(Interner *table, Pace *pace) except -1 nogil:
     cdef Py_ssize_t size = 2 * (table.mask + 1), i, at
     cdef Slot *bigger = <Slot *>fastcore_spread(size * sizeof(Slot))
     if bigger == NULL:
-        return -1
+        raise MemoryError
     memset(bigger, 0, size * sizeof(Slot))
     for i in range(table.mask + 1):
+        if i & 4095 == 0 and must_stop(pace, 32768):
+            free(bigger)
+            return -1
         if table.slots[i].length:
             at = _mixed(table.slots[i].key + table.slots[i].length) & (size - 1)
             while bigger[at].length:
@@ -107,7 +112,7 @@ cdef inline int _grow_slots(Interner *table) noexcept nogil:
     return 0
 
 
-cdef inline int _append(Interner *table, const uint8_t *text, Py_ssize_t length) noexcept nogil:
+cdef inline int _append(Interner *table, const uint8_t *text, Py_ssize_t length) except -1 nogil:
     cdef Py_ssize_t used = table.ends[table.count], room
     cdef uint8_t *arena
     cdef Py_ssize_t *ends
@@ -115,14 +120,14 @@ cdef inline int _append(Interner *table, const uint8_t *text, Py_ssize_t length)
         room = 2 * table.arena_room + length
         arena = <uint8_t *>realloc(table.arena, room)
         if arena == NULL:
-            return -1
+            raise MemoryError
         table.arena = arena
         table.arena_room = room
     if table.count + 2 > table.ends_room:
         room = 2 * table.ends_room
         ends = <Py_ssize_t *>realloc(table.ends, room * sizeof(Py_ssize_t))
         if ends == NULL:
-            return -1
+            raise MemoryError
         table.ends = ends
         table.ends_room = room
     if length:
@@ -132,8 +137,10 @@ cdef inline int _append(Interner *table, const uint8_t *text, Py_ssize_t length)
     return 0
 
 
-cdef inline Py_ssize_t interner_id(Interner *table, const uint8_t *text, Py_ssize_t length) noexcept nogil:
-    """The id of a string, a new one if it wasn't there; -1 if there is no memory (or no id) left."""
+cdef inline Py_ssize_t interner_id(
+    Interner *table, const uint8_t *text, Py_ssize_t length, Pace *pace
+) except -1 nogil:
+    """The id of a string, a new one if it wasn't there."""
     cdef uint64_t key = interner_key(text, length)
     cdef uint32_t stored = _stored(length)
     cdef Py_ssize_t at = _mixed(key + stored) & table.mask, start
@@ -149,11 +156,13 @@ cdef inline Py_ssize_t interner_id(Interner *table, const uint8_t *text, Py_ssiz
             if table.ends[slot.id + 1] - start == length and memcmp(table.arena + start, text, length) == 0:
                 return slot.id
         at = (at + 1) & table.mask
-    if table.count >= 0x7fffffff or _append(table, text, length) < 0:
-        return -1
+    if table.count >= 0x7fffffff:
+        raise MemoryError("no id is left for another token")
+    _append(table, text, length)
     slot.key = key
     slot.length = stored
     slot.id = <uint32_t>(table.count - 1)
-    if 2 * table.count > table.mask and _grow_slots(table) < 0:
-        return -1
+    if 2 * table.count > table.mask:
+        # Without it the table would be as good, if a little fuller.
+        _grow_slots(table, pace)
     return table.count - 1

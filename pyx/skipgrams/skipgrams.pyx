@@ -13,7 +13,7 @@ from _interner cimport (
     FASTCORE_PREFETCH, Interner, fastcore_spread, interner_fetch, interner_free, interner_id, interner_init,
     interner_key,
 )
-from _signals cimport poll
+from _signals cimport Pace, new_pace, spend
 from _sorting cimport sort_few
 from _utf8 cimport first_invalid_byte, space_at, utf8_of
 
@@ -34,7 +34,7 @@ ctypedef fused place:
     int64_t
 
 cdef enum:
-    BLOCK = 1048576  # bytes or pairs between two looks for Ctrl-C: a few milliseconds
+    BLOCK = 4096  # places between two words on what was spent
     AHEAD = 32  # how many steps early memory is fetched
     SOON = 8  # the same, for what hangs on memory fetched before
     BEYOND = 3  # what is fetched of a window
@@ -65,6 +65,7 @@ cdef class TokenStream:
     cdef const uint8_t *waiting[BATCH]
     cdef Py_ssize_t sizes[BATCH]
     cdef int n_waiting
+    cdef Pace pace
 
     def __cinit__(self):
         self.room = 65536
@@ -74,6 +75,7 @@ cdef class TokenStream:
         if interner_init(&self.table) < 0 or self.ids == NULL or self.offsets == NULL:
             raise MemoryError
         self.offsets[0] = 0
+        self.pace = new_pace()
 
     def __dealloc__(self):
         interner_free(&self.table)
@@ -95,6 +97,7 @@ cdef class TokenStream:
         """Give the waiting tokens their ids."""
         cdef Py_ssize_t room, found, i
         cdef int32_t *ids
+        spend(&self.pace, 20 * self.n_waiting)
         if self.length + BATCH > self.room:
             room = self.room + self.room // 2
             ids = <int32_t *>realloc(self.ids, room * sizeof(int32_t))
@@ -103,9 +106,7 @@ cdef class TokenStream:
             self.ids = ids
             self.room = room
         for i in range(self.n_waiting):
-            found = interner_id(&self.table, self.waiting[i], self.sizes[i])
-            if found < 0:
-                raise MemoryError("no memory, or no id, is left for another token")
+            found = interner_id(&self.table, self.waiting[i], self.sizes[i], &self.pace)
             self.ids[self.length + i] = <int32_t>found
         self.length += self.n_waiting
         self.n_waiting = 0
@@ -132,6 +133,9 @@ cdef class TokenStream:
         """Append what stands between white space; line ends also end texts, if `lines`."""
         cdef Py_ssize_t start = 0, i = 0, width, looked = 0
         while i < n:
+            if i - looked > BLOCK:
+                spend(&self.pace, i - looked)
+                looked = i
             width = space_at(text, i, n)
             if width == 0:
                 i += 1
@@ -142,9 +146,6 @@ cdef class TokenStream:
                 self.close()
             i += width
             start = i
-            if i - looked > BLOCK:
-                looked = i
-                poll()
         if n > start:
             self.add(text + start, n - start)
         self.look_up()
@@ -165,8 +166,6 @@ cdef class TokenStream:
             since += 1
             if utf8 == self.scratch or since & 65535 == 0:
                 self.look_up()
-            if since & 65535 == 0:
-                poll()
         self.look_up()
         return 0
 
@@ -209,6 +208,7 @@ cdef class TokenStream:
             memcpy(&to_ids[0], self.ids, self.length * sizeof(int32_t))
         memcpy(&to_offsets[0], self.offsets, (self.texts + 1) * sizeof(int64_t))
         for i in range(self.table.count):
+            spend(&self.pace, 100)
             start = self.table.ends[i]
             vocabulary.append(PyUnicode_DecodeUTF8(
                 <const char *>self.table.arena + start, self.table.ends[i + 1] - start, "surrogatepass"))
@@ -281,7 +281,8 @@ cdef inline Py_ssize_t row_of(int64_t id, int64_t low, Py_ssize_t n) noexcept no
 
 
 cdef int separate(
-    const number[::1] ids, const int64_t[::1] offsets, int32_t[::1] stream, place *starts, int64_t low, Py_ssize_t n
+    const number[::1] ids, const int64_t[::1] offsets, int32_t[::1] stream, place *starts, int64_t low, Py_ssize_t n,
+    Pace *pace
 ) except -1 nogil:
     """Copy the ids with a -1 after each text, so that a window sees where its text ends; count each row's places."""
     cdef Py_ssize_t text, i, at = 0, looked = 0
@@ -292,11 +293,11 @@ cdef int separate(
             stream[at] = <int32_t>id
             starts[row_of(id, low, n) + 1] += 1
             at += 1
+            if at - looked > BLOCK:
+                spend(pace, at - looked)
+                looked = at
         stream[at] = -1
         at += 1
-        if at - looked > BLOCK:
-            looked = at
-            poll()
     # Fetching ahead looks a little beyond the end.
     for i in range(at, stream.shape[0]):
         stream[i] = -1
@@ -304,14 +305,15 @@ cdef int separate(
 
 
 cdef int group(
-    const int32_t[::1] stream, const place *starts, place *next, place[::1] places, int64_t low, Py_ssize_t n
+    const int32_t[::1] stream, const place *starts, place *next, place[::1] places, int64_t low, Py_ssize_t n,
+    Pace *pace
 ) except -1 nogil:
     """List the places of each row, which begin at starts[row]; what has no row goes behind them all."""
     cdef Py_ssize_t i, row, ahead, block, length = stream.shape[0]
     memcpy(next, starts, (n + 1) * sizeof(place))
     block = 0
     while block < length:
-        poll()
+        spend(pace, 8 * BLOCK)
         for i in range(block, min(block + BLOCK, length)):
             ahead = min(i + 2 * AHEAD, length - 1)
             FASTCORE_PREFETCH(next + row_of(stream[ahead], low, n))
@@ -327,13 +329,13 @@ cdef int group(
 cdef int count_rows(
     const int32_t *stream, const place *places, const place *starts, Py_ssize_t n, Py_ssize_t n_ids,
     Py_ssize_t window, int64_t min_count, uint8_t *dense, int64_t *carry, SortedSet *members,
-    Pairs *pairs, int64_t *ends
+    Pairs *pairs, int64_t *ends, Pace *pace
 ) except -1 nogil:
     """Count, for each of n rows, what stands up to `window` after its places.
 
     A count's low byte is in `dense`, which stays in cache; from 128 on what it has overflowed by is in `carry`.
     """
-    cdef Py_ssize_t row, p, at, i, new, kept, work = 0, most, total = starts[n]
+    cdef Py_ssize_t row, p, at, i, new, kept, most, total = starts[n]
     cdef int32_t second
     cdef int32_t *seconds
     cdef int64_t *counts
@@ -369,16 +371,14 @@ cdef int count_rows(
                     seen = 127
                     carry[second] += 128
                 dense[second] = seen + 1
-            work += window
-            if work > BLOCK:
-                work = 0
-                poll()
+            spend(pace, 4 * window)
         if new <= FEW:
             sort_few(seconds, new)
         else:
             for i in range(new):
                 sorted_set_add(members, seconds[i])
             sorted_set_take(members, seconds)
+        spend(pace, 20 * new + 20)
         kept = 0
         for i in range(new):
             second = seconds[i]
@@ -429,18 +429,19 @@ cdef counted(
     cdef int64_t[::1] to_ends = ends
     cdef Py_ssize_t row
     cdef Pairs pairs
+    cdef Pace pace = new_pace()
     pairs.seconds = NULL
     pairs.counts = NULL
     pairs.length = pairs.room = 0
     try:
         with nogil:
-            separate(ids, offsets, stream, starts, low, n)
+            separate(ids, offsets, stream, starts, low, n, &pace)
             for row in range(n):
                 to_occurrences[row] = starts[row + 1]
                 starts[row + 1] += starts[row]
-            group(stream, starts, <place *>next.data, places, low, n)
+            group(stream, starts, <place *>next.data, places, low, n, &pace)
             count_rows(&stream[0], &places[0], starts, n, n_ids, window, min_count, <uint8_t *>dense.data,
-                       <int64_t *>carry.data, &members.set, &pairs, &to_ends[0])
+                       <int64_t *>carry.data, &members.set, &pairs, &to_ends[0], &pace)
         seconds = taken(<void **>&pairs.seconds, pairs.length, np.dtype(np.int32))
         counts = taken(<void **>&pairs.counts, pairs.length, np.dtype(np.int64))
     finally:

@@ -11,12 +11,12 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
 from _interner cimport FASTCORE_PREFETCH, Interner, fastcore_spread, interner_free, interner_id, interner_init
-from _signals cimport poll
+from _signals cimport Pace, must_stop, new_pace, spend
 from _sorting cimport sort_few
 from _utf8 cimport utf8_of
 
 cdef enum:
-    BLOCK = 262144  # n-grams between two looks for Ctrl-C
+    BLOCK = 4096  # n-grams between two words on what was spent
     AHEAD = 16  # how many steps early memory is fetched
     FEW = 40  # so many numbers are faster sorted by insertion
 
@@ -65,12 +65,14 @@ cdef class Symbols:
     cdef list points
     cdef uint8_t *scratch
     cdef Py_ssize_t scratch_room, dropped
+    cdef Pace pace
 
     def __cinit__(self):
         self.point_ids = <int32_t *>calloc(0x110000, sizeof(int32_t))
         if interner_init(&self.table) < 0 or self.point_ids == NULL:
             raise MemoryError
         self.points = []
+        self.pace = new_pace()
         append(&self.pieces, 0)
         append(&self.documents, 0)
 
@@ -96,6 +98,7 @@ cdef class Symbols:
 
     cdef inline int add_point(self, Py_UCS4 point) except -1:
         """Append one code point, for which there is room."""
+        spend(&self.pace, 4)
         if self.point_ids[point] == 0:
             self.points.append(chr(point))
             self.point_ids[point] = <int32_t>len(self.points)
@@ -105,9 +108,7 @@ cdef class Symbols:
 
     cdef int add_token(self, const uint8_t *text, Py_ssize_t size) except -1:
         """Append one token, if it isn't one to drop."""
-        cdef Py_ssize_t found = interner_id(&self.table, text, size)
-        if found < 0:
-            raise MemoryError("no memory, or no id, is left for another token")
+        cdef Py_ssize_t found = interner_id(&self.table, text, size, &self.pace)
         if found >= self.dropped:
             if self.length == self.room:
                 self.reserve(1024)
@@ -122,8 +123,6 @@ cdef class Symbols:
 
     cdef int end_document(self) except -1:
         append(&self.documents, self.pieces.length - 1)
-        if self.documents.length & 1023 == 0:
-            poll()
         return 0
 
     def add_chars(self, text: str):
@@ -140,6 +139,7 @@ cdef class Symbols:
             if Py_UNICODE_ISSPACE(point):
                 while i < n and Py_UNICODE_ISSPACE(PyUnicode_READ(kind, data, i)):
                     i += 1
+                    spend(&self.pace, 4)
                 if i - begin > 1:
                     point = c' '
             self.add_point(point)
@@ -166,6 +166,8 @@ cdef class Symbols:
                 self.add_point(c' ')
                 self.close()
                 inside = False
+            else:
+                spend(&self.pace, 4)
         if inside:
             self.add_point(c' ')
             self.close()
@@ -177,8 +179,7 @@ cdef class Symbols:
         cdef const uint8_t *utf8
         for token in tokens:
             utf8 = utf8_of(token, &size, &self.scratch, &self.scratch_room)
-            if interner_id(&self.table, utf8, size) < 0:
-                raise MemoryError
+            interner_id(&self.table, utf8, size, &self.pace)
         self.dropped = self.table.count
 
     def add_words(self, text: str):
@@ -199,6 +200,8 @@ cdef class Symbols:
                 points = 0
                 begin = at + width
             at += width
+            if i % BLOCK == 0:
+                spend(&self.pace, 4 * BLOCK)
         if points > 1:
             self.add_token(utf8 + begin, at - begin)
         self.close()
@@ -214,6 +217,7 @@ cdef class Symbols:
             memcpy(&to_symbols[0], self.ids, self.length * sizeof(int32_t))
         if not alphabet:
             for i in range(self.table.count):
+                spend(&self.pace, 100)
                 start = self.table.ends[i]
                 alphabet.append(PyUnicode_DecodeUTF8(
                     <const char *>self.table.arena + start, self.table.ends[i + 1] - start, "surrogatepass"))
@@ -290,7 +294,7 @@ cdef inline Py_ssize_t home(uint64_t key, int shift) noexcept nogil:
 
 
 cdef int find_level(
-    const int32_t *stream, Py_ssize_t places, Py_ssize_t n, _Level shorter, _Level level
+    const int32_t *stream, Py_ssize_t places, Py_ssize_t n, _Level shorter, _Level level, Pace *pace
 ) except -1 nogil:
     """Number the n-grams of `n` symbols by first occurrence."""
     cdef Py_ssize_t i, at, mask = 4095, j
@@ -302,6 +306,7 @@ cdef int find_level(
     try:
         for i in range(places):
             level.at[i] = -1
+        spend(pace, places)
         for i in range(places - n + 1):
             if i + AHEAD < places - n + 1 and shorter.at[i + AHEAD] >= 0:
                 key = <uint64_t>shorter.at[i + AHEAD] << 32 | <uint32_t>last[i + AHEAD]
@@ -327,6 +332,9 @@ cdef int find_level(
                 mask = 2 * mask + 1
                 shift -= 1
                 for j in range((mask + 1) // 2):
+                    if j % BLOCK == 0 and must_stop(pace, 8 * BLOCK):
+                        free(bigger)
+                        return -1
                     if table[j].key != EMPTY:
                         at = home(table[j].key, shift)
                         while bigger[at].key != EMPTY:
@@ -335,13 +343,13 @@ cdef int find_level(
                 free(table)
                 table = bigger
             if i & (BLOCK - 1) == 0:
-                poll()
+                spend(pace, 8 * BLOCK)
     finally:
         free(table)
     return 0
 
 
-cdef int sort_level(_Level shorter, _Level level, Py_ssize_t n_symbols, const int32_t *ranks) except -1 nogil:
+cdef int sort_level(_Level shorter, _Level level, Py_ssize_t n_symbols, const int32_t *ranks, Pace *pace) except -1 nogil:
     """Put nodes in the order of their parents, then of their last symbols, by counting twice."""
     cdef Py_ssize_t i, at, node, size = max(n_symbols, shorter.count) + 2
     cdef int32_t *by_symbol = int32s(level.count + 1)
@@ -361,7 +369,7 @@ cdef int sort_level(_Level shorter, _Level level, Py_ssize_t n_symbols, const in
             by_symbol[next[i]] = <int32_t>node
             next[i] += 1
             if node & (BLOCK - 1) == 0:
-                poll()
+                spend(pace, 8 * BLOCK)
         for node in range(level.count):
             shorter.children[shorter.place[level.parent[node]] + 1] += 1
         for i in range(shorter.count):
@@ -374,7 +382,7 @@ cdef int sort_level(_Level shorter, _Level level, Py_ssize_t n_symbols, const in
             level.place[node] = <int32_t>next[at]
             next[at] += 1
             if i & (BLOCK - 1) == 0:
-                poll()
+                spend(pace, 8 * BLOCK)
     finally:
         free(by_symbol)
         free(next)
@@ -395,6 +403,7 @@ cdef class _Found:
     cdef int32_t *instances  # not its own
     cdef Py_ssize_t count
     cdef Numbers starts, lengths
+    cdef Pace pace
 
     def __dealloc__(self):
         free(self.starts.data)
@@ -408,6 +417,7 @@ cdef inline int emit(
     cdef Py_ssize_t i
     cdef int32_t node
     for i in range(begin, end):
+        spend(&found.pace, 2)
         if i + AHEAD < end:
             FASTCORE_PREFETCH(feature + at[i + AHEAD])
         node = at[i]
@@ -425,7 +435,7 @@ cdef int emit_all(
     _Found found, int64_t[::1] bounds
 ) except -1 nogil:
     """Append the features of all documents, piece by piece, short ones first."""
-    cdef Py_ssize_t document, piece, begin, size, n, looked = 0
+    cdef Py_ssize_t document, piece, begin, size, n
     for document in range(documents.shape[0] - 1):
         for piece in range(documents[document], documents[document + 1]):
             # A separator stands after each piece.
@@ -435,14 +445,12 @@ cdef int emit_all(
                 emit(found, tree.feature[size], tree.at[size], begin, begin + 1, piece, size)
             for n in range(min_n, min(max_n, size) + 1):
                 emit(found, tree.feature[n], tree.at[n], begin, begin + size - n + 1, piece, n)
-            if found.count - looked > BLOCK:
-                looked = found.count
-                poll()
+            spend(&found.pace, 8)
         bounds[document + 1] = found.count
     return 0
 
 
-cdef int walk(Tree tree, Py_ssize_t levels, Py_ssize_t roots, int32_t[::1] order) except -1 nogil:
+cdef int walk(Tree tree, Py_ssize_t levels, Py_ssize_t roots, int32_t[::1] order, Pace *pace) except -1 nogil:
     """List the features as a walk through the tree meets them, parents before children."""
     cdef Py_ssize_t n = 1, k = 0
     cdef int32_t feature
@@ -461,8 +469,7 @@ cdef int walk(Tree tree, Py_ssize_t levels, Py_ssize_t roots, int32_t[::1] order
             if feature >= 0:
                 order[k] = feature
                 k += 1
-                if k & (BLOCK - 1) == 0:
-                    poll()
+            spend(pace, 8)
             next[n] += 1
             if n < levels:
                 next[n + 1] = tree.children[n][next[n] - 1]
@@ -495,7 +502,10 @@ def find_ngrams(
     bounds = np.zeros(documents.shape[0], dtype=np.int64)
     cdef int32_t[::1] to_stream = stream, to_order
     cdef int64_t[::1] to_bounds = bounds
+    cdef Pace pace = new_pace()
+    found.pace = new_pace()
     for i in range(pieces.shape[0] - 1):
+        spend(&pace, pieces[i + 1] - pieces[i] + 8)
         for j in range(pieces[i], pieces[i + 1]):
             to_stream[at] = symbols[j]
             at += 1
@@ -524,7 +534,7 @@ def find_ngrams(
         level = _Level()
         level.at = int32s(places)
         with nogil:
-            find_level(&to_stream[0], places, n, shorter, level)
+            find_level(&to_stream[0], places, n, shorter, level, &pace)
         levels.append(level)
         shorter = level
     for level in levels[1:]:
@@ -552,7 +562,7 @@ def find_ngrams(
         level.at = NULL
         if shorter is not None:
             with nogil:
-                sort_level(shorter, level, n_symbols, &ranks[0])
+                sort_level(shorter, level, n_symbols, &ranks[0], &pace)
         shorter = level
     for n in range(1, len(levels)):
         level = levels[n]
@@ -562,7 +572,7 @@ def find_ngrams(
     to_order = order
     n = len(levels) - 1
     with nogil:
-        walk(tree, n, n_symbols, to_order)
+        walk(tree, n, n_symbols, to_order, &pace)
     return instances, bounds, numbers_array(&found.starts), numbers_array(&found.lengths), order
 
 
@@ -598,8 +608,9 @@ cdef Py_ssize_t fill_rows(
     const int32_t[::1] keys, const int64_t[::1] bounds, int64_t[::1] offsets, int32_t[::1] columns, int64_t[::1] counts,
     int32_t *row, int32_t *spare
 ) except -1 nogil:
-    cdef Py_ssize_t document, i, n, at = 0, looked = 0
+    cdef Py_ssize_t document, i, n, at = 0
     cdef int32_t most
+    cdef Pace pace = new_pace()
     for document in range(bounds.shape[0] - 1):
         n = 0
         most = 0
@@ -621,9 +632,7 @@ cdef Py_ssize_t fill_rows(
                 i += 1
             at += 1
         offsets[document + 1] = at
-        if bounds[document + 1] - looked > BLOCK:
-            looked = bounds[document + 1]
-            poll()
+        spend(&pace, 8 * (bounds[document + 1] - bounds[document] + 1))
     return at
 
 
@@ -680,6 +689,7 @@ def spell(
     cdef uint32_t[::1] to_points
     # The sizes first: they are the lengths, if every symbol is one code point.
     cdef bint single = not joined
+    cdef Pace pace = new_pace()
     with nogil:
         for i in range(ends.shape[0] - 1):
             single = single and ends[i + 1] - ends[i] == 1
@@ -692,6 +702,7 @@ def spell(
                     at += ends[symbols[j] + 1] - ends[symbols[j]]
                 at += lengths[i] - 1 if joined else 0
             to_offsets[i + 1] = at
+            spend(&pace, lengths[i] + 8)
     points = np.empty(at, dtype=np.uint32)
     to_points = points
     at = 0
@@ -706,8 +717,7 @@ def spell(
                 for k in range(ends[symbol], ends[symbol + 1]):
                     to_points[at] = letters[k]
                     at += 1
-            if i & (BLOCK - 1) == 0:
-                poll()
+            spend(&pace, 2 * lengths[i] + 8)
     return points, offsets
 
 
@@ -732,6 +742,7 @@ def match(
     cdef int sign
     found = np.full(n, -1, dtype=np.int32)
     cdef int32_t[::1] to_found = found
+    cdef Pace pace = new_pace()
     with nogil:
         for i in range(n):
             # The first other that isn't before this string lies in [low, high], found by doubling and halving.
@@ -756,6 +767,5 @@ def match(
             sign = compare(other_points, other_offsets[low], other_offsets[low + 1], points, offsets[i], offsets[i + 1])
             if sign == 0:
                 to_found[i] = <int32_t>low
-            if i & (BLOCK - 1) == 0:
-                poll()
+            spend(&pace, 20)
     return found
