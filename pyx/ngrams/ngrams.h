@@ -6,12 +6,16 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "pace.h"
+
 #define NG_MAX_ORDER 64
 #define NG_MAX_WORDS 65
 #define NG_BLOCK 512
 #define NG_FEW 24
 #define NG_DIGIT 11
 #define NG_SLACK 4
+/* Rows between two words on how much was done. */
+#define NG_CHUNK 16384
 
 #if defined(__GNUC__)
 #define ROW_NOINLINE __attribute__((noinline))
@@ -55,6 +59,17 @@ static inline uint64_t ng_quotient(uint64_t x, ng_divisor d)
 #endif
 }
 
+/* memcpy in pieces. */
+static int ng_copy(void *to, const void *from, size_t bytes, Pace *pace)
+{
+    const size_t piece = (size_t)1 << 20;
+    for (size_t at = 0; at < bytes; at += piece) {
+        memcpy((char *)to + at, (const char *)from + at, bytes - at < piece ? bytes - at : piece);
+        if (spend(pace, NG_CHUNK)) return -1;
+    }
+    return 0;
+}
+
 #define ROW_WORDS 1
 #define ROW(name) ng_##name##_1
 #include "rows.h"
@@ -75,30 +90,32 @@ static inline uint64_t ng_quotient(uint64_t x, ng_divisor d)
     (words == 1 ? ng_##name##_1(__VA_ARGS__, words) : words == 2 ? ng_##name##_2(__VA_ARGS__, words) : ng_##name##_n(__VA_ARGS__, words))
 
 static Py_ssize_t ng_windows(const uint32_t *ids, Py_ssize_t size, Py_ssize_t starts, int order, int per,
-                             uint64_t radix, uint64_t *rows, int words)
+                             uint64_t radix, uint64_t *rows, Pace *pace, int words)
 {
-    return NG_WIDTH(windows, ids, size, starts, order, per, radix, rows);
+    return NG_WIDTH(windows, ids, size, starts, order, per, radix, rows, pace);
 }
 
-static void ng_sort(uint64_t *rows, uint64_t *spare, Py_ssize_t n, int payload, int words)
+static int ng_sort(uint64_t *rows, uint64_t *spare, Py_ssize_t n, int payload, Pace *pace, int words)
 {
-    NG_WIDTH(sort, rows, spare, n, 0, payload);
+    return NG_WIDTH(sort, rows, spare, n, 0, payload, pace);
 }
 
-static Py_ssize_t ng_combine(uint64_t *rows, Py_ssize_t n, uint32_t *counts, int words)
+static Py_ssize_t ng_combine(uint64_t *rows, Py_ssize_t n, uint32_t *counts, Pace *pace, int words)
 {
-    return NG_WIDTH(combine, rows, n, counts);
+    return NG_WIDTH(combine, rows, n, counts, pace);
 }
 
-static Py_ssize_t ng_gather(const uint64_t *counted, Py_ssize_t n, uint64_t *rows, int64_t *counts, int words)
+static Py_ssize_t ng_gather(const uint64_t *counted, Py_ssize_t n, uint64_t *rows, int64_t *counts, Pace *pace,
+                            int words)
 {
-    return NG_WIDTH(gather, counted, n, rows, counts);
+    return NG_WIDTH(gather, counted, n, rows, counts, pace);
 }
 
 static Py_ssize_t ng_merge(const uint64_t *a, const int64_t *count_a, Py_ssize_t size_a, const uint64_t *b,
-                           const int64_t *count_b, Py_ssize_t size_b, uint64_t *rows, int64_t *counts, int words)
+                           const int64_t *count_b, Py_ssize_t size_b, uint64_t *rows, int64_t *counts, Pace *pace,
+                           int words)
 {
-    return NG_WIDTH(merge, a, count_a, size_a, b, count_b, size_b, rows, counts);
+    return NG_WIDTH(merge, a, count_a, size_a, b, count_b, size_b, rows, counts, pace);
 }
 
 static Py_ssize_t ng_bound(const uint64_t *rows, Py_ssize_t n, const uint64_t *row, int words)

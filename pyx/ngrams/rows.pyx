@@ -9,7 +9,7 @@ import numpy as np
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from _signals cimport poll
+from _signals cimport Pace, new_pace, spend
 
 cdef extern from "ngrams.h" nogil:
     enum: NG_MAX_ORDER
@@ -23,12 +23,14 @@ cdef extern from "ngrams.h" nogil:
         Py_ssize_t size[66]
     ng_divisor ng_divide_by(uint64_t by)
     Py_ssize_t ng_windows(const uint32_t *ids, Py_ssize_t size, Py_ssize_t starts, int order, int per, uint64_t radix,
-                          uint64_t *rows, int words)
-    void ng_sort(uint64_t *rows, uint64_t *spare, Py_ssize_t n, int payload, int words)
-    Py_ssize_t ng_combine(uint64_t *rows, Py_ssize_t n, uint32_t *counts, int words)
-    Py_ssize_t ng_gather(const uint64_t *counted, Py_ssize_t n, uint64_t *rows, int64_t *counts, int words)
+                          uint64_t *rows, Pace *pace, int words) except -1
+    int ng_sort(uint64_t *rows, uint64_t *spare, Py_ssize_t n, int payload, Pace *pace, int words) except -1
+    Py_ssize_t ng_combine(uint64_t *rows, Py_ssize_t n, uint32_t *counts, Pace *pace, int words) except -1
+    Py_ssize_t ng_gather(const uint64_t *counted, Py_ssize_t n, uint64_t *rows, int64_t *counts, Pace *pace,
+                         int words) except -1
     Py_ssize_t ng_merge(const uint64_t *a, const int64_t *count_a, Py_ssize_t size_a, const uint64_t *b,
-                        const int64_t *count_b, Py_ssize_t size_b, uint64_t *rows, int64_t *counts, int words)
+                        const int64_t *count_b, Py_ssize_t size_b, uint64_t *rows, int64_t *counts, Pace *pace,
+                        int words) except -1
     Py_ssize_t ng_bound(const uint64_t *rows, Py_ssize_t n, const uint64_t *row, int words)
     Py_ssize_t ng_seek(const uint64_t *rows, Py_ssize_t n, const uint64_t *row, Py_ssize_t start, int words)
     int ng_compare(const uint64_t *a, const uint64_t *b, int words)
@@ -38,8 +40,9 @@ cdef extern from "ngrams.h" nogil:
     void ng_prefixes(const uint64_t *rows, const int64_t *counts, Py_ssize_t n, int order, int per, uint64_t by,
                      ng_scan *scan)
 
-
-# Loops over rows look for Ctrl-C every 65536.
+cdef enum:
+    # Rows between two words on what was spent (a step of range must be a literal: 4096 there).
+    CHUNK = 4096
 
 
 cdef int check_layout(int order, int per_word, uint64_t radix) except -1:
@@ -66,16 +69,16 @@ def count_windows(const uint32_t[::1] ids, Py_ssize_t starts, int order, int per
     spare = np.empty((starts + 1, words), np.uint64)
     cdef uint64_t[:, ::1] row = rows, other = spare
     cdef uint32_t[::1] count
-    poll()
+    cdef Pace pace = new_pace()
     with nogil:
         if starts:
-            n = ng_windows(&ids[0], size, starts, order, per_word, radix, &row[0, 0], words)
-            ng_sort(&row[0, 0], &other[0, 0], n, 0, words)
+            n = ng_windows(&ids[0], size, starts, order, per_word, radix, &row[0, 0], &pace, words)
+            ng_sort(&row[0, 0], &other[0, 0], n, 0, &pace, words)
     del spare, other
     counts = np.empty(n + 1, np.uint32)
     count = counts
     with nogil:
-        n = ng_combine(&row[0, 0], n, &count[0], words)
+        n = ng_combine(&row[0, 0], n, &count[0], &pace, words)
     return rows[:n].copy(), counts[:n].copy()
 
 
@@ -90,13 +93,15 @@ def sort_rows(const uint64_t[:, ::1] keys, const int64_t[::1] counts):
     rows, sums = np.empty((n + 1, words), np.uint64), np.empty(n + 1, np.int64)
     cdef uint64_t[:, ::1] both = counted, other = spare, row = rows
     cdef int64_t[::1] total = sums
-    poll()
+    cdef Pace pace = new_pace()
     with nogil:
         for i in range(n):
+            if i % CHUNK == 0:
+                spend(&pace, CHUNK * words)
             memcpy(&both[i, 0], &keys[i, 0], words * sizeof(uint64_t))
             both[i, words] = <uint64_t> counts[i]
-        ng_sort(&both[0, 0], &other[0, 0], n, 1, words + 1)
-        n = ng_gather(&both[0, 0], n, &row[0, 0], &total[0], words)
+        ng_sort(&both[0, 0], &other[0, 0], n, 1, &pace, words + 1)
+        n = ng_gather(&both[0, 0], n, &row[0, 0], &total[0], &pace, words)
     return rows[:n].copy(), sums[:n].copy()
 
 
@@ -119,11 +124,11 @@ cdef tuple merge_two(const uint64_t[:, ::1] a, const int64_t[::1] count_a,
     rows, sums = np.empty((size_a + size_b + 1, words), np.uint64), np.empty(size_a + size_b + 1, np.int64)
     cdef uint64_t[:, ::1] row = rows
     cdef int64_t[::1] total = sums
-    poll()
+    cdef Pace pace = new_pace()
     with nogil:
         n = ng_merge(&a[0, 0] if size_a else NULL, &count_a[0] if size_a else NULL, size_a,
                      &b[0, 0] if size_b else NULL, &count_b[0] if size_b else NULL, size_b,
-                     &row[0, 0], &total[0], words)
+                     &row[0, 0], &total[0], &pace, words)
     return rows[:n], sums[:n]
 
 
@@ -131,6 +136,7 @@ def prefixes(const uint64_t[:, ::1] keys, const int64_t[::1] counts, int order, 
     """Add up sorted rows by their first 1, 2, ..., order ids: a list of keys and a list of counts."""
     cdef int words = check_layout(order, per_word, radix), k
     cdef Py_ssize_t n = keys.shape[0], i
+    cdef Pace pace = new_pace()
     cdef ng_scan scan
     cdef uint64_t[:, ::1] row
     cdef int64_t[::1] total
@@ -145,9 +151,9 @@ def prefixes(const uint64_t[:, ::1] keys, const int64_t[::1] counts, int order, 
         row, total = rows[k - 1], sums[k - 1]
         scan.rows[k], scan.counts[k], scan.size[k] = &row[0, 0], &total[0], 0
     with nogil:
-        for i in range(0, n, 65536):
-            poll()
-            ng_prefixes(&keys[i, 0], &counts[i], min(n - i, <Py_ssize_t> 65536), order, per_word, radix, &scan)
+        for i in range(0, n, 4096):
+            spend(&pace, 4096 * order)
+            ng_prefixes(&keys[i, 0], &counts[i], min(n - i, <Py_ssize_t> 4096), order, per_word, radix, &scan)
     return ([rows[k - 1][:scan.size[k]].copy() for k in range(1, order + 1)],
             [sums[k - 1][:scan.size[k]].copy() for k in range(1, order + 1)])
 
@@ -156,14 +162,15 @@ def unpack(const uint64_t[:, ::1] keys, int order, int per_word, uint64_t radix)
     """The ids of each row, as an array (rows, order)."""
     cdef int words = check_layout(order, per_word, radix)
     cdef ng_divisor divisor = ng_divide_by(radix)
+    cdef Pace pace = new_pace()
     cdef Py_ssize_t n = keys.shape[0], i, j
     check_width(keys, words)
     result = np.empty((n, order), np.uint32)
     cdef uint32_t[:, ::1] ids = result
     with nogil:
-        for i in range(0, n, 65536):
-            poll()
-            for j in range(i, min(n, i + 65536)):
+        for i in range(0, n, 4096):
+            spend(&pace, 4096 * order)
+            for j in range(i, min(n, i + 4096)):
                 ng_unpack(&keys[j, 0], order, per_word, divisor, &ids[j, 0])
     return result
 
@@ -172,12 +179,13 @@ def pack(const uint32_t[:, ::1] ids, int per_word, uint64_t radix):
     """The row of each tuple of ids, all of them below `radix`."""
     cdef int order = ids.shape[1], words = check_layout(order, per_word, radix)
     cdef Py_ssize_t n = ids.shape[0], i, j
+    cdef Pace pace = new_pace()
     result = np.empty((n, words), np.uint64)
     cdef uint64_t[:, ::1] keys = result
     with nogil:
-        for i in range(0, n, 65536):
-            poll()
-            for j in range(i, min(n, i + 65536)):
+        for i in range(0, n, 4096):
+            spend(&pace, 4096 * order)
+            for j in range(i, min(n, i + 4096)):
                 ng_pack(&ids[j, 0], order, per_word, radix, &keys[j, 0])
     return result
 
@@ -186,13 +194,14 @@ def find(const uint64_t[:, ::1] keys, const uint64_t[:, ::1] wanted):
     """For each wanted row the first of the sorted `keys` that isn't below it."""
     cdef Py_ssize_t n = keys.shape[0], i, j, at = 0
     cdef int words = keys.shape[1]
+    cdef Pace pace = new_pace()
     check_width(wanted, words)
     result = np.empty(wanted.shape[0], np.int64)
     cdef int64_t[::1] rows = result
     with nogil:
-        for i in range(0, wanted.shape[0], 65536):
-            poll()
-            for j in range(i, min(wanted.shape[0], i + 65536)):
+        for i in range(0, wanted.shape[0], 4096):
+            spend(&pace, 20 * 4096)
+            for j in range(i, min(wanted.shape[0], i + 4096)):
                 at = ng_seek(&keys[0, 0], n, &wanted[j, 0], at, words) if n else 0
                 rows[j] = at
     return result
@@ -212,6 +221,7 @@ cdef object parts(const uint64_t[:, ::1] keys, const uint64_t[:, ::1] shorter, i
                   uint64_t radix, int start):
     cdef int words = check_layout(order, per_word, radix), fewer = check_layout(order - 1, per_word, radix)
     cdef ng_divisor divisor = ng_divide_by(radix)
+    cdef Pace pace = new_pace()
     cdef Py_ssize_t n = keys.shape[0], m = shorter.shape[0], i, j, at = 0
     cdef uint32_t[NG_MAX_ORDER] ids
     cdef uint64_t[NG_MAX_WORDS] part
@@ -222,9 +232,9 @@ cdef object parts(const uint64_t[:, ::1] keys, const uint64_t[:, ::1] shorter, i
     if m == 0:
         return result
     with nogil:
-        for i in range(0, n, 65536):
-            poll()
-            for j in range(i, min(n, i + 65536)):
+        for i in range(0, n, 4096):
+            spend(&pace, 4096 * order)
+            for j in range(i, min(n, i + 4096)):
                 ng_unpack(&keys[j, 0], order, per_word, divisor, ids)
                 ng_pack(ids + start, order - 1, per_word, radix, part)
                 at = ng_seek(&shorter[0, 0], m, part, at, fewer)
@@ -238,10 +248,11 @@ def is_sorted(const uint64_t[:, ::1] keys):
     cdef Py_ssize_t n = keys.shape[0], i
     cdef int words = keys.shape[1]
     cdef bint fine = True
+    cdef Pace pace = new_pace()
     with nogil:
         for i in range(1, n):
-            if i % 65536 == 0:
-                poll()
+            if i % CHUNK == 0:
+                spend(&pace, CHUNK)
             if ng_compare(&keys[i - 1, 0], &keys[i, 0], words) >= 0:
                 fine = False
                 break

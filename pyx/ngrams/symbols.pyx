@@ -11,11 +11,14 @@ from libc.string cimport memcpy
 from _interner cimport BATCH, Batch, Interner, batch_add, batch_ids, interner_init
 from _owned cimport Pool, free_all
 from _points cimport CODE_POINTS, Points, point_id, points_init, points_write
-from _signals cimport poll
+from _signals cimport Pace, new_pace, spend
 from _utf8 cimport Scratch, is_space, read_utf8, utf8_moves, utf8_of
 
 cdef extern from "Python.h":
     Py_ssize_t Py_SIZE(object sequence)
+
+cdef enum:
+    CHUNK = 4096  # characters between two words on what was spent
 
 
 cdef object lone_surrogate(Py_ssize_t number, uint32_t point):
@@ -35,7 +38,9 @@ cdef int check_offsets(const uint8_t[::1] data, const int64_t[::1] offsets) exce
     """Refuse offsets that don't rise within the data."""
     cdef Py_ssize_t i
     cdef int64_t before = 0
+    cdef Pace pace = new_pace()
     for i in range(offsets.shape[0]):
+        spend(&pace, 1)
         if not before <= offsets[i] <= data.shape[0]:
             raise ValueError(f"offsets must rise from 0 to at most {data.shape[0]}, got {offsets[i]} at {i}")
         before = offsets[i]
@@ -44,6 +49,12 @@ cdef int check_offsets(const uint8_t[::1] data, const int64_t[::1] offsets) exce
 
 cdef class _Encoder:
     """What the two ways to number symbols share: a span of bytes is read by the one's or the other's `byte_span`."""
+
+    cdef Pool pool
+    cdef Pace pace
+
+    def __dealloc__(self):
+        free_all(&self.pool)
 
     cdef Py_ssize_t byte_span(self, const uint8_t *text, Py_ssize_t size, uint32_t[::1] out, Py_ssize_t filled,
                               bint last, bint lines, bint *invalid, Py_ssize_t *consumed) except -1 nogil:
@@ -58,7 +69,6 @@ cdef class _Encoder:
         """
         cdef Py_ssize_t filled = 0, consumed = 0
         cdef bint invalid = False
-        poll()
         with nogil:
             if data.shape[0]:
                 filled = self.byte_span(&data[0], data.shape[0], out, 0, last, lines, &invalid, &consumed)
@@ -69,10 +79,10 @@ cdef class _Encoder:
         """Like `encode` for texts that lie as UTF-8 between offsets in `data`; positions count bytes."""
         cdef Py_ssize_t filled = 0, consumed = 0, size
         cdef bint invalid = False
-        poll()
         check_offsets(data, offsets)
         with nogil:
             while index + 1 < offsets.shape[0] and filled < out.shape[0]:
+                spend(&self.pace, 10)
                 size = offsets[index + 1] - offsets[index]
                 if position < size:
                     filled = self.byte_span(&data[offsets[index] + position], size - position, out, filled, True,
@@ -93,16 +103,13 @@ cdef class _Encoder:
 cdef class Alphabet(_Encoder):
     """Code points to ids 1, 2, ... by first occurrence; a code point outside the kept ranges separates."""
 
-    cdef Pool pool
     cdef Points table
     cdef const int64_t[:, ::1] ranges
 
     def __cinit__(self, const int64_t[:, ::1] ranges):
         self.ranges = ranges
+        self.pace = new_pace()
         points_init(&self.table, &self.pool, ranges)
-
-    def __dealloc__(self):
-        free_all(&self.pool)
 
     def __len__(self):
         return self.table.n
@@ -117,18 +124,19 @@ cdef class Alphabet(_Encoder):
         cdef uint32_t[::1] ids = result
         cdef Py_ssize_t i
         for i in range(symbols.shape[0]):
+            spend(&self.pace, 1)
             if symbols[i] >= CODE_POINTS or 0xD800 <= symbols[i] <= 0xDFFF:
                 raise ValueError(f"symbols must be Unicode scalar values, got {symbols[i]:#x}")
             ids[i] = point_id(&self.table, symbols[i])
         return result
 
     cdef Py_ssize_t write(self, int kind, const void *text, Py_ssize_t start, Py_ssize_t size, uint32_t *ids,
-                          uint32_t *surrogate) noexcept:
+                          uint32_t *last, uint32_t *surrogate) noexcept:
         if kind == 1:
-            return points_write(&self.table, <const uint8_t *>text + start, size, ids, 0, True, 1, surrogate)
+            return points_write(&self.table, <const uint8_t *>text + start, size, ids, 0, True, last, surrogate)
         if kind == 2:
-            return points_write(&self.table, <const uint16_t *>text + start, size, ids, 0, True, 1, surrogate)
-        return points_write(&self.table, <const uint32_t *>text + start, size, ids, 0, True, 1, surrogate)
+            return points_write(&self.table, <const uint16_t *>text + start, size, ids, 0, True, last, surrogate)
+        return points_write(&self.table, <const uint32_t *>text + start, size, ids, 0, True, last, surrogate)
 
     def encode(self, list texts, Py_ssize_t index, Py_ssize_t position, uint32_t[::1] out, Py_ssize_t number):
         """Write the ids of texts[index][position:], texts[index + 1], ..., a 0 after each, until `out` is full.
@@ -137,15 +145,16 @@ cdef class Alphabet(_Encoder):
         messages call texts[0].
         """
         cdef Py_ssize_t filled = 0, size, take, room = out.shape[0], count = PyList_GET_SIZE(texts)
-        cdef uint32_t surrogate = 0
-        poll()
+        cdef uint32_t surrogate = 0, last = 1
         while index < count and filled < room:
             text = <object> PyList_GET_ITEM(texts, index)
             if not PyUnicode_Check(text):
                 raise TypeError(f"texts[{number + index}] must be a str, got {type(text).__name__}")
             size = PyUnicode_GET_LENGTH(text)
-            take = min(size - position, room - filled)
-            filled += self.write(PyUnicode_KIND(text), PyUnicode_DATA(text), position, take, &out[filled], &surrogate)
+            take = min(size - position, room - filled, <Py_ssize_t>16 * CHUNK)
+            spend(&self.pace, take + 20)
+            filled += self.write(
+                PyUnicode_KIND(text), PyUnicode_DATA(text), position, take, &out[filled], &last, &surrogate)
             if surrogate:
                 raise lone_surrogate(number + index, surrogate)
             position += take
@@ -154,15 +163,19 @@ cdef class Alphabet(_Encoder):
                 filled += 1
                 position = 0
                 index += 1
+                last = 1
         return index, position, filled
 
     cdef Py_ssize_t byte_span(self, const uint8_t *text, Py_ssize_t size, uint32_t[::1] out, Py_ssize_t filled,
                               bint last, bint lines, bint *invalid, Py_ssize_t *consumed) except -1 nogil:
         """Write ids of UTF-8 until `out` is full, or what is left isn't whole, or is invalid; return `filled`."""
-        cdef Py_ssize_t i = 0, room = out.shape[0]
+        cdef Py_ssize_t i = 0, room = out.shape[0], looked = 0
         cdef uint32_t point = 0, id, before = 1
         cdef int length
         while i < size and filled < room:
+            if i - looked > CHUNK:
+                spend(&self.pace, i - looked)
+                looked = i
             length = read_utf8(text + i, size - i, &point)
             if length <= 0:
                 invalid[0] = length < 0 or last
@@ -186,13 +199,13 @@ cdef class Alphabet(_Encoder):
             before = id
             i += length
         consumed[0] = i
+        spend(&self.pace, i - looked)
         return filled
 
 
 cdef class Vocabulary(_Encoder):
     """Tokens to ids 1, 2, ... by first occurrence."""
 
-    cdef Pool pool
     cdef Interner table
     # Tokens that wait for their cells to come into the cache, and the places in `out` that their ids go to.
     cdef Batch batch
@@ -200,10 +213,8 @@ cdef class Vocabulary(_Encoder):
     cdef Scratch scratch
 
     def __cinit__(self):
-        interner_init(&self.table, &self.pool, 0xFFFFFFFE)
-
-    def __dealloc__(self):
-        free_all(&self.pool)
+        self.pace = new_pace()
+        interner_init(&self.table, &self.pool, &self.pace, 0xFFFFFFFE)
 
     def __len__(self):
         return self.table.count
@@ -274,10 +285,10 @@ cdef class Vocabulary(_Encoder):
         cdef int kind
         cdef const void *data
         cdef bint listed
-        poll()
         self.batch.n = 0
         self.scratch.used = self.scratch.surrogate = 0
         while index < count and filled < room:
+            spend(&self.pace, 10)
             text = <object> PyList_GET_ITEM(texts, index)
             if PyList_Check(text) or PyTuple_Check(text):
                 listed = PyList_Check(text)
@@ -296,9 +307,13 @@ cdef class Vocabulary(_Encoder):
                 while position < size and filled < room:
                     while position < size and is_space(PyUnicode_READ(kind, data, position)):
                         position += 1
+                        if position % CHUNK == 0:
+                            spend(&self.pace, CHUNK)
                     stop = position
                     while stop < size and not is_space(PyUnicode_READ(kind, data, stop)):
                         stop += 1
+                        if stop % CHUNK == 0:
+                            spend(&self.pace, CHUNK)
                     if stop > position:
                         self.put_text(text, position, stop, filled, out, number + index)
                         filled += 1
@@ -318,11 +333,14 @@ cdef class Vocabulary(_Encoder):
     cdef Py_ssize_t byte_span(self, const uint8_t *text, Py_ssize_t size, uint32_t[::1] out, Py_ssize_t filled,
                               bint last, bint lines, bint *invalid, Py_ssize_t *consumed) except -1 nogil:
         """Write ids of UTF-8 until `out` is full, or what is left isn't whole, or is invalid; return `filled`."""
-        cdef Py_ssize_t i = 0, start = 0, room = out.shape[0]
+        cdef Py_ssize_t i = 0, start = 0, room = out.shape[0], looked = 0
         cdef uint32_t point = 0
         cdef int length
         self.batch.n = 0
         while filled < room:
+            if i - looked > CHUNK:
+                spend(&self.pace, i - looked)
+                looked = i
             # A token begins at `start` and reaches to `i`.
             if i == size:
                 if i > start and last:

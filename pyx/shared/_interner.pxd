@@ -3,7 +3,8 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from _owned cimport Pool, roomy, zeros
+from _owned cimport Pool, roomy
+from _signals cimport Pace, spend
 from _table cimport FASTCORE_PREFETCH, Cell, Table, table_after, table_fetch, table_find, table_init, table_took
 
 cdef enum:
@@ -29,12 +30,12 @@ cdef struct Batch:
     int n
 
 
-cdef inline int interner_init(Interner *self, Pool *pool, Py_ssize_t most) except -1 nogil:
-    # An empty table for at most `most` strings (below 2**32), whose memory the pool owns.
+cdef inline int interner_init(Interner *self, Pool *pool, Pace *pace, Py_ssize_t most) except -1 nogil:
+    # An empty table for at most `most` strings (below 2**32), in the memory and at the pace of its owner.
     self.pool = pool
     self.most = most
     self.count = 0
-    table_init(&self.table, pool, 0, sizeof(Cell))
+    table_init(&self.table, pool, pace, 0, sizeof(Cell))
     self.ends = <Py_ssize_t *>roomy(pool, NULL, &self.ends_room, 1, sizeof(Py_ssize_t))
     self.arena = <uint8_t *>roomy(pool, NULL, &self.arena_room, 1, 1)
     self.ends[0] = 0
@@ -129,6 +130,7 @@ cdef inline int batch_ids(Batch *batch, Interner *table, uint32_t *ids) except -
     cdef int i, n = batch.n
     cdef Cell *cell
     batch.n = 0
+    spend(table.table.pace, 20 * n)
     for i in range(n):
         if batch.lengths[i] > 8:
             cell = table_find(&table.table, batch.keys[i], sizeof(Cell))

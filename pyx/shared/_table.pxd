@@ -8,6 +8,7 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
 from _owned cimport Pool, drop, spread_zeros
+from _signals cimport Pace, spend
 
 cdef extern from "memory_hints.h":
     void FASTCORE_PREFETCH(const void *p) noexcept nogil
@@ -20,15 +21,19 @@ cdef struct Cell:
 
 cdef struct Table:
     Pool *pool
+    Pace *pace
     char *cells
     uint64_t mask  # the number of cells, a power of two, minus one
     int shift
     Py_ssize_t size
 
 
-cdef inline int table_init(Table *table, Pool *pool, Py_ssize_t expected, size_t width) except -1 nogil:
-    # An empty table with room for so many keys before it grows.
+cdef inline int table_init(
+    Table *table, Pool *pool, Pace *pace, Py_ssize_t expected, size_t width
+) except -1 nogil:
+    # An empty table with room for so many keys before it grows, in the memory and at the pace of its owner.
     table.pool = pool
+    table.pace = pace
     table.mask = 1023
     table.shift = 54
     table.size = 0
@@ -83,14 +88,16 @@ cdef inline int _grow(Table *table, size_t width) except -1 nogil:
     cdef char *cells = <char *>spread_zeros(table.pool, mask + 1, width)
     cdef Cell *cell
     cdef Cell *to
-    table.cells = cells
     for i in range(table.mask + 1):
+        if i & 4095 == 0:
+            spend(table.pace, 32768)
         cell = <Cell *>(old + i * width)
         if cell.mark:
             to = <Cell *>(cells + (table_scrambled(cell.key) >> (table.shift - more)) * width)
             while to.mark:
                 to = <Cell *>(<char *>to + width) if <char *>to < cells + mask * width else <Cell *>cells
             memcpy(to, cell, width)
+    table.cells = cells
     table.mask = mask
     table.shift -= more
     drop(table.pool, old)

@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 
 from _interner cimport BATCH, Batch, Interner, batch_add, batch_ids, interner_init
 from _owned cimport Pool, free_all, let_go, resized, roomy, spread_zeros, zeros
-from _signals cimport poll
+from _signals cimport Pace, new_pace, spend
 from _sorting cimport sort_few
 from _types cimport place, whole
 from _utf8 cimport Scratch, first_invalid_byte, space_at, utf8_moves, utf8_of
@@ -28,7 +28,7 @@ cdef extern from "bits.h" nogil:
     void sorted_set_take(SortedSet *set, int32_t *out)
 
 cdef enum:
-    BLOCK = 1048576  # bytes or pairs between two looks for Ctrl-C: a few milliseconds
+    BLOCK = 4096  # places between two words on what was spent
     AHEAD = 32  # how many steps early memory is fetched
     SOON = 8  # the same, for what hangs on memory fetched before
     BEYOND = 3  # what is fetched of a window
@@ -55,9 +55,11 @@ cdef class TokenStream:
     cdef Py_ssize_t texts, texts_room
     cdef Scratch scratch
     cdef Batch batch
+    cdef Pace pace
 
     def __cinit__(self):
-        interner_init(&self.table, &self.pool, 0x7FFFFFFF)
+        self.pace = new_pace()
+        interner_init(&self.table, &self.pool, &self.pace, 0x7FFFFFFF)
         self.offsets = <int64_t *>roomy(&self.pool, NULL, &self.texts_room, 1, sizeof(int64_t))
         self.offsets[0] = 0
 
@@ -93,6 +95,9 @@ cdef class TokenStream:
         """Append what stands between white space; line ends also end texts, if `lines`."""
         cdef Py_ssize_t start = 0, i = 0, width, looked = 0
         while i < n:
+            if i - looked > BLOCK:
+                spend(&self.pace, i - looked)
+                looked = i
             width = space_at(text, i, n)
             if width == 0:
                 i += 1
@@ -103,16 +108,12 @@ cdef class TokenStream:
                 self.close()
             i += width
             start = i
-            if i - looked > BLOCK:
-                looked = i
-                poll()
         if n > start:
             self.add(text + start, n - start)
         self.look_up()
         return 0
 
     cdef int add_tokens(self, text) except -1:
-        cdef Py_ssize_t since = 0
         try:
             items = text if type(text) is list else list(text)
         except TypeError:
@@ -121,9 +122,6 @@ cdef class TokenStream:
             if not PyUnicode_Check(token):
                 raise TypeError(f"tokens must be str, got {type(token).__name__}")
             self.add_str(token, False)
-            since += 1
-            if since & 65535 == 0:
-                poll()
         self.look_up()
         return 0
 
@@ -187,6 +185,7 @@ cdef class TokenStream:
             memcpy(&to_ids[0], self.ids, self.length * sizeof(int32_t))
         memcpy(&to_offsets[0], self.offsets, (self.texts + 1) * sizeof(int64_t))
         for i in range(self.table.count):
+            spend(&self.pace, 100)
             start = self.table.ends[i]
             vocabulary.append(PyUnicode_DecodeUTF8(
                 <const char *>self.table.arena + start, self.table.ends[i + 1] - start, "surrogatepass"))
@@ -216,7 +215,8 @@ cdef inline Py_ssize_t row_of(int64_t id, int64_t low, Py_ssize_t n) noexcept no
 
 
 cdef int separate(
-    const whole[::1] ids, const int64_t[::1] offsets, int32_t[::1] stream, place *starts, int64_t low, Py_ssize_t n
+    const whole[::1] ids, const int64_t[::1] offsets, int32_t[::1] stream, place *starts, int64_t low, Py_ssize_t n,
+    Pace *pace
 ) except -1 nogil:
     """Copy the ids with a -1 after each text, so that a window sees where its text ends; count each row's places."""
     cdef Py_ssize_t text, i, at = 0, looked = 0
@@ -227,11 +227,11 @@ cdef int separate(
             stream[at] = <int32_t>id
             starts[row_of(id, low, n) + 1] += 1
             at += 1
+            if at - looked > BLOCK:
+                spend(pace, at - looked)
+                looked = at
         stream[at] = -1
         at += 1
-        if at - looked > BLOCK:
-            looked = at
-            poll()
     # Fetching ahead looks a little beyond the end.
     for i in range(at, stream.shape[0]):
         stream[i] = -1
@@ -239,14 +239,15 @@ cdef int separate(
 
 
 cdef int group(
-    const int32_t[::1] stream, const place *starts, place *next, place[::1] places, int64_t low, Py_ssize_t n
+    const int32_t[::1] stream, const place *starts, place *next, place[::1] places, int64_t low, Py_ssize_t n,
+    Pace *pace
 ) except -1 nogil:
     """List the places of each row, which begin at starts[row]; what has no row goes behind them all."""
     cdef Py_ssize_t i, row, ahead, block, length = stream.shape[0]
     memcpy(next, starts, (n + 1) * sizeof(place))
     block = 0
     while block < length:
-        poll()
+        spend(pace, 8 * BLOCK)
         for i in range(block, min(block + BLOCK, length)):
             ahead = min(i + 2 * AHEAD, length - 1)
             FASTCORE_PREFETCH(next + row_of(stream[ahead], low, n))
@@ -262,13 +263,13 @@ cdef int group(
 cdef int count_rows(
     const int32_t *stream, const place *places, const place *starts, Py_ssize_t n, Py_ssize_t n_ids,
     Py_ssize_t window, int64_t min_count, uint8_t *dense, int64_t *carry, SortedSet *members,
-    Pairs *pairs, Pool *pool, int64_t *ends
+    Pairs *pairs, Pool *pool, int64_t *ends, Pace *pace
 ) except -1 nogil:
     """Count, for each of n rows, what stands up to `window` after its places.
 
     A count's low byte is in `dense`, which stays in cache; from 128 on what it has overflowed by is in `carry`.
     """
-    cdef Py_ssize_t row, p, at, i, new, kept, work = 0, most, total = starts[n]
+    cdef Py_ssize_t row, p, at, i, new, kept, most, total = starts[n]
     cdef int32_t second
     cdef int32_t *seconds
     cdef int64_t *counts
@@ -304,16 +305,14 @@ cdef int count_rows(
                     seen = 127
                     carry[second] += 128
                 dense[second] = seen + 1
-            work += window
-            if work > BLOCK:
-                work = 0
-                poll()
+            spend(pace, 4 * window)
         if new <= FEW:
             sort_few(seconds, new)
         else:
             for i in range(new):
                 sorted_set_add(members, seconds[i])
             sorted_set_take(members, seconds)
+        spend(pace, 20 * new + 20)
         kept = 0
         for i in range(new):
             second = seconds[i]
@@ -361,6 +360,7 @@ cdef counted(
     cdef int64_t *carry
     cdef Pairs pairs = Pairs(NULL, NULL, 0, 0)
     cdef Pool pool = Pool(NULL, 0, 0)
+    cdef Pace pace = new_pace()
     try:
         with nogil:
             starts = <place *>spread_zeros(&pool, n + 2, sizeof(place))
@@ -368,13 +368,13 @@ cdef counted(
             dense = <uint8_t *>spread_zeros(&pool, n_ids + 1, 1)
             carry = <int64_t *>spread_zeros(&pool, n_ids + 1, sizeof(int64_t))
             sorted_set_init(&members, <uint64_t *>zeros(&pool, sorted_set_words(n_ids), sizeof(uint64_t)), n_ids)
-            separate(ids, offsets, stream, starts, low, n)
+            separate(ids, offsets, stream, starts, low, n, &pace)
             for row in range(n):
                 to_occurrences[row] = starts[row + 1]
                 starts[row + 1] += starts[row]
-            group(stream, starts, next, places, low, n)
+            group(stream, starts, next, places, low, n, &pace)
             count_rows(&stream[0], &places[0], starts, n, n_ids, window, min_count, dense, carry, &members,
-                       &pairs, &pool, &to_ends[0])
+                       &pairs, &pool, &to_ends[0], &pace)
         seconds = taken(&pool, pairs.seconds, pairs.length, np.dtype(np.int32))
         counts = taken(&pool, pairs.counts, pairs.length, np.dtype(np.int64))
     finally:

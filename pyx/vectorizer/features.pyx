@@ -7,12 +7,12 @@ from libc.string cimport memcpy, memset
 
 from _numbers cimport Numbers, append, numbers_array
 from _owned cimport Pool, drop, free_all, resized, roomy, spread, zeros
-from _signals cimport poll
+from _signals cimport Pace, new_pace, spend
 from _sorting cimport sort_few
 from _table cimport FASTCORE_PREFETCH, Cell, Table, table_fetch, table_find, table_init, table_took
 
 cdef enum:
-    BLOCK = 262144  # n-grams between two looks for Ctrl-C
+    BLOCK = 4096  # n-grams between two words on what was spent
     AHEAD = 16  # how many steps early memory is fetched
     FEW = 40  # so many numbers are faster sorted by insertion
 
@@ -52,7 +52,7 @@ cdef int32_t new_node(Level *level, Pool *pool, int32_t parent, int32_t symbol) 
 
 
 cdef int find_level(
-    const int32_t *stream, Py_ssize_t places, Py_ssize_t n, Level *shorter, Level *level, Pool *pool
+    const int32_t *stream, Py_ssize_t places, Py_ssize_t n, Level *shorter, Level *level, Pool *pool, Pace *pace
 ) except -1 nogil:
     """Number the n-grams of `n` symbols by first occurrence."""
     cdef Py_ssize_t i, stop = places - n + 1
@@ -61,14 +61,15 @@ cdef int find_level(
     cdef Table table
     cdef Cell *cell
     # A cell's mark is one more than its node.
-    table_init(&table, pool, 0, sizeof(Cell))
+    table_init(&table, pool, pace, 0, sizeof(Cell))
     for i in range(places):
         level.at[i] = -1
+    spend(pace, places)
     for i in range(stop):
         if i + AHEAD < stop and shorter.at[i + AHEAD] >= 0:
             table_fetch(&table, node_key(shorter.at[i + AHEAD], last[i + AHEAD]), sizeof(Cell))
         if i & (BLOCK - 1) == 0:
-            poll()
+            spend(pace, 8 * BLOCK)
         if shorter.at[i] < 0 or last[i] < 0:
             continue
         key = node_key(shorter.at[i], last[i])
@@ -85,7 +86,8 @@ cdef int find_level(
 
 
 cdef int sort_level(
-    Level *shorter, Level *level, Py_ssize_t n_symbols, const int32_t *ranks, Pool *pool
+    Level *shorter, Level *level, Py_ssize_t n_symbols, const int32_t *ranks, Pool *pool,
+    Pace *pace
 ) except -1 nogil:
     """Put nodes in the order of their parents, then of their last symbols, by counting twice."""
     cdef Py_ssize_t i, at, node, size = max(n_symbols, shorter.count) + 2
@@ -103,7 +105,7 @@ cdef int sort_level(
         by_symbol[next[i]] = <int32_t>node
         next[i] += 1
         if node & (BLOCK - 1) == 0:
-            poll()
+            spend(pace, 8 * BLOCK)
     for node in range(level.count):
         shorter.children[shorter.place[level.parent[node]] + 1] += 1
     for i in range(shorter.count):
@@ -116,7 +118,7 @@ cdef int sort_level(
         level.place[node] = <int32_t>next[at]
         next[at] += 1
         if i & (BLOCK - 1) == 0:
-            poll()
+            spend(pace, 8 * BLOCK)
     drop(pool, by_symbol)
     drop(pool, next)
     return 0
@@ -131,12 +133,13 @@ cdef struct Found:
 
 cdef inline int emit(
     Found *found, Pool *pool, int32_t *feature, const int32_t *at, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t piece,
-    Py_ssize_t n
+    Py_ssize_t n, Pace *pace
 ) except -1 nogil:
     """Append the features of `n` symbols that begin from begin to end."""
     cdef Py_ssize_t i
     cdef int32_t node
     for i in range(begin, end):
+        spend(pace, 2)
         if i + AHEAD < end:
             FASTCORE_PREFETCH(feature + at[i + AHEAD])
         node = at[i]
@@ -151,28 +154,27 @@ cdef inline int emit(
 
 cdef int emit_all(
     const Level *levels, const int64_t[::1] pieces, const int64_t[::1] documents, Py_ssize_t min_n, Py_ssize_t max_n,
-    bint short, Found *found, Pool *pool, int64_t[::1] bounds
+    bint short, Found *found, Pool *pool, int64_t[::1] bounds, Pace *pace
 ) except -1 nogil:
     """Append the features of all documents, piece by piece, short ones first."""
-    cdef Py_ssize_t document, piece, begin, size, n, looked = 0
+    cdef Py_ssize_t document, piece, begin, size, n
     for document in range(documents.shape[0] - 1):
         for piece in range(documents[document], documents[document + 1]):
             # A separator stands after each piece.
             begin = pieces[piece] + piece
             size = pieces[piece + 1] - pieces[piece]
             if short and 0 < size < min_n:
-                emit(found, pool, levels[size].feature, levels[size].at, begin, begin + 1, piece, size)
+                emit(found, pool, levels[size].feature, levels[size].at, begin, begin + 1, piece, size, pace)
             for n in range(min_n, min(max_n, size) + 1):
-                emit(found, pool, levels[n].feature, levels[n].at, begin, begin + size - n + 1, piece, n)
-            if found.count - looked > BLOCK:
-                looked = found.count
-                poll()
+                emit(found, pool, levels[n].feature, levels[n].at, begin, begin + size - n + 1, piece, n,
+                     pace)
+            spend(pace, 8)
         bounds[document + 1] = found.count
     return 0
 
 
 cdef int walk(
-    const Level *levels, Py_ssize_t longest, Py_ssize_t roots, int32_t[::1] order, Pool *pool
+    const Level *levels, Py_ssize_t longest, Py_ssize_t roots, int32_t[::1] order, Pool *pool, Pace *pace
 ) except -1 nogil:
     """List the features as a walk through the tree meets them, parents before children."""
     cdef Py_ssize_t n = 1, k = 0
@@ -188,8 +190,7 @@ cdef int walk(
         if feature >= 0:
             order[k] = feature
             k += 1
-            if k & (BLOCK - 1) == 0:
-                poll()
+        spend(pace, 8)
         next[n] += 1
         if n < longest:
             next[n + 1] = levels[n].children[next[n] - 1]
@@ -200,10 +201,10 @@ cdef int walk(
 
 cdef Py_ssize_t lay_out(
     const int32_t[::1] symbols, const int64_t[::1] pieces, Py_ssize_t min_n, Py_ssize_t max_n, bint short,
-    int32_t[::1] stream, Py_ssize_t *longest
+    int32_t[::1] stream, Py_ssize_t *longest, Pace *pace
 ) except -1 nogil:
     """Write the symbols with a -1 after each piece and two at the end; return how many instances there will be."""
-    cdef Py_ssize_t i, j, at = 0, size, n, room = 0, looked = 0
+    cdef Py_ssize_t i, j, at = 0, size, n, room = 0
     for i in range(pieces.shape[0] - 1):
         for j in range(pieces[i], pieces[i + 1]):
             stream[at] = symbols[j]
@@ -216,15 +217,13 @@ cdef Py_ssize_t lay_out(
             room += 1
         for n in range(min_n, min(max_n, size) + 1):
             room += size - n + 1
-        if at - looked > BLOCK:
-            looked = at
-            poll()
+        spend(pace, size + 8)
     stream[at] = -1
     return room
 
 
 cdef int find_levels(
-    Level *levels, Py_ssize_t longest, int32_t[::1] stream, const int32_t[::1] ranks, Pool *pool
+    Level *levels, Py_ssize_t longest, int32_t[::1] stream, const int32_t[::1] ranks, Pool *pool, Pace *pace
 ) except -1 nogil:
     """Find the n-grams of each length: of one symbol, they are the symbols."""
     cdef Py_ssize_t n, i, places = stream.shape[0], n_symbols = ranks.shape[0]
@@ -238,20 +237,22 @@ cdef int find_levels(
         levels[1].sorted[ranks[i]] = <int32_t>i
     for n in range(2, longest + 1):
         levels[n].at = int32s(pool, places)
-        find_level(&stream[0], places, n, &levels[n - 1], &levels[n], pool)
+        find_level(&stream[0], places, n, &levels[n - 1], &levels[n], pool, pace)
     for n in range(1, longest + 1):
         levels[n].feature = int32s(pool, levels[n].count + 1)
         memset(levels[n].feature, 0xff, (levels[n].count + 1) * sizeof(int32_t))
     return 0
 
 
-cdef int sort_levels(Level *levels, Py_ssize_t longest, const int32_t[::1] ranks, Pool *pool) except -1 nogil:
+cdef int sort_levels(
+    Level *levels, Py_ssize_t longest, const int32_t[::1] ranks, Pool *pool, Pace *pace
+) except -1 nogil:
     cdef Py_ssize_t n
     for n in range(1, longest + 1):
         drop(pool, levels[n].at)
         levels[n].at = NULL
         if n > 1:
-            sort_level(&levels[n - 1], &levels[n], ranks.shape[0], &ranks[0], pool)
+            sort_level(&levels[n - 1], &levels[n], ranks.shape[0], &ranks[0], pool, pace)
     return 0
 
 
@@ -270,13 +271,14 @@ def find_ngrams(
     cdef Level *levels
     cdef Found found
     cdef Pool pool = Pool(NULL, 0, 0)
+    cdef Pace pace = new_pace()
     stream = np.empty(places, dtype=np.int32)
     bounds = np.zeros(documents.shape[0], dtype=np.int64)
     cdef int32_t[::1] to_stream = stream, to_instances, to_order
     cdef int64_t[::1] to_bounds = bounds
     memset(&found, 0, sizeof(Found))
     with nogil:
-        room = lay_out(symbols, pieces, min_n, max_n, short, to_stream, &longest)
+        room = lay_out(symbols, pieces, min_n, max_n, short, to_stream, &longest, &pace)
     longest = max(1, min(max_n, longest))
     instances = np.empty(room, dtype=np.int32)
     to_instances = instances
@@ -284,13 +286,13 @@ def find_ngrams(
     try:
         with nogil:
             levels = <Level *>zeros(&pool, longest + 1, sizeof(Level))
-            find_levels(levels, longest, to_stream, ranks, &pool)
-            emit_all(levels, pieces, documents, min_n, max_n, short, &found, &pool, to_bounds)
-            sort_levels(levels, longest, ranks, &pool)
+            find_levels(levels, longest, to_stream, ranks, &pool, &pace)
+            emit_all(levels, pieces, documents, min_n, max_n, short, &found, &pool, to_bounds, &pace)
+            sort_levels(levels, longest, ranks, &pool, &pace)
         order = np.empty(found.starts.length, dtype=np.int32)
         to_order = order
         with nogil:
-            walk(levels, longest, ranks.shape[0], to_order, &pool)
+            walk(levels, longest, ranks.shape[0], to_order, &pool, &pace)
         return instances, bounds, numbers_array(&found.starts), numbers_array(&found.lengths), order
     finally:
         free_all(&pool)
@@ -328,8 +330,9 @@ cdef Py_ssize_t fill_rows(
     const int32_t[::1] keys, const int64_t[::1] bounds, int64_t[::1] offsets, int32_t[::1] columns, int64_t[::1] counts,
     int32_t *row, int32_t *spare
 ) except -1 nogil:
-    cdef Py_ssize_t document, i, n, at = 0, looked = 0
+    cdef Py_ssize_t document, i, n, at = 0
     cdef int32_t most
+    cdef Pace pace = new_pace()
     for document in range(bounds.shape[0] - 1):
         n = 0
         most = 0
@@ -351,9 +354,7 @@ cdef Py_ssize_t fill_rows(
                 i += 1
             at += 1
         offsets[document + 1] = at
-        if bounds[document + 1] - looked > BLOCK:
-            looked = bounds[document + 1]
-            poll()
+        spend(&pace, 8 * (bounds[document + 1] - bounds[document] + 1))
     return at
 
 
@@ -405,6 +406,7 @@ def spell(
     cdef uint32_t[::1] to_points
     # The sizes first: they are the lengths, if every symbol is one code point.
     cdef bint single = not joined
+    cdef Pace pace = new_pace()
     with nogil:
         for i in range(ends.shape[0] - 1):
             single = single and ends[i + 1] - ends[i] == 1
@@ -417,6 +419,7 @@ def spell(
                     at += ends[symbols[j] + 1] - ends[symbols[j]]
                 at += lengths[i] - 1 if joined else 0
             to_offsets[i + 1] = at
+            spend(&pace, lengths[i] + 8)
     points = np.empty(at, dtype=np.uint32)
     to_points = points
     at = 0
@@ -431,8 +434,7 @@ def spell(
                 for k in range(ends[symbol], ends[symbol + 1]):
                     to_points[at] = letters[k]
                     at += 1
-            if i & (BLOCK - 1) == 0:
-                poll()
+            spend(&pace, 2 * lengths[i] + 8)
     return points, offsets
 
 
@@ -457,6 +459,7 @@ def match(
     cdef int sign
     found = np.full(n, -1, dtype=np.int32)
     cdef int32_t[::1] to_found = found
+    cdef Pace pace = new_pace()
     with nogil:
         for i in range(n):
             # The first other that isn't before this string lies in [low, high], found by doubling and halving.
@@ -481,6 +484,5 @@ def match(
             sign = compare(other_points, other_offsets[low], other_offsets[low + 1], points, offsets[i], offsets[i + 1])
             if sign == 0:
                 to_found[i] = <int32_t>low
-            if i & (BLOCK - 1) == 0:
-                poll()
+            spend(&pace, 20)
     return found

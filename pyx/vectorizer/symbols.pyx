@@ -13,8 +13,11 @@ from _interner cimport Interner, interner_id, interner_init
 from _numbers cimport Numbers, append, numbers_array
 from _owned cimport Pool, free_all, roomy
 from _points cimport CODE_POINTS, Points, point_id, points_init
-from _signals cimport poll
+from _signals cimport Pace, new_pace, spend
 from _utf8 cimport Scratch, utf8_of
+
+cdef enum:
+    CHUNK = 4096  # characters between two words on what was spent
 
 # Every code point is a symbol.
 cdef const int64_t[:, ::1] ALL = np.array([[0, CODE_POINTS]], np.int64)
@@ -34,9 +37,11 @@ cdef class Symbols:
     cdef Numbers pieces, documents
     cdef Scratch scratch
     cdef Py_ssize_t dropped
+    cdef Pace pace
 
     def __cinit__(self):
-        interner_init(&self.table, &self.pool, 0x7FFFFFFF)
+        self.pace = new_pace()
+        interner_init(&self.table, &self.pool, &self.pace, 0x7FFFFFFF)
         points_init(&self.points, &self.pool, ALL)
         append(&self.pieces, &self.pool, 0)
         append(&self.documents, &self.pool, 0)
@@ -50,13 +55,16 @@ cdef class Symbols:
 
     cdef inline int add_point(self, Py_UCS4 point) except -1:
         """Append one code point, for which there is room."""
+        spend(&self.pace, 4)
         self.ids[self.length] = <int32_t>point_id(&self.points, point) - 1
         self.length += 1
         return 0
 
     cdef int add_token(self, const uint8_t *text, Py_ssize_t size) except -1:
         """Append one token, if it isn't one to drop."""
-        cdef Py_ssize_t found = interner_id(&self.table, text, size)
+        cdef Py_ssize_t found
+        spend(&self.pace, 20)
+        found = interner_id(&self.table, text, size)
         if found >= self.dropped:
             self.reserve(1)
             self.ids[self.length] = <int32_t>found
@@ -70,8 +78,6 @@ cdef class Symbols:
 
     cdef int end_document(self) except -1:
         append(&self.documents, &self.pool, self.pieces.length - 1)
-        if self.documents.length & 1023 == 0:
-            poll()
         return 0
 
     def add_chars(self, text: str):
@@ -88,6 +94,7 @@ cdef class Symbols:
             if Py_UNICODE_ISSPACE(point):
                 while i < n and Py_UNICODE_ISSPACE(PyUnicode_READ(kind, data, i)):
                     i += 1
+                    spend(&self.pace, 4)
                 if i - begin > 1:
                     point = c' '
             self.add_point(point)
@@ -114,6 +121,8 @@ cdef class Symbols:
                 self.add_point(c' ')
                 self.close()
                 inside = False
+            else:
+                spend(&self.pace, 4)
         if inside:
             self.add_point(c' ')
             self.close()
@@ -149,6 +158,8 @@ cdef class Symbols:
                 points = 0
                 begin = at + width
             at += width
+            if i % CHUNK == 0:
+                spend(&self.pace, 4 * CHUNK)
         if points > 1:
             self.add_token(utf8 + begin, at - begin)
         self.close()
@@ -164,6 +175,7 @@ cdef class Symbols:
             memcpy(&to_symbols[0], self.ids, self.length * sizeof(int32_t))
         if not alphabet:
             for i in range(self.table.count):
+                spend(&self.pace, 100)
                 start = self.table.ends[i]
                 alphabet.append(PyUnicode_DecodeUTF8(
                     <const char *>self.table.arena + start, self.table.ends[i + 1] - start, "surrogatepass"))
