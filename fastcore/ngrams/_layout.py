@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
+from .._widths import count_dtype
 
 Keys = NDArray[np.uint64]
 Counts = NDArray[np.uint32] | NDArray[np.int64]
@@ -61,7 +62,7 @@ def repack(keys: Keys, order: int, old: Layout, new: Layout, backend: str) -> Ke
 
 def narrow(counts: NDArray[np.int64]) -> Counts:
     """Hold counts in 32 bits where they fit."""
-    return counts.astype(np.uint32) if counts.size == 0 or counts.max() < 2**32 else counts
+    return counts.astype(count_dtype(int(counts.max(initial=0))), copy=False)
 
 
 def lower_bound(ids: tuple[int, ...], layout: Layout) -> Keys:

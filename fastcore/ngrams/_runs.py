@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
+from .._widths import count_dtype
 from .._workers import Workers, n_threads, run, stream
 from ._files import Place, Writer
 from ._layout import Counts, Keys, Layout, lower_bound, repack
@@ -235,8 +236,3 @@ def join_parts(
 
 def _done(writer: Writer) -> NDArray[Any]:
     return writer.done()
-
-
-def count_dtype(total: int) -> Any:
-    """The type that holds any count of a total."""
-    return np.uint32 if total < 2**32 else np.int64

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, issparse
 
 from .._backend import active_backend, kernels
+from .._widths import index_dtype
 from . import _analysis as analysis
 from ._features import Found, Vocabulary, find, token_stream
 
@@ -418,7 +419,7 @@ class NgramVectorizer:
     def _matrix(self, offsets: NDArray[Any], columns: NDArray[Any], counts: NDArray[Any], width: int) -> csr_matrix:
         if self.binary:
             counts.fill(1)
-        index = np.int32 if len(columns) < 2**31 else np.int64
+        index = index_dtype(len(columns))
         return csr_matrix(
             (counts.astype(self.dtype, copy=False), columns.astype(index, copy=False), offsets.astype(index)),
             shape=(len(offsets) - 1, width),

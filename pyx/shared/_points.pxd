@@ -51,8 +51,8 @@ cdef inline Py_ssize_t points_write(
     Points *self, const unit *text, Py_ssize_t size, uint32_t *ids, uint32_t base, bint strict, uint32_t *last,
     uint32_t *surrogate
 ) noexcept nogil:
-    # Write the ids of a piece of text, each less `base`, one for separators in a row; return how many. `last` is the
-    # id before the piece (any but 0 if none), then that of its end. Where `strict`, a lone surrogate ends it and is told.
+    # Write the ids of a piece of text, each less `base`, one for separators in a row; return how many. `last` is the id
+    # before the piece (any but 0 if none), then that of its end. Where `strict`, a lone surrogate ends it and is told.
     cdef Py_ssize_t i, n = 0
     cdef uint32_t known, id, before = last[0]
     for i in range(size):

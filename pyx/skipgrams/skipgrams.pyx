@@ -392,7 +392,22 @@ def count_pairs(
     """
     cdef Py_ssize_t length = ids.shape[0] + offsets.shape[0] + BEYOND
     cdef Py_ssize_t n = high - low
-    if length < 0x7fffffff:
+    if _place_bytes(length) == 4:
         return counted[whole, int32_t](
             ids, offsets, np.empty(length, dtype=np.int32), n_ids, window, min_count, low, n)
     return counted[whole, int64_t](ids, offsets, np.empty(length, dtype=np.int64), n_ids, window, min_count, low, n)
+
+
+cpdef int _place_bytes(Py_ssize_t length):
+    """How wide the places of a stream must be."""
+    return 4 if length < 0x7fffffff else 8
+
+
+def _count_wide_pairs(
+    const whole[::1] ids, const int64_t[::1] offsets, Py_ssize_t n_ids, Py_ssize_t window, int64_t min_count,
+    Py_ssize_t low, Py_ssize_t high
+):
+    """What `count_pairs` does with texts of more than 2**31 tokens, for tests with fewer."""
+    cdef Py_ssize_t length = ids.shape[0] + offsets.shape[0] + BEYOND
+    return counted[whole, int64_t](
+        ids, offsets, np.empty(length, dtype=np.int64), n_ids, window, min_count, low, high - low)
