@@ -14,6 +14,7 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy
 
 from _signals cimport poll
+from _turns cimport enter, leave
 
 cdef extern from "Python.h":
     int PyUnicode_KIND(object text)
@@ -96,6 +97,8 @@ cdef int check_offsets(const uint8_t[::1] data, const int64_t[::1] offsets) exce
 cdef class _Encoder:
     """What the two ways to number symbols share: a span of bytes is read by the one's or the other's `byte_span`."""
 
+    cdef long busy
+
     cdef Py_ssize_t byte_span(self, const uint8_t *text, Py_ssize_t size, uint32_t[::1] out, Py_ssize_t filled,
                               bint last, bint lines, bint *invalid, Py_ssize_t *consumed) except -1 nogil:
         with gil:
@@ -107,6 +110,13 @@ cdef class _Encoder:
         Returns how many bytes were consumed (what is left may be the beginning of a symbol, unless `last`),
         how many ids were written, and whether the byte after the consumed ones makes no UTF-8.
         """
+        enter(&self.busy, self)
+        try:
+            return self._encode_utf8(data, out, last, lines)
+        finally:
+            leave(&self.busy)
+
+    cdef _encode_utf8(self, const uint8_t[::1] data, uint32_t[::1] out, bint last, bint lines):
         cdef Py_ssize_t filled = 0, consumed = 0
         cdef bint invalid = False
         poll()
@@ -118,6 +128,14 @@ cdef class _Encoder:
     def encode_spans(self, const uint8_t[::1] data, const int64_t[::1] offsets, Py_ssize_t index,
                      Py_ssize_t position, uint32_t[::1] out, Py_ssize_t number):
         """Like `encode` for texts that lie as UTF-8 between offsets in `data`; positions count bytes."""
+        enter(&self.busy, self)
+        try:
+            return self._encode_spans(data, offsets, index, position, out, number)
+        finally:
+            leave(&self.busy)
+
+    cdef _encode_spans(self, const uint8_t[::1] data, const int64_t[::1] offsets, Py_ssize_t index,
+                       Py_ssize_t position, uint32_t[::1] out, Py_ssize_t number):
         cdef Py_ssize_t filled = 0, consumed = 0, size
         cdef bint invalid = False
         poll()
@@ -166,10 +184,24 @@ cdef class Alphabet(_Encoder):
 
     def symbols(self):
         """The code points, in the order of their ids."""
+        enter(&self.busy, self)
+        try:
+            return self._symbols()
+        finally:
+            leave(&self.busy)
+
+    cdef _symbols(self):
         return np.asarray(<uint32_t[:self.n]> self.points).copy() if self.n else np.empty(0, np.uint32)
 
     def add(self, const uint32_t[::1] symbols):
         """Give ids to code points that have none, and return the ids of all."""
+        enter(&self.busy, self)
+        try:
+            return self._add(symbols)
+        finally:
+            leave(&self.busy)
+
+    cdef _add(self, const uint32_t[::1] symbols):
         result = np.empty(symbols.shape[0], np.uint32)
         cdef uint32_t[::1] ids = result
         cdef Py_ssize_t i
@@ -217,6 +249,13 @@ cdef class Alphabet(_Encoder):
         Returns the index and the position to go on with, and how many ids were written. `number` is what
         messages call texts[0].
         """
+        enter(&self.busy, self)
+        try:
+            return self._encode(texts, index, position, out, number)
+        finally:
+            leave(&self.busy)
+
+    cdef _encode(self, list texts, Py_ssize_t index, Py_ssize_t position, uint32_t[::1] out, Py_ssize_t number):
         cdef Py_ssize_t filled = 0, size, take, room = out.shape[0], count = PyList_GET_SIZE(texts)
         cdef uint32_t surrogate = 0
         cdef int kind
@@ -333,6 +372,13 @@ cdef class Vocabulary(_Encoder):
 
     def symbols(self):
         """The tokens in the order of their ids: their UTF-8 end to end, and the offsets of their ends."""
+        enter(&self.busy, self)
+        try:
+            return self._symbols()
+        finally:
+            leave(&self.busy)
+
+    cdef _symbols(self):
         text, offsets = np.empty(self.used, np.uint8), np.empty(self.n + 1, np.int64)
         cdef uint8_t[::1] bytes_view = text
         cdef int64_t[::1] offset = offsets
@@ -343,6 +389,13 @@ cdef class Vocabulary(_Encoder):
 
     def add(self, const uint8_t[::1] text, const int64_t[::1] offsets):
         """Give ids to tokens that have none, and return the ids of all."""
+        enter(&self.busy, self)
+        try:
+            return self._add(text, offsets)
+        finally:
+            leave(&self.busy)
+
+    cdef _add(self, const uint8_t[::1] text, const int64_t[::1] offsets):
         check_offsets(text, offsets)
         cdef Py_ssize_t i, n = max(0, offsets.shape[0] - 1)
         cdef const char *data = ""
@@ -489,6 +542,13 @@ cdef class Vocabulary(_Encoder):
         A text is a list or tuple of tokens, or a str that is split at white space. Returns the index and the
         position to go on with, and how many ids were written. `number` is what messages call texts[0].
         """
+        enter(&self.busy, self)
+        try:
+            return self._encode(texts, index, position, out, number)
+        finally:
+            leave(&self.busy)
+
+    cdef _encode(self, list texts, Py_ssize_t index, Py_ssize_t position, uint32_t[::1] out, Py_ssize_t number):
         cdef Py_ssize_t filled = 0, size, room = out.shape[0], count = PyList_GET_SIZE(texts), stop
         cdef int kind
         cdef const void *data
@@ -526,7 +586,8 @@ cdef class Vocabulary(_Encoder):
                 raise TypeError(
                     f"texts[{number + index}] must be a list of tokens or a str to split, got {type(text).__name__}"
                 )
-            if position == size and filled < room:
+            # Beyond the end if another thread has shortened the text since the last call.
+            if position >= size and filled < room:
                 out[filled] = 0
                 filled += 1
                 position = 0

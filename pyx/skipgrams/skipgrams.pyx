@@ -15,6 +15,7 @@ from _interner cimport (
 )
 from _signals cimport poll
 from _sorting cimport sort_few
+from _turns cimport enter, leave
 from _utf8 cimport first_invalid_byte, space_at, utf8_of
 
 cdef extern from "bits.h" nogil:
@@ -65,6 +66,7 @@ cdef class TokenStream:
     cdef const uint8_t *waiting[BATCH]
     cdef Py_ssize_t sizes[BATCH]
     cdef int n_waiting
+    cdef long busy
 
     def __cinit__(self):
         self.room = 65536
@@ -172,6 +174,13 @@ cdef class TokenStream:
 
     def add_texts(self, texts):
         """Append texts: lists of tokens, or str that are split at white space."""
+        enter(&self.busy, self)
+        try:
+            self._add_texts(texts)
+        finally:
+            leave(&self.busy)
+
+    cdef _add_texts(self, texts):
         cdef Py_ssize_t size
         cdef const uint8_t *utf8
         try:
@@ -188,6 +197,13 @@ cdef class TokenStream:
 
     def add_bytes(self, data: bytes):
         """Append UTF-8 that doesn't end inside a token: each line a text, the last one still open."""
+        enter(&self.busy, self)
+        try:
+            self._add_bytes(data)
+        finally:
+            leave(&self.busy)
+
+    cdef _add_bytes(self, bytes data):
         cdef const uint8_t *text = <const uint8_t *>PyBytes_AS_STRING(data)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
         with nogil:
@@ -195,10 +211,24 @@ cdef class TokenStream:
 
     def end_text(self):
         """End the text that add_bytes left open."""
+        enter(&self.busy, self)
+        try:
+            self._end_text()
+        finally:
+            leave(&self.busy)
+
+    cdef _end_text(self):
         self.close()
 
     def finish(self):
         """Return the ids of all tokens, the texts' offsets in them, and the tokens in the order of their ids."""
+        enter(&self.busy, self)
+        try:
+            return self._finish()
+        finally:
+            leave(&self.busy)
+
+    cdef _finish(self):
         ids = np.empty(self.length, dtype=np.int32)
         offsets = np.empty(self.texts + 1, dtype=np.int64)
         cdef int32_t[::1] to_ids = ids

@@ -13,6 +13,7 @@ from libc.string cimport memcpy, memset
 from _interner cimport FASTCORE_PREFETCH, Interner, fastcore_spread, interner_free, interner_id, interner_init
 from _signals cimport poll
 from _sorting cimport sort_few
+from _turns cimport enter, leave
 from _utf8 cimport utf8_of
 
 cdef enum:
@@ -65,6 +66,7 @@ cdef class Symbols:
     cdef list points
     cdef uint8_t *scratch
     cdef Py_ssize_t scratch_room, dropped
+    cdef long busy
 
     def __cinit__(self):
         self.point_ids = <int32_t *>calloc(0x110000, sizeof(int32_t))
@@ -128,6 +130,13 @@ cdef class Symbols:
 
     def add_chars(self, text: str):
         """Append a document's code points; runs of white space become one space."""
+        enter(&self.busy, self)
+        try:
+            self._add_chars(text)
+        finally:
+            leave(&self.busy)
+
+    cdef _add_chars(self, str text):
         cdef Py_ssize_t n = PyUnicode_GET_LENGTH(text), i = 0, begin
         cdef int kind = PyUnicode_KIND(text)
         cdef void *data = PyUnicode_DATA(text)
@@ -148,6 +157,13 @@ cdef class Symbols:
 
     def add_words_of_chars(self, text: str):
         """Append a document's words, each a piece of code points between two spaces."""
+        enter(&self.busy, self)
+        try:
+            self._add_words_of_chars(text)
+        finally:
+            leave(&self.busy)
+
+    cdef _add_words_of_chars(self, str text):
         cdef Py_ssize_t n = PyUnicode_GET_LENGTH(text), i = 0
         cdef int kind = PyUnicode_KIND(text)
         cdef void *data = PyUnicode_DATA(text)
@@ -173,6 +189,13 @@ cdef class Symbols:
 
     def drop(self, tokens):
         """Leave these tokens out of documents from now on; to be said before any document."""
+        enter(&self.busy, self)
+        try:
+            self._drop(tokens)
+        finally:
+            leave(&self.busy)
+
+    cdef _drop(self, tokens):
         cdef Py_ssize_t size
         cdef const uint8_t *utf8
         for token in tokens:
@@ -183,6 +206,13 @@ cdef class Symbols:
 
     def add_words(self, text: str):
         """Append a document's tokens: runs of two or more letters, digits and underscores."""
+        enter(&self.busy, self)
+        try:
+            self._add_words(text)
+        finally:
+            leave(&self.busy)
+
+    cdef _add_words(self, str text):
         cdef Py_ssize_t n = PyUnicode_GET_LENGTH(text), i, size, at = 0, begin = 0, width, points = 0
         cdef int kind = PyUnicode_KIND(text)
         cdef void *data = PyUnicode_DATA(text)
@@ -206,8 +236,15 @@ cdef class Symbols:
 
     def finish(self):
         """Return symbols, the pieces' offsets in them, the documents' offsets in pieces, and the alphabet."""
+        enter(&self.busy, self)
+        try:
+            return self._finish()
+        finally:
+            leave(&self.busy)
+
+    cdef _finish(self):
         cdef Py_ssize_t i, start
-        cdef list alphabet = self.points
+        cdef list alphabet = list(self.points)
         symbols = np.empty(self.length, dtype=np.int32)
         cdef int32_t[::1] to_symbols = symbols
         if self.length:
