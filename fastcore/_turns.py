@@ -8,17 +8,18 @@ Kernel classes don't wait: their methods, marked with `alone` (in the twins) or 
 second call while one is under way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from threading import Lock, get_ident
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Turns:
-    """The turns of one object; a copy or pickle of it is of no turn yet."""
+    """The turns of one object."""
 
     __slots__ = ("lock", "name", "owner")
 
@@ -27,9 +28,6 @@ class Turns:
         self.name = name
         # The thread whose turn it is.
         self.owner: int | None = None
-
-    def __reduce__(self) -> tuple[type["Turns"], tuple[str]]:
-        return Turns, (self.name,)
 
     def announce(self) -> None:
         """Say that this thread is going to wait, unless it would wait for itself."""
@@ -48,6 +46,19 @@ class Turns:
                 turns = _waiting.get(turns.owner)
             _waiting[me] = self
 
+    def feeding(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield what the work of this turn is given: whoever asks for it, be it another thread, is in the turn."""
+        iterator = iter(items)
+        while True:
+            before, self.owner = self.owner, get_ident()
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                self.owner = before
+            yield item
+
 
 # Which thread waits for which turn; the last thread of a circle sees it, as threads decide one after another.
 _waiting: dict[int, Turns] = {}
@@ -64,6 +75,10 @@ class TakesTurns:
         self = super().__new__(cls)
         self._turns = Turns(cls.__name__)
         return self
+
+    def __getstate__(self) -> Any:
+        # Without the turns: a copy or pickle is of no turn yet.
+        return dict(self.__dict__)
 
 
 S = TypeVar("S", bound=TakesTurns)
