@@ -15,6 +15,9 @@ class NotFittedError(ValueError, AttributeError):
     """
 
 
+NotFittedError.__module__ = "fastcore"
+
+
 def not_fitted(message: str) -> NotFittedError:
     """Return the error to raise."""
     exceptions = sys.modules.get("sklearn.exceptions")

@@ -145,8 +145,8 @@ class Trie(TakesTurns):
 class DAG:
     """A graph of scored edges from each of `nb_node` positions to later ones: ``dag[start, end] = score``.
 
-    Threads may add edges at the same time; paths that are asked for meanwhile may be a RuntimeError of a dictionary that
-    changed its size.
+    Threads may add edges at the same time; paths that are asked for meanwhile may be a RuntimeError of a dictionary
+    that changed its size.
     """
 
     def __init__(self, nb_node: int, null_score: float = -100) -> None:
