@@ -16,9 +16,11 @@ from pathlib import Path
 PLANTED = [
     ("recurrence", "pyx/recurrence/recurrence.pyx", "before = row + 1 if reverse else row - 1", "before = row"),
     ("recurrence", "fastcore/reference/recurrence.py", "last = y0[j]", "last = y0[0]"),
-    ("chain", "pyx/chain/chain.pyx", "score += transitions[paths[t - 1], paths[t]]", "score += transitions[paths[t], paths[t - 1]]"),
+    ("chain", "pyx/chain/chain.pyx", "step += transitions[paths[t - 1], paths[t]]", "step += transitions[paths[t], paths[t - 1]]"),
     ("chain", "pyx/chain/lanes.h", "if (t == group->length[k] - 1) {", "if (t == group->length[k] - 2) {"),
-    ("chain", "fastcore/reference/chain.py", "step = alpha[t - 1][i] + matrix[i][j]", "step = alpha[t - 1][i] + matrix[j][i]"),
+    ("chain", "pyx/chain/wide.h", "model->wide + 2 * L * P, sum", "model->wide, sum"),
+    ("chain", "pyx/chain/scaled.h", "scale->shift = 0.0;", "scale->shift = 1e-9;"),
+    ("chain", "fastcore/reference/chain.py", "steps = [alpha[t - 1][i] + matrix[i][j]", "steps = [alpha[t - 1][i] + matrix[j][i]"),
     ("crf", "pyx/crf/crf.pyx", "row[feature_labels[k]] += value * weights[k]", "row[feature_labels[first]] += value * weights[k]"),
     ("crf", "fastcore/reference/crf.py", "for i in range(bounds[p], bounds[p + 1]):", "for i in range(bounds[p] + 1, bounds[p + 1]):"),
     ("reactions", "pyx/reactions/reactions.pyx", "    for j in range(n):\n        total += rates[j]", "    for j in range(1, n):\n        total += rates[j]"),
