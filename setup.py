@@ -79,7 +79,9 @@ def extension(path: Path, source: str | None = None, level: str | None = None) -
         f"{package}.{name}",
         [source or str(path)],
         include_dirs=folders,
-        depends=sorted(str(p) for folder in folders for p in Path(folder).iterdir() if p.suffix in (".h", ".pxd")),
+        depends=sorted(
+            str(p) for folder in folders for p in Path(folder).iterdir() if p.suffix in (".h", ".pxd", ".pxi")
+        ),
         define_macros=[("FASTCORE_MODE", f'"{MODE}"')],
         extra_compile_args=compile_args(name) + (LEVELS[level] if level else []),
         extra_link_args=link_args(),

@@ -16,11 +16,15 @@ from pathlib import Path
 PLANTED = [
     ("recurrence", "pyx/recurrence/recurrence.pyx", "before = row + 1 if reverse else row - 1", "before = row"),
     ("recurrence", "fastcore/reference/recurrence.py", "last = y0[j]", "last = y0[0]"),
-    ("chain", "pyx/chain/chain.pyx", "score += transitions[paths[t - 1], paths[t]]", "score += transitions[paths[t], paths[t - 1]]"),
+    ("chain", "pyx/chain/chain.pyx", "step += transitions[paths[t - 1], paths[t]]", "step += transitions[paths[t], paths[t - 1]]"),
     ("chain", "pyx/chain/lanes.h", "if (t == group->length[k] - 1) {", "if (t == group->length[k] - 2) {"),
-    ("chain", "fastcore/reference/chain.py", "step = alpha[t - 1][i] + matrix[i][j]", "step = alpha[t - 1][i] + matrix[j][i]"),
+    ("chain", "pyx/chain/wide.h", "model->wide + 2 * L * P, sum", "model->wide, sum"),
+    ("chain", "pyx/chain/scaled.h", "scale->shift = 0.0;", "scale->shift = 1e-9;"),
+    ("chain", "fastcore/reference/chain.py", "steps = [alpha[t - 1][i] + matrix[i][j]", "steps = [alpha[t - 1][i] + matrix[j][i]"),
     ("crf", "pyx/crf/crf.pyx", "row[feature_labels[k]] += value * weights[k]", "row[feature_labels[first]] += value * weights[k]"),
-    ("crf", "fastcore/reference/crf.py", "for i in range(bounds[p], bounds[p + 1]):", "for i in range(bounds[p] + 1, bounds[p + 1]):"),
+    ("crf", "fastcore/reference/crf.py", "for i in range(bounds[p], bounds[p + 1]):\n            for k", "for i in range(bounds[p] + 1, bounds[p + 1]):\n            for k"),
+    ("crf", "pyx/crf/crf.pyx", "sums[k] += value * row[feature_labels[first + k]]", "sums[k] += value * row[feature_labels[first]]"),
+    ("crf", "fastcore/reference/crf.py", "sums[owner - first, y[step]] += value", "sums[owner - first, y[step]] += 1"),
     ("reactions", "pyx/reactions/reactions.pyx", "    for j in range(n):\n        total += rates[j]", "    for j in range(1, n):\n        total += rates[j]"),
     ("reactions", "fastcore/reference/reactions.py", "                if waiting < best:", "                if waiting > best:"),
     ("ode", "pyx/ode/ode.pyx", "matrix[s.changed[i] * n + s.factor[f]] -= ", "matrix[s.factor[f] * n + s.changed[i]] -= "),
@@ -100,7 +104,7 @@ def main(domains: list[str]) -> int:
         if text.count(old) != 1:
             raise SystemExit(f"{name}: {old!r} must stand there once, not {text.count(old)} times")
         file.write_text(text.replace(old, new), encoding="utf-8")
-        if name.endswith((".pyx", ".pxd", ".h")):
+        if name.endswith((".pyx", ".pxd", ".pxi", ".h")):
             build()
         seen = not tests_pass(domain)
         print(f"{'seen' if seen else 'NOT SEEN':<9} {name}: {old.strip()!r} -> {new.strip()!r}", flush=True)

@@ -179,7 +179,7 @@ class TestEdges:
         path, score = chain.viterbi(empty, transitions)
         assert path.shape == (0,) and score == 0.0
         paths, scores = chain.viterbi_nbest(empty, transitions, 2)
-        assert paths.shape == (2, 0) and scores.tolist() == [0.0, -INF]
+        assert paths.shape == (1, 0) and scores.tolist() == [0.0]
         found = chain.marginals(empty, transitions, start=[-INF, -INF])
         assert found.nodes.shape == (0, 2) and found.log_partition == 0 and not found.transitions.any()
         assert chain.forward(empty, transitions).shape == (0, 2)

@@ -5,19 +5,24 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 
 from fastcore import _data, active_backend, chain, use_backend
 from fastcore._backend import kernels
 from fastcore.crf import CRF, Segmenter
-from fastcore.crf._features import attributes_of, index_items
-from fastcore.crf._model import Objective, search, select_features
+from fastcore.crf._features import AttributeIds, attributes_of, index_chunks
+from fastcore.crf._search import search
+from fastcore.crf._training import Objective, make_blocks, select_features
 
+from .conftest import Backend
 from .helpers import memory_growth, seconds_to_interrupt
 
 X = [
@@ -36,14 +41,18 @@ CRFSUITE_TRANSITIONS = {("D", "D"): -0.241233, ("A", "N"): 0.637556, ("V", "N"):
 CRFSUITE_L1_LOSS = 5.656231
 
 
-def objective_of(X, y, backend, c2=0.3, **options):
-    ids = {}
-    items = index_items(X, ids, grow=True)
+def objective_of(X, y, backend, c2=0.3, steps=4, **options):
+    ids = AttributeIds()
+    blocks = make_blocks(index_chunks(X, ids, steps), np.float64, backend.name)
     classes = sorted({label for labels in y for label in labels})
     labels = np.array([classes.index(label) for row in y for label in row])
     choices = {"min_freq": 0, "all_states": False, "all_transitions": False, **options}
-    features, observed = select_features(items, labels, len(classes), len(ids), **choices)
-    return Objective(features, items, observed, c2, np.dtype("float64"), 1, backend.name)
+    features, observed = select_features(blocks, labels, len(classes), len(ids), **choices, backend=backend.name)
+    return Objective(features, blocks, observed, c2, np.dtype("float64"), 1, backend.name)
+
+
+def _sent(task):
+    return (pickle.loads(pickle.dumps(task)),)
 
 
 def by_hand(crf, x):
@@ -132,11 +141,14 @@ class TestObjective:
         assert crf.loss_ == pytest.approx(loss, rel=1e-12)
 
     def test_workers_and_chunks(self, monkeypatch):
-        monkeypatch.setattr("fastcore.crf._model.TASK_STEPS", 3)
-        fits = [CRF(workers=w).fit(X, Y) for w in (1, 2)]
+        monkeypatch.setattr("fastcore.crf._crf.BLOCK_STEPS", 3)
+        fits = [CRF(workers=w).fit(X, Y) for w in (1, 2, 3, 7, map)]
         with ThreadPoolExecutor(2) as pool:
             fits.append(CRF(workers=pool).fit(X, Y))
-        assert fits[0].state_features_ == fits[1].state_features_ == fits[2].state_features_
+        # Other processes give copies back.
+        fits.append(CRF(workers=lambda f, tasks: [pickle.loads(pickle.dumps(f))(*_sent(t)) for t in tasks]).fit(X, Y))
+        for fit in fits[1:]:
+            assert fit.state_features_ == fits[0].state_features_ and fit.loss_ == fits[0].loss_
         monkeypatch.undo()
         assert CRF().fit(X, Y).loss_ == pytest.approx(fits[0].loss_, rel=1e-6)
 
@@ -173,6 +185,114 @@ class TestSearch:
     def test_nothing_to_do(self):
         found = search(lambda w: (1.0, w), np.ones(2), c1=0.0, max_iterations=0, epsilon=0, period=1, delta=0)
         assert found.iterations == 0 and found.weights.tolist() == [1, 1]
+
+    @pytest.mark.parametrize("c1", [0.0, 0.5])
+    def test_optimum(self, c1):
+        # Ridge-regularised logistic regression with columns of very different sizes.
+        rng = np.random.default_rng(5)
+        table = rng.normal(size=(300, 40)) * np.geomspace(0.1, 10, 40)
+        signs = np.sign(table @ rng.normal(size=40) + rng.normal(size=300))
+
+        def objective(w):
+            margins = signs * (table @ w)
+            loss = float(np.logaddexp(0.0, -margins).sum()) + 0.05 * float(w @ w)
+            return loss, table.T @ (-signs / (1 + np.exp(margins))) + 0.1 * w
+
+        choices = {"max_iterations": None, "epsilon": 1e-8, "period": 10, "delta": 0.0}
+        found = search(objective, np.zeros(40), c1=c1, **choices)
+        gradient, held = objective(found.weights)[1], found.weights != 0
+        assert found.message == "the gradient is small"
+        np.testing.assert_allclose(gradient[held], -c1 * np.sign(found.weights[held]), atol=1e-6)
+        assert (np.abs(gradient[~held]) <= c1 + 1e-6).all()
+        if not c1:
+            peer = minimize(objective, np.zeros(40), jac=True, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-9})
+            np.testing.assert_allclose(found.weights, peer.x, atol=1e-6)
+            assert found.iterations <= 2 * peer.nit
+        else:
+            assert 0 < held.sum() < 40
+
+    @pytest.mark.parametrize("c1", [0.0, 0.1])
+    def test_a_step_that_cannot_descend_is_said(self, c1):
+        # A gradient that points uphill.
+        with pytest.warns(RuntimeWarning, match="training stopped early: no step along the gradient lowers the loss"):
+            found = search(
+                lambda w: (float(((w - 1) ** 2).sum()), -2 * (w - 1)),
+                np.zeros(3),
+                c1=c1,
+                max_iterations=None,
+                epsilon=1e-9,
+                period=10,
+                delta=0.0,
+            )
+        assert "no step along the gradient lowers the loss of 3" in found.message
+        assert found.weights.tolist() == [0, 0, 0] and found.iterations == 0
+
+    @pytest.mark.parametrize("c1", [0.0, 0.1])
+    def test_rounding_ends_a_search(self, c1):
+        # Noise of 1e-9 in the loss: no rule is ever met, and every call ends.
+        rng = np.random.default_rng(0)
+        scale, centre = np.arange(1.0, 6.0), np.sqrt(np.arange(2.0, 7.0))
+        found = search(
+            lambda w: (1 + float((scale * (w - centre) ** 2).sum()) + 1e-9 * rng.random(), 2 * scale * (w - centre)),
+            np.ones(5),
+            c1=c1,
+            max_iterations=None,
+            epsilon=0.0,
+            period=10,
+            delta=0.0,
+            noise=1e-6,
+        )
+        assert found.message in ("the loss can't be lowered beyond its rounding", "the loss has stopped falling")
+        np.testing.assert_allclose(found.weights, centre - c1 / (2 * scale), atol=1e-3)
+
+    def test_steps_into_nan_are_shortened(self):
+        def objective(w):
+            return (float((w**2).sum()), 2 * w) if np.abs(w).max() < 2 else (math.nan, w * math.nan)
+
+        choices = {"max_iterations": None, "epsilon": 1e-9, "period": 10, "delta": 0.0}
+        np.testing.assert_allclose(search(objective, np.full(3, 1.9), c1=0.0, **choices).weights, 0, atol=1e-6)
+        with pytest.raises(ValueError, match="X must hold smaller values: where training starts the loss is nan"):
+            search(objective, np.full(3, 2.0), c1=0.0, **choices)
+
+    def test_values_too_large_are_refused(self, backend):
+        with pytest.raises(ValueError, match="X must hold smaller values"):
+            CRF().fit([[{"a": 1e200}, {"b": 1.0}]], [["P", "Q"]])
+
+    def test_the_sequence_without_a_legal_path_is_named(self, backend):
+        # Three blocks; only a sequence of one step is legal.
+        objective = objective_of(
+            [[["a"]], [["a"]], [["a"], ["b"]]], [["P"], ["Q"], ["P", "Q"]], backend, steps=1, all_transitions=True
+        )
+        assert len(objective.blocks) == 3
+        objective.features = replace(objective.features, fixed=np.full((2, 2), -np.inf))
+        with pytest.raises(ValueError, match="sequence 2 has no legal path"):
+            objective(np.zeros(objective.features.size))
+
+
+class TestMemory:
+    def test_partial_results_are_not_as_large_as_the_model(self):
+        # Each step has attributes of its own: 40,000 features in 100 blocks.
+        X = [[[f"{s}.{t}.{k}" for k in range(20)] for t in range(20)] for s in range(100)]
+        labels = [["A", "B"] * 10] * 100
+        objective = objective_of(X, labels, Backend("compiled"), steps=10)
+        assert len(objective.blocks) == 100
+        weights = np.zeros(objective.features.size)
+        objective(weights)
+        tracemalloc.start()
+        try:
+            objective(weights)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 4 * weights.nbytes
+
+    def test_a_numeric_value_takes_at_most_16_bytes(self):
+        names = [f"x{k}" for k in range(50)]
+        X = [[dict(zip(names, np.random.default_rng(t).random(50).tolist())) for t in range(200)]]
+        ids = AttributeIds()
+        blocks = make_blocks(index_chunks(X, ids, 50), np.float64, active_backend())
+        taken = sum(a.nbytes for b in blocks for a in (b.offsets, b.owners, b.starts, b.steps, b.values))
+        assert taken <= 16 * 50 * 200
 
 
 class TestCRF:
@@ -365,8 +485,35 @@ class TestKernels:
             scores = kernel.state_scores(*arrays, weights, labels)
             assert scores.dtype == dtype
             np.testing.assert_allclose(scores, table @ dense, atol=tolerance, rtol=tolerance)
-            gradient = kernel.state_gradient(*arrays, nodes)
-            np.testing.assert_allclose(gradient, (table.T @ nodes)[held], atol=tolerance, rtol=tolerance)
+            turned = kernel.by_attribute(rows, owned, values)
+            owners, starts, places, kept = turned
+            assert [a.dtype for a in turned[:3]] == [np.int32, np.int64, np.int32] and kept.dtype == values.dtype
+            assert owners.tolist() == sorted(set(owned.tolist())) and starts[-1] == len(owned)
+            again = np.zeros_like(table)
+            np.add.at(again, (places, np.repeat(owners, np.diff(starts))), kept if len(kept) else 1.0)
+            np.testing.assert_allclose(again, table, atol=1e-6 if dtype == np.float32 else 1e-12)
+            scores = kernel.scores_by_attribute(*turned, *arrays[3:], weights, len(table), labels)
+            assert scores.dtype == dtype
+            np.testing.assert_allclose(scores, table @ dense, atol=tolerance, rtol=tolerance)
+            gradient = kernel.gradient_by_attribute(*turned, *arrays[3:], nodes, np.ones(len(names)), 0)
+            np.testing.assert_allclose(gradient - 1, (table.T @ nodes)[held], atol=tolerance, rtol=tolerance)
+            y = rng.integers(0, labels, len(table)).astype(np.int32)
+            sums, seen = np.zeros(held.shape), np.zeros(held.shape, np.uint8)
+            kernel.count_labels(*turned, y, 0, sums, seen)
+            np.testing.assert_allclose(sums, table.T @ np.eye(labels)[y], atol=tolerance, rtol=tolerance)
+            assert set(zip(*np.nonzero(seen))) == set(zip(owned.tolist(), y[steps].tolist()))
+
+    def test_many_attributes_are_sorted(self, backend):
+        # More than one digit of the radix sort, and ids far apart.
+        n = backend.size(20000, 2000)
+        rng = np.random.default_rng(4)
+        rows = np.arange(n + 1, dtype=np.int64)
+        owned = rng.choice(2**31 - 1, n).astype(np.int32)
+        owned[::3] = owned[1]
+        owners, starts, steps, _ = kernels("crf", backend.name).by_attribute(rows, owned, np.empty(0))
+        order = np.argsort(owned, kind="stable")
+        assert steps.tolist() == order.tolist()
+        assert np.repeat(owners, np.diff(starts)).tolist() == owned[order].tolist()
 
     def test_memory_is_flat(self):
         setup = f"from fastcore.crf import CRF; X, Y = {X!r}, {Y!r}; crf = CRF(max_iterations=2)"

@@ -17,7 +17,7 @@ from scipy import stats
 from fastcore import chain, nce
 from fastcore._backend import kernels
 from fastcore.crf import CRF
-from fastcore.crf._model import search
+from fastcore.crf._search import search
 from fastcore.discovery import WordFinder
 from fastcore.lexicon import Lexicon, Tokenizer
 from fastcore.lexicon._tokenizer import CHUNK

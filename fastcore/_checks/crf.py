@@ -1,4 +1,4 @@
-"""Checks of the CRF's kernels: the objective and gradient of a segmenter's training set."""
+"""Checks of the CRF's kernels: a segmenter's training set, its objective and gradient, and scores of new text."""
 
 from __future__ import annotations
 
@@ -8,20 +8,33 @@ import numpy as np
 
 from .._backend import active_backend
 from .._data import segmented
-from ..crf._model import Objective
+from ..crf._crf import CRF
 from ..crf._segmenter import compiled_training_set
+from ..crf._training import Objective
 from . import Check, largest_difference
 
 
-def _training_set() -> tuple[Any, ...]:
-    features, items, observed, _ = compiled_training_set(segmented("dev")[:60], min_freq=1)
+def _lines() -> list[list[str]]:
+    return segmented("dev")[:60]
+
+
+def _gradient(lines: list[list[str]]) -> Any:
+    features, blocks, observed, _ = compiled_training_set(lines, 1, active_backend())
     weights = np.random.default_rng(0).normal(scale=0.3, size=features.size)
-    return features, items, observed, weights
+    return Objective(features, blocks, observed, 0.1, np.dtype(np.float64), 1, active_backend())(weights)
 
 
-def _gradient(data: tuple[Any, ...]) -> Any:
-    features, items, observed, weights = data
-    return Objective(features, items, observed, 0.1, np.dtype(np.float64), 1, active_backend())(weights)
+def _sentences() -> list[list[dict[str, float]]]:
+    return [[{f"word:{word}": 1.0, "length": float(len(word))} for word in line] for line in segmented("dev")[:40]]
 
 
-CHECKS = [Check("crf.gradient", _training_set, _gradient, largest_difference, 1e-10)]
+def _marginals(sentences: list[list[dict[str, float]]]) -> Any:
+    labels = [["long" if item["length"] > 1 else "short" for item in sentence] for sentence in sentences]
+    crf = CRF(max_iterations=3).fit(sentences, labels)
+    return [p for steps in crf.predict_marginals(sentences) for step in steps for p in step.values()]
+
+
+CHECKS = [
+    Check("crf.gradient", _lines, _gradient, largest_difference, 1e-10),
+    Check("crf.marginals", _sentences, _marginals, largest_difference, 1e-8),
+]

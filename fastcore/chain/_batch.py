@@ -18,11 +18,20 @@ Scores: TypeAlias = ArrayLike | Sequence[ArrayLike]
 TASK_CELLS = 1 << 19
 
 
-def _refuse_nan_and_infinity(array: Array, name: str) -> None:
-    """One pass for both: the maximum of an array with NaN is NaN."""
-    if array.size and not array.max() < np.inf:
+def _highest(array: Array, name: str) -> float:
+    """Return the largest number, at least 0; refuse NaN and plus infinity in the same pass, which shows in it."""
+    if not array.size:
+        return 0.0
+    most = float(array.max())
+    if not most < np.inf:
         what = "NaN" if np.isnan(array).any() else "plus infinity (minus infinity forbids)"
         raise ValueError(f"{name} must not hold {what}")
+    return max(most, 0.0)
+
+
+def _lowest(array: Array) -> float:
+    """The size of the smallest number below 0, minus infinity apart."""
+    return -float(array.min(initial=0.0, where=np.isfinite(array)))
 
 
 def _is_list(value: Any) -> bool:
@@ -95,8 +104,22 @@ class Batch:
         return as_integers(array, name, low=0, high=size)
 
     def per_sequence(self, values: Array) -> Any:
-        """One value (or array) a sequence: itself for a single sequence, else stacked."""
+        """One value (or array) a sequence, of the scores' type: itself for a single sequence, else stacked."""
+        with np.errstate(over="ignore"):
+            values = values.astype(self.dtype, copy=False)
+        if not np.isfinite(values).all():
+            # Minus infinity says that there is no legal path: not that legal scores summed up to it.
+            self.refuse_overflow(*map(_lowest, (self.emissions, self.transitions, self.start, self.end)))
         return values[0] if self.form == "one" else values
+
+    def refuse_overflow(self, emission: float, move: float, start: float, end: float) -> None:
+        """Refuse scores of these sizes if their sum over a path may be too large for a float."""
+        longest, limit = int(self.lengths.max(initial=0)), float(np.finfo(self.dtype).max)
+        if longest and emission * longest + move * (longest - 1) + start + end > limit:
+            raise ValueError(
+                f"emissions, transitions, start and end must sum to less than {limit:.2g} over {longest} steps, "
+                f"got scores of size {max(emission, move, start, end):.2g}"
+            )
 
     def per_step(self, values: Array, fill: float) -> Any:
         """Values of all steps in the caller's form; `fill` goes where a padded batch has none."""
@@ -210,10 +233,10 @@ def make_batch(
             form, counts = "concatenated", as_integers(lengths, "lengths", ndim=1, low=0, high=len(array) + 1)
             if counts.sum() != len(array):
                 raise ValueError(f"lengths must sum to the {len(array)} rows of emissions, got {counts.sum()}")
-    for values, name in zip((array, matrix, *ends), ("emissions", "transitions", "start", "end")):
-        _refuse_nan_and_infinity(values, name)
+    named = zip((array, matrix, *ends), ("emissions", "transitions", "start", "end"))
+    sizes = [_highest(values, name) for values, name in named]
     dtype = np.result_type(array, matrix, *given)
-    return Batch(
+    batch = Batch(
         form,
         np.ascontiguousarray(array, dtype=dtype),
         np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
@@ -222,6 +245,8 @@ def make_batch(
         ends[1].astype(np.float64, copy=False),
         shape,
     )
+    batch.refuse_overflow(*sizes)
+    return batch
 
 
 def _check_width(array: Array, size: int, name: str) -> None:

@@ -186,8 +186,8 @@ def loss_and_grad(
     nodes, log_z = joined([part[0] for part in parts]), joined([part[2] for part in parts])
     if np.isneginf(log_z).any():
         raise ValueError(f"sequence {np.isneginf(log_z).argmax()} has no legal path, so its loss is undefined")
-    loss = float(np.sum(log_z, dtype=np.float64) - np.sum(joined([s for (s,) in scores]), dtype=np.float64))
-    counts = np.sum([part[1][0] for part in parts], axis=0, dtype=np.float64) if parts else np.zeros((size, size))
+    loss = float(np.sum(log_z - joined([s for (s,) in scores])))
+    counts = np.sum([part[1][0] for part in parts], axis=0) if parts else np.zeros((size, size))
     counts -= _transition_counts(labels, batch.offsets, size)
     nodes[np.arange(len(labels)), labels] -= 1
     held = batch.lengths > 0

@@ -7,7 +7,10 @@ from numpy.typing import ArrayLike
 from .._random import RNG, stream_key
 from .._validation import as_index
 from .._workers import Workers
-from ._batch import Scores, joined, make_batch
+from ._batch import Batch, Scores, joined, make_batch
+
+# Numbers of 8 bytes that the n best paths and the way back to them may take.
+MOST_CELLS = 1 << 30
 
 
 def viterbi(
@@ -111,7 +114,8 @@ def viterbi_nbest(
     -------
     paths : ndarray of int64 or list of them
         ``(n, T)`` for one sequence, ``(B, n, T)`` for a padded batch, a list of ``(n, T_i)``, or ``(n, N)``
-        concatenated; best first. Where there are fewer than n legal paths, the rest holds -1.
+        concatenated; best first. Where there are fewer than n legal paths, the rest holds -1; n is at most the
+        number of paths, ``L**T``, of the longest sequence.
     scores : ndarray, shape (n,) or (B, n)
         Falling; minus infinity where there is no path.
 
@@ -120,7 +124,7 @@ def viterbi_nbest(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If shapes don't match, or a score is NaN or plus infinity.
+        If shapes don't match, a score is NaN or plus infinity, or n paths need more than 8 GiB.
 
     Notes
     -----
@@ -136,9 +140,20 @@ def viterbi_nbest(
     ([[0, 0], [0, 1], [1, 0]], [1.5, 1.0, 0.5])
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end)
-    parts = batch.run("viterbi_nbest", workers, as_index(n, "n", low=1))
+    parts = batch.run("viterbi_nbest", workers, _places(batch, as_index(n, "n", low=1)))
     paths, scores = joined([part[0] for part in parts], axis=1), joined([part[1] for part in parts])
     return batch.draws_per_step(paths, -1), batch.per_sequence(scores)
+
+
+def _places(batch: Batch, n: int) -> int:
+    """Return n, but not more than there are paths; refuse what doesn't fit in memory."""
+    labels, longest = len(batch.transitions), int(batch.lengths.max(initial=0))
+    # 2**63 is more than any n.
+    places = min(n, int(labels ** min(longest, 63)))
+    most = MOST_CELLS // max(1, len(batch.emissions) + longest * labels)
+    if places > most:
+        raise ValueError(f"n must be at most {most} for {len(batch.emissions)} steps over {labels} labels, got {n}")
+    return places
 
 
 def path_score(

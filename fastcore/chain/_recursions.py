@@ -57,8 +57,9 @@ def log_partition(
 
     Notes
     -----
-    O(N L^2) time. Short of exotic scores the sum runs in scaled linear space, without a logarithm a step; a
-    sequence whose scores span too much for that is computed in log space. In float64 the error is at most
+    O(N L^2) time. The sum runs in scaled linear space, without a logarithm a step, forbidden transitions included; a
+    sequence in which something underflows there is computed with an exponent a label, at several times the cost.
+    Neither's rounding grows with the length. In float64 the error is at most
     1e-12 * max(1, abs(log Z), sum over steps of the largest abs(score)). Source: Rabiner, *A tutorial on hidden
     Markov models*, Proceedings of the IEEE 77 (1989).
 
@@ -119,7 +120,7 @@ def forward(
 
     Notes
     -----
-    O(N L^2) time, in log space throughout: exact even where a scaled variable would underflow. The
+    O(N L^2) time, with an exponent a label: exact even where a scaled variable would underflow. The
     last row of a sequence includes `end`, so that its sum is Z. `forward_scaled` gives them scaled.
 
     Examples
@@ -179,7 +180,7 @@ def backward(
 
     Notes
     -----
-    O(N L^2) time, in log space throughout: exact even where a scaled variable would underflow. The
+    O(N L^2) time, with an exponent a label: exact even where a scaled variable would underflow. The
     last row of a sequence is zero. `backward_scaled` gives them scaled.
 
     Examples

@@ -1,6 +1,7 @@
 """The linear-chain conditional random field over named attributes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -11,8 +12,10 @@ from .._turns import in_turn
 from .._validation import as_choice, as_flag, as_index, as_list, as_number
 from .._workers import Workers, check_workers
 from ..chain import marginals
-from ._features import Array, Items, index_items
-from ._model import Features, Objective, decode, search, select_features
+from ._features import Array, AttributeIds, index_chunks, index_items
+from ._model import Features, decode
+from ._search import search
+from ._training import BLOCK_STEPS, Block, Objective, make_blocks, occurrences, select_features
 
 
 class _Trained(NamedTuple):
@@ -39,7 +42,7 @@ class CRF(Estimator):
         Coefficients of the L1 norm and of the squared L2 norm of the weights, added to the negative
         log-likelihood.
     max_iterations : int, optional
-        Most iterations of L-BFGS; None: until the rules of `epsilon` or `delta` stop it.
+        Most iterations; None: until the rules of `epsilon` or `delta` stop it.
     min_freq : float
         Features that occur less often are left out.
     all_possible_states, all_possible_transitions : bool
@@ -85,6 +88,9 @@ class CRF(Estimator):
     Threads take turns to `fit`; predictions wait for nobody and are all of one model, the last or the one before. A
     `fit` that fails changes nothing. Works in scikit-learn's searches, pipelines and cross-validation (1.5 or newer),
     where a prediction is a column of lists.
+
+    The search is L-BFGS, with c1 > 0 OWL-QN; neither uses BLAS, so results don't depend on its threads either. A search
+    that finds no lower loss for another reason than its rules warns with a RuntimeWarning.
 
     Sources: Lafferty, McCallum and Pereira, *Conditional random fields*, ICML 2001; Okazaki, *CRFsuite*, 2007,
     for the meaning of the parameters.
@@ -167,34 +173,42 @@ class CRF(Estimator):
         TypeError
             If items or labels have the wrong type.
         ValueError
-            If lengths of `X` and `y` don't match, there is no item, or a parameter is out of range.
+            If lengths of `X` and `y` don't match, there is no item, a parameter is out of range, or values in `X` are
+            so large that the loss isn't finite.
         """
         checked = self._checked()
-        ids: dict[str, int] = {}
-        items = index_items(X, ids, grow=True)
-        labels, classes = _index_labels(y, items)
-        items, attributes = _by_frequency(items, list(ids))
+        ids = AttributeIds()
+        blocks = make_blocks(index_chunks(X, ids, BLOCK_STEPS), np.dtype(self.dtype), self._backend)
+        labels, classes = _index_labels(y, blocks)
+        attributes = list(ids)
         features, observed = select_features(
-            items,
+            blocks,
             labels,
             len(classes),
             len(attributes),
             checked["min_freq"],
             as_flag(self.all_possible_states, "all_possible_states"),
             as_flag(self.all_possible_transitions, "all_possible_transitions"),
+            self._backend,
         )
         objective = Objective(
-            features, items, observed, checked["c2"], np.dtype(self.dtype), checked["workers"], self._backend
+            features, blocks, observed, checked["c2"], np.dtype(self.dtype), checked["workers"], self._backend
         )
         start = np.zeros(features.size)
         if as_flag(self.warm_start, "warm_start") and self._trained is not None:
             start = self._carried(features, attributes, classes)
         found = search(
-            objective, start, **{k: checked[k] for k in ("c1", "max_iterations", "epsilon", "period", "delta")}
+            objective,
+            start,
+            noise=1e-5 if self.dtype == "float32" else 1e-10,
+            **{k: checked[k] for k in ("c1", "max_iterations", "epsilon", "period", "delta")},
         )
-        numbers = {name: i for i, name in enumerate(attributes)}
+        order = np.argsort(-occurrences(blocks, len(attributes)), kind="stable")
+        features, weights = _reordered(features, found.weights, order)
+        names = [attributes[i] for i in order.tolist()]
+        numbers = {name: i for i, name in enumerate(names)}
         self._trained = _Trained(
-            features, found.weights, attributes, numbers, classes, found.loss, found.iterations, found.message
+            features, weights, names, numbers, classes, found.loss, found.iterations, found.message
         )
         return self
 
@@ -272,7 +286,7 @@ class CRF(Estimator):
     def predict(self, X: Any) -> list[list[str]]:
         """Return the best labels of each sequence."""
         trained = self._fitted()
-        items = index_items(X, trained.ids, grow=False)
+        items = index_items(X, trained.ids)
         paths = decode(trained.features, items, trained.weights, np.dtype(self.dtype), self.workers, self._backend)
         return Ragged([trained.classes[k] for k in path.tolist()] for path in paths)
 
@@ -284,7 +298,7 @@ class CRF(Estimator):
         """Return the probability of each label at each step of each sequence."""
         trained = self._fitted()
         features = trained.features
-        items = index_items(X, trained.ids, grow=False)
+        items = index_items(X, trained.ids)
         weights = trained.weights.astype(self.dtype)
         with use_backend(self._backend):
             found = marginals(
@@ -320,11 +334,11 @@ class CRF(Estimator):
         return float(sum(a == b for true, guess in zip(y, predicted) for a, b in zip(true, guess)) / total)
 
 
-def _index_labels(y: Any, items: Items) -> tuple[Array, list[str]]:
+def _index_labels(y: Any, blocks: list[Block]) -> tuple[Array, list[str]]:
     """Number the labels by first appearance; return the ids of all items and the labels."""
     if isinstance(y, str | bytes) or not isinstance(y, Sequence | np.ndarray):
         raise TypeError(f"y must be a list of lists of labels, got {type(y).__name__}")
-    lengths = np.diff(items.offsets).tolist()
+    lengths = [length for block in blocks for length in np.diff(block.offsets).tolist()]
     if len(y) != len(lengths):
         raise ValueError(f"X and y must have the same number of sequences, got {len(lengths)} and {len(y)}")
     ids: dict[str, int] = {}
@@ -343,10 +357,11 @@ def _index_labels(y: Any, items: Items) -> tuple[Array, list[str]]:
     return np.array(found, np.int64), list(ids)
 
 
-def _by_frequency(items: Items, names: list[str]) -> tuple[Items, list[str]]:
-    """Renumber attributes by falling frequency, so that the weights of frequent ones lie close together."""
-    order = np.argsort(-np.bincount(items.attributes, minlength=len(names)), kind="stable")
-    rank = np.empty(len(names), np.int32)
-    rank[order] = np.arange(len(names))
-    renumbered = Items(items.offsets, items.rows, rank[items.attributes], items.values)
-    return renumbered, [names[i] for i in order]
+def _reordered(features: Features, weights: Array, order: Array) -> tuple[Features, Array]:
+    """A model whose attributes come in another order: by falling frequency, the frequent ones' weights lie together."""
+    sizes = np.diff(features.offsets)[order]
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    places = np.repeat(features.offsets[:-1][order] - offsets[:-1], sizes) + np.arange(offsets[-1])
+    states = len(features.state_labels)
+    kept = replace(features, offsets=offsets, state_labels=features.state_labels[places])
+    return kept, np.concatenate([weights[:states][places], weights[states:]])

@@ -1,7 +1,9 @@
 """Items with named, weighted attributes, as CRFsuite takes them, made into flat arrays."""
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from math import inf, isfinite
 from typing import Any, TypeAlias
 
@@ -76,34 +78,68 @@ class AttributeIds(dict[str, int]):
         return number
 
 
-def index_items(X: Any, ids: dict[str, int], grow: bool) -> Items:
-    """Number the attributes of all sequences; new ones get ids if `grow`, else they are left out."""
+def index_items(X: Any, ids: dict[str, int]) -> Items:
+    """Number the attributes of all sequences; those without an id are left out."""
+    [items] = _indexed(X, ids.get, None)
+    return items
+
+
+def index_chunks(X: Any, ids: AttributeIds, steps: int) -> Iterator[Items]:
+    """Number the attributes, giving new ones ids, and yield runs of sequences.
+
+    A run has at least so many steps, or 16 times as many attributes, which bounds what it takes while it is worked on.
+    """
+    return _indexed(X, ids.__getitem__, steps)
+
+
+def _indexed(X: Any, number_of: Callable[[str], int | None], steps: int | None) -> Iterator[Items]:
     if isinstance(X, Mapping | str | bytes) or not isinstance(X, Iterable):
         raise TypeError(f"X must be a list of sequences, got {type(X).__name__}")
-    numbers = AttributeIds(ids) if grow else ids
-    number_of: Callable[[str], int | None] = numbers.__getitem__ if grow else numbers.get
-    offsets, rows = [0], [0]
-    found: list[int] = []
-    # Weights other than 1, by place.
-    weights: dict[int, float] = {}
+    run = _Run()
     for sequence in X:
         for item in items_of(sequence):
             if type(item) is list and all(type(name) is str for name in item):
                 # The common case without a generator.
-                found += [number for number in map(number_of, item) if number is not None]
+                run.found.extend([number for number in map(number_of, item) if number is not None])
             else:
                 for name, weight in attributes_of(item):
                     number = number_of(name)
                     if number is not None:
-                        if weight != 1.0:
-                            weights[len(found)] = weight
-                        found.append(number)
-            rows.append(len(found))
-        offsets.append(len(rows) - 1)
-    values = np.empty(0)
-    if weights:
-        values = np.ones(len(found))
-        values[list(weights)] = list(weights.values())
-    if grow:
-        ids.update(numbers)
-    return Items(np.array(offsets, np.int64), np.array(rows, np.int64), np.array(found, np.int32), values)
+                        run.add(number, weight)
+            run.rows.append(len(run.found))
+        run.offsets.append(len(run.rows) - 1)
+        if steps is not None and (len(run.rows) > steps or len(run.found) >= 16 * steps):
+            yield run.items()
+            run = _Run()
+    if steps is None or len(run.offsets) > 1:
+        yield run.items()
+
+
+class _Run:
+    """Items as they grow, in arrays that take no more than their numbers."""
+
+    def __init__(self) -> None:
+        self.offsets, self.rows = array("q", [0]), array("q", [0])
+        self.found, self.values = array("i"), array("d")
+
+    def add(self, number: int, weight: float) -> None:
+        if weight != 1.0:
+            self._fill()
+            self.values.append(weight)
+        self.found.append(number)
+
+    def _fill(self) -> None:
+        # Values are kept from the first that isn't 1 on; ones since the last such are still to be written.
+        missing = len(self.found) - len(self.values)
+        if missing:
+            self.values.extend(repeat(1.0, missing))
+
+    def items(self) -> Items:
+        if self.values:
+            self._fill()
+        return Items(
+            np.frombuffer(self.offsets, np.int64),
+            np.frombuffer(self.rows, np.int64),
+            np.frombuffer(self.found, np.int32) if self.found else np.empty(0, np.int32),
+            np.frombuffer(self.values, np.float64) if self.values else np.empty(0),
+        )

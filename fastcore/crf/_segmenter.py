@@ -13,7 +13,9 @@ from .._turns import in_turn
 from .._validation import as_index, as_list, as_number
 from .._workers import Workers, check_workers
 from ._features import Array, Items
-from ._model import Features, Objective, decode, search, select_features
+from ._model import Features, decode
+from ._search import search
+from ._training import Block, Objective, cut, make_blocks, select_features
 
 B, M, E, S = range(4)
 # Kinds of characters, for features that generalise to unseen ones.
@@ -181,8 +183,8 @@ class Segmenter(Estimator):
         delta = as_number(self.delta, "delta", low=0)
         check_workers(self.workers)
         lines = _checked_words(texts, "texts")
-        features, items, observed, known = compiled_training_set(lines, min_freq)
-        objective = Objective(features, items, observed, c2, np.dtype(np.float64), self.workers, self._backend)
+        features, blocks, observed, known = compiled_training_set(lines, min_freq, self._backend)
+        objective = Objective(features, blocks, observed, c2, np.dtype(np.float64), self.workers, self._backend)
         found = search(
             objective,
             np.zeros(features.size),
@@ -263,16 +265,18 @@ class Segmenter(Estimator):
         return Scores(*span_f1(lines, predicted), oov_recall(lines, predicted, trained.vocabulary))
 
 
-def compiled_training_set(lines: Sequence[Sequence[str]], min_freq: int) -> tuple[Features, Items, Array, Array]:
-    """Return features, items, counts of the features and the known attribute keys of segmented texts."""
+def compiled_training_set(
+    lines: Sequence[Sequence[str]], min_freq: int, backend: str
+) -> tuple[Features, list[Block], Array, Array]:
+    """Return features, blocks, counts of the features and the known attribute keys of segmented texts."""
     labels = [label for words in lines for word in words for label in _labels_of(len(word))]
     if not labels:
         raise ValueError("texts must hold at least one word")
     offsets, keys = _keys(["".join(words) for words in lines])
     unique, counts = np.unique(keys, return_counts=True)
     known = unique[counts >= min_freq]
-    items = _items(offsets, keys, known)
-    features, observed = select_features(items, np.array(labels, np.int64), 4, len(known), 0, True, True)
+    blocks = make_blocks(cut(_items(offsets, keys, known)), np.float64, backend)
+    features, observed = select_features(blocks, np.array(labels, np.int64), 4, len(known), 0, True, True, backend)
     legal = np.zeros((4, 4), bool)
     legal[[B, B, M, M, E, E, S, S], [M, E, M, E, B, S, B, S]] = True
     kept = legal[features.transitions[:, 0], features.transitions[:, 1]]
@@ -284,7 +288,7 @@ def compiled_training_set(lines: Sequence[Sequence[str]], min_freq: int) -> tupl
         start=np.array([0.0, never, never, 0.0]),
         end=np.array([never, never, 0.0, 0.0]),
     )
-    return features, items, np.concatenate([observed[:states], observed[states:][kept]]), known
+    return features, blocks, np.concatenate([observed[:states], observed[states:][kept]]), known
 
 
 def _labels_of(length: int) -> list[int]:

@@ -8,7 +8,9 @@ A batch is one array of emissions ``(N, L)`` and offsets: sequence s holds rows 
 The empty sequence has one path, the empty one, with score 0.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from math import exp, fsum, inf, log, nan
 from typing import Any, TypeAlias
 
@@ -26,6 +28,22 @@ def _logsumexp(values: Sequence[float]) -> float:
     return top if top == -inf else top + log(fsum(exp(v - top) for v in values))
 
 
+def _running(values: Iterable[float]) -> Iterator[float]:
+    """Yield the sums of the first one, two, ... values, with what rounding takes carried along (Neumaier's sum)."""
+    total = rest = 0.0
+    for value in values:
+        after = total + value
+        if abs(after) < inf:
+            rest += (total - after) + value if abs(total) >= abs(value) else (value - after) + total
+        total = after
+        yield total + rest
+
+
+def _total(values: Iterable[float]) -> float:
+    last = deque(_running(values), maxlen=1)
+    return last[0] if last else 0.0
+
+
 def _sequences(emissions: Array, offsets: Array, start: Array, end: Array) -> Iterator[Matrix]:
     """Yield each sequence's scores (T, L) with start and end scores added to its first and last row."""
     for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist()):
@@ -36,73 +54,98 @@ def _sequences(emissions: Array, offsets: Array, start: Array, end: Array) -> It
         yield rows
 
 
-def _forward(rows: Matrix, transitions: Matrix) -> Matrix:
-    """alpha[t][j]: log of the summed exponentials of all paths that are at label j at step t."""
+def _normalised(row: list[float]) -> tuple[list[float], float]:
+    """Logs less the log of their sum, and that; a row that is all forbidden stays as it is."""
+    scale = _logsumexp(row)
+    return ([v - scale for v in row] if scale > -inf else row), scale
+
+
+def _forward(rows: Matrix, transitions: Matrix) -> tuple[Matrix, list[float]]:
+    """Logs of the forward variables, and what was taken from each row beyond what was taken from those before.
+
+    The variable of label j at step t is the sum of the exponentials of all paths that are at j at step t. Each
+    row is brought to a sum of 1: else rounding would grow with the logs, that is with the length.
+    """
     labels = range(len(transitions))
-    alpha = rows[:1]
-    for row in rows[1:]:
-        last = alpha[-1]
-        alpha.append([_logsumexp([last[i] + transitions[i][j] for i in labels]) + row[j] for j in labels])
-    return alpha
+    alpha: Matrix = []
+    scales = []
+    for row in rows:
+        if alpha:
+            last = alpha[-1]
+            row = [_logsumexp([last[i] + transitions[i][j] for i in labels]) + row[j] for j in labels]
+        row, scale = _normalised(row)
+        alpha.append(row)
+        scales.append(scale)
+    return alpha, scales
 
 
-def _backward(rows: Matrix, transitions: Matrix) -> Matrix:
-    """beta[t][i]: the same of what follows step t, if step t has label i."""
+def _backward(rows: Matrix, transitions: Matrix) -> tuple[Matrix, list[float]]:
+    """The same of what follows step t, if step t has label i."""
     labels = range(len(transitions))
-    beta = [[0.0 for _ in labels]] if rows else []
-    for row in rows[:0:-1]:
-        after = beta[-1]
-        beta.append([_logsumexp([transitions[i][j] + (row[j] + after[j]) for j in labels]) for i in labels])
-    return beta[::-1]
-
-
-def _log_partition(alpha: Matrix) -> float:
-    return _logsumexp(alpha[-1]) if alpha else 0.0
+    beta: Matrix = []
+    scales = []
+    for t in range(len(rows) - 1, -1, -1):
+        row = [0.0 for _ in labels]
+        if beta:
+            row = [_logsumexp([transitions[i][j] + rows[t + 1][j] + beta[-1][j] for j in labels]) for i in labels]
+        row, scale = _normalised(row)
+        beta.append(row)
+        scales.append(scale)
+    return beta[::-1], scales[::-1]
 
 
 def log_partition(emissions: Array, offsets: Array, transitions: Array, start: Array, end: Array) -> Array:
     """Log of the sum over all paths of exp(score), one a sequence."""
     matrix = transitions.tolist()
-    found = [_log_partition(_forward(rows, matrix)) for rows in _sequences(emissions, offsets, start, end)]
-    return np.array(found, emissions.dtype)
+    return np.array([_total(_forward(rows, matrix)[1]) for rows in _sequences(emissions, offsets, start, end)])
+
+
+def _columns(
+    emissions: Array, offsets: Array, transitions: Array, start: Array, end: Array, reverse: bool
+) -> tuple[Matrix, list[float]]:
+    """Normalised log variables of all steps, and the log of what each row was divided by in all."""
+    matrix = transitions.tolist()
+    columns: Matrix = []
+    scales: list[float] = []
+    for rows in _sequences(emissions, offsets, start, end):
+        found, taken = (_backward if reverse else _forward)(rows, matrix)
+        columns += found
+        scales += [*_running(taken[::-1])][::-1] if reverse else [*_running(taken)]
+    return columns, scales
+
+
+def _logs(columns: Matrix, scales: list[float], emissions: Array) -> Array:
+    rows = [[v + scale for v in row] for row, scale in zip(columns, scales)]
+    return np.array(rows, emissions.dtype).reshape(emissions.shape)
+
+
+def _scaled(columns: Matrix, scales: list[float], emissions: Array) -> tuple[Array, Array]:
+    values = [[exp(v) for v in row] for row in columns]
+    return np.array(values, emissions.dtype).reshape(emissions.shape), np.array(scales, emissions.dtype)
 
 
 def forward(emissions: Array, offsets: Array, transitions: Array, start: Array, end: Array) -> Array:
     """Log forward variables (N, L); the last row of a sequence includes the end scores."""
-    matrix = transitions.tolist()
-    rows = [row for seq in _sequences(emissions, offsets, start, end) for row in _forward(seq, matrix)]
-    return np.array(rows, emissions.dtype).reshape(emissions.shape)
+    return _logs(*_columns(emissions, offsets, transitions, start, end, False), emissions)
 
 
 def backward(emissions: Array, offsets: Array, transitions: Array, start: Array, end: Array) -> Array:
     """Log backward variables (N, L); the last row of a sequence is zero."""
-    matrix = transitions.tolist()
-    rows = [row for seq in _sequences(emissions, offsets, start, end) for row in _backward(seq, matrix)]
-    return np.array(rows, emissions.dtype).reshape(emissions.shape)
-
-
-def _scaled(log_rows: Matrix, emissions: Array) -> tuple[Array, Array]:
-    scales = [_logsumexp(row) for row in log_rows]
-    values = [[exp(v - c) if c > -inf else 0.0 for v in row] for row, c in zip(log_rows, scales)]
-    return np.array(values, emissions.dtype).reshape(emissions.shape), np.array(scales, emissions.dtype)
+    return _logs(*_columns(emissions, offsets, transitions, start, end, True), emissions)
 
 
 def forward_scaled(
     emissions: Array, offsets: Array, transitions: Array, start: Array, end: Array
 ) -> tuple[Array, Array]:
     """Forward variables scaled to rows that sum to 1, and the log of what each row was divided by."""
-    matrix = transitions.tolist()
-    rows = [row for seq in _sequences(emissions, offsets, start, end) for row in _forward(seq, matrix)]
-    return _scaled(rows, emissions)
+    return _scaled(*_columns(emissions, offsets, transitions, start, end, False), emissions)
 
 
 def backward_scaled(
     emissions: Array, offsets: Array, transitions: Array, start: Array, end: Array
 ) -> tuple[Array, Array]:
     """Backward variables scaled to rows that sum to 1, and the log of what each row was divided by."""
-    matrix = transitions.tolist()
-    rows = [row for seq in _sequences(emissions, offsets, start, end) for row in _backward(seq, matrix)]
-    return _scaled(rows, emissions)
+    return _scaled(*_columns(emissions, offsets, transitions, start, end, True), emissions)
 
 
 def path_score(emissions: Array, offsets: Array, transitions: Array, start: Array, end: Array, paths: Array) -> Array:
@@ -111,13 +154,9 @@ def path_score(emissions: Array, offsets: Array, transitions: Array, start: Arra
     for rows in _sequences(emissions, offsets, start, end):
         path = paths[a : a + len(rows)].tolist()
         a += len(rows)
-        score = 0.0
-        for t, label in enumerate(path):
-            if t:
-                score += float(transitions[path[t - 1], label])
-            score += rows[t][label]
-        scores.append(score)
-    return np.array(scores, emissions.dtype)
+        moves = [0.0, *(float(transitions[i, j]) for i, j in pairwise(path))]
+        scores.append(_total(rows[t][label] + move for t, (label, move) in enumerate(zip(path, moves))))
+    return np.array(scores)
 
 
 def viterbi(emissions: Array, offsets: Array, transitions: Array, start: Array, end: Array) -> tuple[Array, Array]:
@@ -139,7 +178,7 @@ def viterbi(emissions: Array, offsets: Array, transitions: Array, start: Array, 
             into = [last[i] + matrix[i][path[-1]] for i in labels] if path else last
             path.append(into.index(max(into)))
         paths += path[::-1]
-    return np.array(paths, np.int64), np.array(scores, emissions.dtype)
+    return np.array(paths, np.int64), np.array(scores)
 
 
 def viterbi_nbest(
@@ -148,7 +187,7 @@ def viterbi_nbest(
     """The n best paths (n, N) and scores (S, n); of equal ones the smaller label first, decided from the end."""
     matrix, labels = transitions.tolist(), range(len(transitions))
     paths = np.full((n, len(emissions)), -1, np.int64)
-    scores = np.full((len(offsets) - 1, n), -inf, emissions.dtype)
+    scores = np.full((len(offsets) - 1, n), -inf)
     a = 0
     for s, rows in enumerate(_sequences(emissions, offsets, start, end)):
         # Each entry is (score, the labels up to here, last one first), sorted by falling score.
@@ -189,21 +228,27 @@ def marginals(
     n, size = len(offsets) - 1, len(transitions)
     nodes = np.zeros(emissions.shape, emissions.dtype)
     counts = np.zeros((1 if total else n, size, size))
-    log_z = np.empty(n, emissions.dtype)
+    log_z = np.empty(n)
     a = 0
     for s, rows in enumerate(_sequences(emissions, offsets, start, end)):
-        alpha, beta = _forward(rows, matrix), _backward(rows, matrix)
-        log_z[s] = z = _log_partition(alpha)
-        if z > -inf:
+        (alpha, scales), (beta, _) = _forward(rows, matrix), _backward(rows, matrix)
+        log_z[s] = _total(scales)
+        if log_z[s] > -inf:
             for t, row in enumerate(rows):
-                nodes[a + t] = [exp(alpha[t][j] + beta[t][j] - z) for j in labels]
+                nodes[a + t] = _shares([alpha[t][j] + beta[t][j] for j in labels])
                 if t:
-                    for i in labels:
-                        for j in labels:
-                            step = alpha[t - 1][i] + matrix[i][j] + row[j] + beta[t][j]
-                            counts[0 if total else s, i, j] += exp(step - z)
+                    steps = [alpha[t - 1][i] + matrix[i][j] + row[j] + beta[t][j] for i in labels for j in labels]
+                    counts[0 if total else s] += np.reshape(_shares(steps), (size, size))
         a += len(rows)
-    return nodes, counts.astype(emissions.dtype), log_z
+    return nodes, counts, log_z
+
+
+def _shares(logs: Sequence[float]) -> list[float]:
+    """Exponentials, divided by their sum."""
+    top = max(logs)
+    values = [exp(v - top) for v in logs]
+    total = fsum(values)
+    return [v / total for v in values]
 
 
 def entropy(emissions: Array, offsets: Array, transitions: Array, start: Array, end: Array) -> Array:
@@ -215,19 +260,26 @@ def entropy(emissions: Array, offsets: Array, transitions: Array, start: Array, 
     matrix, labels = transitions.tolist(), range(len(transitions))
     found = []
     for rows in _sequences(emissions, offsets, start, end):
-        alpha = _forward(rows, matrix)
+        alpha, scales = _forward(rows, matrix)
+        if -inf in scales:
+            found.append(nan)
+            continue
         h = [0.0 for _ in labels]
+        taken = []
         for last in alpha[:-1]:
             h = [_mixed([last[i] + matrix[i][j] for i in labels], h) for j in labels]
-        found.append(_mixed(alpha[-1], h) if _log_partition(alpha) > -inf and rows else 0.0 if not rows else nan)
-    return np.array(found, emissions.dtype)
+            # As with the variables: what all have in common is taken out, or rounding would grow with it.
+            taken.append(min(h))
+            h = [v - taken[-1] if v < inf else 0.0 for v in h]
+        found.append(_total([*taken, _mixed(alpha[-1], h) if rows else 0.0]))
+    return np.array(found)
 
 
 def _mixed(log_weights: list[float], h: list[float]) -> float:
-    """Entropy of a mixture of parts with these log weights and own entropies."""
+    """Entropy of a mixture of parts with these log weights and own entropies; infinity if all are forbidden."""
     total = _logsumexp(log_weights)
     if total == -inf:
-        return 0.0
+        return inf
     return fsum(exp(w - total) * (part - (w - total)) for w, part in zip(log_weights, h) if w > -inf)
 
 
@@ -250,8 +302,8 @@ def sample(
     paths = np.full((size, len(emissions)), -1, np.int64)
     a = 0
     for s, rows in enumerate(_sequences(emissions, offsets, start, end)):
-        alpha = _forward(rows, matrix)
-        if _log_partition(alpha) > -inf:
+        alpha, scales = _forward(rows, matrix)
+        if -inf not in scales:
             for k in range(size):
                 rng = Rng(key.tolist(), (first + s) * size + k)
                 label = -1

@@ -44,17 +44,78 @@ def state_scores(
     return np.array(scores, weights.dtype).reshape(-1, labels)
 
 
-def state_gradient(
-    items: Array,
-    attributes: Array,
+def by_attribute(items: Array, attributes: Array, values: Array) -> tuple[Array, Array, Array, Array]:
+    """Turn steps' attributes into attributes' steps: (owners, starts, steps, values).
+
+    Attribute owners[j], ascending, occurs at steps[starts[j]:starts[j + 1]], ascending, with those values.
+    """
+    held: dict[int, list[tuple[int, int]]] = {}
+    bounds, owners = items.tolist(), attributes.tolist()
+    for p in range(len(bounds) - 1):
+        for i in range(bounds[p], bounds[p + 1]):
+            held.setdefault(owners[i], []).append((p, i))
+    found = [pair for owner in sorted(held) for pair in held[owner]]
+    starts = [0]
+    for owner in sorted(held):
+        starts.append(starts[-1] + len(held[owner]))
+    steps, places = np.array([p for p, _ in found], np.int32), np.array([i for _, i in found], np.int64)
+    return np.array(sorted(held), np.int32), np.array(starts, np.int64), steps, values[places if len(values) else []]
+
+
+def _occurrences(owners: Array, starts: Array, steps: Array, values: Array) -> Iterator[tuple[int, int, float]]:
+    """Yield (attribute, step, value)."""
+    at, bounds = steps.tolist(), starts.tolist()
+    for j, owner in enumerate(owners.tolist()):
+        for i in range(bounds[j], bounds[j + 1]):
+            yield owner, at[i], float(values[i]) if len(values) else 1.0
+
+
+def count_labels(
+    owners: Array, starts: Array, steps: Array, values: Array, y: Array, first: int, sums: Array, seen: Array
+) -> None:
+    """Add to sums[a - first, y] the values with which attribute a occurs at steps of label y, and mark seen."""
+    for owner, step, value in _occurrences(owners, starts, steps, values):
+        sums[owner - first, y[step]] += value
+        seen[owner - first, y[step]] = 1
+
+
+def scores_by_attribute(
+    owners: Array,
+    starts: Array,
+    steps: Array,
+    values: Array,
+    feature_offsets: Array,
+    feature_labels: Array,
+    weights: Array,
+    n: int,
+    labels: int,
+) -> Array:
+    """What `state_scores` finds, (n, labels), from what `by_attribute` made."""
+    scores = [[0.0] * labels for _ in range(n)]
+    weight, bounds, names = weights.tolist(), feature_offsets.tolist(), feature_labels.tolist()
+    for owner, step, value in _occurrences(owners, starts, steps, values):
+        for k in range(bounds[owner], bounds[owner + 1]):
+            scores[step][names[k]] += value * weight[k]
+    return np.array(scores, weights.dtype).reshape(-1, labels)
+
+
+def gradient_by_attribute(
+    owners: Array,
+    starts: Array,
+    steps: Array,
     values: Array,
     feature_offsets: Array,
     feature_labels: Array,
     nodes: Array,
+    gradient: Array,
+    beginning: int,
 ) -> Array:
-    """gradient[k] = sum over steps p with feature k's attribute of value * nodes[p, feature k's label]."""
-    gradient = [0.0] * len(feature_labels)
-    rows = nodes.tolist()
-    for p, k, y, value in _active_features(items, attributes, values, feature_offsets, feature_labels):
-        gradient[k] += value * rows[p][y]
-    return np.array(gradient)
+    """Add to gradient[k - beginning] the sum over steps p with feature k's attribute of value * nodes[p, k's label].
+
+    Returns `gradient`, for who gave a copy of it to another process.
+    """
+    rows, bounds, names = nodes.tolist(), feature_offsets.tolist(), feature_labels.tolist()
+    for owner, step, value in _occurrences(owners, starts, steps, values):
+        for k in range(bounds[owner], bounds[owner + 1]):
+            gradient[k - beginning] += value * rows[step][names[k]]
+    return gradient

@@ -1,252 +1,38 @@
 """Kernels of linear chains: forward, backward and Viterbi recursions over ragged batches.
 
-A batch is one array of emissions (N, L) and offsets: sequence s holds rows offsets[s] to offsets[s + 1].
-Transitions, start and end scores are float64; results have the emissions' type. The recursions themselves are in
-C headers: scaled.h for one sequence, lanes.h for one a vector element.
+A batch is one array of emissions (N, L), float64 or float32, and offsets: sequence s holds rows offsets[s] to
+offsets[s + 1]. All is computed in float64; what has a value a step is then given the emissions' type. The recursions
+themselves are in C headers: scaled.h for one sequence, lanes.h for one a vector element, wide.h for what those two
+can't hold.
 """
 
 import numpy as np
 
 from libc.math cimport INFINITY, NAN, exp, log
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from _rng cimport Rng, next_double, rng_stream
 from _signals cimport Pace, new_pace, spend
 
-ctypedef fused real:
-    float
-    double
-
-cdef extern from "lanes.h" nogil:
-    enum:
-        FC_W
-
-    ctypedef struct FcModel:
-        Py_ssize_t labels
-        Py_ssize_t padded
-        const double* start
-        const double* end
-        double* exp_trans
-        double* trans
-        double top
-        int every
-        int watched
-        int usable
-
-    ctypedef struct FcScale:
-        double shift
-        int64_t twos
-        int lost
-
-    ctypedef struct FcGroup:
-        const char* rows[1]
-        Py_ssize_t length[1]
-        Py_ssize_t longest
-        Py_ssize_t shortest
-        double sum[1]
-        double lost[1]
-        FcScale done[1]
-
-    void fc_model(FcModel* model, const double* transitions, double* memory)
-    void fc_scores(const FcModel* model, const void* emissions, int single, Py_ssize_t t, Py_ssize_t length,
-                   Py_ssize_t stride, double* out)
-    void fc_row_forward(const FcModel* model, const void* emissions, int single, Py_ssize_t length, Py_ssize_t t0,
-                        Py_ssize_t t1, int keep, double* alpha, double* weights, double* spare, FcScale* scale)
-    double fc_log_partition(const FcModel* model, double total, Py_ssize_t length, const FcScale* scale)
-    double fc_row_log_partition(const FcModel* model, const double* alpha, Py_ssize_t length, const FcScale* scale)
-    void fc_row_backward(const FcModel* model, Py_ssize_t length, Py_ssize_t t0, Py_ssize_t t1, double* alpha,
-                         const double* weights, double* beta, double* spare, double* counts, FcScale* scale)
-    void fc_row_viterbi(const FcModel* model, const void* emissions, int single, Py_ssize_t length, Py_ssize_t t0,
-                        Py_ssize_t t1, double* best)
-    double fc_trace_back(const FcModel* model, const double* best, Py_ssize_t length, Py_ssize_t row,
-                         Py_ssize_t step, int64_t* path)
-    void fc_log_forward(const FcModel* model, const void* emissions, int single, Py_ssize_t length, Py_ssize_t t0,
-                        Py_ssize_t t1, double* alpha, double* spare)
-    void fc_log_backward(const FcModel* model, const void* emissions, int single, Py_ssize_t length, Py_ssize_t t0,
-                         Py_ssize_t t1, double* beta, double* spare)
-    void fc_log_marginals(const FcModel* model, const void* emissions, int single, Py_ssize_t length, Py_ssize_t t0,
-                          Py_ssize_t t1, double log_z, double* alpha, const double* beta, double* spare,
-                          double* counts)
-    double fc_log_row_sum(const double* row, Py_ssize_t L)
-    void fc_group_start(FcGroup* group)
-    void fc_lane_forward(const FcModel* model, FcGroup* group, int single, Py_ssize_t t0, Py_ssize_t t1, int keep,
-                         double* alpha, double* weights, double* spare)
-    void fc_lane_backward(const FcModel* model, FcGroup* group, Py_ssize_t t0, Py_ssize_t t1, double* alpha,
-                          const double* weights, double* beta, double* spare, double* counts)
-    void fc_lane_viterbi(const FcModel* model, const FcGroup* group, int single, Py_ssize_t t0, Py_ssize_t t1,
-                         double* best)
-
-cdef enum:
-    BUDGET = 4000000      # multiplications in one stretch of steps: about a millisecond
-    LOG_PRICE = 40        # what a step in log space costs against one in scaled space
-    GROUP_BYTES = 33554432  # columns of a group of lanes; longer sequences are computed one at a time
+include "batch.pxi"
 
 
-cdef class _Batch:
-    # What all recursions need: the batch, the model's tables, an order of the sequences by falling length.
-    cdef FcModel model
-    cdef const char* rows
-    cdef int single
-    cdef Py_ssize_t sequences, longest, item
-    cdef Pace pace
-    cdef const int64_t* offsets
-    cdef const int64_t* order
-    cdef object kept
-
-    cdef int take(self, emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
-                  const double[::1] start, const double[::1] end) except -1:
-        cdef Py_ssize_t L = transitions.shape[0], lanes = FC_W
-        cdef Py_ssize_t padded = (L + lanes - 1) // lanes * lanes
-        cdef double[::1] tables = np.empty(4 * L * padded)
-        lengths = np.diff(offsets)
-        cdef const int64_t[::1] order = np.argsort(-lengths, kind="stable").astype(np.int64)
-        cdef const float[:, ::1] f
-        cdef const double[:, ::1] d
-        self.kept = (emissions, offsets, transitions, start, end, tables, order)
-        self.single = emissions.dtype == np.float32
-        self.item = 4 if self.single else 8
-        self.rows = NULL
-        if emissions.shape[0]:
-            if self.single:
-                f = emissions
-                self.rows = <const char*>&f[0, 0]
-            else:
-                d = emissions
-                self.rows = <const char*>&d[0, 0]
-        self.sequences = order.shape[0]
-        self.longest = lengths.max(initial=0)
-        self.offsets = &offsets[0]
-        self.order = &order[0] if self.sequences else NULL
-        self.model.labels = L
-        self.model.padded = padded
-        self.model.start = &start[0]
-        self.model.end = &end[0]
-        fc_model(&self.model, &transitions[0, 0], &tables[0])
-        self.pace = new_pace()
-        return 0
-
-    cdef inline Py_ssize_t length(self, Py_ssize_t s) noexcept nogil:
-        return self.offsets[s + 1] - self.offsets[s]
-
-    cdef inline const char* first(self, Py_ssize_t s) noexcept nogil:
-        return self.rows + self.offsets[s] * self.model.labels * self.item
-
-    cdef inline int spend(self, Py_ssize_t work) except -1 nogil:
-        # A multiplication is a small part of a nanosecond.
-        return spend(&self.pace, work >> 4)
-
-    cdef inline Py_ssize_t steps(self, Py_ssize_t price) noexcept nogil:
-        # How many steps at that price (times L * (L + 16)) are one stretch.
-        cdef Py_ssize_t cost = price * self.model.labels * (self.model.labels + 16)
-        return max(<Py_ssize_t>1, BUDGET // cost)
-
-    cdef Py_ssize_t gather(self, Py_ssize_t i, Py_ssize_t columns, FcGroup* group) noexcept nogil:
-        # Put sequences i, i + 1, ... of the order into lanes; 0 if they are better computed one at a time.
-        cdef Py_ssize_t k, s, total = 0, longest = self.length(self.order[i])
-        cdef Py_ssize_t count = min(<Py_ssize_t>FC_W, self.sequences - i)
-        if longest == 0 or FC_W == 1 or longest * self.model.labels * FC_W * 8 * columns > GROUP_BYTES:
-            return 0
-        while count and self.length(self.order[i + count - 1]) == 0:
-            count -= 1
-        for k in range(FC_W):
-            if k < count:
-                s = self.order[i + k]
-                group.rows[k] = self.first(s)
-                group.length[k] = self.length(s)
-                total += group.length[k]
-            else:
-                group.rows[k] = NULL
-                group.length[k] = 0
-        if count == 1 or 4 * total < longest * FC_W:
-            return 0
-        group.longest = longest
-        group.shortest = group.length[count - 1] if count == FC_W else 0
-        fc_group_start(group)
-        return count
-
-    cdef double log_forward(self, Py_ssize_t s, double* alpha, double* spare) except? -1 nogil:
-        # Log forward columns (length, labels) of sequence s; returns its log-partition. Spare: 2 * padded.
-        cdef Py_ssize_t length = self.length(s), t = 0, block = self.steps(LOG_PRICE)
-        if length == 0:
-            return 0.0
-        while t < length:
-            fc_log_forward(&self.model, self.first(s), self.single, length, t, min(t + block, length), alpha,
-                           spare)
-            t += block
-            self.spend(BUDGET if t < length else (length % block) * BUDGET // block)
-        return fc_log_row_sum(alpha + (length - 1) * self.model.labels, self.model.labels)
-
-    cdef int log_backward(self, Py_ssize_t s, double* beta, double* spare) except -1 nogil:
-        cdef Py_ssize_t length = self.length(s), t = length, block = self.steps(LOG_PRICE)
-        while t > 0:
-            fc_log_backward(&self.model, self.first(s), self.single, length, max(t - block, 0), t, beta, spare)
-            t -= block
-            self.spend(BUDGET if t > 0 else (length % block) * BUDGET // block)
-        return 0
-
-    cdef int row_forward(self, Py_ssize_t s, int keep, double* alpha, double* weights, double* spare,
-                         FcScale* scale) except -1 nogil:
-        cdef Py_ssize_t length = self.length(s), t = 0, block = self.steps(1)
-        memset(scale, 0, sizeof(FcScale))
-        while t < length:
-            fc_row_forward(&self.model, self.first(s), self.single, length, t, min(t + block, length), keep,
-                           alpha, weights, spare, scale)
-            t += block
-            self.spend(BUDGET if t < length else (length % block) * BUDGET // block)
-        return 0
-
-    cdef int row_backward(self, Py_ssize_t s, double* alpha, const double* weights, double* beta, double* spare,
-                          double* counts, FcScale* scale) except -1 nogil:
-        cdef Py_ssize_t length = self.length(s), t = length, block = self.steps(2)
-        while t > 0:
-            fc_row_backward(&self.model, length, max(t - block, 0), t, alpha, weights, beta, spare, counts, scale)
-            t -= block
-            self.spend(BUDGET if t > 0 else (length % block) * BUDGET // block)
-        return 0
-
-    cdef int lane_forward(self, FcGroup* group, int keep, double* alpha, double* weights,
-                          double* spare) except -1 nogil:
-        cdef Py_ssize_t t = 0, block = self.steps(FC_W)
-        while t < group.longest:
-            fc_lane_forward(&self.model, group, self.single, t, min(t + block, group.longest), keep, alpha, weights,
-                            spare)
-            t += block
-            self.spend(BUDGET if t < group.longest else (group.longest % block) * BUDGET // block)
-        return 0
-
-    cdef int lane_backward(self, FcGroup* group, double* alpha, const double* weights, double* beta, double* spare,
-                           double* counts) except -1 nogil:
-        cdef Py_ssize_t t = group.longest, block = self.steps(2 * FC_W), k
-        for k in range(FC_W):
-            group.lost[k] = 0.0
-        while t > 0:
-            fc_lane_backward(&self.model, group, max(t - block, 0), t, alpha, weights, beta, spare, counts)
-            t -= block
-            self.spend(BUDGET if t > 0 else (group.longest % block) * BUDGET // block)
-        return 0
-
-
-cdef inline dtype_of(int single):
-    return np.float32 if single else np.float64
-
-
-def log_partition(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
-                  const double[::1] start, const double[::1] end):
+def log_partition(emissions, const int64_t[::1] offsets, const double[:, ::1] transitions, const double[::1] start,
+                  const double[::1] end):
     """Log of the sum over all paths of exp(score), one a sequence."""
     cdef _Batch batch = _Batch()
-    batch.take(emissions.base, offsets, transitions, start, end)
-    cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, i = 0, k, s, count
-    result = np.empty(batch.sequences, dtype=dtype_of(batch.single))
-    cdef real[::1] found = result
+    batch.take(emissions, offsets, transitions, start, end)
+    cdef Py_ssize_t P = batch.model.padded, i = 0, k, s, count
+    result = np.zeros(batch.sequences)
+    cdef double[::1] found = result
     cdef double[::1] memory = np.zeros((3 * FC_W + 2) * P)
     cdef double* spare = &memory[P * FC_W]
     cdef double* weights = &memory[2 * P * FC_W]
-    cdef double[::1] columns = np.empty(0)
     cdef FcGroup group
     cdef FcScale scale
     with nogil:
-        while i < batch.sequences:
+        while i < batch.sequences and batch.length(batch.order[i]):
             count = batch.gather(i, 0, &group) if batch.model.usable else 0
             if count:
                 batch.lane_forward(&group, 0, &memory[0], weights, spare)
@@ -254,121 +40,112 @@ def log_partition(const real[:, ::1] emissions, const int64_t[::1] offsets, cons
                 s = batch.order[i + k]
                 if count:
                     scale = group.done[k]
-                    found[s] = <real>fc_log_partition(&batch.model, group.sum[k], group.length[k], &scale)
-                elif batch.length(s) == 0:
-                    found[s] = 0.0
-                    continue
+                    found[s] = fc_log_partition(&batch.model, group.sum[k], group.length[k], &scale)
                 elif batch.model.usable:
                     batch.row_forward(s, 0, &memory[0], weights, spare, &scale)
-                    found[s] = <real>fc_row_log_partition(&batch.model, &memory[0], batch.length(s), &scale)
+                    found[s] = fc_row_log_partition(&batch.model, &memory[0], batch.length(s), &scale)
                 if not batch.model.usable or scale.lost:
-                    if columns.shape[0] == 0:
-                        with gil:
-                            columns = np.empty(batch.longest * L)
-                    found[s] = <real>batch.log_forward(s, &columns[0], spare)
+                    found[s] = batch.wide_log_partition(s)
             i += max(count, <Py_ssize_t>1)
     return result
 
 
-def forward(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
-            const double[::1] start, const double[::1] end):
+def forward(emissions, const int64_t[::1] offsets, const double[:, ::1] transitions, const double[::1] start,
+            const double[::1] end):
     """Log forward variables (N, L); the last row of a sequence includes the end scores."""
-    return _log_columns(emissions.base, offsets, transitions, start, end, False)
+    return _columns(emissions, offsets, transitions, start, end, False, False)
 
 
-def backward(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
-             const double[::1] start, const double[::1] end):
+def backward(emissions, const int64_t[::1] offsets, const double[:, ::1] transitions, const double[::1] start,
+             const double[::1] end):
     """Log backward variables (N, L); the last row of a sequence is zero."""
-    return _log_columns(emissions.base, offsets, transitions, start, end, True)
+    return _columns(emissions, offsets, transitions, start, end, True, False)
 
 
-def forward_scaled(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
-                   const double[::1] start, const double[::1] end):
+def forward_scaled(emissions, const int64_t[::1] offsets, const double[:, ::1] transitions, const double[::1] start,
+                   const double[::1] end):
     """Forward variables scaled to rows that sum to 1, and the log of what each row was divided by."""
-    return _scaled_rows(_log_columns(emissions.base, offsets, transitions, start, end, False, np.float64),
-                        emissions.base.dtype)
+    return _columns(emissions, offsets, transitions, start, end, False, True)
 
 
-def backward_scaled(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
-                    const double[::1] start, const double[::1] end):
+def backward_scaled(emissions, const int64_t[::1] offsets, const double[:, ::1] transitions, const double[::1] start,
+                    const double[::1] end):
     """Backward variables scaled to rows that sum to 1, and the log of what each row was divided by."""
-    return _scaled_rows(_log_columns(emissions.base, offsets, transitions, start, end, True, np.float64),
-                        emissions.base.dtype)
+    return _columns(emissions, offsets, transitions, start, end, True, True)
 
 
-cdef _log_columns(emissions, const int64_t[::1] offsets, const double[:, ::1] transitions, const double[::1] start,
-                  const double[::1] end, bint reverse, dtype=None):
+cdef _columns(emissions, const int64_t[::1] offsets, const double[:, ::1] transitions, const double[::1] start,
+              const double[::1] end, bint reverse, bint scaled):
     cdef _Batch batch = _Batch()
     batch.take(emissions, offsets, transitions, start, end)
-    cdef Py_ssize_t L = batch.model.labels, s
-    columns = np.empty((emissions.shape[0], L))
+    cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, s, a
+    columns = np.empty((batch.total, L))
+    scales = np.empty(batch.total if scaled else 0)
     cdef double[:, ::1] out = columns
-    cdef double[::1] spare = np.empty(2 * batch.model.padded)
+    cdef double[::1] log_scale = scales
+    cdef double* into
+    cdef FcScale scale
     with nogil:
+        batch.widen()
         for s in range(batch.sequences):
             if batch.length(s) == 0:
                 continue
+            a = batch.offsets[s]
+            into = &log_scale[a] if scaled else NULL
             if reverse:
-                batch.log_backward(s, &out[batch.offsets[s], 0], &spare[0])
+                batch.wide_backward(s, NULL, NULL, NULL, &out[a, 0], into)
             else:
-                batch.log_forward(s, &out[batch.offsets[s], 0], &spare[0])
-    return columns.astype(dtype or emissions.dtype, copy=False)
+                batch.wide_forward(s, 0, batch.pair, batch.pair + 2 * P, &scale, &out[a, 0], into)
+    return (batch.cast(columns), batch.cast(scales)) if scaled else batch.cast(columns)
 
 
-cdef _scaled_rows(columns, dtype):
-    cdef double[:, ::1] rows = columns
-    cdef Py_ssize_t n = rows.shape[0], L = rows.shape[1], t, j
-    scales = np.empty(n)
-    cdef double[::1] scale = scales
-    cdef Pace pace = new_pace()
-    with nogil:
-        for t in range(n):
-            scale[t] = fc_log_row_sum(&rows[t, 0], L)
-            for j in range(L):
-                rows[t, j] = exp(rows[t, j] - scale[t]) if scale[t] > -INFINITY else 0.0
-            spend(&pace, 8 * L)
-    return columns.astype(dtype, copy=False), scales.astype(dtype, copy=False)
-
-
-def path_score(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
-               const double[::1] start, const double[::1] end, const int64_t[::1] paths):
+def path_score(emissions, const int64_t[::1] offsets, const double[:, ::1] transitions, const double[::1] start,
+               const double[::1] end, const int64_t[::1] paths):
     """Score of one given path a sequence."""
-    cdef Py_ssize_t n = offsets.shape[0] - 1, s, t, a, b
-    result = np.empty(n, dtype=np.float32 if real is float else np.float64)
-    cdef real[::1] found = result
-    cdef double score, step
-    cdef Pace pace = new_pace()
+    cdef _Batch batch = _Batch()
+    batch.take(emissions, offsets, transitions, start, end)
+    cdef Py_ssize_t L = batch.model.labels, s, t, a, b
+    result = np.zeros(batch.sequences)
+    cdef double[::1] found = result
+    cdef double total, rest, step
     with nogil:
-        for s in range(n):
-            spend(&pace, 8)
+        for s in range(batch.sequences):
+            batch.spent(128)
             a = offsets[s]
             b = offsets[s + 1]
-            score = 0.0
+            total = rest = 0.0
             for t in range(a, b):
-                if t > a:
-                    score += transitions[paths[t - 1], paths[t]]
-                step = emissions[t, paths[t]]
+                if batch.single:
+                    step = (<const float*>batch.rows)[t * L + paths[t]]
+                else:
+                    step = (<const double*>batch.rows)[t * L + paths[t]]
                 if t == a:
                     step += start[paths[t]]
+                else:
+                    step += transitions[paths[t - 1], paths[t]]
                 if t == b - 1:
                     step += end[paths[t]]
-                score += step
+                if step == -INFINITY:
+                    total = step
+                    rest = 0.0
+                    break
+                fc_add_one(&total, &rest, step)
                 if t % 4096 == 4095:
-                    spend(&pace, 4 * 4096)
-            found[s] = <real>score
+                    batch.spent(64 * 4096)
+            found[s] = total + rest
     return result
 
 
-def viterbi(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
-            const double[::1] start, const double[::1] end):
+def viterbi(emissions, const int64_t[::1] offsets, const double[:, ::1] transitions, const double[::1] start,
+            const double[::1] end):
     """Best path and its score; of equal ones the smallest label, decided from the end."""
     cdef _Batch batch = _Batch()
-    batch.take(emissions.base, offsets, transitions, start, end)
+    batch.take(emissions, offsets, transitions, start, end)
     cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, i = 0, k, s, count, t, block, size = 0
-    labels = np.empty(emissions.shape[0], dtype=np.int64)
-    result = np.empty(batch.sequences, dtype=dtype_of(batch.single))
+    labels = np.empty(batch.total, dtype=np.int64)
+    result = np.zeros(batch.sequences)
     cdef int64_t[::1] paths = labels
-    cdef real[::1] found = result
+    cdef double[::1] found = result
     cdef double[::1] best = np.empty(0)
     cdef FcGroup group
     with nogil:
@@ -386,182 +163,206 @@ def viterbi(const real[:, ::1] emissions, const int64_t[::1] offsets, const doub
                 while t < group.longest:
                     fc_lane_viterbi(&batch.model, &group, batch.single, t, min(t + block, group.longest), &best[0])
                     t += block
-                    batch.spend(BUDGET if t < group.longest else (group.longest % block) * BUDGET // block)
+                    batch.spent(BUDGET if t < group.longest else (group.longest % block) * BUDGET // block)
                 for k in range(count):
                     s = batch.order[i + k]
-                    found[s] = <real>fc_trace_back(&batch.model, &best[k], group.length[k], L * FC_W, FC_W,
+                    found[s] = fc_trace_back(&batch.model, &best[k], group.length[k], L * FC_W, FC_W,
                                                    &paths[batch.offsets[s]])
                 i += count
                 continue
             i += 1
             if batch.length(s) == 0:
-                found[s] = 0.0
-                continue
+                break
             block = batch.steps(1)
             while t < batch.length(s):
                 fc_row_viterbi(&batch.model, batch.first(s), batch.single, batch.length(s), t,
                                min(t + block, batch.length(s)), &best[0])
                 t += block
-                batch.spend(BUDGET if t < batch.length(s) else (batch.length(s) % block) * BUDGET // block)
-            found[s] = <real>fc_trace_back(&batch.model, &best[0], batch.length(s), P, 1, &paths[batch.offsets[s]])
+                batch.spent(BUDGET if t < batch.length(s) else (batch.length(s) % block) * BUDGET // block)
+            found[s] = fc_trace_back(&batch.model, &best[0], batch.length(s), P, 1, &paths[batch.offsets[s]])
     return labels, result
 
 
-def marginals(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
-              const double[::1] start, const double[::1] end, bint total):
+cdef class _Expectations:
+    # What `marginals` fills, and the columns it works in, as long as the longest sequence so far.
+    cdef _Batch batch
+    cdef object node_array, count_array, log_array
+    cdef char* nodes
+    cdef double[:, :, ::1] counts
+    cdef double[::1] found, alpha, weights, small
+    cdef double* beta
+    cdef double* spare
+    cdef double* sums
+    cdef bint total
+
+    cdef int take(self, _Batch batch, bint total) except -1:
+        cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, W = FC_W
+        self.batch = batch
+        self.total = total
+        cdef char[:, ::1] bytes
+        self.node_array = np.empty((batch.total, L), dtype=np.float32 if batch.single else np.float64)
+        self.count_array = np.zeros((1 if total else batch.sequences, L, L))
+        self.log_array = np.zeros(batch.sequences)
+        self.counts, self.found = self.count_array, self.log_array
+        if batch.total:
+            bytes = self.node_array.view(np.int8)
+            self.nodes = &bytes[0, 0]
+        self.small = np.zeros((2 * P + 2 * L * P) * W)
+        self.beta = &self.small[0]
+        self.spare = &self.small[P * W]
+        self.sums = &self.small[2 * P * W]
+        return self.grow(1)
+
+    cdef int grow(self, Py_ssize_t size) except -1:
+        if self.alpha is None or self.alpha.shape[0] < size:
+            self.alpha = self.weights = None
+            self.alpha = np.empty(size)
+            self.weights = np.empty(size)
+        return 0
+
+    cdef int group(self, FcGroup* group, const int64_t* order, Py_ssize_t count) except -1 nogil:
+        # Sequences order[0:count], one a lane; those that can't be trusted come last, as they overwrite the columns.
+        cdef Py_ssize_t L = self.batch.model.labels, W = FC_W, k
+        cdef FcScale scale
+        memset(self.sums, 0, 2 * L * L * W * sizeof(double))
+        self.batch.lane_forward(group, 1, &self.alpha[0], &self.weights[0], self.spare)
+        self.batch.lane_backward(group, &self.alpha[0], &self.weights[0], self.beta, self.spare, self.sums)
+        for k in range(count):
+            if group.done[k].lost or group.lost[k] > 0.0:
+                group.done[k].lost = 1
+                continue
+            scale = group.done[k]
+            self.found[order[k]] = fc_log_partition(&self.batch.model, group.sum[k], group.length[k], &scale)
+            self.put_nodes(order[k], &self.alpha[k], L * W, W)
+            self.add_counts(order[k], self.sums + k, L * L * W, L * W, W)
+        for k in range(count):
+            if group.done[k].lost:
+                self.wide(order[k])
+        return 0
+
+    cdef int one(self, Py_ssize_t s) except -1 nogil:
+        cdef Py_ssize_t L = self.batch.model.labels, P = self.batch.model.padded, length = self.batch.length(s)
+        cdef FcScale scale
+        cdef double log_z
+        if self.batch.model.usable:
+            memset(self.sums, 0, 2 * L * P * sizeof(double))
+            self.batch.row_forward(s, 1, &self.alpha[0], &self.weights[0], self.spare, &scale)
+            log_z = fc_row_log_partition(&self.batch.model, &self.alpha[(length - 1) * P], length, &scale)
+            self.batch.row_backward(s, &self.alpha[0], &self.weights[0], self.beta, self.spare, self.sums, &scale)
+            if not scale.lost:
+                self.found[s] = log_z
+                self.put_nodes(s, &self.alpha[0], P, 1)
+                self.add_counts(s, self.sums, L * P, P, 1)
+                return 0
+        return self.wide(s)
+
+    cdef int wide(self, Py_ssize_t s) except -1 nogil:
+        cdef Py_ssize_t L = self.batch.model.labels, P = self.batch.model.padded, last = self.batch.length(s) - 1
+        cdef Py_ssize_t i, j, into = 0 if self.total else s
+        cdef FcScale scale
+        memset(self.sums, 0, 2 * L * P * sizeof(double))
+        self.batch.wide_forward(s, 1, &self.alpha[0], &self.weights[0], &scale)
+        self.found[s] = fc_log_partition(
+            &self.batch.model, fc_wide_sum(&self.batch.model, &self.alpha[last * P], &self.weights[last * P]), last + 1,
+            &scale)
+        self.batch.wide_backward(s, &self.alpha[0], &self.weights[0], self.sums)
+        self.put_nodes(s, &self.alpha[0], P, 1)
+        for i in range(L):
+            for j in range(L):
+                self.counts[into, i, j] += self.sums[j * P + i] + self.sums[(L + j) * P + i]
+        return 0
+
+    cdef void put_nodes(self, Py_ssize_t s, const double* columns, Py_ssize_t row, Py_ssize_t step) noexcept nogil:
+        # Columns in the emissions' type; label j of step t is columns[t * row + j * step].
+        cdef Py_ssize_t L = self.batch.model.labels, t, j
+        cdef char* into = self.nodes + self.batch.offsets[s] * L * self.batch.item
+        for t in range(self.batch.length(s)):
+            if self.batch.single:
+                for j in range(L):
+                    (<float*>into)[t * L + j] = <float>columns[t * row + j * step]
+            else:
+                for j in range(L):
+                    (<double*>into)[t * L + j] = columns[t * row + j * step]
+
+    cdef void add_counts(self, Py_ssize_t s, const double* sums, Py_ssize_t size, Py_ssize_t row,
+                         Py_ssize_t step) noexcept nogil:
+        # Sums of outer products, each in two parts `size` apart, times the transitions they were taken over.
+        cdef Py_ssize_t L = self.batch.model.labels, P = self.batch.model.padded, i, j, at, into
+        into = 0 if self.total else s
+        for i in range(L):
+            for j in range(L):
+                at = i * row + j * step
+                self.counts[into, i, j] += (sums[at] + sums[size + at]) * self.batch.model.exp_trans[i * P + j]
+
+
+def marginals(emissions, const int64_t[::1] offsets, const double[:, ::1] transitions, const double[::1] start,
+              const double[::1] end, bint total):
     """Posterior label probabilities (N, L), expected transition counts, log-partition."""
     cdef _Batch batch = _Batch()
-    batch.take(emissions.base, offsets, transitions, start, end)
-    cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, W = FC_W, i = 0, j, k, m, s, t, count
-    cdef Py_ssize_t size = 0, needed, length, into
-    dtype = dtype_of(batch.single)
-    node_array = np.empty((emissions.shape[0], L), dtype=dtype)
-    count_array = np.zeros((1 if total else batch.sequences, L, L))
-    result = np.empty(batch.sequences, dtype=dtype)
-    cdef real[:, ::1] nodes = node_array
-    cdef double[:, :, ::1] counts = count_array
-    cdef real[::1] found = result
-    cdef double[::1] small = np.zeros((2 * P + L * P) * W)
-    cdef double* beta = &small[0]
-    cdef double* spare = &small[P * W]
-    cdef double* sums = &small[2 * P * W]
-    cdef double[::1] alpha = np.empty(0)
-    cdef double[::1] weights = np.empty(0)
+    batch.take(emissions, offsets, transitions, start, end)
+    cdef _Expectations into = _Expectations()
+    into.take(batch, total)
+    cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, i = 0, count
     cdef FcGroup group
-    cdef FcScale scale
-    cdef double log_z = 0.0
     with nogil:
-        while i < batch.sequences:
-            s = batch.order[i]
+        while i < batch.sequences and batch.length(batch.order[i]):
             count = batch.gather(i, 2, &group) if batch.model.usable else 0
-            needed = batch.length(s) * max(P, L * W if count else 0)
-            if needed > size:
-                size = needed
-                with gil:
-                    alpha = weights = None
-                    alpha = np.empty(size)
-                    weights = np.empty(size)
+            with gil:
+                into.grow(batch.length(batch.order[i]) * max(P, L * FC_W if count else 0))
             if count:
-                memset(sums, 0, L * L * W * sizeof(double))
-                batch.lane_forward(&group, 1, &alpha[0], &weights[0], spare)
-                batch.lane_backward(&group, &alpha[0], &weights[0], beta, spare, sums)
-                for k in range(count):
-                    s = batch.order[i + k]
-                    if group.done[k].lost or group.lost[k] > 0.0:
-                        group.done[k].lost = 1
-                        continue
-                    scale = group.done[k]
-                    found[s] = <real>fc_log_partition(&batch.model, group.sum[k], group.length[k], &scale)
-                    into = batch.offsets[s]
-                    for t in range(group.length[k]):
-                        for j in range(L):
-                            nodes[into + t, j] = <real>alpha[(t * L + j) * W + k]
-                    into = 0 if total else s
-                    for j in range(L):
-                        for m in range(L):
-                            counts[into, j, m] += sums[(j * L + m) * W + k] * batch.model.exp_trans[j * P + m]
-                # Last, because it overwrites the group's columns.
-                for k in range(count):
-                    if group.done[k].lost:
-                        _log_marginals(batch, batch.order[i + k], &alpha[0], &weights[0], beta, sums, nodes, counts,
-                                       found, total)
-                i += count
-                continue
-            i += 1
-            length = batch.length(s)
-            if length == 0:
-                found[s] = 0.0
-                continue
-            if batch.model.usable:
-                memset(sums, 0, L * P * sizeof(double))
-                batch.row_forward(s, 1, &alpha[0], &weights[0], spare, &scale)
-                log_z = fc_row_log_partition(&batch.model, &alpha[(length - 1) * P], length, &scale)
-                batch.row_backward(s, &alpha[0], &weights[0], beta, spare, sums, &scale)
-            if not batch.model.usable or scale.lost:
-                _log_marginals(batch, s, &alpha[0], &weights[0], beta, sums, nodes, counts, found, total)
-                continue
-            found[s] = <real>log_z
-            into = batch.offsets[s]
-            for t in range(length):
-                for j in range(L):
-                    nodes[into + t, j] = <real>alpha[t * P + j]
-            into = 0 if total else s
-            for j in range(L):
-                for m in range(L):
-                    counts[into, j, m] += sums[j * P + m] * batch.model.exp_trans[j * P + m]
-    return node_array, count_array.astype(dtype, copy=False), result
+                into.group(&group, batch.order + i, count)
+            else:
+                into.one(batch.order[i])
+            i += max(count, <Py_ssize_t>1)
+    return into.node_array, into.count_array, into.log_array
 
 
-cdef int _log_marginals(_Batch batch, Py_ssize_t s, double* alpha, double* beta, double* spare, double* sums,
-                        real[:, ::1] nodes, double[:, :, ::1] counts, real[::1] found, bint total) except -1 nogil:
-    cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, t = 0, j, m, into
-    cdef Py_ssize_t length = batch.length(s), block = batch.steps(LOG_PRICE)
-    cdef double log_z = batch.log_forward(s, alpha, spare)
-    batch.log_backward(s, beta, spare)
-    memset(sums, 0, L * P * sizeof(double))
-    while t < length:
-        fc_log_marginals(&batch.model, batch.first(s), batch.single, length, t, min(t + block, length), log_z, alpha,
-                         beta, spare, sums)
-        t += block
-        batch.spend(BUDGET if t < length else (length % block) * BUDGET // block)
-    found[s] = <real>log_z
-    into = batch.offsets[s]
-    for t in range(length):
-        for j in range(L):
-            nodes[into + t, j] = <real>alpha[t * L + j]
-    into = 0 if total else s
-    for j in range(L):
-        for m in range(L):
-            counts[into, j, m] += sums[j * P + m]
-    return 0
-
-
-def entropy(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
-            const double[::1] start, const double[::1] end):
+def entropy(emissions, const int64_t[::1] offsets, const double[:, ::1] transitions, const double[::1] start,
+            const double[::1] end):
     """Entropy of each sequence's distribution over paths in nats; NaN without a legal path."""
     cdef _Batch batch = _Batch()
-    batch.take(emissions.base, offsets, transitions, start, end)
-    cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, s, t, j, length
-    result = np.empty(batch.sequences, dtype=dtype_of(batch.single))
-    cdef real[::1] found = result
-    cdef double[::1] columns = np.empty(batch.longest * L + 1)
-    cdef double[::1] small = np.zeros(3 * L + 2 * P)
+    batch.take(emissions, offsets, transitions, start, end)
+    cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, s, t, j
+    result = np.zeros(batch.sequences)
+    cdef double[::1] found = result
+    cdef double[::1] columns = np.empty(batch.longest * P + 1)
+    cdef double[::1] twos = np.empty(batch.longest * P + 1)
+    cdef double[::1] small = np.zeros(3 * L)
     cdef double* h = &small[0]
     cdef double* after = &small[L]
     cdef double* zeros = &small[2 * L]
-    cdef double* spare = &small[3 * L]
-    cdef double log_z
+    cdef double least, total, rest
     with nogil:
         for s in range(batch.sequences):
-            length = batch.length(s)
-            batch.spend(64)
-            if length == 0:
-                found[s] = 0.0
+            if batch.length(s) == 0:
                 continue
-            log_z = batch.log_forward(s, &columns[0], spare)
-            if log_z == -INFINITY:
+            if not batch.log_columns(s, &columns[0], &twos[0]):
                 found[s] = NAN
                 continue
-            for j in range(L):
-                h[j] = 0.0
-            for t in range(length - 1):
+            total = rest = 0.0
+            memset(h, 0, L * sizeof(double))
+            for t in range(batch.length(s) - 1):
+                least = INFINITY
                 for j in range(L):
-                    after[j] = _mixed(&columns[t * L], batch.model.trans + j, P, h, L)
-                memcpy(h, after, L * sizeof(double))
-                batch.spend(LOG_PRICE * L * L)
-            found[s] = <real>_mixed(&columns[(length - 1) * L], zeros, 1, h, L)
+                    after[j] = _mixed(&columns[t * P], batch.model.trans + j, P, h, L)
+                    least = min(least, after[j])
+                for j in range(L):
+                    h[j] = after[j] - least if after[j] < INFINITY else 0.0
+                fc_add_one(&total, &rest, least)
+                batch.spent(LOG_PRICE * L * L)
+            found[s] = total + (rest + _mixed(&columns[(batch.length(s) - 1) * P], zeros, 1, h, L))
     return result
 
 
 cdef double _mixed(const double* a, const double* b, Py_ssize_t stride, const double* h,
                    Py_ssize_t L) noexcept nogil:
-    # Entropy of a mixture of parts with log weights a + b and own entropies h.
+    # Entropy of a mixture of parts with log weights a + b and own entropies h; infinity if all are forbidden.
     cdef double most = -INFINITY, weight = 0.0, total = 0.0, x, w
     cdef Py_ssize_t i
     for i in range(L):
         most = max(most, a[i] + b[i * stride])
     if most == -INFINITY:
-        return 0.0
+        return INFINITY
     for i in range(L):
         x = a[i] + b[i * stride] - most
         if x > -INFINITY:
@@ -571,16 +372,16 @@ cdef double _mixed(const double* a, const double* b, Py_ssize_t stride, const do
     return total / weight + log(weight)
 
 
-def viterbi_nbest(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
-                  const double[::1] start, const double[::1] end, Py_ssize_t n):
+def viterbi_nbest(emissions, const int64_t[::1] offsets, const double[:, ::1] transitions, const double[::1] start,
+                  const double[::1] end, Py_ssize_t n):
     """The n best paths (n, N) and scores (S, n); of equal ones the smaller label first, decided from the end."""
     cdef _Batch batch = _Batch()
-    batch.take(emissions.base, offsets, transitions, start, end)
+    batch.take(emissions, offsets, transitions, start, end)
     cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, s, t, j, k, length, choice, label, into
-    labels = np.full((n, emissions.shape[0]), -1, dtype=np.int64)
-    result = np.full((batch.sequences, n), -np.inf, dtype=dtype_of(batch.single))
+    labels = np.full((n, batch.total), -1, dtype=np.int64)
+    result = np.full((batch.sequences, n), -np.inf)
     cdef int64_t[:, ::1] paths = labels
-    cdef real[:, ::1] found = result
+    cdef double[:, ::1] found = result
     # Per label its n best scores, falling; where each came from is previous label * n + rank.
     cdef double[::1] memory = np.empty((2 * L + 1) * n + L)
     cdef double* last = &memory[0]
@@ -614,14 +415,14 @@ def viterbi_nbest(const real[:, ::1] emissions, const int64_t[::1] offsets, cons
                 swap = last
                 last = now
                 now = swap
-                batch.spend(L * L * n)
+                batch.spent(L * L * n)
             _merge(last, zeros, 1, L, n, &head[0], into_score, &chosen[0])
             for k in range(n):
                 if into_score[k] == -INFINITY:
                     break
-                found[s, k] = <real>into_score[k]
+                found[s, k] = into_score[k]
                 choice = chosen[k]
-                batch.spend(16 * length)
+                batch.spent(16 * length)
                 for t in range(length - 1, -1, -1):
                     label = choice // n
                     paths[k, into + t] = label
@@ -653,25 +454,24 @@ cdef void _merge(const double* scores, const double* added, Py_ssize_t stride, P
             origin[k] = 0
 
 
-def sample(const real[:, ::1] emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
-           const double[::1] start, const double[::1] end, Py_ssize_t size, const uint64_t[::1] key,
-           Py_ssize_t first):
+def sample(emissions, const int64_t[::1] offsets, const double[:, ::1] transitions, const double[::1] start,
+           const double[::1] end, Py_ssize_t size, const uint64_t[::1] key, Py_ssize_t first):
     """Draw `size` paths a sequence, (size, N), -1 without a legal path."""
     cdef _Batch batch = _Batch()
-    batch.take(emissions.base, offsets, transitions, start, end)
+    batch.take(emissions, offsets, transitions, start, end)
     cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, s, t, k, length, label, into
-    labels = np.full((size, emissions.shape[0]), -1, dtype=np.int64)
+    labels = np.full((size, batch.total), -1, dtype=np.int64)
     cdef int64_t[:, ::1] paths = labels
-    cdef double[::1] columns = np.empty(batch.longest * L + 1)
-    cdef double[::1] small = np.zeros(2 * L + 2 * P)
+    cdef double[::1] columns = np.empty(batch.longest * P + 1)
+    cdef double[::1] twos = np.empty(batch.longest * P + 1)
+    cdef double[::1] small = np.zeros(2 * L)
     cdef double* weights = &small[0]
     cdef double* zeros = &small[L]
-    cdef double* spare = &small[2 * L]
     cdef Rng rng
     with nogil:
         for s in range(batch.sequences):
             length = batch.length(s)
-            if length == 0 or batch.log_forward(s, &columns[0], spare) == -INFINITY:
+            if length == 0 or not batch.log_columns(s, &columns[0], &twos[0]):
                 continue
             into = batch.offsets[s]
             for k in range(size):
@@ -679,11 +479,11 @@ def sample(const real[:, ::1] emissions, const int64_t[::1] offsets, const doubl
                 label = -1
                 for t in range(length - 1, -1, -1):
                     if label < 0:
-                        label = _draw(&columns[t * L], zeros, 1, L, weights, next_double(&rng))
+                        label = _draw(&columns[t * P], zeros, 1, L, weights, next_double(&rng))
                     else:
-                        label = _draw(&columns[t * L], batch.model.trans + label, P, L, weights, next_double(&rng))
+                        label = _draw(&columns[t * P], batch.model.trans + label, P, L, weights, next_double(&rng))
                     paths[k, into + t] = label
-                    batch.spend(20 * L)
+                    batch.spent(20 * L)
     return labels
 
 

@@ -11,7 +11,7 @@ typedef struct {
     const char* rows[FC_W];   /* each lane's first row of emissions */
     ptrdiff_t length[FC_W];   /* 0: an empty lane */
     ptrdiff_t longest, shortest;
-    double shift[FC_W], sum[FC_W];
+    double shift[FC_W], total[FC_W], rest[FC_W], sum[FC_W]; /* see FcScale */
     int64_t twos[FC_W];
     double lost[FC_W];
     FcScale done[FC_W];       /* scale at each lane's last step */
@@ -21,7 +21,7 @@ static void fc_group_start(FcGroup* group)
 {
     int k;
     for (k = 0; k < FC_W; k++) {
-        group->shift[k] = group->lost[k] = group->sum[k] = 0.0;
+        group->shift[k] = group->total[k] = group->rest[k] = group->lost[k] = group->sum[k] = 0.0;
         group->twos[k] = 0;
     }
 }
@@ -144,14 +144,23 @@ static void fc_lane_forward(const FcModel* model, FcGroup* group, int single, pt
                         sum += a[j * FC_W + k];
                     group->sum[k] = sum;
                     group->done[k].shift = group->shift[k];
-                    group->done[k].twos = group->twos[k];
+                    group->done[k].total = group->total[k];
+                    group->done[k].rest = group->rest[k];
+                    group->done[k].twos = (double)group->twos[k];
                     group->done[k].lost = group->lost[k] > 0.0;
                 }
+        if (FC_CARRY(t)) {
+            fc_vec total = fc_load(group->total), rest = fc_load(group->rest);
+            fc_add(&total, &rest, fc_load(group->shift));
+            fc_store(group->total, total);
+            fc_store(group->rest, rest);
+            fc_store(group->shift, fc_splat(0.0));
+        }
     }
 }
 
 /* Backward from step t1 - 1 down to t0: node probabilities replace alpha; sums of outer products, still to be
- * multiplied by exp_trans, are added to counts (labels, labels, FC_W). */
+ * multiplied by exp_trans, are added to counts (labels, labels, FC_W), which settle. */
 static void fc_lane_backward(const FcModel* model, FcGroup* group, ptrdiff_t t0, ptrdiff_t t1, double* alpha,
                              const double* weights, double* beta, double* spare, double* counts)
 {
@@ -189,7 +198,9 @@ static void fc_lane_backward(const FcModel* model, FcGroup* group, ptrdiff_t t0,
                     fc_store(row + j, fc_load(row + j) + share * fc_load(spare + j));
             }
         for (j = 0; j < C; j += FC_W)
-            fc_store(a + j, fc_load(a + j) * fc_load(beta + j) * fc_load(inverse));
+            fc_store(a + j, fc_min(fc_load(a + j) * fc_load(beta + j) * fc_load(inverse), fc_splat(1.0)));
+        if (FC_SETTLE(t))
+            fc_settle(counts, L * C);
         fc_lane_rescale(model, group, beta);
     }
 }

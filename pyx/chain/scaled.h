@@ -8,7 +8,7 @@
  *     that span, so whatever falls below e^-600 of its column's maximum stays negligible to the end; or
  *   - if a watch has seen no finite score 230 below its row's maximum, and no nonzero variable below e^-200 of its
  *     column's: then no product of nonzero numbers has underflown.
- * All other sequences are computed in log space. */
+ * All other sequences are computed in wide.h, by numbers that cannot underflow. */
 #ifndef FASTCORE_CHAIN_SCALED_H
 #define FASTCORE_CHAIN_SCALED_H
 
@@ -27,6 +27,7 @@ typedef struct {
     double* exp_trans_t;       /* the same transposed */
     double* trans;             /* (labels, padded) transitions, -inf beyond labels */
     double* trans_t;           /* the same transposed */
+    double* wide;              /* tables of wide.h, once they are needed */
     double top;                /* largest transition, 0 if all are -inf */
     int every;                 /* steps between two rescalings */
     int watched;               /* whether columns are watched */
@@ -44,6 +45,7 @@ static void fc_model(FcModel* model, const double* transitions, double* memory)
     model->exp_trans_t = memory + L * P;
     model->trans = memory + 2 * L * P;
     model->trans_t = memory + 3 * L * P;
+    model->wide = NULL;
     for (i = 0; i < L * L; i++) {
         const double x = transitions[i];
         if (x == -INFINITY) {
@@ -99,10 +101,28 @@ FC_INLINE void fc_scores(const FcModel* model, const void* emissions, int single
 
 /* What runs along with a recursion: the sum of row maxima, the count of twos, and what the watch has seen. */
 typedef struct {
-    double shift;
-    int64_t twos;
-    int lost; /* nonzero once the result can't be trusted */
+    double shift;       /* of the last few steps; before them it is total + rest, so that rounding doesn't add up */
+    double total, rest;
+    double twos;        /* an integer */
+    int lost;           /* nonzero once the result can't be trusted */
 } FcScale;
+
+#define FC_CARRY(t) ((t) % 64 == 63) /* whether shift is added to total after step t */
+
+/* total + rest becomes total + rest + x without an error worth mentioning (Knuth's sum of two) */
+FC_INLINE void fc_add(fc_vec* total, fc_vec* rest, fc_vec x)
+{
+    const fc_vec sum = *total + x, part = sum - *total;
+    *rest += (*total - (sum - part)) + (x - part);
+    *total = sum;
+}
+
+static inline void fc_add_one(double* total, double* rest, double x)
+{
+    const double sum = *total + x, part = sum - *total;
+    *rest += (*total - (sum - part)) + (x - part);
+    *total = sum;
+}
 
 /* ---- one sequence, labels across the vector ---- */
 
@@ -163,7 +183,7 @@ FC_INLINE void fc_row_rescale(const FcModel* model, double* row, FcScale* scale)
     {
         int64_t twos;
         memcpy(&twos, &top, sizeof twos);
-        scale->twos += twos;
+        scale->twos += (double)twos;
     }
     for (j = 0; j < P; j += FC_W)
         fc_store(row + j, fc_load(row + j) * factor);
@@ -193,14 +213,30 @@ static void fc_row_forward(const FcModel* model, const void* emissions, int sing
         }
         if (t % model->every == 0)
             fc_row_rescale(model, a, scale);
+        if (FC_CARRY(t)) {
+            fc_add_one(&scale->total, &scale->rest, scale->shift);
+            scale->shift = 0.0;
+        }
     }
+}
+
+/* The log of what a variable after `moves` transitions was divided by: total + rest. */
+FC_INLINE void fc_divisor(const FcModel* model, ptrdiff_t moves, const FcScale* scale, double* total, double* rest)
+{
+    *total = scale->total;
+    *rest = scale->rest;
+    fc_add_one(total, rest, scale->shift);
+    fc_add_one(total, rest, (double)moves * model->top);
+    fc_add_one(total, rest, scale->twos * FC_LN2);
 }
 
 static double fc_log_partition(const FcModel* model, double sum, ptrdiff_t length, const FcScale* scale)
 {
+    double total, rest;
     if (!(sum > 0.0))
         return -INFINITY;
-    return scale->shift + (double)(length - 1) * model->top + ((double)scale->twos * FC_LN2 + log(sum));
+    fc_divisor(model, length - 1, scale, &total, &rest);
+    return total + (rest + log(sum));
 }
 
 static double fc_row_log_partition(const FcModel* model, const double* alpha, ptrdiff_t length, const FcScale* scale)
@@ -212,8 +248,21 @@ static double fc_row_log_partition(const FcModel* model, const double* alpha, pt
     return fc_log_partition(model, sum, length, scale);
 }
 
+/* Sums of many steps are made of sums of some, `size` numbers, which at each FC_SETTLE step are added to as many that
+ * follow them in memory, so that rounding doesn't add up; both together are the sums. */
+#define FC_SETTLE(t) ((t) % 1024 == 0 && (t))
+
+FC_INLINE void fc_settle(double* sums, ptrdiff_t size)
+{
+    ptrdiff_t i;
+    for (i = 0; i < size; i++) {
+        sums[size + i] += sums[i];
+        sums[i] = 0.0;
+    }
+}
+
 /* Backward from step t1 - 1 down to t0: node probabilities replace alpha; sums of outer products, still to be
- * multiplied by exp_trans, are added to counts (labels, padded). beta keeps its state between calls. */
+ * multiplied by exp_trans, are added to counts (labels, padded), which settle. beta keeps its state between calls. */
 static void fc_row_backward(const FcModel* model, ptrdiff_t length, ptrdiff_t t0, ptrdiff_t t1, double* alpha,
                             const double* weights, double* beta, double* spare, double* counts, FcScale* scale)
 {
@@ -241,7 +290,9 @@ static void fc_row_backward(const FcModel* model, ptrdiff_t length, ptrdiff_t t0
                     fc_store(counts + i * P + j, fc_load(counts + i * P + j) + share * fc_load(spare + j));
             }
         for (j = 0; j < P; j += FC_W)
-            fc_store(a + j, fc_load(a + j) * fc_load(beta + j) * fc_splat(inverse));
+            fc_store(a + j, fc_min(fc_load(a + j) * fc_load(beta + j) * fc_splat(inverse), fc_splat(1.0)));
+        if (FC_SETTLE(t))
+            fc_settle(counts, L * P);
         fc_row_rescale(model, beta, scale);
     }
 }
@@ -304,106 +355,6 @@ static double fc_trace_back(const FcModel* model, const double* best, ptrdiff_t 
         path[t] = label;
     }
     return score;
-}
-
-/* ---- one sequence in log space, for what scaled space can't hold ---- */
-
-static double fc_log_row_sum(const double* row, ptrdiff_t L)
-{
-    double most = -INFINITY, sum = 0.0;
-    ptrdiff_t i;
-    for (i = 0; i < L; i++)
-        most = row[i] > most ? row[i] : most;
-    if (most == -INFINITY)
-        return most;
-    for (i = 0; i < L; i++)
-        sum += exp(row[i] - most);
-    return most + log(sum);
-}
-
-/* out[j] = log of the sum over i of exp(in[i] + table[i, j]); out has room for whole vectors */
-static void fc_log_product(const double* in, const double* table, ptrdiff_t L, ptrdiff_t P, double* out)
-{
-    ptrdiff_t i, j;
-    int k;
-    for (j = 0; j < P; j += FC_W) {
-        /* Where all is forbidden, -DBL_MAX stays and the sum is 0, whose log is -inf. */
-        fc_vec most = fc_splat(-DBL_MAX), sum = fc_splat(0.0);
-        double sums[FC_W];
-        for (i = 0; i < L; i++)
-            most = fc_max(fc_splat(in[i]) + fc_load(table + i * P + j), most);
-        for (i = 0; i < L; i++)
-            sum += fc_exp(fc_splat(in[i]) + fc_load(table + i * P + j) - most);
-        fc_store(out + j, most);
-        fc_store(sums, sum);
-        for (k = 0; k < FC_W && j + k < L; k++)
-            out[j + k] += log(sums[k]);
-    }
-}
-
-/* Log forward variables (length, labels); spare: padded doubles. */
-static void fc_log_forward(const FcModel* model, const void* emissions, int single, ptrdiff_t length, ptrdiff_t t0,
-                           ptrdiff_t t1, double* alpha, double* spare)
-{
-    const ptrdiff_t L = model->labels;
-    ptrdiff_t t, j;
-    for (t = t0; t < t1; t++) {
-        double* now = alpha + t * L;
-        fc_scores(model, emissions, single, t, length, 1, now);
-        if (t > 0) {
-            fc_log_product(now - L, model->trans, L, model->padded, spare);
-            for (j = 0; j < L; j++)
-                now[j] += spare[j];
-        }
-    }
-}
-
-/* Log backward variables (length, labels), from step t1 - 1 down to t0; spare: twice padded doubles. */
-static void fc_log_backward(const FcModel* model, const void* emissions, int single, ptrdiff_t length, ptrdiff_t t0,
-                            ptrdiff_t t1, double* beta, double* spare)
-{
-    const ptrdiff_t L = model->labels, P = model->padded;
-    ptrdiff_t t, i;
-    for (t = t1 - 1; t >= t0; t--) {
-        double* now = beta + t * L;
-        if (t == length - 1) {
-            for (i = 0; i < L; i++)
-                now[i] = 0.0;
-            continue;
-        }
-        fc_scores(model, emissions, single, t + 1, length, 1, spare);
-        for (i = 0; i < L; i++)
-            spare[i] += now[L + i];
-        fc_log_product(spare, model->trans_t, L, P, spare + P);
-        memcpy(now, spare + P, L * sizeof *now);
-    }
-}
-
-/* Node probabilities in place of alpha, expected transitions added to counts (labels, padded), from log columns. */
-static void fc_log_marginals(const FcModel* model, const void* emissions, int single, ptrdiff_t length, ptrdiff_t t0,
-                             ptrdiff_t t1, double log_z, double* alpha, const double* beta, double* spare,
-                             double* counts)
-{
-    const ptrdiff_t L = model->labels, P = model->padded;
-    ptrdiff_t t, i, j;
-    if (log_z == -INFINITY) {
-        memset(alpha + t0 * L, 0, (t1 - t0) * L * sizeof *alpha);
-        return;
-    }
-    for (t = t0; t < t1; t++) {
-        double* a = alpha + t * L;
-        const double* b = beta + t * L;
-        if (t + 1 < length) {
-            fc_scores(model, emissions, single, t + 1, length, 1, spare);
-            for (j = 0; j < L; j++)
-                spare[j] += b[L + j] - log_z;
-            for (i = 0; i < L; i++)
-                for (j = 0; j < L; j++)
-                    counts[i * P + j] += exp(a[i] + model->trans[i * P + j] + spare[j]);
-        }
-        for (i = 0; i < L; i++)
-            a[i] = exp(a[i] + b[i] - log_z);
-    }
 }
 
 #endif

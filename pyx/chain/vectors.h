@@ -67,6 +67,8 @@ FC_INLINE fc_vec fc_max(fc_vec a, fc_vec b)
 #endif
 }
 
+FC_INLINE fc_vec fc_min(fc_vec a, fc_vec b) { return -fc_max(-a, -b); }
+
 /* x where test >= bound, else 0 */
 FC_INLINE fc_vec fc_keep(fc_vec x, fc_vec test, fc_vec bound)
 {
@@ -88,16 +90,14 @@ FC_INLINE double fc_horizontal_max(fc_vec x)
     return most;
 }
 
-/* exp(x) for x <= 0, correct to about an ulp; 0 below -708. exp(x) = 2^n exp(r), |r| <= log(2) / 2, Taylor's series. */
-FC_INLINE fc_vec fc_exp(fc_vec x)
+#define FC_MAGIC 6755399441055744.0 /* 1.5 * 2^52: adding it rounds, and leaves the integer in the low bits */
+#define FC_LN2_HIGH 6.93147180369123816490e-01
+#define FC_LN2_LOW 1.90821492927058770002e-10
+
+/* exp(r) for abs(r) <= log(2) / 2: Taylor's series, correct to about an ulp */
+FC_INLINE fc_vec fc_series(fc_vec r)
 {
-    const fc_vec least = fc_splat(-708.0), magic = fc_splat(6755399441055744.0); /* 1.5 * 2^52: adding it rounds */
-    const fc_vec clamped = fc_max(x, least);
-    const fc_vec shifted = clamped * fc_splat(1.4426950408889634) + magic;
-    const fc_vec n = shifted - magic;
-    fc_vec r = clamped - n * fc_splat(6.93147180369123816490e-01), p;
-    r = r - n * fc_splat(1.90821492927058770002e-10);
-    p = fc_splat(1.0 / 6227020800.0);
+    fc_vec p = fc_splat(1.0 / 6227020800.0);
     p = p * r + fc_splat(1.0 / 479001600.0);
     p = p * r + fc_splat(1.0 / 39916800.0);
     p = p * r + fc_splat(1.0 / 3628800.0);
@@ -110,7 +110,19 @@ FC_INLINE fc_vec fc_exp(fc_vec x)
     p = p * r + fc_splat(1.0 / 6.0);
     p = p * r + fc_splat(0.5);
     p = p * r + fc_splat(1.0);
-    p = p * r + fc_splat(1.0);
+    return p * r + fc_splat(1.0);
+}
+
+/* exp(x) for x <= 0, correct to about an ulp; 0 below -708. exp(x) = 2^n exp(r), abs(r) <= log(2) / 2. */
+FC_INLINE fc_vec fc_exp(fc_vec x)
+{
+    const fc_vec least = fc_splat(-708.0), magic = fc_splat(FC_MAGIC);
+    const fc_vec clamped = fc_max(x, least);
+    const fc_vec shifted = clamped * fc_splat(1.4426950408889634) + magic;
+    const fc_vec n = shifted - magic;
+    fc_vec r = clamped - n * fc_splat(FC_LN2_HIGH), p;
+    r = r - n * fc_splat(FC_LN2_LOW);
+    p = fc_series(r);
     /* n sits in the low bits of shifted; moved to the exponent field it multiplies by 2^n. */
     p = fc_from_bits(fc_bits(p) + (fc_bits(shifted) << 52));
     return fc_keep(p, x, least);

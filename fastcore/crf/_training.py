@@ -1,0 +1,222 @@
+"""The training set compiled to flat arrays, its features, and the objective of training."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._backend import kernels
+from .._workers import Workers, call_kernel, check_workers, n_threads, run
+from ._features import Items
+from ._model import Features
+from ._search import dot
+
+Array: TypeAlias = NDArray[Any]
+
+# Steps a block: fixed, so that no sum depends on the number of workers.
+BLOCK_STEPS = 32768
+# Numbers of a table that counts labels of some attributes at a time.
+COUNTED_CELLS = 1 << 19
+
+
+@dataclass(frozen=True)
+class Block:
+    """A run of sequences, by attribute: so weights and gradient are walked once, in order, and sums stay in cache.
+
+    Attributes
+    ----------
+    offsets : ndarray
+        Sequence s holds steps ``offsets[s]`` to ``offsets[s + 1]``.
+    owners, starts, steps, values : ndarray
+        Attribute ``owners[j]``, ascending, occurs at ``steps[starts[j]:starts[j + 1]]``; values are empty if all are 1.
+    """
+
+    offsets: Array
+    owners: Array
+    starts: Array
+    steps: Array
+    values: Array
+
+    @property
+    def length(self) -> int:
+        return int(self.offsets[-1])
+
+    def between(self, first: int, last: int) -> tuple[Array, Array, Array, Array]:
+        """The attributes first to last, as the kernels take them."""
+        i, j = np.searchsorted(self.owners, (first, last))
+        return self.owners[i:j], self.starts[i : j + 1], self.steps, self.values
+
+
+def make_blocks(chunks: Iterable[Items], dtype: Any, backend: str) -> list[Block]:
+    """Turn runs of sequences around, one by one; values get the type in which scores are computed."""
+    turn = kernels("crf", backend).by_attribute
+    blocks = []
+    for chunk in chunks:
+        values = chunk.values.astype(dtype, copy=False)
+        blocks.append(Block(chunk.offsets, *turn(chunk.rows, chunk.attributes, values)))
+    return blocks
+
+
+def cut(items: Items) -> Iterator[Items]:
+    """Yield runs of sequences of about BLOCK_STEPS steps."""
+    offsets, rows = items.offsets, items.rows
+    first, count = 0, len(offsets) - 1
+    while first < count:
+        beyond = int(np.searchsorted(offsets, offsets[first] + BLOCK_STEPS, "right")) - 1
+        last = min(count, max(first + 1, beyond))
+        a, b = offsets[first], offsets[last]
+        i, j = rows[a], rows[b]
+        values = items.values[i:j] if items.values.size else items.values
+        yield Items(offsets[first : last + 1] - a, rows[a : b + 1] - i, items.attributes[i:j], values)
+        first = last
+
+
+def select_features(
+    blocks: Sequence[Block],
+    y: Array,
+    labels: int,
+    attributes: int,
+    min_freq: float,
+    all_states: bool,
+    all_transitions: bool,
+    backend: str,
+) -> tuple[Features, Array]:
+    """Choose features as CRFsuite does; return them and how often each occurs in the data.
+
+    Labels are counted for some attributes at a time, in a table of bounded size.
+    """
+    count = kernels("crf", backend).count_labels
+    beginnings = np.cumsum([0, *(block.length for block in blocks)])
+    labels_of = [y[a : a + block.length].astype(np.int32) for a, block in zip(beginnings.tolist(), blocks)]
+    sizes, names, sums = [], [], []
+    width = max(1, COUNTED_CELLS // labels)
+    for first in range(0, attributes, width):
+        last = min(first + width, attributes)
+        table, seen = np.zeros((last - first, labels)), np.zeros((last - first, labels), np.uint8)
+        for block, own in zip(blocks, labels_of):
+            count(*block.between(first, last), own, first, table, seen)
+        kept = table >= min_freq
+        if not all_states:
+            kept &= seen.astype(bool)
+        sizes.append(kept.sum(axis=1))
+        names.append(np.nonzero(kept)[1].astype(np.int32))
+        sums.append(table[kept])
+
+    inside = np.ones(len(y), bool)
+    for a, block in zip(beginnings.tolist(), blocks):
+        inside[a + block.offsets[:-1][np.diff(block.offsets) > 0]] = False
+    after = np.flatnonzero(inside)
+    moves = np.bincount(y[after - 1] * labels + y[after], minlength=labels * labels)
+    chosen = np.flatnonzero((moves >= min_freq) & ((moves > 0) | all_transitions))
+    features = Features(
+        labels,
+        np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate([np.zeros(0, np.int64), *sizes]))]),
+        np.concatenate([np.zeros(0, np.int32), *names]),
+        np.stack([chosen // labels, chosen % labels], axis=1),
+        np.zeros((labels, labels)),
+        np.zeros(labels),
+        np.zeros(labels),
+    )
+    return features, np.concatenate([*sums, moves[chosen]]).astype(np.float64)
+
+
+def occurrences(blocks: Sequence[Block], attributes: int) -> Array:
+    """How often each attribute occurs."""
+    counts = np.zeros(attributes, np.int64)
+    for block in blocks:
+        counts[block.owners] += np.diff(block.starts)
+    return counts
+
+
+def _expectations(task: tuple[Any, ...]) -> tuple[Array, Array, Array]:
+    """Node probabilities, expected transitions and log-partitions of a block."""
+    features, block, weights, matrix, backend = task
+    emissions = kernels("crf", backend).scores_by_attribute(
+        *block.between(0, len(features.offsets) - 1),
+        features.offsets,
+        features.state_labels,
+        weights,
+        block.length,
+        features.labels,
+    )
+    nodes, counts, log_z = kernels("chain", backend).marginals(
+        emissions, block.offsets, matrix, features.start, features.end, True
+    )
+    return nodes, counts[0], log_z
+
+
+@dataclass
+class Objective:
+    """Regularised negative log-likelihood of a training set, as CRFsuite defines it.
+
+    sum over sequences of (log Z - score of the labels) + c2 * sum of squared weights
+
+    Some blocks at a time: first the node probabilities of each, then their sums into the one gradient, each worker
+    having attributes of its own. So no partial result is as large as the model, and a sum's terms come in the order
+    of the blocks for any number of workers.
+    """
+
+    features: Features
+    blocks: list[Block]
+    observed: Array
+    c2: float
+    dtype: Any
+    workers: Workers
+    backend: str
+    shares: list[tuple[int, int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Attributes by worker, with as many occurrences each.
+        counts = np.cumsum(occurrences(self.blocks, len(self.features.offsets) - 1))
+        shares = 1 if self._alone() else n_threads(self.workers)
+        total = counts[-1] if len(counts) else 0
+        bounds = np.searchsorted(counts, total * np.arange(1, shares) / shares, "right").tolist()
+        self.shares = list(zip([0, *bounds], [*bounds, len(counts)]))
+
+    def _alone(self) -> bool:
+        return check_workers(self.workers) == 1
+
+    def __call__(self, weights: Array) -> tuple[float, Array]:
+        """Return the objective and its gradient."""
+        states = len(self.features.state_labels)
+        typed = np.ascontiguousarray(weights[:states], self.dtype)
+        matrix = self.features.matrix(weights)
+        loss = self.c2 * dot(weights, weights) - dot(self.observed, weights)
+        gradient = 2.0 * self.c2 * weights - self.observed
+        pairs = self.features.transitions
+        rest, done = iter(self.blocks), 0
+        while wave := list(islice(rest, 1 if self._alone() else 2 * len(self.shares))):
+            tasks = [(self.features, block, typed, matrix, self.backend) for block in wave]
+            found = run(_expectations, tasks, self.workers)
+            for _, counts, log_z in found:
+                if np.isneginf(log_z).any():
+                    raise ValueError(f"sequence {done + int(np.isneginf(log_z).argmax())} has no legal path")
+                loss += float(log_z.sum())
+                gradient[states:] += counts[pairs[:, 0], pairs[:, 1]]
+                done += len(log_z)
+            self._add_states(gradient, wave, [nodes for nodes, _, _ in found])
+        return loss, gradient
+
+    def _add_states(self, gradient: Array, wave: list[Block], nodes: list[Array]) -> None:
+        """Add what the attributes of some blocks expect, block by block."""
+        features = self.features
+        for block, own in zip(wave, nodes):
+            tasks, places = [], []
+            for first, last in self.shares:
+                a, b = features.offsets[first], features.offsets[last]
+                places.append(slice(a, b))
+                arguments = (
+                    *block.between(first, last),
+                    features.offsets,
+                    features.state_labels,
+                    own,
+                    gradient[a:b],
+                    int(a),
+                )
+                tasks.append(("crf", "gradient_by_attribute", self.backend, arguments))
+            for place, part in zip(places, run(call_kernel, tasks, self.workers)):
+                if not np.may_share_memory(part, gradient):
+                    gradient[place] = part  # a copy's, from another process
