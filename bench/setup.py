@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +22,9 @@ from fastcore.lexicon import Lexicon, Tokenizer
 from fastcore.ngrams import count_ngrams
 from fastcore.reactions import ReactionNetwork, simulate
 from fastcore.templates import Parser, Template
+
+# Seconds that a size may take.
+LIMIT = 120
 
 
 @dataclass(frozen=True)
@@ -102,13 +107,26 @@ SETUPS = [
 ]
 
 
-def measure(setup: Setup, size: int) -> dict[str, float]:
-    """Seconds of the first and of a later call, in a process of its own, and the MB by which memory peaks."""
+def measure(setup: Setup, size: int) -> dict[str, float] | None:
+    """Seconds of the first and of a later call, in a process of its own, and the MB by which memory peaks.
+
+    None if that takes longer than `LIMIT`.
+    """
     read, write = os.pipe()
+    sys.stdout.flush()
     child = os.fork()
     if child == 0:
+        # Nobody handles the alarm: it ends the process.
+        signal.alarm(LIMIT)
         try:
             data = setup.make(size)
+
+            def first_again() -> None:
+                signal.alarm(LIMIT)  # which a fork doesn't inherit
+                setup.first(data)
+
+            # Before any call has left memory to be used again.
+            peak = peak_memory(first_again)
             begin = time.perf_counter()
             made = setup.first(data)
             first = time.perf_counter() - begin
@@ -117,27 +135,31 @@ def measure(setup: Setup, size: int) -> dict[str, float]:
                 begin = time.perf_counter()
                 setup.later(made)
                 later.append(time.perf_counter() - begin)
-            del made
-            found = {"size": size, "first": first, "later": sorted(later)[1]}
-            found["peak_mb"] = peak_memory(lambda: setup.first(data))
+            found = {"size": size, "first": first, "later": sorted(later)[1], "peak_mb": peak}
             os.write(write, json.dumps(found).encode())
         finally:
             os._exit(0)
     os.close(write)
     with os.fdopen(read) as file:
         answer = file.read()
-    os.waitpid(child, 0)
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
+        return None
     if not answer:
         raise RuntimeError(f"{setup.name}: the process for {size:,} failed")
-    found: dict[str, float] = json.loads(answer)
-    return found
+    measured: dict[str, float] = json.loads(answer)
+    return measured
 
 
 def rows() -> Iterator[dict[str, Any]]:
     """Measure each at a tenth of its size and at all of it."""
     for setup in SETUPS:
-        small, large = measure(setup, setup.size // 10), measure(setup, setup.size)
-        yield {"name": setup.name, **large, "growth": large["first"] / small["first"]}
+        small = measure(setup, setup.size // 10)
+        large = measure(setup, setup.size) if small else None
+        row: dict[str, Any] = {"name": setup.name, "size": setup.size, **(large or {})}
+        if small and large:
+            row["growth"] = large["first"] / small["first"]
+        yield row
 
 
 def main(out: Path) -> int:
@@ -146,9 +168,12 @@ def main(out: Path) -> int:
     found = []
     for row in rows():
         found.append(row)
+        start = f"{row['name']:<40}{row['size']:>11,}"
+        if "growth" not in row:
+            print(f"{start}   over {LIMIT} s", flush=True)
+            continue
         print(
-            f"{row['name']:<40}{row['size']:>11,}{row['first']:>10.3g}{row['growth']:>11.1f}x{row['later']:>11.2g}"
-            f"{row['peak_mb']:>10.0f}",
+            f"{start}{row['first']:>10.3g}{row['growth']:>11.1f}x{row['later']:>11.2g}{row['peak_mb']:>10.0f}",
             flush=True,
         )
     out.mkdir(exist_ok=True)

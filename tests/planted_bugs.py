@@ -89,7 +89,7 @@ PLANTED = [
     ("nce", "fastcore/nce.py", "covariance[-1, -1] -= 1 + 1 / nu", "covariance[-1, -1] -= 1", "tests/test_second_units.py -k Constants"),
     ("crf", "fastcore/crf/_model.py", "history[-1 - period] - loss", "history[-period] - loss", "tests/test_second_units.py -k Constants"),
     ("crf", "fastcore/crf/_model.py", "epsilon**2 * max(1.0, _dot(x, x))", "epsilon * max(1.0, _dot(x, x))"),
-    ("crf", "fastcore/crf/_model.py", "np.where((x > 0) | (gradient < 0), gradient, 0.0)", "np.where(x > 0, gradient, 0.0)", "tests/test_second_units.py -k l1"),
+    ("crf", "fastcore/crf/_model.py", "np.where((x > 0) | (gradient < 0), gradient, 0.0)", "np.where(True, gradient, 0.0)", "tests/test_second_units.py -k l1"),
     ("ode", "fastcore/ode/_fit.py", "stats.t.ppf(0.5 + level / 2, self.dof)", "stats.norm.ppf(0.5 + level / 2)", "tests/test_second_units.py -k quantile"),
     ("ode", "fastcore/ode/_fit.py", "dof = n_observed - len(names)", "dof = n_observed - len(names) + 1"),
     ("ngrams", "fastcore/ngrams/_scores.py", "np.log(counts) - np.log(table._totals[order - 1])", "np.log(counts) - np.log(table._totals[0])"),
