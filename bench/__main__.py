@@ -11,15 +11,19 @@ import sys
 from pathlib import Path
 
 import bench
+from bench import _data, setup, standins
 from bench._harness import Workload, run, table
 from fastcore._config import config
+
+# What isn't a race between runners.
+APART = ("setup", "standins")
 
 
 def workloads() -> dict[str, Workload]:
     """Collect the workloads of every benchmark module."""
     found = {}
     for module in pkgutil.iter_modules(bench.__path__):
-        if not module.name.startswith("_"):
+        if not module.name.startswith("_") and module.name not in APART:
             for workload in importlib.import_module(f"bench.{module.name}").WORKLOADS:
                 found[workload.name] = workload
     return found
@@ -58,19 +62,31 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description="Time fastcore beside its twins and every installed peer."
     )
-    parser.add_argument("names", nargs="*", help="workloads, or domains, or prefixes of names (default: all)")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        help="workloads, or domains, or prefixes of names (default: all); 'setup' for the first calls on large input; "
+        "'standins' to write what takes the place of corpora that don't ship",
+    )
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     parser.add_argument("--turns", type=int, default=5, help="interleaved runs of each (default 5)")
     parser.add_argument("--no-memory", action="store_true", help="don't measure peak memory")
     parser.add_argument("--no-twin", action="store_true", help="don't run the slow twin")
     parser.add_argument("--out", type=Path, default=Path("bench-results"), help="folder for JSON and plot")
     options = parser.parse_args()
+    if options.names == ["standins"]:
+        standins.write(_data.OWN)
+        return 0
+    if options.names == ["setup"]:
+        return setup.main(options.out)
     found = workloads()
     names = [n for n in found if not options.names or any(n.startswith(p) for p in options.names)]
     if options.list or not names:
         print("\n".join(found))
         return 0 if options.list else 2
     print(f"{cpu_name()}, {config()}")
+    if _data.folder() == _data.OWN:
+        print("texts: stand-ins (bench/standins.py)")
     records = []
     for name in names:
         workload = found[name]

@@ -1,4 +1,4 @@
-"""Where the benchmarks' own data lies: ``FASTCORE_DATA``, default ``../shared/data``."""
+"""Where the benchmarks' data lies: ``FASTCORE_DATA``, or where ``python -m bench standins`` writes it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+# Beside this package, and not under version control.
+OWN = Path(__file__).parents[1] / "bench-data"
+
+
+def folder() -> Path:
+    """Return the folder of the data."""
+    return Path(os.environ.get("FASTCORE_DATA") or OWN)
+
 
 def path(name: str) -> Path:
-    """Return the path of a data file; FileNotFoundError names it if it isn't there."""
-    found = Path(os.environ.get("FASTCORE_DATA", "../shared/data")) / name
+    """Return the path of a data file; FileNotFoundError names it if it isn't there, and says what to do."""
+    found = folder() / name
     if not found.exists():
-        raise FileNotFoundError(found)
+        raise FileNotFoundError(f"{found}: set FASTCORE_DATA, or run python -m bench standins")
     return found
 
 
@@ -27,8 +35,9 @@ def lines(name: str) -> list[str]:
 @cache
 def unpacked(name: str) -> Path:
     """Return the path of an uncompressed copy, made once in the folder for temporary files."""
-    target = Path(tempfile.gettempdir()) / "fastcore-bench" / Path(name).with_suffix("").name
-    if not target.exists():
+    source = path(name)
+    target = Path(tempfile.gettempdir()) / "fastcore-bench" / source.with_suffix("").name
+    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
         target.parent.mkdir(exist_ok=True)
-        target.write_bytes(lzma.decompress(path(name).read_bytes()))
+        target.write_bytes(lzma.decompress(source.read_bytes()))
     return target

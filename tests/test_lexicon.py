@@ -359,6 +359,13 @@ print(*tokenizer.lcut("扫描二维码", HMM=False), sep="|")
         assert len(refused) > 20
         assert loaded > 5
 
+    @pytest.mark.parametrize("counts", [[3, 0, 1], [3, -2, 1], [2**62, 2**62, 1]])
+    def test_forged_counts(self, tmp_path, counts):
+        lexicon, path = Lexicon({"ab": 3, "abc": 2, "c": 1}), tmp_path / "words"
+        write_binary(path, *_as_arrays(list(lexicon)), np.array(counts), np.empty(0, np.uint8))
+        with pytest.raises(ValueError, match="its words or counts are damaged"):
+            Lexicon.load(path)
+
     @pytest.mark.compiled
     def test_forged_ends(self, tmp_path):
         # What stands at a text's end must lead nowhere, or segmentation would read on: the checksum is right here.

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fastcore import _interrupt
+from fastcore._backend import kernels
 from fastcore._characters import kept_ranges
 from fastcore._extras import require
 from fastcore._progress import progress_bar
@@ -17,7 +18,7 @@ from fastcore._random import stream_key
 from fastcore._validation import as_choice, as_flag, as_index, as_integers, as_list, as_names, as_number, as_real
 from fastcore._workers import call_kernel, check_workers, cpu_count, run, stream
 from fastcore.discovery import WordFinder
-from fastcore.ngrams import NgramCounter
+from fastcore.ngrams import NgramCounter, count_ngrams
 from fastcore.reference._rng import Rng, splitmix64
 
 from .helpers import nasty_forms
@@ -309,3 +310,28 @@ class TestCharacters:
                 make(["ab"])
             with pytest.raises(TypeError, match="keep must be the name of a class or a set of characters, got int"):
                 make(5)
+
+
+class TestNgramKernelsRefuse:
+    """What no public function passes on, but a file or a pickle might: refused, not read past."""
+
+    def test_offsets_beyond_the_bytes(self, backend):
+        kernel = kernels("ngrams")
+        data, out = np.frombuffer(b"abc", np.uint8), np.zeros(10, np.uint32)
+        for offsets in ([0, 9], [2, 1], [-1, 2]):
+            with pytest.raises(ValueError, match="offsets must rise"):
+                kernel.Vocabulary().encode_spans(data, np.array(offsets), 0, 0, out, 0)
+
+    def test_keys_without_counts(self, backend):
+        with pytest.raises(ValueError, match=r"one length|shorter"):
+            kernels("ngrams").sort_rows(np.zeros((3, 1), np.uint64), np.ones(2, np.int64))
+
+    @pytest.mark.parametrize("symbol", [0xD800, 0x110000])
+    def test_symbols_that_are_no_characters(self, backend, symbol):
+        with pytest.raises(ValueError, match="Unicode scalar values"):
+            kernels("ngrams").Alphabet(np.array([[0, 0x110000]])).add(np.array([symbol], np.uint32))
+
+    @pytest.mark.parametrize("text", ["a\ud800", "é\ud800", "日\ud800", "😀\ud800"])
+    def test_lone_surrogates_in_strings_of_every_width(self, backend, text):
+        with pytest.raises(ValueError, match=r"texts\[1\]"):
+            count_ngrams(["x", text], 1)

@@ -16,6 +16,7 @@ from scipy import stats
 
 from fastcore import chain, nce
 from fastcore._backend import kernels
+from fastcore.compat.nlp_zero import Word_Finder
 from fastcore.crf import CRF
 from fastcore.crf._search import search
 from fastcore.discovery import WordFinder
@@ -23,7 +24,7 @@ from fastcore.lexicon import Lexicon, Tokenizer
 from fastcore.lexicon._tokenizer import CHUNK
 from fastcore.ngrams import NgramCounter, count_ngrams
 from fastcore.ngrams._sources import READ
-from fastcore.ode import solve
+from fastcore.ode import fit, solve
 from fastcore.reactions import ReactionNetwork, fsp, simulate
 from fastcore.recurrence import gru, lstm, simple_rnn
 from fastcore.skipgrams import count_skipgrams
@@ -55,6 +56,7 @@ class TestChunks:
             found = chain.marginals(emissions, transitions, lengths=lengths, workers=workers)
             return [
                 *chain.viterbi(emissions, transitions, lengths=lengths, workers=workers),
+                *chain.viterbi_nbest(emissions, transitions, 3, lengths=lengths, workers=workers),
                 chain.log_partition(emissions, transitions, lengths=lengths, workers=workers),
                 chain.path_score(emissions, transitions, paths, lengths=lengths, workers=workers),
                 chain.forward(emissions, transitions, lengths=lengths, workers=workers),
@@ -75,6 +77,17 @@ class TestChunks:
             sol = solve(network, {"A": 1}, (0, 1), [1], params=rates, workers=workers, rtol=1e-10, sensitivities=True)
             np.testing.assert_allclose(sol.x[:, 0, 0], np.exp(-rates[:, 0]), rtol=1e-7)
             np.testing.assert_allclose(sol.sensitivities[:, 0, 0, 0], -np.exp(-rates[:, 0]), rtol=1e-6)
+
+    @pytest.mark.parametrize("bounds", [{"min_df": 3}, {"max_df": 5}, {"max_df": 0.25}])
+    def test_documents_of_a_term_in_several_blocks(self, backend, bounds, monkeypatch):
+        from fastcore.vectorizer import _vectorizer
+
+        # Terms by turns, so that each occurs in many blocks of the matrix.
+        texts = [f"aa bb c{i % 7}c d{i % 3}d" for i in range(21)]
+        at_once = NgramVectorizer(**bounds).fit(texts)
+        monkeypatch.setattr(_vectorizer, "_CHUNK", 2)
+        assert NgramVectorizer(**bounds).fit(texts).vocabulary_ == at_once.vocabulary_
+        assert 0 < len(at_once.vocabulary_) <= 12
 
 
 class TestLastSmallBlock:
@@ -122,11 +135,12 @@ class TestSeveralTimes:
             np.testing.assert_allclose(alone.marginal("A"), stats.poisson.pmf(np.arange(7), 3 * t), atol=1e-12)
 
     def test_pieces_of_a_long_time(self):
-        # Rates so high that time is stepped in pieces of 1000 events.
-        network = ReactionNetwork("0 -> A @ 20000; A -> 0 @ 10000")
-        found = fsp(network, {"A": 0}, [0.5, 1.0], limits={"A": 20})
-        for k in range(2):
-            np.testing.assert_allclose(found.marginal("A")[k], stats.poisson.pmf(np.arange(21), 2), atol=1e-6)
+        # A fast cycle, so that time is stepped in pieces of a thousand events, beside slow births.
+        network = ReactionNetwork("A -> B @ 2000; B -> A @ 2000; 0 -> C @ 1")
+        found = fsp(network, {"A": 1, "B": 0, "C": 0}, [1.7, 3.1], limits={"A": 1, "B": 1, "C": 30})
+        for k, t in enumerate((1.7, 3.1)):
+            np.testing.assert_allclose(found.marginal("C")[k], stats.poisson.pmf(np.arange(31), t), atol=1e-9)
+            np.testing.assert_allclose(found.marginal("A")[k], [0.5, 0.5], atol=1e-9)
 
 
 class TestLines:
@@ -203,6 +217,29 @@ class TestMerges:
         for score in ("pmi", "left_entropy", "right_entropy"):
             np.testing.assert_allclose(getattr(merged, score)(), getattr(whole, score)(), rtol=1e-12)
 
+    def test_counters_of_which_one_was_pruned(self, backend):
+        first, second = NgramCounter(1), NgramCounter(1)
+        first.update(["aab"])
+        second.update(["bccc"])
+        second.prune(2)
+        first.merge(second)
+        assert first.finish().to_dict() == {"a": 2, "b": 2, "c": 3}
+        first.update(["d"])
+        assert "d" not in first.finish()
+
+    def test_what_nlp_zero_learns_in_several_calls(self, backend):
+        texts = ["看电影", "电影院", "看书", "书店", "电影票"]
+        once, twice = Word_Finder(1e-4, 1.0), Word_Finder(1e-4, 1.0)
+        once.train(texts + texts, remove_weak_pairs=False)
+        for _ in range(2):
+            twice.train(texts, remove_weak_pairs=False)
+        assert (twice.chars, twice.pairs) == (once.chars, once.pairs)
+        once.find(texts + texts)
+        for _ in range(2):
+            twice.find(texts)
+        assert twice.words == once.words
+        assert twice.words["电影院"] == 2
+
     def test_paths_of_a_template_that_meet(self, backend):
         # From x to b over either a: both lead to the same b after the same words.
         finder = TemplateFinder(str.split, 6, 1e-9, 0.0, 1, "path").fit(["x y a z a w b"])
@@ -274,6 +311,30 @@ class TestConstants:
         assert found.log_z == pytest.approx(0.5 * math.log(2 * math.pi), abs=0.05)
         assert found.covariance[0, 0] == pytest.approx((1 + 1 / nu) / len(x), rel=0.05)
         assert abs(found.covariance[1, 1]) < 0.05 * (1 + 1 / nu) / len(x)
+
+    def test_the_quantile_of_an_interval(self):
+        decay = ReactionNetwork("A -> 0 @ k; k = 1")
+        found = fit(decay, [0, 1, 2, 3], {"A": [100, 61, 36, 22]}, x0={"A": 100}, log=False)
+        low, high = found.confint(0.9)["k"]
+        assert found.dof == 3
+        assert (high - low) / 2 == pytest.approx(stats.t.ppf(0.95, 3) * found.stderr["k"], rel=1e-9)
+
+    def test_the_rule_of_the_small_gradient_under_l1(self):
+        # What a bound holds back doesn't count, what it leaves free does: also of weights that are zero.
+        rng = np.random.default_rng(0)
+        for _ in range(20):
+            root, goal, c1, epsilon = rng.normal(size=(6, 6)), rng.normal(size=6) * 3, 2.0, 0.3
+
+            def objective(w: np.ndarray, root: np.ndarray = root, goal: np.ndarray = goal) -> tuple[float, np.ndarray]:
+                gradient = root.T @ (root @ (w - goal))
+                return float(0.5 * (w - goal) @ gradient), gradient
+
+            found = search(objective, np.zeros(6), c1=c1, max_iterations=None, epsilon=epsilon, period=10**6, delta=0.0)
+            assert found.message == "the gradient is small"
+            w, gradient = found.weights, objective(found.weights)[1]
+            # The subgradient of least norm.
+            held = np.where(w == 0, np.maximum(np.abs(gradient) - c1, 0.0), gradient + c1 * np.sign(w))
+            assert np.linalg.norm(held) <= epsilon * max(1.0, np.linalg.norm(w)) * 1.01
 
     def test_the_rule_of_the_falling_loss(self):
         scales = np.logspace(0, 3, 8)

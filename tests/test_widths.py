@@ -66,6 +66,8 @@ def test_a_lexicon_of_counts_past_2_to_the_32(backend, tmp_path):
     ):
         assert dict(held.items()) == words
         assert held.total == sum(words.values())
+    for count in (2**32 - 1, 2**32):
+        assert dict(Lexicon({"研究": count}).items()) == {"研究": count}
     # The sum alone may be too large for 32 bits.
     small = Lexicon({"研究": 2**31, "生命": 2**31})
     assert (dict(small.items()), small.total) == ({"研究": 2**31, "生命": 2**31}, 2**32)
