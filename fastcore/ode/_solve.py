@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -16,13 +18,19 @@ from .._workers import Workers, call_kernel, check_workers, n_threads, run
 from ..reactions import ReactionNetwork
 from ..reactions._network import State, as_amounts
 from ..reactions._simulate import as_span, as_times, initial_state
+from ._functions import solve_function
 
 RightHandSide: TypeAlias = Callable[..., ArrayLike]
 Params: TypeAlias = Mapping[str, Any] | ArrayLike | None
 
 METHODS = {"dopri5": 0, "rodas4": 1, "auto": 2}
-STATUS = np.array(["finished", "max_steps", "step_too_small"])
-_SCIPY = {"auto": "LSODA", "dopri5": "RK45", "rodas4": "Radau"}
+# By the kernels' codes; 3 is theirs alone.
+STATUS = np.array(["finished", "max_steps", "step_too_small", "", "not_finite"])
+_REASONS = {
+    "max_steps": "it took more than max_steps={limit} steps",
+    "step_too_small": "its step became too small, as before a pole",
+    "not_finite": "the right-hand side isn't finite there",
+}
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,7 +43,8 @@ class Solution:
     x : ndarray of shape (n_t, n_species) or (p, n_t, n_species)
         Amounts; NaN at times that were never reached.
     status : str, or ndarray of str of shape (p,)
-        ``"finished"``, ``"max_steps"`` or ``"step_too_small"`` (the solution probably has a pole there).
+        ``"finished"``, ``"max_steps"``, ``"step_too_small"`` (the solution probably has a pole there) or
+        ``"not_finite"`` (the right-hand side has no finite value there).
     nfev : int, or ndarray of int64 of shape (p,)
         Evaluations of the right-hand side.
     species : tuple of str
@@ -128,7 +137,7 @@ def solve(
         Also integrate the derivatives of the amounts by all (or the named) parameters. They take part in the control
         of the error, in units of the parameter's value.
     max_steps : int
-        Give up after so many steps.
+        Give up after so many steps, accepted or not.
     workers : int, map-like callable or executor
         Who computes sets of parameters; the results don't depend on it.
 
@@ -140,6 +149,11 @@ def solve(
     ------
     TypeError, ValueError
         If an argument can't be used.
+
+    Warns
+    -----
+    RuntimeWarning
+        Once, if the status (of any solution) isn't "finished".
 
     Notes
     -----
@@ -171,13 +185,35 @@ def solve(
             raise TypeError(f"system must be a ReactionNetwork or a callable, got {type(system).__name__}")
         if sensitivities is not False:
             raise ValueError("sensitivities need a ReactionNetwork, got a callable")
-        return _solve_function(system, x0, span, times, params, _SCIPY[method], tolerances)
+        start, species = _components(x0)
+        arguments = () if params is None else (params,)
+        x, status, nfev = solve_function(system, start, span, times, arguments, method, tolerances, limit)
+        _warn(status, limit)
+        return Solution(times, x, status, nfev, species)
     amounts = as_amounts(initial_state(system, x0), system.species)
-    names = _sensitivity_names(system, sensitivities)
-    constants = system.constants(params)
-    slopes = system.constants_gradient(params, names)
+    names = None if sensitivities is False else _sensitivity_names(system, sensitivities)
+    sol = integrate(system, amounts, span, times, params, names, method, tolerances, limit, workers)
+    _warn(sol.status, limit)
+    return sol
+
+
+def integrate(
+    network: ReactionNetwork,
+    amounts: NDArray[np.float64],
+    span: tuple[float, float],
+    times: NDArray[np.float64],
+    params: Params,
+    by: tuple[str, ...] | None,
+    method: str,
+    tolerances: tuple[float, float],
+    limit: int,
+    workers: Workers = 1,
+) -> Solution:
+    """Solve a network whose arguments are checked, with sensitivities `by` parameters, without a warning."""
+    names = by or ()
+    constants, slopes = network.rates(params, names)
     # In units of each parameter, so that one tolerance fits all.
-    sizes = parameter_sizes(system, params, names)
+    sizes = parameter_sizes(network, params, names)
     slopes = np.ascontiguousarray(slopes * sizes[..., None, :])
     sets = constants.shape[:-1]
     n_reactions, k = slopes.shape[-2:]
@@ -188,7 +224,7 @@ def solve(
     backend = active_backend()
     shared = (amounts, span, times, METHODS[method], *tolerances, limit)
     tasks = [
-        ("ode", "integrate", backend, (system.tables, constants[i : i + size], slopes[i : i + size], *shared))
+        ("ode", "integrate", backend, (network.tables, constants[i : i + size], slopes[i : i + size], *shared))
         for i in range(0, max(n_sets, 1), size)
     ]
     parts = run(call_kernel, tasks, workers)
@@ -196,17 +232,31 @@ def solve(
     states = states.reshape(*sets, *states.shape[1:])
     x = np.ascontiguousarray(states[..., 0, :])
     slopes_of_x = None
-    if sensitivities is not False:
+    if by is not None:
         slopes_of_x = np.ascontiguousarray(np.moveaxis(states[..., 1:, :], -2, -1) / sizes[..., None, None, :])
     status = STATUS[codes]
     if sets:
-        return Solution(times, x, status, nfev, system.species, slopes_of_x, names)
-    return Solution(times, x, str(status[0]), int(nfev[0]), system.species, slopes_of_x, names)
+        return Solution(times, x, status, nfev, network.species, slopes_of_x, names)
+    return Solution(times, x, str(status[0]), int(nfev[0]), network.species, slopes_of_x, names)
+
+
+def _warn(status: Any, limit: int) -> None:
+    """Say once if a solution, or how many of several, ended early."""
+    wrong = Counter(name for name in np.atleast_1d(status).tolist() if name != "finished")
+    if not wrong:
+        return
+    what = [f"{name} ({_REASONS[name].format(limit=limit)})" for name in wrong]
+    if isinstance(status, str):
+        text = f"the solution ended early: {what[0]}; times that weren't reached are NaN"
+    else:
+        parts = [f"{count} with {reason}" for reason, count in zip(what, wrong.values())]
+        text = f"of {len(status)} solutions {sum(wrong.values())} ended early: {', '.join(parts)}"
+    warnings.warn(text, RuntimeWarning, stacklevel=3)
 
 
 def _sensitivity_names(network: ReactionNetwork, sensitivities: bool | Sequence[str]) -> tuple[str, ...]:
-    if sensitivities is False or sensitivities is True:
-        return tuple(network.params) if sensitivities else ()
+    if sensitivities is True:
+        return tuple(network.params)
     names = as_names(sensitivities, "sensitivities")
     for name in names:
         if name not in network.params:
@@ -224,41 +274,16 @@ def parameter_sizes(network: ReactionNetwork, params: Params, names: Sequence[st
     return np.where(sizes == 0, 1.0, sizes)
 
 
-def _solve_function(
-    function: RightHandSide,
-    x0: State | None,
-    span: tuple[float, float],
-    times: NDArray[np.float64],
-    params: Params,
-    method: str,
-    tolerances: tuple[float, float],
-) -> Solution:
-    from scipy.integrate import solve_ivp
-
-    if isinstance(x0, Mapping):
-        species = tuple(map(str, x0))
-        start = as_real(list(x0.values()), "x0", ndim=1, dtype=np.float64, inf=False)
-    elif x0 is None:
+def _components(x0: State | None) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """The start and the names of a function's components."""
+    if x0 is None:
         raise ValueError("x0 must be given for a callable")
+    if isinstance(x0, Mapping):
+        names = tuple(map(str, x0))
+        start = as_real(list(x0.values()), "x0", ndim=1, dtype=np.float64, inf=False)
     else:
         start = as_real(x0, "x0", ndim=1, dtype=np.float64, inf=False)
-        species = tuple(f"x{i}" for i in range(len(start)))
+        names = tuple(f"x{i}" for i in range(len(start)))
     if not len(start):
         raise ValueError("x0 must have at least one component, got none")
-    arguments = () if params is None else (params,)
-
-    def slope(t: float, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return as_real(
-            function(t, x, *arguments), "the value of f(t, x)", shape=start.shape, dtype=np.float64, nan=True
-        )
-
-    rtol, atol = tolerances
-    x = np.full((len(times), len(start)), np.nan)
-    if span[0] == span[1]:
-        x[:] = start
-        return Solution(times, x, "finished", 0, species)
-    options: dict[str, Any] = {"method": method, "t_eval": times, "rtol": max(rtol, 1e-13), "atol": atol}
-    found = solve_ivp(slope, span, start, **options)
-    reached = np.asarray(found.y).T.reshape(-1, len(start))
-    x[: len(reached)] = reached
-    return Solution(times, x, "finished" if found.success else "step_too_small", int(found.nfev), species)
+    return start, names

@@ -252,26 +252,27 @@ class ReactionNetwork:
         ValueError
             If a rate comes out negative or not finite, or a parameter is unknown.
         """
-        return self._evaluate(params, None)[0]
+        return self.rates(params)[0]
 
     def constants_gradient(
         self, params: Mapping[str, Any] | ArrayLike | None = None, names: Sequence[str] | None = None
     ) -> NDArray[np.float64]:
         """Derivatives of `constants` by the named (default: all) parameters, shape (..., n_reactions, k)."""
         names = tuple(self._params) if names is None else as_names(names, "names")
-        return self._evaluate(params, names)[1]
+        return self.rates(params, names)[1]
 
-    def _evaluate(
-        self, params: Mapping[str, Any] | ArrayLike | None, names: Sequence[str] | None
+    def rates(
+        self, params: Mapping[str, Any] | ArrayLike | None = None, names: Sequence[str] = ()
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """`constants` and, by the named parameters, `constants_gradient`, in one pass."""
         values = self.param_values(params)
         shape = np.broadcast_shapes(*(np.shape(value) for value in values.values()))
         constants = np.empty((*shape, len(self._reactions)))
-        slopes = np.zeros((*shape, len(self._reactions), len(names or ())))
+        slopes = np.zeros((*shape, len(self._reactions), len(names)))
         for j, (expression, scale) in enumerate(zip(self._expressions, self._scales)):
             rate, gradient = expression.gradient(values)
             constants[..., j] = rate * scale
-            for i, name in enumerate(names or ()):
+            for i, name in enumerate(names):
                 slopes[..., j, i] = gradient.get(name, 0.0) * scale
             wrong = ~(np.isfinite(constants[..., j]) & (constants[..., j] >= 0))
             if wrong.any():
