@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SHOWN = 20
+# Names this alike may be meant for one another: one letter of two.
+_ALIKE = 0.5
 
 
 def by_label(value: Any, name: str) -> Any:
@@ -46,11 +48,11 @@ def complete(value: Any, name: str, known: Collection[str], what: str) -> Any:
         return labelled
     for label in labelled:
         if label not in known:
-            raise ValueError(f"{name} must name {what} of {listed(known)}, got {label!r}{meant(label, known)}")
+            raise ValueError(f"{name} must name {what} of {shown(known)}, got {label!r}{meant(label, known)}")
     missing = [label for label in known if label not in labelled]
     if missing:
         raise ValueError(
-            f"{name} must have a label for each of {listed(known)}, but {missing[0]!r} is missing (a dict needn't)"
+            f"{name} must have a label for each of {shown(known)}, but {missing[0]!r} is missing (a dict needn't)"
         )
     return labelled
 
@@ -80,6 +82,15 @@ def row_labels(value: Any) -> NDArray[Any] | None:
     return None if index is None or callable(index) or _is_default(index) else np.asarray(index)
 
 
+def same_rows(values: Mapping[str, Any]) -> None:
+    """Refuse values that are read row by row and whose rows have different labels."""
+    known = {name: rows for name, value in values.items() if (rows := row_labels(value)) is not None}
+    first = next(iter(known), "")
+    for name, rows in known.items():
+        if not np.array_equal(rows, known[first]):
+            raise ValueError(f"{first} and {name} must have the same row labels in the same order")
+
+
 def _labels(value: Any) -> list[Any] | None:
     if is_table(value):
         columns = getattr(value, "column_names", None)  # Arrow's `columns` are the data
@@ -99,10 +110,10 @@ def _shown(label: Any) -> str:
     return repr(label.item() if isinstance(label, np.generic) else label)
 
 
-def listed(names: Collection[str]) -> str:
+def shown(names: Collection[str]) -> str:
     """Names as an error shows them: not a hundred thousand."""
-    shown = list(names)[:_SHOWN]
-    return f"{shown}" if len(names) <= _SHOWN else f"{str(shown)[:-1]}, ...] ({len(names)} in all)"
+    first = list(names)[:_SHOWN]
+    return f"{first}" if len(names) <= _SHOWN else f"{str(first)[:-1]}, ...] ({len(names)} in all)"
 
 
 def meant(name: Any, known: Iterable[str]) -> str:
@@ -112,5 +123,5 @@ def meant(name: Any, known: Iterable[str]) -> str:
     folded: dict[str, str] = {}
     for other in known:
         folded.setdefault(other.casefold(), other)
-    near = difflib.get_close_matches(name.casefold(), folded, 1)
+    near = difflib.get_close_matches(name.casefold(), folded, 1, _ALIKE)
     return f"; did you mean {folded[near[0]]!r}?" if near else ""

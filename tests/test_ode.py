@@ -332,7 +332,7 @@ class TestTwins:
             species=[f"X{i}" for i in range(n_species)],
             reactants=data.draw(sides),
             products=data.draw(sides),
-            rates=[f"k{j % 2} * {rate!r}" for j, rate in enumerate(rates)],
+            rates=[f"k{j % 2} * {rate!r} + 0 * k0 * k1" for j, rate in enumerate(rates)],
             params={"k0": 0.5, "k1": 2.0},
         )
         x0 = data.draw(st.lists(st.floats(0, 3), min_size=n_species, max_size=n_species))

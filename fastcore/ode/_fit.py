@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._extras import require
-from .._labelled import by_label, listed, meant, row_labels
+from .._labelled import by_label, meant, row_labels, shown
 from .._random import RNG, stream_key
 from .._validation import as_choice, as_flag, as_index, as_names, as_number, as_real
 from ..reactions import ReactionNetwork
@@ -282,7 +282,7 @@ def _free_names(network: ReactionNetwork, free: Sequence[str] | None) -> tuple[s
     for name in names:
         if name not in network.params:
             known = network.params
-            raise ValueError(f"free must name parameters of {listed(known)}, got {name!r}{meant(name, known)}")
+            raise ValueError(f"free must name parameters of {shown(known)}, got {name!r}{meant(name, known)}")
     if not names or len(set(names)) < len(names):
         raise ValueError(f"free must name at least one parameter, each once, got {list(names)}")
     return names
@@ -299,7 +299,7 @@ def _observations(
     for name, given in data.items():
         if name not in network.species:
             known = network.species
-            raise ValueError(f"data must name species of {listed(known)}, got {name!r}{meant(name, known)}")
+            raise ValueError(f"data must name species of {shown(known)}, got {name!r}{meant(name, known)}")
         _check_rows(t, times, given, f"data[{name!r}]")
         observed[name] = as_real(
             given, f"data[{name!r}]", shape=(len(times),), dtype=np.float64, nan=True, inf=False
@@ -332,9 +332,7 @@ def _start_and_bounds(
             raise TypeError(f"{label} must be a mapping of parameters, got {type(given).__name__}")
         for name in given or ():
             if name not in names:
-                raise ValueError(
-                    f"{label} must name free parameters, {listed(names)}, got {name!r}{meant(name, names)}"
-                )
+                raise ValueError(f"{label} must name free parameters, {shown(names)}, got {name!r}{meant(name, names)}")
     given_start, given_bounds = start or {}, bounds or {}
     rows = []
     for name in names:

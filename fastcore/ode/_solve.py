@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._backend import active_backend
 from .._extras import require
+from .._labelled import by_label, meant, shown
 from .._validation import as_choice, as_index, as_names, as_number, as_real
 from .._workers import Workers, call_kernel, check_workers, n_threads, run
 from ..reactions import ReactionNetwork
@@ -64,7 +65,7 @@ class Solution:
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """Amounts of one species, shape (n_t,) or (p, n_t)."""
         if name not in self.species:
-            raise KeyError(f"no species {name!r} in {list(self.species)}")
+            raise KeyError(f"no species {name!r} in {shown(self.species)}{meant(name, self.species)}")
         return self.x[..., self.species.index(name)]
 
     def __repr__(self) -> str:
@@ -120,14 +121,15 @@ def solve(
         A network, whose right-hand side (`ReactionNetwork.rhs`) and Jacobian run compiled, or ``f(t, x)`` or
         ``f(t, x, params)``, which SciPy integrates.
     x0 : mapping, array_like of shape (n_species,), or None
-        Initial amounts; species that a mapping doesn't name are 0; None takes those of the network's text. For a
-        function, a mapping's keys name the components.
+        Initial amounts; species that a mapping doesn't name are 0; a Series is read by its labels, which must name all;
+        None takes those of the network's text. For a function, keys or labels name the components.
     t_span : (float, float)
         Start and end.
     t_eval : array_like, optional
         Rising times of output. Default: 101 points from start to end.
     params : mapping or array_like of shape (k,) or (p, k), optional
-        Values instead of the network's defaults; p sets give p solutions. For a function, its third argument.
+        Values instead of the network's defaults; p sets give p solutions; a Series or a table is read by its labels,
+        which must name all parameters. For a function, its third argument, as it is.
     method : {"auto", "dopri5", "rodas4"}
         Explicit Runge-Kutta of order 5, or a Rosenbrock method of order 4 for stiff problems. "auto" begins with the
         first and goes over to the second when it finds the problem stiff. For a function: SciPy's LSODA, RK45, Radau.
@@ -260,7 +262,8 @@ def _sensitivity_names(network: ReactionNetwork, sensitivities: bool | Sequence[
     names = as_names(sensitivities, "sensitivities")
     for name in names:
         if name not in network.params:
-            raise ValueError(f"sensitivities must name parameters of {list(network.params)}, got {name!r}")
+            known = network.params
+            raise ValueError(f"sensitivities must name parameters of {shown(known)}, got {name!r}{meant(name, known)}")
     return names
 
 
@@ -278,6 +281,7 @@ def _components(x0: State | None) -> tuple[NDArray[np.float64], tuple[str, ...]]
     """The start and the names of a function's components."""
     if x0 is None:
         raise ValueError("x0 must be given for a callable")
+    x0 = by_label(x0, "x0")
     if isinstance(x0, Mapping):
         names = tuple(map(str, x0))
         start = as_real(list(x0.values()), "x0", ndim=1, dtype=np.float64, inf=False)
