@@ -1,6 +1,7 @@
 """Recurrences: y[t] = f(y[t-1], x[t], t), linear scans first.
 
-Source: Su Jianlin, "An RNN as recursion and its kinship with ODE solvers", 2018.
+Source: Su Jianlin (苏剑林), *貌离神合的RNN与ODE：花式RNN简介*, 2018, https://kexue.fm/archives/5643 (RNNs and ODEs,
+unlike in looks and one at heart).
 """
 
 import math

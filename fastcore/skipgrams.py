@@ -1,6 +1,7 @@
 """Skip-grams: ordered pairs of tokens at most a window apart.
 
-Source: Su Jianlin, "Minimum-entropy principle (III): sentence templates", 2018, which finds templates in them;
+Source: Su Jianlin (苏剑林), *最小熵原理（三）：“飞象过河”之句模版和语言结构*, 2018,
+https://kexue.fm/archives/5577 (sentence templates, which are found in them);
 Guthrie, Allison, Liu, Guthrie and Wilks, "A closer look at skip-gram modelling", LREC 2006.
 """
 

@@ -7,7 +7,8 @@ import numpy as np
 from .. import ode, reactions
 from ._report import Report, timed
 
-# Transcription, translation, and the decay of both: Su Jianlin's worked example of the Gillespie algorithm, 2018.
+# Transcription, translation, and the decay of both: Su Jianlin (苏剑林), python简单实现gillespie模拟,
+# 2018, https://kexue.fm/archives/5607.
 GENE_EXPRESSION = """
 0 -> m     @ 20
 m -> m + n @ 2.5
@@ -17,7 +18,8 @@ n -> 0     @ 1
 # Exact stationary moments: m is Poisson; var n = mean (1 + b / (1 + 1)) with b = 2.5 proteins a messenger's life.
 EXACT = {"m": (20.0, 20.0), "n": (50.0, 112.5)}
 
-# Two species that compete (the same author's example of parameters inferred from data); k1 and k2 are 1 / capacity.
+# Two species that compete, parameters inferred from data; k1 and k2 are 1 / capacity: Su Jianlin (苏剑林),
+# 貌离神合的RNN与ODE：花式RNN简介, 2018, https://kexue.fm/archives/5643.
 COMPETITION = """
 X1 -> 2 X1 @ r1
 2 X1 -> X1 @ r1 * k1

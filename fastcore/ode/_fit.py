@@ -181,7 +181,8 @@ def fit(
     Trust-region least squares (`scipy.optimize.least_squares`) whose Jacobian are the forward sensitivities; a trial
     point with which the system can't be integrated counts as a step too far. Errors and intervals are the linear
     approximation, for errors of measurement that are independent, normal and of one size.
-    Source: Su Jianlin, "Chemical reaction models", 2019 (the competition of two species).
+    Source: Su Jianlin (苏剑林), *貌离神合的RNN与ODE：花式RNN简介*, 2018,
+    https://kexue.fm/archives/5643 (RNNs and ODEs; the competition of two species).
 
     Examples
     --------

@@ -162,7 +162,7 @@ def solve(
     A step costs six evaluations of the right-hand side, each O(number of reactions); the Rosenbrock method also
     factorises a matrix of the number of species. Sensitivities s = dx/dp follow ds/dt = J s + df/dp exactly. Twin
     and kernel take the same steps and agree to the bit. Sources: Hairer, Norsett and Wanner, *Solving Ordinary
-    Differential Equations I*, II.4-6 and *II*, IV.2 and IV.7; Su Jianlin, "Chemical reaction models", 2019.
+    Differential Equations I*, II.4-6 and *II*, IV.2 and IV.7.
 
     Examples
     --------

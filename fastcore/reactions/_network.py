@@ -67,8 +67,8 @@ class ReactionNetwork:
     -----
     With rate constant k, order m (the number of reactants) and volume V, the propensity is
     ``k V**(1 - m) x (x - 1) ...``, a falling factorial for each reactant, and the deterministic rate
-    ``k V**(1 - m) x**2 ...``, powers of the same counts. Source: Su Jianlin, "Chemical reaction models", 2019;
-    D. T. Gillespie, J. Phys. Chem. 81 (1977) 2340.
+    ``k V**(1 - m) x**2 ...``, powers of the same counts. Source: D. T. Gillespie,
+    J. Phys. Chem. 81 (1977) 2340.
 
     Examples
     --------

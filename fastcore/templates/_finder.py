@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -40,7 +41,10 @@ class TemplateFinder:
     trivial : bool, default False
         Keep templates of one word between two slots, which say nothing of structure.
     max_templates : int, default 1_000_000
-        More of them are an error.
+        Where there are more, only the shorter ones are found, and a warning says so.
+    max_steps : int, default 5_000_000
+        Where the search would take more steps, likewise. A step is a place to which a frequent beginning of a template
+        is carried on, or a word of a template that is found.
 
     Attributes
     ----------
@@ -48,6 +52,9 @@ class TemplateFinder:
         What was found, most frequent first.
     total_ : int
         Number of sentences, or of paths.
+    complete_up_to_ : int or None
+        None if all templates were found. Where that was too much, the number of words up to which all were, and no
+        longer ones: the largest number that keeps within `max_templates` and `max_steps`.
 
     Raises
     ------
@@ -59,7 +66,10 @@ class TemplateFinder:
     In each sentence the strong pairs join words to a graph. A path from a word that no pair leads to, to one from which
     none leads on, spells a template, with a slot wherever it leaves words out. Paths aren't enumerated: beginnings of
     templates grow word by word, and one that is too rare is dropped with all its continuations, since none can be more
-    frequent (as in PrefixSpan, Pei et al. 2001). Source: Su Jianlin, "The principle of minimum entropy (3)", 2018.
+    frequent (as in PrefixSpan, Pei et al. 2001). Their number may still double with each word of a stretch that two
+    sentences share, hence `max_steps`; where that is reached, the search is repeated for shorter templates, about ten
+    times at most. Source: Su Jianlin (苏剑林),
+    *最小熵原理（三）：“飞象过河”之句模版和语言结构*, 2018, https://kexue.fm/archives/5577 (sentence templates).
 
     Examples
     --------
@@ -87,6 +97,7 @@ class TemplateFinder:
         *,
         trivial: bool = False,
         max_templates: int = 1_000_000,
+        max_steps: int = 5_000_000,
     ) -> None:
         if tokenize is not None and not callable(tokenize):
             raise TypeError(f"tokenize must be callable, got {type(tokenize).__name__}")
@@ -98,6 +109,7 @@ class TemplateFinder:
         self.count = as_choice(count, "count", ("sentence", "path"))
         self.trivial = as_flag(trivial, "trivial")
         self.max_templates = as_index(max_templates, "max_templates", low=1)
+        self.max_steps = as_index(max_steps, "max_steps", low=1)
         self._backend = active_backend()
 
     def fit(self, texts: Iterable[str] | Iterable[Sequence[str]] | os.PathLike[str]) -> TemplateFinder:
@@ -119,7 +131,12 @@ class TemplateFinder:
         TypeError
             If a sentence is neither a str nor a list of str, or a str where there is no `tokenize`.
         ValueError
-            If there is no word at all, or more than `max_templates` are found.
+            If there is no word at all.
+
+        Warns
+        -----
+        RuntimeWarning
+            If not all templates could be found, see `complete_up_to_`.
         """
         vocabulary: dict[str, int] = {}
         ids: list[int] = []
@@ -132,7 +149,7 @@ class TemplateFinder:
         tokens = np.array(ids, dtype=np.int64)
         first, second = self._strong(tokens, lengths, len(vocabulary))
         by_path = self.count == "path"
-        symbols, offsets, counts, self.total_ = kernels("templates", self._backend).find_templates(
+        symbols, offsets, counts, self.total_, complete = kernels("templates", self._backend).find_templates(
             tokens,
             np.cumsum([0, *lengths], dtype=np.int64),
             first,
@@ -142,7 +159,17 @@ class TemplateFinder:
             self.min_count or (1 if by_path else _TWICE),
             self.min_proba,
             self.max_templates,
+            self.max_steps,
         )
+        self.complete_up_to_: int | None = None if complete < 0 else complete
+        if complete >= 0:
+            warnings.warn(
+                f"only templates of up to {complete} words were found: longer ones would be more than max_templates="
+                f"{self.max_templates:,} or take more than max_steps={self.max_steps:,} steps; raise min_count, "
+                "min_pmi, or these",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         names: list[str | None] = [*vocabulary, None]
         listed = [names[symbol] for symbol in symbols.tolist()]
         found = [Template(listed[a:b]) for a, b in zip(offsets.tolist(), offsets.tolist()[1:])]
