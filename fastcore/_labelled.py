@@ -5,7 +5,6 @@ None of these libraries is imported here; what they hand over is known by its at
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -120,8 +119,10 @@ def meant(name: Any, known: Iterable[str]) -> str:
     """What an error adds about an unknown name: the nearest known one, or nothing."""
     if not isinstance(name, str):
         return ""
+    from difflib import get_close_matches
+
     folded: dict[str, str] = {}
     for other in known:
         folded.setdefault(other.casefold(), other)
-    near = difflib.get_close_matches(name.casefold(), folded, 1, _ALIKE)
+    near = get_close_matches(name.casefold(), folded, 1, _ALIKE)
     return f"; did you mean {folded[near[0]]!r}?" if near else ""

@@ -19,7 +19,6 @@ from typing import Any, BinaryIO, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
 
 from ._backend import active_backend, kernels
 from ._extras import require
@@ -301,6 +300,8 @@ def _count(
         for low, high in pairwise(_bounds(ids, size, n_threads(workers)))
     ]
     token_counts, indptr, indices, data = _stacked(run(call_kernel, tasks, workers))
+    from scipy.sparse import csr_array
+
     index = np.int32 if len(data) < 2**31 - 1 else np.int64
     matrix = csr_array((data, indices.astype(index, copy=False), indptr.astype(index)), shape=(size, size))
     matrix.has_canonical_format = True

@@ -6,7 +6,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, minimize
 
 from .._backend import kernels, use_backend
 from .._workers import Workers, run
@@ -231,6 +230,8 @@ def search(
 
     if not n or max_iterations == 0:
         return Fit(start, both(x0)[0], 0, "no iterations were asked for" if n else "there are no features")
+    from scipy.optimize import Bounds, minimize
+
     limit = 2**31 - 1
     found = minimize(
         both,
