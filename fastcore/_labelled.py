@@ -83,11 +83,21 @@ def row_labels(value: Any) -> NDArray[Any] | None:
 
 def same_rows(values: Mapping[str, Any]) -> None:
     """Refuse values that are read row by row and whose rows have different labels."""
-    known = {name: rows for name, value in values.items() if (rows := row_labels(value)) is not None}
+    _same({name: row_labels(value) for name, value in values.items()}, "row labels")
+
+
+def same_labels(values: Mapping[str, Any]) -> None:
+    """Refuse values that are read element by element and whose rows or columns have different labels."""
+    same_rows(values)
+    _same({name: _labels(value) for name, value in values.items() if is_table(value)}, "columns")
+
+
+def _same(labels: Mapping[str, Any], what: str) -> None:
+    known = {name: found for name, found in labels.items() if found is not None}
     first = next(iter(known), "")
-    for name, rows in known.items():
-        if not np.array_equal(rows, known[first]):
-            raise ValueError(f"{first} and {name} must have the same row labels in the same order")
+    for name, found in known.items():
+        if not np.array_equal(found, known[first]):
+            raise ValueError(f"{first} and {name} must have the same {what} in the same order")
 
 
 def _labels(value: Any) -> list[Any] | None:

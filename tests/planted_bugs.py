@@ -44,6 +44,16 @@ PLANTED = [
     ("discovery", "pyx/discovery/discovery.pyx", "while 2 * begin < length:", "while begin < length:"),
     ("discovery", "pyx/discovery/discovery.pyx", "b = b if b < size else 0", "b = b if b < size + 64 else 0"),
     ("discovery", "pyx/discovery/discovery.pyx", "key |= <uint64_t>((word + 2 if word + 1 < last else last)[0] + 1)", "key |= <uint64_t>((word + 2 if word + 1 < last else last)[0])"),
+    ("templates", "pyx/templates/templates.pyx", "search.taken += search.n_levels", "search.taken += 1"),
+    ("templates", "pyx/templates/templates.pyx", "if search.n_levels == longest:", "if search.n_levels == longest + 1:"),
+    ("templates", "fastcore/reference/templates.py", "steps += (n + 1) * len(longer)", "steps += n * len(longer)"),
+    ("ode", "pyx/ode/ode.pyx", "if end > t and not finite(k1, n):", "if end > t and not finite(k1, 0):"),
+    ("ode", "fastcore/ode/_search.py", "| (high - theta <= near)", "| (high - theta < 0)"),
+    ("ode", "fastcore/ode/_search.py", "covariance[np.abs(rest) > 1e-6] = np.inf", "covariance[:] = np.inf"),
+    ("ode", "fastcore/ode/_functions.py", "solver.t == before", "solver.t < before"),
+    ("nce", "fastcore/nce.py", "np.zeros(len(scale)), -log_ratio.mean()", "np.zeros(len(scale)), 0.0"),
+    ("reactions", "fastcore/reactions/_fsp.py", "work.spend(len(p) + _JUMP)", "work.spend(0)"),
+    ("labelled", "fastcore/_labelled.py", "for column in columns], axis=-1)", "for column in labelled], axis=-1)"),
 ]  # fmt: skip
 
 COPY = Path("build/planted")

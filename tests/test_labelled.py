@@ -12,6 +12,7 @@ from fastcore._labelled import by_label, complete, in_order, meant, shown
 from fastcore.nce import ExponentialFamily
 from fastcore.ode import fit, solve
 from fastcore.reactions import ReactionNetwork, fsp, simulate
+from fastcore.recurrence import linear_scan
 
 SIR = ReactionNetwork("S + I -> 2 I @ beta; I -> R @ gamma; beta = 0.01; gamma = 0.1")
 STATE = {"S": 90, "I": 10, "R": 0}
@@ -144,6 +145,19 @@ class TestNoise:
         assert (model.logpdf(table[["large", "small"]]) == expected).all()
         with pytest.raises(ValueError, match=r"x must name columns of .* got 'Large'; did you mean 'large'"):
             model.logpdf(table.rename(columns={"large": "Large"}))
+
+
+class TestScan:
+    def test_labels_are_the_same(self):
+        days = pd.date_range("2026-01-01", periods=3)
+        a, b = pd.Series([0.5, 0.25, 1.0], index=days), pd.Series([1.0, 2.0, 3.0], index=days)
+        assert linear_scan(a, b).tolist() == linear_scan(a, b.to_numpy()).tolist() == [1, 2.25, 5.25]
+        with pytest.raises(ValueError, match="a and b must have the same row labels in the same order"):
+            linear_scan(a, b[::-1])
+        table = pd.DataFrame({"x": b, "y": a})
+        with pytest.raises(ValueError, match="a and b must have the same columns in the same order"):
+            linear_scan(table, table[["y", "x"]], axis=0)
+        assert linear_scan(table, table, axis=0).shape == (3, 2)
 
 
 class TestForms:

@@ -421,6 +421,8 @@ class TestFit:
     def test_success_means_a_minimum(self, backend):
         flat = fit(DECAY, [0, 1, 2], {"A": [10, 10, 10]}, x0=[10, 0])  # nothing decays: k = 0 is out of reach
         assert not flat.success and "k ended at a bound of start / 1000" in flat.message
+        steep = fit(DECAY, [0, 1e-4, 2e-4], {"A": [10, 1, 0.1]}, x0=[10, 0])  # k = 23,026
+        assert not steep.success and "k ended at a bound of start / 1000 or start * 1000" in steep.message
         asked = fit(DECAY, [0, 1, 2], {"A": [10, 10, 10]}, x0=[10, 0], bounds={"k": (0.1, 1)})
         assert asked.success and asked.message.startswith("k ended at a bound;")
 
