@@ -24,6 +24,7 @@ from ._backend import active_backend, kernels
 from ._extras import require
 from ._texts import files_of, reading
 from ._validation import as_choice, as_index, as_integers
+from ._widths import index_dtype
 from ._workers import Workers, call_kernel, n_threads, run
 
 __all__ = ["SkipGrams", "count_skipgrams"]
@@ -302,7 +303,7 @@ def _count(
     token_counts, indptr, indices, data = _stacked(run(call_kernel, tasks, workers))
     from scipy.sparse import csr_array
 
-    index = np.int32 if len(data) < 2**31 - 1 else np.int64
+    index = index_dtype(len(data))
     matrix = csr_array((data, indices.astype(index, copy=False), indptr.astype(index)), shape=(size, size))
     matrix.has_canonical_format = True
     return SkipGrams(matrix, names, token_counts, total, window, min_count)
