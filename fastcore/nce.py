@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._backend import active_backend, kernels
+from ._labelled import columns_of, in_order, is_table
 from ._random import RNG, stream_key
 from ._validation import as_index, as_list, as_number, as_real
 from ._workers import Workers, call_kernel, n_threads, run
@@ -27,6 +28,8 @@ Features: TypeAlias = Callable[[Array], ArrayLike] | Sequence[Callable[[Array], 
 
 # Draws that share one group of random streams, the same in both kernels.
 _CHUNK = 65536
+# Below this curvature a row, data and noise are told apart with certainty.
+_CERTAIN = 1e-8
 # Rows of one task of a sum over rows: fixed, so that sums don't depend on the number of workers.
 _ROWS = 1 << 17
 
@@ -37,7 +40,8 @@ class AliasSampler:
     Parameters
     ----------
     weights : array_like, shape (n,)
-        Non-negative, finite, not all zero; they need not sum to one.
+        Non-negative, finite, not all zero; they need not sum to one. Outcomes are positions, whatever the labels of
+        a Series.
 
     Raises
     ------
@@ -164,6 +168,8 @@ class FittedModel:
         The logistic loss at the solution, a data row.
     iterations : int
         Newton steps taken.
+    columns : tuple of str or None
+        Names of x's columns, if it was a table.
     """
 
     params: Array
@@ -174,9 +180,15 @@ class FittedModel:
     loss: float
     iterations: int
     _log_unnormalized: Callable[[Array, Array], Array] = field(repr=False)
+    columns: tuple[str, ...] | None = None
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """Return the logarithm of the fitted density at each x."""
+        """Return the logarithm of the fitted density at each x.
+
+        A table's columns are read by their names if the fit was to a table, else by position.
+        """
+        if self.columns is not None and is_table(x):
+            x = in_order(x, "x", self.columns, "columns")
         return self._log_unnormalized(self.params, as_real(x, "x", ndim=(1, 2), dtype=np.float64)) - self.log_z
 
     def __repr__(self) -> str:
@@ -246,7 +258,7 @@ class ExponentialFamily:
         Parameters
         ----------
         x : array_like, shape (n,) or (n, d)
-            Independent samples.
+            Independent samples; the order of a table's columns is theirs here, and `FittedModel.logpdf` keeps to it.
         noise : "gaussian" or a distribution
             What the data is told from: a normal distribution with the data's mean and covariance, or an object
             with ``rvs(size=, random_state=)`` and ``logpdf(x)`` such as a frozen ``scipy.stats`` distribution.
@@ -276,7 +288,8 @@ class ExponentialFamily:
         -----
         With G(u) = theta . f(u) - log Z - log q(u) - log nu, the logistic loss
         ``sum over data of log(1 + exp(-G)) + sum over noise of log(1 + exp(G))`` is convex in (theta, log Z), and
-        Newton's method minimises it: O((1 + nu) n k**2) a step, about ten steps. The covariance is that of
+        Newton's method minimises it, from theta = 0 and the log Z with which logits are 0 on average:
+        O((1 + nu) n k**2) a step, four to ten steps. The covariance is that of
         Gutmann and Hyvärinen's theorem 3, ``inv(I) - (1 + 1/nu) e e^T`` over n, with I estimated by the loss's
         Hessian and e the unit vector of log Z.
         """
@@ -291,13 +304,14 @@ class ExponentialFamily:
         def objective(theta: Array) -> tuple[float, Array, Array]:
             return _logistic(rows, log_ratio, theta, len(data), workers)
 
-        theta, loss, hessian, steps = _minimise(objective, np.zeros(len(scale) + 1), max_iterations)
+        begin = np.append(np.zeros(len(scale)), -log_ratio.mean())
+        theta, loss, hessian, steps = _minimise(objective, begin, max_iterations)
         # c' = c + theta . centre, theta' = theta * scale.
         back = np.diag(np.append(1 / scale, 1.0))
         back[-1, :-1] = -centre / scale
-        return _result(
-            back @ theta, loss, back @ _inverse(hessian) @ back.T, len(data), nu, steps, self._log_unnormalized
-        )
+        inverse = back @ _inverse(hessian) @ back.T
+        columns = columns_of(x, "x")
+        return _result(back @ theta, loss, inverse, len(data), nu, steps, self._log_unnormalized, columns)
 
 
 def fit(
@@ -309,7 +323,7 @@ def fit(
     rng: RNG = None,
     *,
     gradient: Callable[[Array, Array], ArrayLike] | None = None,
-    log_z: float = 0.0,
+    log_z: float | None = None,
     max_iterations: int = 200,
     workers: Workers = 1,
 ) -> FittedModel:
@@ -323,13 +337,14 @@ def fit(
     x : array_like, shape (n,) or (n, d)
         Independent samples.
     start : array_like, shape (k,)
-        The parameters to start from.
+        The parameters to start from, by position: that is how `log_unnormalized` gets them.
     noise, nu, rng, workers
         As in `ExponentialFamily.fit`.
     gradient : callable, optional
         ``gradient(theta, x)`` returns the derivatives, shape (n, k). Default: central differences.
-    log_z : float, default 0
-        The logarithm of the normalising constant to start from.
+    log_z : float, optional
+        The logarithm of the normalising constant to start from. Default: the one with which data and noise are as
+        likely, on the average of their logarithms at `start`.
     max_iterations : int, default 200
         Bound on the steps.
 
@@ -401,11 +416,12 @@ def fit(
             raise ValueError("the derivatives of log_unnormalized must be finite where the density isn't zero")
         return _logistic(columns, logits, np.zeros(len(parameters)), len(data), workers)
 
-    begin = np.append(first, -as_number(log_z, "log_z"))
-    if objective(begin)[0] == math.inf:
+    logits = energy(first, both) + log_ratio
+    if np.isinf(logits[: len(data)]).any() or (logits == np.inf).any():
         raise ValueError("log_unnormalized(start, x) must be finite at every data point and nowhere plus infinity")
+    begin = np.append(first, -np.mean(logits[np.isfinite(logits)]) if log_z is None else -as_number(log_z, "log_z"))
     theta, loss, hessian, steps = _minimise(objective, begin, max_iterations)
-    return _result(theta, loss, _inverse(hessian), len(data), nu, steps, energy)
+    return _result(theta, loss, _inverse(hessian), len(data), nu, steps, energy, columns_of(x, "x"))
 
 
 @dataclass(frozen=True)
@@ -477,7 +493,7 @@ def _minimise(
     limit = as_index(max_iterations, "max_iterations", low=1)
     loss, gradient, hessian = objective(theta)
     for iteration in range(limit):
-        step = -_inverse(hessian) @ gradient
+        step = -_inverse(hessian, at_start=not iteration) @ gradient
         slope = float(gradient @ step)
         if -slope <= 1e-14 * loss:  # twice the loss that is still to be won
             return theta, loss, hessian, iteration
@@ -490,23 +506,35 @@ def _minimise(
             if size < 1e-10:
                 if -slope < 1e-9 * loss:  # as far as rounding lets it
                     return theta, loss, hessian, iteration
-                raise RuntimeError(f"the fit stopped at a loss of {loss:.6g} without reaching a minimum")
+                raise RuntimeError(
+                    f"the fit stopped at a loss of {loss:.6g} without reaching a minimum: begin nearer, or leave "
+                    "log_z out"
+                )
         theta = theta + size * step
         loss, gradient, hessian = tried
     raise RuntimeError(f"the fit did not converge in max_iterations={limit} steps")
 
 
-def _inverse(hessian: Array) -> Array:
+def _inverse(hessian: Array, *, at_start: bool = False) -> Array:
     scale = np.sqrt(np.diag(hessian))
     with np.errstate(divide="ignore", invalid="ignore"):
         scaled = hessian / np.outer(scale, scale)
-    if not np.isfinite(scaled).all() or np.linalg.eigvalsh(scaled)[0] < 1e-13:
+    if np.isfinite(scaled).all() and np.linalg.eigvalsh(scaled)[0] >= 1e-13:
+        inverse: Array = np.linalg.inv(scaled) / np.outer(scale, scale)
+        return inverse
+    # The intercept's curvature is the sum of p (1 - p): nothing if every row is told apart with certainty.
+    if not hessian[-1, -1] > _CERTAIN:
+        if at_start:
+            raise RuntimeError(
+                "the start is so far off that data and noise are told apart with certainty: begin nearer, or leave "
+                "log_z out"
+            )
         raise RuntimeError(
-            "the loss has no single minimum: the parameters depend on each other, or the noise is so far from the "
-            "data that they can be told apart perfectly"
+            "the loss has no minimum: the noise is so far from the data that they can be told apart perfectly"
         )
-    inverse: Array = np.linalg.inv(scaled) / np.outer(scale, scale)
-    return inverse
+    raise RuntimeError(
+        "the loss has no single minimum: the parameters depend on each other (or on a constant, which is log_z)"
+    )
 
 
 def _result(
@@ -517,6 +545,7 @@ def _result(
     nu: int,
     steps: int,
     energy: Callable[[Array, Array], Array],
+    columns: tuple[str, ...] | None,
 ) -> FittedModel:
     covariance = inverse.copy()
     covariance[-1, -1] -= 1 + 1 / nu
@@ -533,4 +562,5 @@ def _result(
         loss=loss,
         iterations=steps,
         _log_unnormalized=energy,
+        columns=columns,
     )

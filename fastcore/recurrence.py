@@ -1,6 +1,7 @@
 """Recurrences: y[t] = f(y[t-1], x[t], t), linear scans first.
 
-Source: Su Jianlin, "An RNN as recursion and its kinship with ODE solvers", 2018.
+Source: Su Jianlin (苏剑林), *貌离神合的RNN与ODE：花式RNN简介*, 2018, https://kexue.fm/archives/5643 (RNNs and ODEs,
+unlike in looks and one at heart).
 """
 
 import math
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._backend import active_backend, kernels, use_backend
+from ._labelled import same_labels
 from ._validation import as_choice, as_flag, as_index, as_real
 from ._workers import Workers, call_kernel, n_threads, run
 
@@ -30,7 +32,8 @@ def linear_scan(
     Parameters
     ----------
     a, b : array_like
-        Coefficients; they broadcast to one shape, whose dimension `axis` is time.
+        Coefficients; they broadcast to one shape, whose dimension `axis` is time. They are read by position: two
+        Series or DataFrames must have the same labels in the same order.
     y0 : array_like, optional
         The state before the first step, of that shape without `axis`, or broadcast to it. Default 0.
     axis : int, default -1
@@ -48,7 +51,7 @@ def linear_scan(
     TypeError
         If the input isn't real numbers.
     ValueError
-        If shapes don't broadcast, `axis` is out of range, or there is NaN.
+        If shapes don't broadcast, labels differ, `axis` is out of range, or there is NaN.
 
     Notes
     -----
@@ -61,6 +64,7 @@ def linear_scan(
     >>> linear_scan([0.5, 0.5, 0.5], [1.0, 1.0, 1.0])
     array([1.  , 1.5 , 1.75])
     """
+    same_labels({"a": a, "b": b})
     a, b = as_real(a, "a"), as_real(b, "b")
     dtype = np.result_type(a, b)
     try:

@@ -1,6 +1,7 @@
 """Skip-grams: ordered pairs of tokens at most a window apart.
 
-Source: Su Jianlin, "Minimum-entropy principle (III): sentence templates", 2018, which finds templates in them;
+Source: Su Jianlin (苏剑林), *最小熵原理（三）：“飞象过河”之句模版和语言结构*, 2018,
+https://kexue.fm/archives/5577 (sentence templates, which are found in them);
 Guthrie, Allison, Liu, Guthrie and Wilks, "A closer look at skip-gram modelling", LREC 2006.
 """
 
@@ -18,7 +19,6 @@ from typing import Any, BinaryIO, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
 
 from ._backend import active_backend, kernels
 from ._extras import require
@@ -301,6 +301,8 @@ def _count(
         for low, high in pairwise(_bounds(ids, size, n_threads(workers)))
     ]
     token_counts, indptr, indices, data = _stacked(run(call_kernel, tasks, workers))
+    from scipy.sparse import csr_array
+
     index = index_dtype(len(data))
     matrix = csr_array((data, indices.astype(index, copy=False), indptr.astype(index)), shape=(size, size))
     matrix.has_canonical_format = True

@@ -88,13 +88,13 @@ PLANTED = [
     # Options in pickles.
     ("lexicon", "fastcore/lexicon/_tokenizer.py", "return _rebuild, (self.lexicon, self._options)", "return _rebuild, (self.lexicon, {**self._options, 'null_score': -100.0})", "tests/test_second_units.py -k Travel"),
     ("templates", "fastcore/templates/_parser.py", "return self._backend, self._counts\n", "return self._backend, dict.fromkeys(self._counts, 1)\n", "tests/test_second_units.py -k Travel"),
-    ("ngrams", "fastcore/ngrams/_counter.py", "self._least = max(self._least, other._least)", "pass", "tests/test_second_units.py -k pruned"),
+    ("ngrams", "fastcore/ngrams/_counter.py", "self._least = max(self._least, least)", "pass", "tests/test_second_units.py -k pruned"),
     # Constants and conditions of formulas, in wrappers too.
     ("nce", "fastcore/nce.py", "covariance[-1, -1] -= 1 + 1 / nu", "covariance[-1, -1] -= 1", "tests/test_second_units.py -k Constants"),
-    ("crf", "fastcore/crf/_model.py", "history[-1 - period] - loss", "history[-period] - loss", "tests/test_second_units.py -k Constants"),
-    ("crf", "fastcore/crf/_model.py", "epsilon**2 * max(1.0, _dot(x, x))", "epsilon * max(1.0, _dot(x, x))"),
-    ("crf", "fastcore/crf/_model.py", "np.where((x > 0) | (gradient < 0), gradient, 0.0)", "np.where(True, gradient, 0.0)", "tests/test_second_units.py -k l1"),
-    ("ode", "fastcore/ode/_fit.py", "stats.t.ppf(0.5 + level / 2, self.dof)", "stats.norm.ppf(0.5 + level / 2)", "tests/test_second_units.py -k quantile"),
+    ("crf", "fastcore/crf/_search.py", "history[-1 - period] - point.loss", "history[-period] - point.loss", "tests/test_second_units.py -k Constants"),
+    ("crf", "fastcore/crf/_search.py", "<= epsilon**2 * max(1.0,", "<= epsilon * max(1.0,"),
+    ("crf", "fastcore/crf/_search.py", "np.abs(gradient[zero]) - c1, 0.0)", "np.abs(gradient[zero]), 0.0)", "tests/test_second_units.py -k l1"),
+    ("ode", "fastcore/ode/_fit.py", "XX, "tests/test_second_units.py -k quantile"),
     ("ode", "fastcore/ode/_fit.py", "dof = n_observed - len(names)", "dof = n_observed - len(names) + 1"),
     ("ngrams", "fastcore/ngrams/_scores.py", "np.log(counts) - np.log(table._totals[order - 1])", "np.log(counts) - np.log(table._totals[0])"),
     ("vectorizer", "fastcore/vectorizer/_vectorizer.py", "else self.max_df * documents", "else self.max_df * (documents - 1)"),
@@ -108,7 +108,17 @@ PLANTED = [
     ("nlp_zero", "fastcore/compat/nlp_zero/_finder.py", "words[word] = words.get(word, 0) + count", "words[word] = count", "tests/test_second_units.py -k nlp_zero"),
     ("recurrence", "fastcore/recurrence.py", "        ys.reverse()", "        pass"),
     ("reactions", "fastcore/reactions/_network.py", "scale /= float(np.prod(np.arange(1.0, n + 1)))", "scale /= float(n)"),
-    ("ngrams", "pyx/ngrams/ngrams.pyx", "both[i, words] = <uint64_t> counts[i]", "both[i, words] = 1"),
+    ("ngrams", "pyx/ngrams/rows.pyx", "both[i, words] = <uint64_t> counts[i]", "both[i, words] = 1"),
+    ("templates", "pyx/templates/templates.pyx", "search.taken += search.n_levels", "search.taken += 1"),
+    ("templates", "pyx/templates/templates.pyx", "if search.n_levels == longest:", "if search.n_levels == longest + 1:"),
+    ("templates", "fastcore/reference/templates.py", "steps += (n + 1) * len(longer)", "steps += n * len(longer)"),
+    ("ode", "pyx/ode/ode.pyx", "if end > t and not finite(k1, n):", "if end > t and not finite(k1, 0):"),
+    ("ode", "fastcore/ode/_search.py", "| (high - theta <= near)", "| (high - theta < 0)"),
+    ("ode", "fastcore/ode/_search.py", "covariance[np.abs(rest) > 1e-6] = np.inf", "covariance[:] = np.inf"),
+    ("ode", "fastcore/ode/_functions.py", "solver.t == before", "solver.t < before"),
+    ("nce", "fastcore/nce.py", "np.zeros(len(scale)), -log_ratio.mean()", "np.zeros(len(scale)), 0.0"),
+    ("reactions", "fastcore/reactions/_fsp.py", "work.spend(len(p) + _JUMP)", "work.spend(0)"),
+    ("labelled", "fastcore/_labelled.py", "for column in columns], axis=-1)", "for column in labelled], axis=-1)"),
 ]  # fmt: skip
 
 COPY = Path("build/planted")

@@ -50,6 +50,34 @@ BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 
+# The articles that the systems grew from, by their true titles: https://kexue.fm/archives/NUMBER.
+ARTICLES = {
+    4256: "【中文分词系列】 8. 更好的新词发现算法",
+    5476: "最小熵原理（二）：“当机立断”之词库构建",
+    5542: "简明条件随机场CRF介绍（附带纯Keras实现）",
+    5577: "最小熵原理（三）：“飞象过河”之句模版和语言结构",
+    5597: "基于最小熵原理的NLP库：nlp zero",
+    5607: "python简单实现gillespie模拟",
+    5617: "“噪声对比估计”杂谈：曲径通幽之妙",
+    5643: "貌离神合的RNN与ODE：花式RNN简介",
+    6920: "重新写了之前的新词发现算法：更快更好的新词发现",
+}
+
+
+def test_sources_are_cited_by_their_true_titles():
+    """Each address of an article stands behind its title, and its author is never named without an address."""
+    cited = set()
+    texts = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *Path(fastcore.__file__).parent.rglob("*.py")]
+    for path in texts:
+        text = re.sub(r"[\s#]+", " ", path.read_text("utf-8"))
+        addresses = [(match.start(), int(match[1])) for match in re.finditer(r"kexue\.fm/archives/(\d+)", text)]
+        for at, number in addresses:
+            assert ARTICLES[number] in text[max(at - 120, 0) : at], (path.name, number)
+            cited.add(number)
+        for match in re.finditer("Su Jianlin|苏剑林", text):
+            assert any(0 < at - match.start() < 120 for at, _ in addresses), (path.name, text[match.start() :][:120])
+    assert cited == set(ARTICLES)
+
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples_in_docstrings(name):

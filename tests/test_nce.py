@@ -300,6 +300,27 @@ class TestExponentialFamily:
         log_z = math.log(2 * math.pi) + 0.5 * math.log(np.linalg.det(covariance))
         assert abs(model.log_z - log_z) < 4.5 * model.log_z_stderr
 
+    @pytest.mark.parametrize("nu", [1, 10])
+    @pytest.mark.parametrize("d", [1, 2, 5, 10, 20, 25, 50, 100])
+    def test_dimensions(self, compiled, d, nu):
+        """Densities of many dimensions are far from 1: the intercept must not begin at 0."""
+        x = np.random.default_rng(d).normal(size=(2000 if d < 50 else 1000, d))
+        model = ExponentialFamily([lambda x: -0.5 * (x**2).sum(axis=1)]).fit(x, nu=nu, rng=0)
+        assert model.iterations <= 9
+        # The noise is fitted to the same data, so in many dimensions it is nearer to them than the truth.
+        assert model.params[0] == pytest.approx(1, rel=0.2)
+        assert model.log_z == pytest.approx(0.5 * d * math.log(2 * math.pi), rel=0.1)
+
+    @pytest.mark.parametrize("scale", [1e-30, 1e-6, 1, 1e6, 1e12])
+    def test_units(self, backend, scale):
+        x = np.random.default_rng(0).normal(size=400)
+        features = [lambda x: -0.5 * x**2, lambda x: x]
+        plain = ExponentialFamily(features).fit(x, nu=3, rng=0)
+        model = ExponentialFamily(features).fit(x * scale, nu=3, rng=0)
+        assert 4 <= model.iterations <= 7
+        np.testing.assert_allclose(model.params * [scale**2, scale], plain.params, rtol=1e-6)
+        assert model.log_z == pytest.approx(plain.log_z + math.log(scale), abs=1e-6)
+
     def test_other_noise(self, backend):
         x = np.random.default_rng(8).exponential(0.5, backend.size(10_000, 2_000))
         model = ExponentialFamily([lambda x: -x]).fit(x, stats.expon(scale=1.0), nu=3, rng=0)
@@ -391,7 +412,7 @@ class TestExponentialFamily:
 
     def test_noise_that_is_nowhere_near(self, backend):
         x = np.random.default_rng(0).normal(0, 1, 100)
-        with pytest.raises(RuntimeError, match=r"minimum|converge"):
+        with pytest.raises(RuntimeError, match=r"told apart perfectly|without reaching a minimum|did not converge"):
             ExponentialFamily([lambda x: x]).fit(x, stats.norm(30, 1), rng=0)
 
 
@@ -422,6 +443,22 @@ class TestFit:
         model = nce.fit(student, x, [0.0, 0.0], nu=3, rng=1)
         assert np.all(abs(model.params - [1, math.log(2)]) < 4.5 * model.stderr)
         np.testing.assert_allclose(model.logpdf([1.0]), stats.t(4, 1, 2).logpdf([1.0]), atol=0.1)
+
+    @pytest.mark.parametrize("d", [1, 25, 50])
+    def test_log_z_begins_where_logits_are_zero(self, compiled, d):
+        x = np.random.default_rng(d).normal(size=(1000, d))
+
+        def energy(theta, x):
+            return -theta[0] * (x**2).sum(axis=1) / 2
+
+        for start in (0.5, 2.0):
+            model = nce.fit(energy, x, [start], nu=1, rng=0)
+            assert model.iterations <= 7 and model.params[0] == pytest.approx(1, rel=0.2)
+
+    def test_a_bad_start_is_called_that(self, backend):
+        x = np.random.default_rng(0).normal(size=100)
+        with pytest.raises(RuntimeError, match=r"the start is so far off .* begin nearer, or leave log_z out"):
+            nce.fit(lambda theta, x: -theta[0] * x**2, x, [1.0], rng=0, log_z=1000.0)
 
     def test_support_narrower_than_the_noise(self, backend):
         x = np.random.default_rng(4).exponential(0.5, backend.size(5000, 1000))

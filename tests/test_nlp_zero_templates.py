@@ -119,6 +119,18 @@ class TestParser:
         assert [module.content for module in tree.modules] == ["x", "c"]
         assert str(Parser(XTrie(), list).parse("")) == "+---> "
 
+    @pytest.mark.parametrize(
+        ("templates", "sent"),
+        [
+            ([(("a", None, "a", None, "a", None, "a", None, "a", None), 3)], "a" * 30),
+            ([((None, "a"), 1)], "a" * 300),
+            ([((a, None, b), 2) for a in "abc" for b in "abc"], "abcab" * 60),
+        ],
+    )
+    def test_too_many_places_are_refused(self, templates, sent):
+        with pytest.raises(ValueError, match=f"more than 2,000,000 steps: got {len(sent)} words"):
+            Parser(XTrie(templates), list).parse(sent)
+
     def test_parts_are_solved_once(self):
         trie = XTrie([((None, "的", None), 5), (("的", None, "的"), 2), ((None, "的"), 1)])
         tree = Parser(trie, list).parse("的" * 14)

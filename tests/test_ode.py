@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy.integrate import solve_ivp
 
 from fastcore import use_backend
 from fastcore.ode import Solution, equations, fit, solve
+from fastcore.ode._search import starts
 from fastcore.reactions import ReactionNetwork
 
 from .helpers import memory_growth, nasty_forms, seconds_to_interrupt
@@ -27,6 +29,8 @@ COMPETITION = ReactionNetwork("""
 """)
 TIMES = [0, 10, 15, 30, 36, 40, 42]
 DATA = {"X1": [100, 165, 197, 280, 305, 318, 324], "X2": [150, 283, 290, 276, 269, 266, 264]}
+# Where the source begins: all rates alike.
+START = {"r1": 0.1, "r2": 0.1, "a1": 0.001, "a2": 0.001, "k1": 0.001, "k2": 0.001}
 ROBERTSON = ReactionNetwork("A -> B @ 0.04; 2 B -> B + C @ 3e7; B + C -> A + C @ 1e4")
 METHODS = ["dopri5", "rodas4", "auto"]
 
@@ -165,14 +169,31 @@ class TestSolve:
     @pytest.mark.parametrize("method", METHODS)
     def test_blow_up_is_reported(self, backend, method):
         network = ReactionNetwork("2 X -> 3 X @ 1")  # x = 1 / (1 - t)
-        sol = solve(network, [1], (0, 2), [0.5, 0.9, 1.5], method=method)
-        assert sol.status == "step_too_small"
+        with pytest.warns(RuntimeWarning, match=r"ended early: step_too_small .* before a pole") as said:
+            sol = solve(network, [1], (0, 2), [0.5, 0.9, 1.5], method=method)
+        assert sol.status == "step_too_small" and len(said) == 1
         np.testing.assert_allclose(sol["X"][:2], [2, 10], rtol=1e-4)
         assert np.isnan(sol["X"][2])
 
     def test_max_steps(self, backend):
-        sol = solve(COMPETITION, [100, 150], (0, 42), max_steps=3)
+        with pytest.warns(RuntimeWarning, match="ended early: max_steps .* more than max_steps=3 steps"):
+            sol = solve(COMPETITION, [100, 150], (0, 42), max_steps=3)
         assert sol.status == "max_steps" and np.isnan(sol.x[-1]).all()
+
+    def test_several_ends_are_one_warning(self, backend):
+        network = ReactionNetwork("2 X -> 3 X @ k; k = 1")
+        with pytest.warns(RuntimeWarning, match=r"of 3 solutions 2 ended early: 2 with step_too_small") as said:
+            sol = solve(network, [1], (0, 2), params={"k": [1, 0.1, 2]}, sensitivities=True)
+        assert sol.status.tolist() == ["step_too_small", "finished", "step_too_small"] and len(said) == 1
+
+    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("sensitivities", [False, True])
+    def test_overflow_ends(self, backend, method, sensitivities):
+        """An amount whose rate overflows has no slope: a status at once."""
+        network = ReactionNetwork("3 X -> 4 X @ k; k = 1")
+        with pytest.warns(RuntimeWarning, match="ended early: not_finite"):
+            sol = solve(network, [1e200], (0, 1), [0, 1], method=method, sensitivities=sensitivities)
+        assert sol.status == "not_finite" and sol.x[0, 0] == 1e200 and np.isnan(sol.x[1, 0]) and sol.nfev == 1
 
     def test_own_initial_state(self, backend):
         network = ReactionNetwork("A -> 0 @ 1; A = 2.5")
@@ -241,6 +262,64 @@ class TestSolve:
             solve(**arguments)
 
 
+class TestFunctions:
+    """Right-hand sides in Python: every call ends with a status."""
+
+    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("factor", [math.nan, math.inf])
+    def test_not_finite_at_once(self, method, factor):
+        with pytest.warns(RuntimeWarning, match="ended early: not_finite"):
+            sol = solve(lambda t, x: x * factor, [1.0], (0, 1), [0, 1], method=method)
+        assert sol.status == "not_finite" and sol.nfev == 1
+        assert sol.x[0, 0] == 1 and np.isnan(sol.x[1, 0])
+
+    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize(
+        ("slope", "end"),
+        [
+            (lambda t, x: x**2, 1),  # a pole
+            (lambda t, x: np.append(x[:-1] ** 2, 1.0), 1),
+            (lambda t, x: x * (math.nan if t > 0.5 else 1), 0.5),
+            (lambda t, x: x * 1000, 0.72),  # beyond the largest number
+            (lambda t, x: -np.sqrt(x), 2.0),  # NaN below 0
+        ],
+    )
+    def test_ends_with_a_status(self, method, slope, end):
+        with pytest.warns(RuntimeWarning, match="the solution ended early") as said:
+            sol = solve(slope, [1.0, 1.0], (0, 3), np.linspace(0, 3, 301), method=method)
+        assert sol.status in ("step_too_small", "not_finite") and len(said) == 1
+        reached = sol.t[~np.isnan(sol.x[:, 0])]
+        # LSODA tries long steps, and doesn't take them back when their values are NaN.
+        assert end - (0.6 if method == "auto" else 0.05) < reached[-1] < end + 0.05 and np.isnan(sol.x[-1, 0])
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_max_steps(self, method):
+        with pytest.warns(RuntimeWarning, match="more than max_steps=7 steps"):
+            sol = solve(lambda t, x: [x[1], -x[0]], [1, 0], (0, 100), method=method, max_steps=7)
+        assert sol.status == "max_steps" and sol.nfev < 500
+        assert not np.isnan(sol.x[0]).any() and np.isnan(sol.x[-1]).all()
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_own_errors_come_through(self, method):
+        def slope(t, x):
+            if t > 0.1:
+                raise ValueError("mine")
+            return -x
+
+        with pytest.raises(ValueError, match="mine"):
+            solve(slope, [1.0], (0, 1), method=method)
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_as_solve_ivp(self, method):
+        """The same steps as SciPy's own driver."""
+        names = {"auto": "LSODA", "dopri5": "RK45", "rodas4": "Radau"}
+        times = np.array([0, 0.3, 7, 41.5, 42])
+        sol = solve(competition, [100, 150], (0, 42), times, method=method)
+        expected = solve_ivp(competition, (0, 42), [100, 150], names[method], t_eval=times, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(sol.x, expected.y.T, rtol=1e-12)
+        assert sol.status == "finished"
+
+
 class TestTwins:
     @settings(max_examples=40)
     @given(st.data())
@@ -253,7 +332,7 @@ class TestTwins:
             species=[f"X{i}" for i in range(n_species)],
             reactants=data.draw(sides),
             products=data.draw(sides),
-            rates=[f"k{j % 2} * {rate!r}" for j, rate in enumerate(rates)],
+            rates=[f"k{j % 2} * {rate!r} + 0 * k0 * k1" for j, rate in enumerate(rates)],
             params={"k0": 0.5, "k1": 2.0},
         )
         x0 = data.draw(st.lists(st.floats(0, 3), min_size=n_species, max_size=n_species))
@@ -265,7 +344,8 @@ class TestTwins:
         }
         results = []
         for name in ("compiled", "reference"):
-            with use_backend(name):
+            with use_backend(name), warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # of statuses that aren't "finished": compared below
                 results.append(solve(network, x0, (0, 2), [0, 0.3, 1.1, 2], **options))
         assert results[0].nfev == results[1].nfev and results[0].status == results[1].status
         assert same(*results)
@@ -294,6 +374,65 @@ class TestFit:
         assert found.dof == 8
         for name, value in COMPETITION.params.items():
             assert found.params[name] == pytest.approx(value, rel=0.06)
+
+    def test_from_the_source(self, backend):
+        """The start that the source gives, an order of magnitude away and outside the basin of a plain search."""
+        found = fit(COMPETITION, TIMES, DATA, x0={"X1": 100, "X2": 150}, start=START)
+        assert found.success and found.sse < 0.53
+        for name, value in COMPETITION.params.items():
+            assert found.params[name] == pytest.approx(value, rel=0.05)
+
+    def test_sixty_starts(self):
+        """From within a factor of ten of the truth at least 59 of 60 reach the minimum, and success tells which."""
+        rng = np.random.default_rng(0)
+        reached = 0
+        for turn in range(60):
+            start = {name: value * 10 ** rng.uniform(-1, 1) for name, value in COMPETITION.params.items()}
+            found = fit(COMPETITION, TIMES, DATA, x0=[100, 150], start=start, n_starts=2, rng=turn)
+            assert len(found.sse_of_starts) == 2 and np.nanmin(found.sse_of_starts) == pytest.approx(found.sse)
+            reached += found.sse < 0.53 and found.success
+        assert reached >= 59
+
+    def test_further_starts(self, backend):
+        options = {"x0": [10, 0], "start": {"k": 3.0}, "n_starts": 4}
+        first, again, other = (fit(DECAY, [0, 1, 2], {"A": [10, 6, 4]}, rng=seed, **options) for seed in (1, 1, 2))
+        assert first.params == again.params and first.params == pytest.approx(other.params, rel=1e-6)
+        np.testing.assert_allclose(first.sse_of_starts, first.sse, rtol=1e-6)
+
+    def test_starts_lie_around_the_first(self):
+        low, high = np.log([1e-3, 2.0]), np.log([1e3, 3.0])
+        drawn = np.array(starts(np.log([1.0, 2.5]), low, high, True, 1000, np.random.default_rng(0)))
+        assert drawn.shape == (1000, 2) and drawn[0].tolist() == np.log([1.0, 2.5]).tolist()
+        np.testing.assert_allclose(np.exp([drawn.min(axis=0), drawn.max(axis=0)]), [[0.1, 2], [10, 3]], rtol=0.02)
+
+    def test_a_step_too_far_is_only_a_bad_step(self, backend):
+        """Trial points with a pole, a negative rate or no finite parameter shorten the step; nothing is raised."""
+        t, seen = [0, 1, 2, 3], {"A": [100, 150, 300, 1500]}
+        grows = ReactionNetwork("2 A -> 3 A @ a; A -> 0 @ b; a = 1e-3; b = 1e-3")  # a pole at b = 0, t = 1 / (100 a)
+        found = fit(grows, t, seen, x0=[100], start={"a": 2e-3, "b": 0.1})
+        assert found.sse < 1300 and found.message.startswith("b ended at a bound")
+        negative = ReactionNetwork("A -> 0 @ a - b; a = 1; b = 0.9")
+        found = fit(negative, t, {"A": [100, 61, 36, 22]}, x0=[100], log=False)
+        assert found.params["a"] - found.params["b"] == pytest.approx(0.5043, abs=1e-3)
+        overflows = ReactionNetwork("A -> 0 @ exp(a); a = 3")
+        found = fit(overflows, t, {"A": [100, 61, 36, 22]}, x0=[100], log=False, bounds={"a": (-1e6, 1e6)})
+        assert math.exp(found.params["a"]) == pytest.approx(0.5043, abs=1e-3)
+
+    def test_success_means_a_minimum(self, backend):
+        flat = fit(DECAY, [0, 1, 2], {"A": [10, 10, 10]}, x0=[10, 0])  # nothing decays: k = 0 is out of reach
+        assert not flat.success and "k ended at a bound of start / 1000" in flat.message
+        steep = fit(DECAY, [0, 1e-4, 2e-4], {"A": [10, 1, 0.1]}, x0=[10, 0])  # k = 23,026
+        assert not steep.success and "k ended at a bound of start / 1000 or start * 1000" in steep.message
+        asked = fit(DECAY, [0, 1, 2], {"A": [10, 10, 10]}, x0=[10, 0], bounds={"k": (0.1, 1)})
+        assert asked.success and asked.message.startswith("k ended at a bound;")
+
+    def test_a_stopped_search_is_no_success(self, monkeypatch):
+        import scipy.optimize
+
+        search = scipy.optimize.least_squares
+        monkeypatch.setattr(scipy.optimize, "least_squares", lambda *a, **k: search(*a, **{**k, "ftol": 0.9}))
+        found = fit(COMPETITION, TIMES, DATA, x0=[100, 150], start=START)
+        assert not found.success and "a step would still win" in found.message
 
     def test_linear_scale_agrees_and_scipy_too(self):
         log = fit(COMPETITION, TIMES, DATA, x0=[100, 150])
@@ -353,6 +492,17 @@ class TestFit:
         assert found.stderr == {"a": math.inf, "b": math.inf}
         assert found.params["a"] * found.params["b"] == pytest.approx(0.48, abs=0.05)
         assert found.confint()["a"] == (0, math.inf)
+
+    def test_only_what_is_undetermined_has_no_error_bars(self, backend):
+        data = {"A": [10, 6, 4], "B": [5, 3.1, 1.8]}
+        network = ReactionNetwork("A -> 0 @ a*b; B -> 0 @ c + 0*d; a = 1; b = 0.5; c = 1; d = 2")
+        found = fit(network, [0, 1, 2], data, x0={"A": 10, "B": 5})
+        alone = fit(network, [0, 1, 2], data, x0={"A": 10, "B": 5}, free=["a", "c"])
+        assert found.stderr["a"] == found.stderr["b"] == found.stderr["d"] == math.inf
+        assert found.stderr["c"] == pytest.approx(alone.stderr["c"] * math.sqrt(alone.dof / found.dof), rel=1e-6)
+        # a and b move against one another, d with none of them.
+        assert found.covariance[0, 1] == -math.inf and np.isfinite(found.covariance[2:, :3]).all()
+        assert found.success and found.params["d"] == 2
 
     def test_results(self, backend):
         found = fit(DECAY, [0, 1, 2, 3], {"A": [100, 61, 36, 22]}, x0={"A": 100})

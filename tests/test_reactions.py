@@ -15,6 +15,7 @@ from scipy import stats
 from fastcore import use_backend
 from fastcore._data import reaction_models
 from fastcore.reactions import Jumps, Reaction, ReactionNetwork, Trajectories, fsp, simulate
+from fastcore.reactions._fsp import _poisson
 
 from .helpers import dsmts, memory_growth, nasty_forms, run_script, seconds_to_interrupt, sized
 
@@ -169,6 +170,9 @@ class TestReactionNetwork:
             ("A -> B @ " + "1+" * 800 + "1", "shorter than 1000"),
             ("101 A -> B @ 1", "at most 100 reactants"),
             ("A -> 2000000 B @ 1", "coefficient of 'B' must be an int from 0 to 1000000"),
+            ("S -> R @ k\nk = 1\ns = 990", "line 3: 's' gets a value that nothing uses.* did you mean 'S'"),
+            ("S -> R @ k_1\nk_1 = 1; k_2 = 3", "line 2: 'k_2' gets a value that nothing uses.* did you mean 'k_1'"),
+            ("S -> R @ beta\nbetta = 1", "names 'beta', which has no value.* did you mean 'betta'"),
         ],
     )
     def test_bad_text(self, text, words):
@@ -198,6 +202,8 @@ class TestReactionNetwork:
             (("A -> B @ k",), {"params": {"k": math.nan}}, ValueError, r"params\['k'\] must be finite"),
             (("A -> B @ k",), {"params": [1]}, TypeError, "params must be a mapping"),
             (("A -> B @ k",), {"params": {"k": 1, "A": 1}}, ValueError, "got 'A'"),
+            (("A -> B @ k",), {"params": {"k": 1, "K": 1}}, ValueError, "params: 'K' gets a value .* did you mean 'k'"),
+            (("A -> B @ 1",), {"species": ["a", "B"]}, ValueError, "'A' is missing; did you mean 'a'"),
         ],
     )
     def test_bad_input(self, arguments, options, error, words):
@@ -305,6 +311,21 @@ class TestSimulate:
             assert (last == (holds or 2)).all(), condition
         less = simulate(SIR, [99, 5, 0], (0, 1e5), stop="I < 3", params=[0.0, 1.0], **options)
         assert (less["I"][:, -1] == 2).all()
+
+    @pytest.mark.parametrize("record", ["grid", "jumps"])
+    def test_explosions_end(self, backend, monkeypatch, record):
+        """Without `max_events` a run ends after so many events that it might never have ended, and says so."""
+        import fastcore.reactions._simulate as module
+
+        assert min(module.MOST_EVENTS.values()) >= 100_000_000
+        monkeypatch.setattr(module, "MOST_EVENTS", {"grid": 500, "jumps": 500})
+        grows, options = ReactionNetwork("A -> 2 A @ 1"), {"record": record, "rng": 0}
+        with pytest.warns(RuntimeWarning, match="3 of 3 runs ended early, after 500 events") as said:
+            sol = simulate(grows, [1], (0, 1e6), n=3, **options)
+        assert (sol.status == "max_events").all() and (sol.n_events == 500).all() and len(said) == 1
+        # Another end is asked for, not warned about; nothing else changes.
+        assert simulate(grows, [1], (0, 1e6), max_events=600, **options).n_events.tolist() == [600]
+        assert simulate(grows, [1], (0, 7), max_events=math.inf, **options).status.tolist() == ["finished"]
 
     def test_max_events(self, backend):
         sol = simulate(GENE, [0, 0], (0, 10), n=3, max_events=50, rng=0)
@@ -580,6 +601,34 @@ class TestFsp:
         cumulative = np.cumsum(found.marginal("n"))[edges]
         expected = runs * np.diff(np.concatenate(([0], cumulative, [1])))
         assert stats.chisquare(observed, expected).pvalue > 1e-6
+
+    @pytest.mark.parametrize(
+        ("text", "t", "options"),
+        [
+            ("0 -> A @ 1e5", 1, {}),  # the box would have to grow to a hundred thousand
+            ("0 -> A @ 1e12; A -> 0 @ 1", 1, {"limits": {"A": 10}}),  # 10**12 jumps
+            ("A -> 2 A @ 1", 30, {}),
+        ],
+    )
+    def test_endless_ones_end(self, text, t, options):
+        with pytest.raises(ValueError, match=r"takes more than max_steps=1,000,000 steps: give limits, a shorter t"):
+            fsp(ReactionNetwork(text), [1], t, max_steps=1_000_000, **options)
+
+    def test_a_box_that_is_too_small_is_left_at_once(self):
+        """What has leaked by an early time can't come back: the rest of a long time isn't stepped in vain."""
+        network = ReactionNetwork("0 -> A @ 100; A -> 0 @ 1")
+        found = fsp(network, [0], [10, 100], max_steps=100_000_000)
+        np.testing.assert_allclose(found.mean("A"), [100 * (1 - math.exp(-10)), 100], rtol=1e-4)
+        assert (found.error < 1e-6).all()
+
+    def test_poisson_weights(self):
+        for mean in (1e-3, 0.5, 20.0, 1000.0):
+            weights, beyond = _poisson(mean)
+            exact = stats.poisson(mean)
+            k = np.arange(len(weights))
+            np.testing.assert_allclose(weights, exact.pmf(k), rtol=1e-11)
+            np.testing.assert_allclose(beyond, exact.sf(k), rtol=1e-9, atol=1e-300)
+            assert len(k) == exact.isf(1e-15) + 2
 
     def test_stochastic_test_suite(self):
         """Means and standard deviations of case 00030, given with six decimals."""

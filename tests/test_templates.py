@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from fastcore import use_backend
 from fastcore._backend import kernels
-from fastcore._data import poems
+from fastcore._data import poems, segmented
 from fastcore.templates import Match, Parser, SentenceTree, Template, TemplateFinder, TemplateTrie
 
 from .helpers import memory_growth, seconds_to_interrupt
 
+WORDS = [f"w{i}" for i in range(200)]
 SENTENCE = ["雪梨", "和", "苹果", "和", "香蕉", "的", "颜色", "是", "什么", "呢"]
 
 
@@ -453,21 +454,23 @@ class TestTemplateFinder:
             data.draw(st.booleans()),
             data.draw(st.integers(0, 3)),
             data.draw(st.sampled_from([0.0, 0.1, 0.3, 0.5])),
-            10**6,
+            data.draw(st.sampled_from([10**6, 10**6, 3])),
         )
+        steps = data.draw(st.sampled_from([10**6, 30, 10]))
         results = []
         for name in ("compiled", "reference"):
-            *arrays, total = kernels("templates", name).find_templates(*arguments)
-            results.append(([array.tolist() for array in arrays], total))
+            *arrays, total, complete = kernels("templates", name).find_templates(*arguments, steps)
+            results.append(([array.tolist() for array in arrays], total, complete))
         assert results[0] == results[1]
 
     def test_counts_stop_instead_of_overflowing(self):
         # One word a hundred times, each strong with the next two: a Fibonacci number of paths, over 2**62.
         n = 100
         arguments = [np.zeros(n, np.int64), np.array([0, n]), np.array([0, 1]), np.array([0])]
-        *_, counts, total = kernels("templates", "compiled").find_templates(*arguments, 2, True, 2**62, 0.0, 1)
-        assert total == 2**62
-        assert counts.tolist() == []
+        for name in ("compiled", "reference"):
+            found = kernels("templates", name).find_templates(*arguments, 2, True, 2**62, 0.0, 1, 100)
+            *_, counts, total, complete = found
+            assert total == 2**62 and complete == 6 and counts.tolist() == []
 
     def test_a_dense_sentence_is_not_enumerated(self, compiled):
         finder = TemplateFinder(min_pmi=-9, min_count=2).fit([["a", "b"] * 50])
@@ -488,8 +491,39 @@ class TestTemplateFinder:
         assert again.fit(FRAMES).templates_ == finder.templates_
 
     def test_too_many(self, backend):
-        with pytest.raises(ValueError, match="more than max_templates=3"):
-            TemplateFinder(min_pmi=1, max_templates=3).fit(FRAMES)
+        """All up to the largest number of words that keeps within the bounds, and a warning that says so."""
+        whole = TemplateFinder(min_pmi=1).fit(FRAMES)
+        assert whole.complete_up_to_ is None
+        sizes = sorted(template.n_words for template in whole.templates_)
+        for bound in ({"max_templates": len(sizes) - 1}, {"max_steps": 60}, {"max_templates": 1}, {"max_steps": 1}):
+            with pytest.warns(RuntimeWarning, match=r"only templates of up to \d+ words were found") as said:
+                finder = TemplateFinder(min_pmi=1, **bound).fit(FRAMES)
+            assert len(said) == 1 and finder.complete_up_to_ < sizes[-1]
+            expected = {t: n for t, n in whole.templates_.items() if t.n_words <= finder.complete_up_to_}
+            assert list(finder.templates_.items()) == list(expected.items())
+        assert finder.complete_up_to_ == 0 and finder.templates_ == {}
+
+    @pytest.mark.parametrize(
+        ("texts", "options"),
+        [
+            ([WORDS[:37], [*WORDS[:36], "x"]], {}),  # a shared stretch of n words has 2**n beginnings
+            ([WORDS[:200], WORDS[:200]], {}),
+            ([[*WORDS[:43], f"v{i}"] for i in range(20)], {}),
+            ([WORDS[:200]], {"count": "path"}),
+        ],
+    )
+    def test_repeated_stretches_end(self, backend, texts, options):
+        steps = backend.size(1_000_000, 20_000)
+        with pytest.warns(RuntimeWarning, match=f"take more than max_steps={steps:,} steps"):
+            finder = TemplateFinder(max_steps=steps, **options).fit(texts)
+        assert 3 < finder.complete_up_to_ < 15
+        assert all(template.n_words <= finder.complete_up_to_ for template in finder.templates_)
+
+    def test_ordinary_sentences(self, compiled):
+        """Sentences as they are: a few shared stretches, and no end without a bound."""
+        with pytest.warns(RuntimeWarning, match="only templates of up to") as said:
+            finder = TemplateFinder(max_steps=300_000).fit(segmented("train")[:1000])
+        assert finder.complete_up_to_ >= 3 and len(finder.templates_) > 100 and len(said) == 1
 
     @pytest.mark.parametrize(
         ("options", "error", "message"),

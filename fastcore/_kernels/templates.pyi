@@ -16,4 +16,5 @@ def find_templates(
     min_count: int,
     min_share: float,
     limit: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int]: ...
+    max_steps: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int, int]: ...

@@ -1,7 +1,8 @@
 """Lexicons and what is done with them: search, segmentation over the lattice of their words, discovery.
 
-Sources: Su Jianlin, the series *New word discovery and segmentation without supervision*, 2015-2019, and
-nlp-zero, 2018; Aoe, *An efficient digital search algorithm by using a double-array structure*, 1989.
+Sources: Su Jianlin (苏剑林), *基于最小熵原理的NLP库：nlp zero*, 2018,
+https://kexue.fm/archives/5597 (nlp zero, a library on the principle of minimum entropy); Aoe, *An
+efficient digital search algorithm by using a double-array structure*, 1989.
 """
 
 from typing import TYPE_CHECKING, Any

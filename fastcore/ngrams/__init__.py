@@ -3,7 +3,8 @@
 Formulas and sources: Church and Hanks, "Word association norms, mutual information, and lexicography", 1990
 (pmi); Bouma, "Normalized (pointwise) mutual information in collocation extraction", 2009 (npmi); Jin and
 Tanaka-Ishii, "Unsupervised segmentation of Chinese text by use of branching entropy", 2006 (entropies); Su
-Jianlin, "Rebuilding new word discovery", 2019 (cohesion as the minimum over split points).
+Jianlin (苏剑林), *重新写了之前的新词发现算法：更快更好的新词发现*, 2019, https://kexue.fm/archives/6920 (a faster
+and better way to find new words: cohesion as the minimum over split points).
 """
 
 from ..skipgrams import SkipGrams, count_skipgrams

@@ -1,6 +1,7 @@
 """The deterministic limit of reaction networks: solutions, sensitivities, fits.
 
-Source: Su Jianlin, "Chemical reaction models", 2019 (mass action, and the competition of two species).
+Source: Su Jianlin (苏剑林), *貌离神合的RNN与ODE：花式RNN简介*, 2018, https://kexue.fm/archives/5643 (RNNs and ODEs,
+unlike in looks and one at heart; the competition of two species).
 """
 
 from ._fit import Fit, equations, fit

@@ -8,14 +8,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
 
 from .._extras import require
-from .._validation import as_flag, as_names, as_number, as_real
+from .._labelled import by_label, meant, row_labels, shown
+from .._random import RNG, stream_key
+from .._validation import as_choice, as_flag, as_index, as_names, as_number, as_real
 from ..reactions import ReactionNetwork
 from ..reactions._network import State, as_amounts
 from ..reactions._simulate import initial_state
-from ._solve import Solution, solve
+from ._search import at_bounds, covariance_of, minimise, starts, units_of
+from ._solve import METHODS, Solution, integrate, solve
+
+# Without bounds, logarithms are fitted between the start over this and the start times this.
+_WIDE = 1000.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,7 +36,8 @@ class Fit:
     sse : float
         Sum of squared residuals.
     covariance : ndarray of shape (k, k)
-        ``sse / dof * inv(J.T @ J)`` in the order of `params`; infinite where the data don't determine the parameters.
+        ``sse / dof * inv(J.T @ J)`` in the order of `params`; infinite along what the data don't determine, and only
+        there.
     dof : int
         Observations minus free parameters.
     residuals : dict of str to ndarray
@@ -39,11 +45,14 @@ class Fit:
     nfev : int
         How often the system was integrated.
     success : bool
-        Whether the optimiser converged.
+        Whether a minimum was found: no step wins more, and no parameter stands at a bound that wasn't asked for.
+        (There may be a lower minimum elsewhere: try `n_starts`.)
     message : str
-        What it said.
+        Why the search ended, and which parameters stand at a bound.
     log : bool
         Whether logarithms of the parameters were fitted.
+    sse_of_starts : ndarray of shape (n_starts,)
+        Where each start led, NaN for one with which the system couldn't be integrated.
     """
 
     params: dict[str, float]
@@ -61,6 +70,7 @@ class Fit:
     t0: float
     t: NDArray[np.float64]
     data: dict[str, NDArray[np.float64]]
+    sse_of_starts: NDArray[np.float64]
 
     def __repr__(self) -> str:
         values = ", ".join(f"{k}={v:.4g}±{self.stderr[k]:.2g}" for k, v in self.params.items())
@@ -68,9 +78,11 @@ class Fit:
 
     def confint(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
         """Confidence intervals from the t distribution, symmetric on the scale that was fitted."""
+        from scipy.special import stdtrit
+
         level = as_number(level, "level", low=0, high=1)
         found = {}
-        quantile = float(stats.t.ppf(0.5 + level / 2, self.dof)) if self.dof > 0 else np.inf
+        quantile = float(stdtrit(self.dof, 0.5 + level / 2)) if self.dof > 0 else np.inf
         for name, value in self.params.items():
             with np.errstate(over="ignore", invalid="ignore"):
                 if self.log:
@@ -108,17 +120,20 @@ class Fit:
 def fit(
     system: ReactionNetwork,
     t: ArrayLike,
-    data: Mapping[str, ArrayLike],
+    data: Mapping[str, ArrayLike] | Any,
     *,
     x0: State | None,
     free: Sequence[str] | None = None,
-    start: Mapping[str, float] | None = None,
+    start: Mapping[str, float] | Any | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     log: bool = True,
+    n_starts: int = 1,
+    rng: RNG = None,
     t0: float | None = None,
     method: str = "auto",
     rtol: float = 1e-8,
     atol: float = 1e-9,
+    max_steps: int = 100_000,
 ) -> Fit:
     """Fit parameters of a network to amounts measured over time.
 
@@ -128,20 +143,28 @@ def fit(
         Its rates name the parameters, ``2 X -> X @ r / N``.
     t : array_like of shape (n_t,)
         Rising times of the measurements.
-    data : mapping of str to array_like of shape (n_t,)
-        Species to measured amounts; NaN is missing, and a species may be wholly unobserved.
+    data : mapping of str to array_like of shape (n_t,), or table
+        Species to measured amounts; NaN is missing, and a species may be wholly unobserved. Columns of a DataFrame are
+        read by their names; labels of its rows, if it has any, must be the times or those of `t`.
     x0 : mapping, array_like or None
-        The state at `t0`.
+        The state at `t0`; a Series is read by its labels.
     free : sequence of str, optional
         Parameters to fit, the others stay at the network's values. Default: all.
     start : mapping of str to float, optional
         Where to begin; default the network's values.
     bounds : mapping of str to (low, high), optional
+        Default: from start / 1000 to start * 1000, and none with ``log=False``.
     log : bool, default True
         Fit logarithms: parameters stay positive, and steps are relative.
+    n_starts : int, default 1
+        Begin also at so many points less one, each parameter drawn within a factor of 10 of its start (evenly on
+        the scale that is fitted; with ``log=False`` within ten times its size) and inside the bounds. The best end is
+        returned.
+    rng : None, int, SeedSequence or Generator
+        For the further starts.
     t0 : float, optional
         When the state is `x0`. Default: the first of `t`.
-    method, rtol, atol
+    method, rtol, atol, max_steps
         As in `solve`.
 
     Returns
@@ -155,9 +178,11 @@ def fit(
 
     Notes
     -----
-    Trust-region least squares (`scipy.optimize.least_squares`) whose Jacobian are the forward sensitivities. Errors
-    and intervals are the linear approximation, for errors of measurement that are independent, normal and of one size.
-    Source: Su Jianlin, "Chemical reaction models", 2019 (the competition of two species).
+    Trust-region least squares (`scipy.optimize.least_squares`) whose Jacobian are the forward sensitivities; a trial
+    point with which the system can't be integrated counts as a step too far. Errors and intervals are the linear
+    approximation, for errors of measurement that are independent, normal and of one size.
+    Source: Su Jianlin (苏剑林), *貌离神合的RNN与ODE：花式RNN简介*, 2018,
+    https://kexue.fm/archives/5643 (RNNs and ODEs; the competition of two species).
 
     Examples
     --------
@@ -178,9 +203,13 @@ def fit(
     if not len(times) or (np.diff(times) < 0).any():
         raise ValueError("t must hold rising times, at least one")
     begin = float(times[0]) if t0 is None else as_number(t0, "t0", high=float(times[0]))
-    observed = _observations(system, times, data)
+    observed = _observations(system, t, times, data)
     amounts = as_amounts(initial_state(system, x0), system.species)
     log = as_flag(log, "log")
+    tries = as_index(n_starts, "n_starts", low=1)
+    as_choice(method, "method", tuple(METHODS))
+    tolerances = as_number(rtol, "rtol", low=0), as_number(atol, "atol", low=0, open_low=True)
+    limit = as_index(max_steps, "max_steps", low=1)
     first, low, high = _start_and_bounds(system, names, start, bounds, log)
     columns = [system.species.index(name) for name in observed]
     measured = np.stack(list(observed.values()), axis=1)
@@ -190,55 +219,45 @@ def fit(
         raise ValueError(
             f"data must hold at least {len(names)} observations for {len(names)} free parameters, got {n_observed}"
         )
-    last: dict[bytes, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
     counter = [0]
 
     def values(theta: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.exp(theta) if log else theta
 
-    def evaluate(theta: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        key = theta.tobytes()
-        if key not in last:
-            last.clear()
-            counter[0] += 1
+    def evaluate(theta: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        counter[0] += 1
+        with np.errstate(over="ignore"):
             chosen = values(theta)
-            sol = solve(
-                system, amounts, (begin, float(times[-1])), times, params=dict(zip(names, chosen.tolist())),
-                method=method, rtol=rtol, atol=atol, sensitivities=names,
+        try:
+            sol = integrate(
+                system, amounts, (begin, float(times[-1])), times, dict(zip(names, chosen.tolist())), names, method,
+                tolerances, limit,
             )  # fmt: skip
-            assert sol.sensitivities is not None
-            slopes = sol.sensitivities[:, columns][present]
-            last[key] = ((sol.x[:, columns] - measured)[present], slopes * chosen if log else slopes)
-        return last[key]
+        except ValueError:  # a parameter or a rate that isn't one
+            return None
+        assert sol.sensitivities is not None
+        slopes = sol.sensitivities[:, columns][present]
+        with np.errstate(over="ignore"):
+            found = (sol.x[:, columns] - measured)[present], slopes * chosen if log else slopes
+        return found if np.isfinite(found[0]).all() and np.isfinite(found[1]).all() else None
 
-    if not np.isfinite(evaluate(first)[0]).all():
+    noise = tolerances[1] + tolerances[0] * float(np.abs(measured[present]).max())
+    begins = starts(first, low, high, log, tries, np.random.default_rng(stream_key(rng)))
+    found = minimise(evaluate, begins, low, high, units_of(first, log), 10 * noise)
+    if found is None:
         raise ValueError("start must be values with which the system can be integrated over all of t")
-
-    def residuals_at(theta: NDArray[np.float64]) -> NDArray[np.float64]:
-        return evaluate(theta)[0]
-
-    def jacobian_at(theta: NDArray[np.float64]) -> NDArray[np.float64]:
-        return evaluate(theta)[1]
-
-    found = optimize.least_squares(
-        residuals_at,
-        first,
-        jacobian_at,
-        bounds=(low, high),
-        x_scale="jac",
-        ftol=1e-12,
-        xtol=1e-12,
-        gtol=1e-12,
-    )
-    best = values(found.x)
-    residuals, jacobian = evaluate(found.x)
-    if log:
-        jacobian = jacobian / best
-    sse = float(residuals @ residuals)
+    best = values(found.theta)
+    jacobian = found.jacobian / best if log else found.jacobian
+    sse = float(found.residuals @ found.residuals)
     dof = n_observed - len(names)
-    covariance = _covariance(jacobian, sse, dof)
+    covariance = covariance_of(jacobian, sse, dof)
+    pinned = [name for name, there in zip(names, at_bounds(found.theta, low, high)) if there]
+    outside = [name for name in pinned if log and name not in (bounds or {})]
+    message = found.message
+    if pinned:
+        message = f"{', '.join(pinned)} ended at a bound{' of start / 1000 or start * 1000' * bool(outside)}; {message}"
     table = np.full(measured.shape, np.nan)
-    table[present] = residuals
+    table[present] = found.residuals
     return Fit(
         params=dict(zip(names, best.tolist())),
         stderr=dict(zip(names, np.sqrt(np.diag(covariance)).tolist())),
@@ -247,14 +266,15 @@ def fit(
         dof=dof,
         residuals={name: table[:, i].copy() for i, name in enumerate(observed)},
         nfev=counter[0],
-        success=bool(found.success),
-        message=str(found.message),
+        success=found.converged and not outside,
+        message=message,
         log=log,
         network=system,
         x0=amounts,
         t0=begin,
         t=times,
         data=observed,
+        sse_of_starts=found.sse,
     )
 
 
@@ -262,21 +282,26 @@ def _free_names(network: ReactionNetwork, free: Sequence[str] | None) -> tuple[s
     names = tuple(network.params) if free is None else as_names(free, "free")
     for name in names:
         if name not in network.params:
-            raise ValueError(f"free must name parameters of {list(network.params)}, got {name!r}")
+            known = network.params
+            raise ValueError(f"free must name parameters of {shown(known)}, got {name!r}{meant(name, known)}")
     if not names or len(set(names)) < len(names):
         raise ValueError(f"free must name at least one parameter, each once, got {list(names)}")
     return names
 
 
 def _observations(
-    network: ReactionNetwork, times: NDArray[np.float64], data: Mapping[str, ArrayLike]
+    network: ReactionNetwork, t: ArrayLike, times: NDArray[np.float64], data: Any
 ) -> dict[str, NDArray[np.float64]]:
+    _check_rows(t, times, data, "data")
+    data = by_label(data, "data")
     if not isinstance(data, Mapping):
         raise TypeError(f"data must map species to measured amounts, got {type(data).__name__}")
     observed = {}
     for name, given in data.items():
         if name not in network.species:
-            raise ValueError(f"data must name species of {list(network.species)}, got {name!r}")
+            known = network.species
+            raise ValueError(f"data must name species of {shown(known)}, got {name!r}{meant(name, known)}")
+        _check_rows(t, times, given, f"data[{name!r}]")
         observed[name] = as_real(
             given, f"data[{name!r}]", shape=(len(times),), dtype=np.float64, nan=True, inf=False
         ).copy()
@@ -285,26 +310,37 @@ def _observations(
     return observed
 
 
+def _check_rows(t: ArrayLike, times: NDArray[np.float64], given: Any, name: str) -> None:
+    """Rows that have labels must be in the order of the times: labelled by them, or as `t` is."""
+    rows = row_labels(given)
+    if rows is None or np.array_equal(rows, times):
+        return
+    of_times = row_labels(t)
+    if of_times is None or not np.array_equal(rows, of_times):
+        raise ValueError(f"the rows of {name} must be labelled with the times, or as t is, got {rows.tolist()[:5]}")
+
+
 def _start_and_bounds(
     network: ReactionNetwork,
     names: Sequence[str],
-    start: Mapping[str, float] | None,
+    start: Any,
     bounds: Mapping[str, tuple[float, float]] | None,
     log: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    start = by_label(start, "start")
     for label, given in (("start", start), ("bounds", bounds)):
         if given is not None and not isinstance(given, Mapping):
             raise TypeError(f"{label} must be a mapping of parameters, got {type(given).__name__}")
         for name in given or ():
             if name not in names:
-                raise ValueError(f"{label} must name free parameters, {list(names)}, got {name!r}")
+                raise ValueError(f"{label} must name free parameters, {shown(names)}, got {name!r}{meant(name, names)}")
     given_start, given_bounds = start or {}, bounds or {}
     rows = []
     for name in names:
         value = as_number(given_start.get(name, network.params[name]), f"start[{name!r}]", low=0 if log else None,
                           open_low=log)  # fmt: skip
         try:
-            low, high = given_bounds.get(name, (0.0 if log else -np.inf, np.inf))
+            low, high = given_bounds.get(name, (value / _WIDE, value * _WIDE) if log else (-np.inf, np.inf))
             low, high = float(low), float(high)
         except (TypeError, ValueError):
             raise ValueError(f"bounds[{name!r}] must be (low, high), got {given_bounds[name]!r}") from None
@@ -318,17 +354,6 @@ def _start_and_bounds(
     with np.errstate(divide="ignore"):
         value, low, high = np.log(table) if log else table
     return value, low, high
-
-
-def _covariance(jacobian: NDArray[np.float64], sse: float, dof: int) -> NDArray[np.float64]:
-    k = jacobian.shape[1]
-    scale = np.linalg.norm(jacobian, axis=0)
-    scale[scale == 0] = 1.0
-    _, sizes, rotation = np.linalg.svd(jacobian / scale, full_matrices=False)
-    if dof <= 0 or sizes[-1] <= sizes[0] * 1e-10:
-        return np.full((k, k), np.inf)
-    half = rotation / sizes[:, None] / scale
-    return np.asarray(half.T @ half * (sse / dof))
 
 
 def equations(network: ReactionNetwork, params: Mapping[str, Any] | None = None) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -11,18 +13,25 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._backend import active_backend
 from .._extras import require
+from .._labelled import by_label, meant, shown
 from .._validation import as_choice, as_index, as_names, as_number, as_real
 from .._workers import Workers, call_kernel, check_workers, n_threads, run
 from ..reactions import ReactionNetwork
 from ..reactions._network import State, as_amounts
 from ..reactions._simulate import as_span, as_times, initial_state
+from ._functions import solve_function
 
 RightHandSide: TypeAlias = Callable[..., ArrayLike]
 Params: TypeAlias = Mapping[str, Any] | ArrayLike | None
 
 METHODS = {"dopri5": 0, "rodas4": 1, "auto": 2}
-STATUS = np.array(["finished", "max_steps", "step_too_small"])
-_SCIPY = {"auto": "LSODA", "dopri5": "RK45", "rodas4": "Radau"}
+# By the kernels' codes; 3 is theirs alone.
+STATUS = np.array(["finished", "max_steps", "step_too_small", "", "not_finite"])
+_REASONS = {
+    "max_steps": "it took more than max_steps={limit} steps",
+    "step_too_small": "its step became too small, as before a pole",
+    "not_finite": "the right-hand side isn't finite there",
+}
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,7 +44,8 @@ class Solution:
     x : ndarray of shape (n_t, n_species) or (p, n_t, n_species)
         Amounts; NaN at times that were never reached.
     status : str, or ndarray of str of shape (p,)
-        ``"finished"``, ``"max_steps"`` or ``"step_too_small"`` (the solution probably has a pole there).
+        ``"finished"``, ``"max_steps"``, ``"step_too_small"`` (the solution probably has a pole there) or
+        ``"not_finite"`` (the right-hand side has no finite value there).
     nfev : int, or ndarray of int64 of shape (p,)
         Evaluations of the right-hand side.
     species : tuple of str
@@ -55,7 +65,7 @@ class Solution:
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """Amounts of one species, shape (n_t,) or (p, n_t)."""
         if name not in self.species:
-            raise KeyError(f"no species {name!r} in {list(self.species)}")
+            raise KeyError(f"no species {name!r} in {shown(self.species)}{meant(name, self.species)}")
         return self.x[..., self.species.index(name)]
 
     def __repr__(self) -> str:
@@ -111,14 +121,15 @@ def solve(
         A network, whose right-hand side (`ReactionNetwork.rhs`) and Jacobian run compiled, or ``f(t, x)`` or
         ``f(t, x, params)``, which SciPy integrates.
     x0 : mapping, array_like of shape (n_species,), or None
-        Initial amounts; species that a mapping doesn't name are 0; None takes those of the network's text. For a
-        function, a mapping's keys name the components.
+        Initial amounts; species that a mapping doesn't name are 0; a Series is read by its labels, which must name all;
+        None takes those of the network's text. For a function, keys or labels name the components.
     t_span : (float, float)
         Start and end.
     t_eval : array_like, optional
         Rising times of output. Default: 101 points from start to end.
     params : mapping or array_like of shape (k,) or (p, k), optional
-        Values instead of the network's defaults; p sets give p solutions. For a function, its third argument.
+        Values instead of the network's defaults; p sets give p solutions; a Series or a table is read by its labels,
+        which must name all parameters. For a function, its third argument, as it is.
     method : {"auto", "dopri5", "rodas4"}
         Explicit Runge-Kutta of order 5, or a Rosenbrock method of order 4 for stiff problems. "auto" begins with the
         first and goes over to the second when it finds the problem stiff. For a function: SciPy's LSODA, RK45, Radau.
@@ -128,7 +139,7 @@ def solve(
         Also integrate the derivatives of the amounts by all (or the named) parameters. They take part in the control
         of the error, in units of the parameter's value.
     max_steps : int
-        Give up after so many steps.
+        Give up after so many steps, accepted or not.
     workers : int, map-like callable or executor
         Who computes sets of parameters; the results don't depend on it.
 
@@ -141,12 +152,17 @@ def solve(
     TypeError, ValueError
         If an argument can't be used.
 
+    Warns
+    -----
+    RuntimeWarning
+        Once, if the status (of any solution) isn't "finished".
+
     Notes
     -----
     A step costs six evaluations of the right-hand side, each O(number of reactions); the Rosenbrock method also
     factorises a matrix of the number of species. Sensitivities s = dx/dp follow ds/dt = J s + df/dp exactly. Twin
     and kernel take the same steps and agree to the bit. Sources: Hairer, Norsett and Wanner, *Solving Ordinary
-    Differential Equations I*, II.4-6 and *II*, IV.2 and IV.7; Su Jianlin, "Chemical reaction models", 2019.
+    Differential Equations I*, II.4-6 and *II*, IV.2 and IV.7.
 
     Examples
     --------
@@ -171,13 +187,35 @@ def solve(
             raise TypeError(f"system must be a ReactionNetwork or a callable, got {type(system).__name__}")
         if sensitivities is not False:
             raise ValueError("sensitivities need a ReactionNetwork, got a callable")
-        return _solve_function(system, x0, span, times, params, _SCIPY[method], tolerances)
+        start, species = _components(x0)
+        arguments = () if params is None else (params,)
+        x, status, nfev = solve_function(system, start, span, times, arguments, method, tolerances, limit)
+        _warn(status, limit)
+        return Solution(times, x, status, nfev, species)
     amounts = as_amounts(initial_state(system, x0), system.species)
-    names = _sensitivity_names(system, sensitivities)
-    constants = system.constants(params)
-    slopes = system.constants_gradient(params, names)
+    names = None if sensitivities is False else _sensitivity_names(system, sensitivities)
+    sol = integrate(system, amounts, span, times, params, names, method, tolerances, limit, workers)
+    _warn(sol.status, limit)
+    return sol
+
+
+def integrate(
+    network: ReactionNetwork,
+    amounts: NDArray[np.float64],
+    span: tuple[float, float],
+    times: NDArray[np.float64],
+    params: Params,
+    by: tuple[str, ...] | None,
+    method: str,
+    tolerances: tuple[float, float],
+    limit: int,
+    workers: Workers = 1,
+) -> Solution:
+    """Solve a network whose arguments are checked, with sensitivities `by` parameters, without a warning."""
+    names = by or ()
+    constants, slopes = network.rates(params, names)
     # In units of each parameter, so that one tolerance fits all.
-    sizes = parameter_sizes(system, params, names)
+    sizes = parameter_sizes(network, params, names)
     slopes = np.ascontiguousarray(slopes * sizes[..., None, :])
     sets = constants.shape[:-1]
     n_reactions, k = slopes.shape[-2:]
@@ -188,7 +226,7 @@ def solve(
     backend = active_backend()
     shared = (amounts, span, times, METHODS[method], *tolerances, limit)
     tasks = [
-        ("ode", "integrate", backend, (system.tables, constants[i : i + size], slopes[i : i + size], *shared))
+        ("ode", "integrate", backend, (network.tables, constants[i : i + size], slopes[i : i + size], *shared))
         for i in range(0, max(n_sets, 1), size)
     ]
     parts = run(call_kernel, tasks, workers)
@@ -196,21 +234,36 @@ def solve(
     states = states.reshape(*sets, *states.shape[1:])
     x = np.ascontiguousarray(states[..., 0, :])
     slopes_of_x = None
-    if sensitivities is not False:
+    if by is not None:
         slopes_of_x = np.ascontiguousarray(np.moveaxis(states[..., 1:, :], -2, -1) / sizes[..., None, None, :])
     status = STATUS[codes]
     if sets:
-        return Solution(times, x, status, nfev, system.species, slopes_of_x, names)
-    return Solution(times, x, str(status[0]), int(nfev[0]), system.species, slopes_of_x, names)
+        return Solution(times, x, status, nfev, network.species, slopes_of_x, names)
+    return Solution(times, x, str(status[0]), int(nfev[0]), network.species, slopes_of_x, names)
+
+
+def _warn(status: Any, limit: int) -> None:
+    """Say once if a solution, or how many of several, ended early."""
+    wrong = Counter(name for name in np.atleast_1d(status).tolist() if name != "finished")
+    if not wrong:
+        return
+    what = [f"{name} ({_REASONS[name].format(limit=limit)})" for name in wrong]
+    if isinstance(status, str):
+        text = f"the solution ended early: {what[0]}; times that weren't reached are NaN"
+    else:
+        parts = [f"{count} with {reason}" for reason, count in zip(what, wrong.values())]
+        text = f"of {len(status)} solutions {sum(wrong.values())} ended early: {', '.join(parts)}"
+    warnings.warn(text, RuntimeWarning, stacklevel=3)
 
 
 def _sensitivity_names(network: ReactionNetwork, sensitivities: bool | Sequence[str]) -> tuple[str, ...]:
-    if sensitivities is False or sensitivities is True:
-        return tuple(network.params) if sensitivities else ()
+    if sensitivities is True:
+        return tuple(network.params)
     names = as_names(sensitivities, "sensitivities")
     for name in names:
         if name not in network.params:
-            raise ValueError(f"sensitivities must name parameters of {list(network.params)}, got {name!r}")
+            known = network.params
+            raise ValueError(f"sensitivities must name parameters of {shown(known)}, got {name!r}{meant(name, known)}")
     return names
 
 
@@ -224,41 +277,17 @@ def parameter_sizes(network: ReactionNetwork, params: Params, names: Sequence[st
     return np.where(sizes == 0, 1.0, sizes)
 
 
-def _solve_function(
-    function: RightHandSide,
-    x0: State | None,
-    span: tuple[float, float],
-    times: NDArray[np.float64],
-    params: Params,
-    method: str,
-    tolerances: tuple[float, float],
-) -> Solution:
-    from scipy.integrate import solve_ivp
-
-    if isinstance(x0, Mapping):
-        species = tuple(map(str, x0))
-        start = as_real(list(x0.values()), "x0", ndim=1, dtype=np.float64, inf=False)
-    elif x0 is None:
+def _components(x0: State | None) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """The start and the names of a function's components."""
+    if x0 is None:
         raise ValueError("x0 must be given for a callable")
+    x0 = by_label(x0, "x0")
+    if isinstance(x0, Mapping):
+        names = tuple(map(str, x0))
+        start = as_real(list(x0.values()), "x0", ndim=1, dtype=np.float64, inf=False)
     else:
         start = as_real(x0, "x0", ndim=1, dtype=np.float64, inf=False)
-        species = tuple(f"x{i}" for i in range(len(start)))
+        names = tuple(f"x{i}" for i in range(len(start)))
     if not len(start):
         raise ValueError("x0 must have at least one component, got none")
-    arguments = () if params is None else (params,)
-
-    def slope(t: float, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return as_real(
-            function(t, x, *arguments), "the value of f(t, x)", shape=start.shape, dtype=np.float64, nan=True
-        )
-
-    rtol, atol = tolerances
-    x = np.full((len(times), len(start)), np.nan)
-    if span[0] == span[1]:
-        x[:] = start
-        return Solution(times, x, "finished", 0, species)
-    options: dict[str, Any] = {"method": method, "t_eval": times, "rtol": max(rtol, 1e-13), "atol": atol}
-    found = solve_ivp(slope, span, start, **options)
-    reached = np.asarray(found.y).T.reshape(-1, len(start))
-    x[: len(reached)] = reached
-    return Solution(times, x, "finished" if found.success else "step_too_small", int(found.nfev), species)
+    return start, names

@@ -1,6 +1,7 @@
 """Reaction networks under mass action and their stochastic simulation.
 
-Sources: Su Jianlin, "Chemical reaction models", 2019; D. T. Gillespie, *Exact stochastic simulation of coupled chemical
+Sources: Su Jianlin (苏剑林), *python简单实现gillespie模拟*, 2018, https://kexue.fm/archives/5607 (the Gillespie
+algorithm in a few lines of Python); D. T. Gillespie, *Exact stochastic simulation of coupled chemical
 reactions*, J. Phys. Chem. 81 (1977) 2340.
 """
 

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse, stats
 
+from .._labelled import complete, meant, shown
 from .._validation import as_index, as_list, as_number, as_real
 from ._network import ReactionNetwork, State, as_counts
 from ._simulate import initial_state
 
 _MOST_STATES = 2_000_000
+# What a jump costs besides its states, in steps.
+_JUMP = 1000
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,7 +41,7 @@ class Distribution:
     def marginal(self, name: str) -> NDArray[np.float64]:
         """Probabilities of 0, 1, 2, ... of one species, shape (n,) or (n_t, n)."""
         if name not in self.species:
-            raise KeyError(f"no species {name!r} in {list(self.species)}")
+            raise KeyError(f"no species {name!r} in {shown(self.species)}{meant(name, self.species)}")
         first = self.p.ndim - len(self.species)
         others = [first + i for i, other in enumerate(self.species) if other != name]
         return np.asarray(self.p.sum(axis=tuple(others)))
@@ -71,6 +73,7 @@ def fsp(
     limits: Mapping[str, int] | Sequence[int] | None = None,
     tol: float = 1e-6,
     params: Mapping[str, Any] | ArrayLike | None = None,
+    max_steps: int = 1_000_000_000,
 ) -> Distribution:
     """Solve the chemical master equation on a finite box of states.
 
@@ -78,7 +81,8 @@ def fsp(
     ----------
     network : ReactionNetwork
     x0 : mapping, array_like of shape (n_species,), or None
-        The state at time 0; species that a mapping doesn't name are 0; None takes that of the network's text.
+        The state at time 0; species that a mapping doesn't name are 0; a Series is read by its labels, which must name
+        all; None takes that of the network's text.
     t : float or array_like of shape (n_t,)
         Rising times at which the distribution is wanted.
     limits : mapping or sequence of int, optional
@@ -86,7 +90,9 @@ def fsp(
     tol : float, default 1e-6
         Largest probability that may have left the box by the last time, when the box is chosen here.
     params : mapping or array_like of shape (k,), optional
-        Values instead of the network's defaults.
+        Values instead of the network's defaults; a Series is read by its labels, which must name all parameters.
+    max_steps : int, default 1,000,000,000
+        Give up after so many steps, each about the work for one state in one jump of uniformisation.
 
     Returns
     -------
@@ -95,7 +101,8 @@ def fsp(
     Raises
     ------
     TypeError, ValueError
-        If an argument can't be used, or the box would have more than 2,000,000 states.
+        If an argument can't be used, the box would have more than 2,000,000 states, or more than `max_steps` steps
+        are needed.
 
     Notes
     -----
@@ -124,19 +131,21 @@ def fsp(
     constants = network.constants(params)
     if constants.ndim != 1:
         raise ValueError(f"params must be one set of values here, got {constants.shape[0]} sets")
+    work = _Work(as_index(max_steps, "max_steps", low=1))
     if limits is not None:
         box = _limits(network, limits, start)
-        p = _probabilities(network, constants, start, box, steps)[0]
+        p = _probabilities(network, constants, start, box, steps, work)[0]
     else:
         # A species that can't change needs no room; the others begin with a little.
         moves = (network.stoichiometry != 0).any(axis=1)
         box = np.where(moves, start + 15, start)
         while True:
-            p, crossed = _probabilities(network, constants, start, box, steps)
-            if not len(steps) or 1 - p[-1].sum() <= tolerance:
+            p, crossed = _probabilities(network, constants, start, box, steps, work, tolerance)
+            if p is not None:
                 break
             grown = box + np.where(crossed > tolerance / (4 * len(box)), np.maximum(box // 2, 8), 0)
             box = grown if (grown > box).any() else box + moves * np.maximum(box // 2, 8)
+    assert p is not None
     error = np.maximum(1 - p.sum(axis=1), 0.0)
     p = p.reshape(len(steps), *(box + 1))
     if times.ndim == 0:
@@ -147,9 +156,11 @@ def fsp(
 def _limits(
     network: ReactionNetwork, limits: Mapping[str, int] | Sequence[int], start: NDArray[np.int64]
 ) -> NDArray[np.int64]:
+    limits = complete(limits, "limits", network.species, "species")
     if isinstance(limits, Mapping):
         if set(limits) != set(network.species):
-            raise ValueError(f"limits must name each of {list(network.species)}, got {list(limits)}")
+            near = "".join(meant(name, network.species) for name in limits if name not in network.species)
+            raise ValueError(f"limits must name each of {shown(network.species)}, got {shown(limits)}{near}")
         listed = [limits[name] for name in network.species]
     else:
         listed = as_list(limits, "limits", "a mapping or a list of numbers")
@@ -167,8 +178,15 @@ def _probabilities(
     start: NDArray[np.int64],
     box: NDArray[np.int64],
     times: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Probabilities at each time, flat, and for each species how much left the box across its limit."""
+    work: _Work,
+    tolerance: float = np.inf,
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64]]:
+    """Probabilities at each time, flat, and for each species how much left the box across its limit.
+
+    None instead of the probabilities as soon as more than `tolerance` has left.
+    """
+    from scipy import sparse
+
     generator, leaving = _generator(network, constants, box)
     p = np.zeros(generator.shape[0])
     p[np.ravel_multi_index(tuple(start), tuple(box + 1))] = 1.0
@@ -182,24 +200,53 @@ def _probabilities(
         while until > now:
             # In pieces, so that the Poisson weights stay short.
             step = min(until - now, 1000.0 / q)
-            p, stay = _uniformised(jump, p, q * step)
+            p, stay = _uniformised(jump, p, q * step, work)
             crossed += leaving @ stay / q
+            if 1 - p.sum() > tolerance:
+                return None, crossed
             now = until if step == until - now else now + step
         row[:] = p
     return rows, crossed
 
 
-def _uniformised(jump: Any, p: NDArray[np.float64], mean: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _uniformised(
+    jump: Any, p: NDArray[np.float64], mean: float, work: _Work
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The distribution after a Poisson number of jumps, and the expected number of jumps from each state."""
-    last = int(stats.poisson.isf(1e-15, mean)) + 1
-    weights = stats.poisson.pmf(np.arange(last + 1), mean)
-    beyond = stats.poisson.sf(np.arange(last + 1), mean)
+    weights, beyond = _poisson(mean)
     total, stay = weights[0] * p, beyond[0] * p
     for weight, more in zip(weights[1:], beyond[1:]):
+        work.spend(len(p) + _JUMP)
         p = jump @ p
         total += weight * p
         stay += more * p
     return total, stay
+
+
+def _poisson(mean: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Probabilities of k events and of more than k, up to the first k with less than 1e-15 beyond it, and one more."""
+    from scipy.special import gammaln, pdtrc
+
+    k = np.arange(int(mean + 10 * np.sqrt(mean)) + 60)
+    beyond = np.asarray(pdtrc(k, mean), np.float64)
+    last = int(np.argmax(beyond <= 1e-15)) + 1
+    k = k[: last + 1]
+    return np.exp(k * np.log(mean) - mean - gammaln(k + 1)), beyond[: last + 1]
+
+
+class _Work:
+    """Counts steps and ends what would take more than `most` of them."""
+
+    def __init__(self, most: int) -> None:
+        self.most = self.left = most
+
+    def spend(self, steps: int) -> None:
+        self.left -= steps
+        if self.left < 0:
+            raise ValueError(
+                f"the distribution takes more than max_steps={self.most:,} steps: give limits, a shorter t or a larger "
+                "tol, or raise max_steps"
+            )
 
 
 def _generator(
@@ -229,5 +276,7 @@ def _generator(
         leaving += over * rate
         parts.append((rate[inside], np.ravel_multi_index(tuple(target[:, inside]), shape), origin[inside]))
     values, rows, columns = (np.concatenate([part[i] for part in parts] or [np.empty(0)]) for i in range(3))
+    from scipy import sparse
+
     matrix = sparse.coo_matrix((values, (rows.astype(np.int64), columns.astype(np.int64))), (size, size))
     return (matrix + sparse.diags(diagonal)).tocsr(), leaving

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._labelled import by_label, complete, meant, same_rows, shown
 from .._validation import as_flag, as_names, as_number, as_real
 from ._expressions import Expression
 from ._reading import Rate, Reaction, Side, from_matrices, from_text, from_triples, names_of
@@ -66,8 +67,8 @@ class ReactionNetwork:
     -----
     With rate constant k, order m (the number of reactants) and volume V, the propensity is
     ``k V**(1 - m) x (x - 1) ...``, a falling factorial for each reactant, and the deterministic rate
-    ``k V**(1 - m) x**2 ...``, powers of the same counts. Source: Su Jianlin, "Chemical reaction models", 2019;
-    D. T. Gillespie, J. Phys. Chem. 81 (1977) 2340.
+    ``k V**(1 - m) x**2 ...``, powers of the same counts. Source: D. T. Gillespie,
+    J. Phys. Chem. 81 (1977) 2340.
 
     Examples
     --------
@@ -100,6 +101,7 @@ class ReactionNetwork:
         combinatorial: bool = False,
     ) -> None:
         values: dict[str, float] = {}
+        places: dict[str, str] = {}
         matrices = (reactants, products, rates)
         if reactions is None:
             if species is None or any(given is None for given in matrices):
@@ -108,7 +110,7 @@ class ReactionNetwork:
         elif any(given is not None for given in matrices):
             raise TypeError("reactions must be given, or reactants, products and rates, not both")
         elif isinstance(reactions, str):
-            found, values = from_text(reactions)
+            found, values, places = from_text(reactions)
         else:
             found = from_triples(reactions)
         if not found:
@@ -119,15 +121,18 @@ class ReactionNetwork:
             raise ValueError("reactions must have at least one species, got none")
         unknown = [name for name in appeared if name not in self._species]
         if unknown:
-            raise ValueError(f"species must name all species of the reactions, but {unknown[0]!r} is missing")
+            near = meant(unknown[0], self._species)
+            raise ValueError(f"species must name all species of the reactions, but {unknown[0]!r} is missing{near}")
         self._reactions = tuple(reaction for _, reaction in found)
         given = {name: value for name, value in values.items() if name in self._species}
         self._x0 = {name: given.get(name, 0.0) for name in self._species} if given else None
         self._params = {name: value for name, value in values.items() if name not in given}
-        self._params.update(_checked_params(params, self._species))
+        given_params = _checked_params(by_label(params, "params"), self._species)
+        self._params.update(given_params)
         self._volume = as_number(volume, "volume", low=0, open_low=True)
         self._combinatorial = as_flag(combinatorial, "combinatorial")
         self._expressions = [self._rate_expression(where, reaction) for where, reaction in found]
+        self._refuse_unused(places | dict.fromkeys(given_params, "params"))
         self.constants()
 
     def _rate_expression(self, where: str, reaction: Reaction) -> Expression:
@@ -144,9 +149,19 @@ class ReactionNetwork:
             if name not in self._params:
                 raise ValueError(
                     f"{where}: the rate {reaction.rate!r} names {name!r}, which has no value: add a line "
-                    f"'{name} = ...' or give it in params"
+                    f"'{name} = ...' or give it in params{meant(name, self._params)}"
                 )
         return expression
+
+    def _refuse_unused(self, places: Mapping[str, str]) -> None:
+        """A value that nothing uses was meant for another name."""
+        used = {name for expression in self._expressions for name in expression.names}
+        for name in self._params:
+            if name not in used:
+                raise ValueError(
+                    f"{places[name]}: {name!r} gets a value that nothing uses: it isn't a species, and no rate names it"
+                    f"{meant(name, (*self._species, *used))}"
+                )
 
     @property
     def species(self) -> tuple[str, ...]:
@@ -211,7 +226,8 @@ class ReactionNetwork:
     def with_params(self, params: Mapping[str, float]) -> ReactionNetwork:
         """The same network with other default values of some parameters."""
         changed = copy(self)
-        changed._params = {**self._params, **_checked_params(params, self._species, self._params)}
+        named = complete(params, "params", self._params, "parameters")
+        changed._params = {**self._params, **_checked_params(named, self._species, self._params)}
         if any(np.ndim(value) for value in changed._params.values()):
             raise ValueError("params must be numbers here, got an array")
         changed.constants()
@@ -223,16 +239,17 @@ class ReactionNetwork:
         """Return all parameters' values where `params` goes before the defaults.
 
         A mapping gives some of them, a value or an array of p values each; an array of shape (k,) or (p, k) gives all
-        k in order.
+        k in order; a Series or a table, read by its labels, gives all k in any order.
         """
         if params is None:
             return dict(self._params)
+        params = complete(params, "params", self._params, "parameters")
         if isinstance(params, Mapping):
             return {**self._params, **_checked_params(params, self._species, self._params)}
         k = len(self._params)
         table = as_real(params, "params", ndim=(1, 2), dtype=np.float64, inf=False)
         if table.shape[-1] != k:
-            raise ValueError(f"params must have {k} columns, one for each of {list(self._params)}, got {table.shape}")
+            raise ValueError(f"params must have {k} columns, one for each of {shown(self._params)}, got {table.shape}")
         return {name: table[..., i] for i, name in enumerate(self._params)}
 
     def constants(self, params: Mapping[str, Any] | ArrayLike | None = None) -> NDArray[np.float64]:
@@ -252,26 +269,27 @@ class ReactionNetwork:
         ValueError
             If a rate comes out negative or not finite, or a parameter is unknown.
         """
-        return self._evaluate(params, None)[0]
+        return self.rates(params)[0]
 
     def constants_gradient(
         self, params: Mapping[str, Any] | ArrayLike | None = None, names: Sequence[str] | None = None
     ) -> NDArray[np.float64]:
         """Derivatives of `constants` by the named (default: all) parameters, shape (..., n_reactions, k)."""
         names = tuple(self._params) if names is None else as_names(names, "names")
-        return self._evaluate(params, names)[1]
+        return self.rates(params, names)[1]
 
-    def _evaluate(
-        self, params: Mapping[str, Any] | ArrayLike | None, names: Sequence[str] | None
+    def rates(
+        self, params: Mapping[str, Any] | ArrayLike | None = None, names: Sequence[str] = ()
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """`constants` and, by the named parameters, `constants_gradient`, in one pass."""
         values = self.param_values(params)
         shape = np.broadcast_shapes(*(np.shape(value) for value in values.values()))
         constants = np.empty((*shape, len(self._reactions)))
-        slopes = np.zeros((*shape, len(self._reactions), len(names or ())))
+        slopes = np.zeros((*shape, len(self._reactions), len(names)))
         for j, (expression, scale) in enumerate(zip(self._expressions, self._scales)):
             rate, gradient = expression.gradient(values)
             constants[..., j] = rate * scale
-            for i, name in enumerate(names or ()):
+            for i, name in enumerate(names):
                 slopes[..., j, i] = gradient.get(name, 0.0) * scale
             wrong = ~(np.isfinite(constants[..., j]) & (constants[..., j] >= 0))
             if wrong.any():
@@ -403,13 +421,16 @@ def _checked_params(
         return {}
     if not isinstance(params, Mapping):
         raise TypeError(f"params must be a mapping of names to numbers, got {type(params).__name__}")
+    same_rows({f"params[{name!r}]": value for name, value in params.items()})
     checked: dict[str, Any] = {}
     sizes = set()
     for name, value in params.items():
         if not isinstance(name, str) or not name.isidentifier() or name in species:
             raise ValueError(f"params must map names of parameters to numbers, got {name!r}")
         if known is not None and name not in known:
-            raise ValueError(f"params must name parameters of the network, {list(known)}, got {name!r}")
+            raise ValueError(
+                f"params must name parameters of the network, {shown(known)}, got {name!r}{meant(name, known)}"
+            )
         if known is not None and np.ndim(value) == 1:
             checked[name] = as_real(value, f"params[{name!r}]", dtype=np.float64, inf=False)
             sizes.add(len(checked[name]))
@@ -424,10 +445,14 @@ def _checked_params(
 
 
 def _row(x: State, species: Sequence[str], name: str) -> NDArray[Any]:
+    x = complete(x, name, species, "species")
     if isinstance(x, Mapping):
-        unknown = [key for key in x if key not in species]
-        if unknown:
-            raise ValueError(f"{name} must name species of the network, {list(species)}, got {unknown[0]!r}")
+        known = dict.fromkeys(species)
+        for key in x:
+            if key not in known:
+                raise ValueError(
+                    f"{name} must name species of the network, {shown(species)}, got {key!r}{meant(key, species)}"
+                )
         return as_real([x.get(key, 0) for key in species], name, shape=(len(species),), dtype=np.float64, inf=False)
     return as_real(x, name, shape=(len(species),), dtype=np.float64, inf=False)
 

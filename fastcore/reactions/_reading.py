@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._labelled import in_order, same_rows
 from .._validation import as_integers, as_list, as_names, as_number
 from ._expressions import Expression
 
@@ -54,9 +55,11 @@ def _side_text(side: Mapping[str, int]) -> str:
     return " + ".join(name if n == 1 else f"{n} {name}" for name, n in side.items()) or "0"
 
 
-def from_text(text: str) -> tuple[list[tuple[str, Reaction]], dict[str, float]]:
+def from_text(text: str) -> tuple[list[tuple[str, Reaction]], dict[str, float], dict[str, str]]:
+    """Reactions, the values of names, and where each name got its value."""
     found: list[tuple[str, Reaction]] = []
     values: dict[str, float] = {}
+    places: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         for part in line.partition("#")[0].split(";"):
             if not part.strip():
@@ -76,10 +79,10 @@ def from_text(text: str) -> tuple[list[tuple[str, Reaction]], dict[str, float]]:
                 raise ValueError(f"{where}: {error}") from None
             if expression.names:
                 raise ValueError(f"{where}: the value of {name!r} must be a number, got {value!r}")
-            values[name] = float(expression.value({}))
+            values[name], places[name] = float(expression.value({})), where
             if not np.isfinite(values[name]):
                 raise ValueError(f"{where}: the value of {name!r} must be finite, got {value!r}")
-    return found, values
+    return found, values, places
 
 
 def _parse_reaction(part: str, where: str) -> Reaction:
@@ -109,6 +112,9 @@ def from_triples(reactions: Iterable[tuple[Side, Side, Rate]]) -> list[tuple[str
 def from_matrices(
     species: tuple[str, ...], reactants: ArrayLike, products: ArrayLike, rates: Sequence[Rate]
 ) -> list[tuple[str, Reaction]]:
+    same_rows({"reactants": reactants, "products": products, "rates": rates})
+    reactants = in_order(reactants, "reactants", species, "species")
+    products = in_order(products, "products", species, "species")
     left = as_integers(reactants, "reactants", ndim=2, low=0, high=_LARGEST_COEFFICIENT + 1)
     right = as_integers(products, "products", ndim=2, low=0, high=_LARGEST_COEFFICIENT + 1)
     listed = [rates] if isinstance(rates, str) else as_list(rates, "rates", "a list of numbers and expressions")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._extras import require
+from .._labelled import meant, shown
 from .._validation import as_index
 
 
@@ -43,7 +44,7 @@ class Trajectories:
     def __getitem__(self, name: str) -> NDArray[np.int64]:
         """Counts of one species, shape (n, n_t)."""
         if name not in self.species:
-            raise KeyError(f"no species {name!r} in {list(self.species)}")
+            raise KeyError(f"no species {name!r} in {shown(self.species)}{meant(name, self.species)}")
         return self.x[..., self.species.index(name)]
 
     def __repr__(self) -> str:

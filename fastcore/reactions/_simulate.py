@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
@@ -10,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._backend import active_backend
+from .._labelled import meant, shown
 from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
 from .._validation import as_choice, as_index, as_names, as_number, as_real
@@ -18,7 +21,10 @@ from ._network import LARGEST_COUNT, ReactionNetwork, State, as_counts
 from ._results import Jumps, Trajectories
 
 _STATUS = np.array(["finished", "absorbed", "stopped", "max_events"])
-_OVERFLOW = 4
+_MAX_EVENTS, _OVERFLOW = 3, 4
+# Events after which a run ends unless `max_events` says otherwise: half a minute, or a gigabyte.
+MOST_EVENTS = {"grid": 1_000_000_000, "jumps": 100_000_000}
+_NO_END = 2**63 - 1
 _KINDS = {"<=": 0, ">=": 1, "==": 2, "!=": 3}
 _CONDITION = re.compile(r"([^\W\d]\w*)\s*(<=|>=|==|!=|<|>)\s*(\d+)")
 
@@ -38,7 +44,7 @@ def simulate(
     record: Literal["grid"] = ...,
     stop: str | None = ...,
     species: Sequence[str] | None = ...,
-    max_events: int | None = ...,
+    max_events: float | None = ...,
     progress: Progress = ...,
 ) -> Trajectories: ...
 @overload
@@ -56,7 +62,7 @@ def simulate(
     record: Literal["jumps"],
     stop: str | None = ...,
     species: Sequence[str] | None = ...,
-    max_events: int | None = ...,
+    max_events: float | None = ...,
     progress: Progress = ...,
 ) -> Jumps: ...
 def simulate(
@@ -73,7 +79,7 @@ def simulate(
     record: str = "grid",
     stop: str | None = None,
     species: Sequence[str] | None = None,
-    max_events: int | None = None,
+    max_events: float | None = None,
     progress: Progress = False,
 ) -> Trajectories | Jumps:
     """Simulate a reaction network event by event (Gillespie's stochastic simulation).
@@ -82,7 +88,8 @@ def simulate(
     ----------
     network : ReactionNetwork
     x0 : mapping, array_like of shape (n_species,), or None
-        Initial counts; species that a mapping doesn't name are 0; None takes those of the network's text.
+        Initial counts; species that a mapping doesn't name are 0; a Series is read by its labels, which must name all;
+        None takes those of the network's text.
     t_span : (float, float)
         Start and end.
     t_eval : array_like, optional
@@ -97,7 +104,8 @@ def simulate(
     workers : int, map-like callable or executor
         Who computes; the results don't depend on it.
     params : mapping or array_like of shape (k,) or (p, k), optional
-        Values instead of the network's defaults; a mapping may hold arrays of p values.
+        Values instead of the network's defaults; a mapping may hold arrays of p values. A Series or a table (a row a
+        set) is read by its labels, which must name all parameters.
     record : {"grid", "jumps"}
         Keep states at `t_eval`, or all events.
     stop : str, optional
@@ -105,8 +113,9 @@ def simulate(
         number.
     species : sequence of str, optional
         Keep only these, in this order.
-    max_events : int, optional
-        End a run before more events than this.
+    max_events : int or inf, optional
+        End a run before more events than this. Default: 1,000,000,000 (100,000,000 for ``record="jumps"``, which keeps
+        them all), and a warning if that ends a run; ``math.inf`` has no end.
     progress : bool or callable
         Show progress in runs.
 
@@ -123,6 +132,11 @@ def simulate(
         If an argument can't be used; counts must be whole and non-negative.
     OverflowError
         If a rate becomes infinite, or a count passes 2**53 - 2**31.
+
+    Warns
+    -----
+    RuntimeWarning
+        Once, if runs ended at the default of `max_events`.
 
     Notes
     -----
@@ -155,7 +169,9 @@ def simulate(
     as_choice(record, "record", ("grid", "jumps"))
     first_reaction = as_choice(method, "method", ("auto", "direct", "first_reaction")) == "first_reaction"
     runs = as_index(n, "n", low=1)
-    limit = 2**63 - 1 if max_events is None else as_index(max_events, "max_events", high=2**63 - 1)
+    limit = MOST_EVENTS[record]
+    if max_events is not None:
+        limit = _NO_END if max_events == math.inf else as_index(max_events, "max_events", high=_NO_END)
     keep = _indices(network, species)
     stops = _conditions(network, stop)
     check_workers(workers)
@@ -193,6 +209,13 @@ def simulate(
         raise OverflowError(
             f"run {int(np.argmax(status == _OVERFLOW))} overflowed: a rate became infinite, or a count passed "
             "2**53 - 2**31"
+        )
+    if max_events is None and (explosive := int((status == _MAX_EVENTS).sum())):
+        warnings.warn(
+            f"{explosive} of {total} runs ended early, after {limit:,} events: the network may grow without bound "
+            "(max_events= sets another end, math.inf none)",
+            RuntimeWarning,
+            stacklevel=2,
         )
     ends = (numbers.reshape(shape), _STATUS[status].reshape(shape))
     if record == "grid":
@@ -250,7 +273,8 @@ def _indices(network: ReactionNetwork, species: Sequence[str] | None) -> NDArray
     names = network.species if species is None else as_names(species, "species")
     unknown = [name for name in names if name not in network.species]
     if unknown or not names:
-        raise ValueError(f"species must name some of {list(network.species)}, got {species!r}")
+        near = meant(unknown[0], network.species) if unknown else ""
+        raise ValueError(f"species must name some of {shown(network.species)}, got {species!r}{near}")
     return np.array([network.species.index(name) for name in names], np.int64)
 
 
@@ -264,9 +288,10 @@ def _conditions(network: ReactionNetwork, stop: str | None) -> NDArray[np.int64]
     for part in re.split(r"\bor\b", stop):
         match = _CONDITION.fullmatch(part.strip())
         if match is None or match[1] not in network.species:
+            near = meant(match[1], network.species) if match else ""
             raise ValueError(
-                f"stop must compare species of {list(network.species)} with whole numbers, such as "
-                f"'{network.species[0]} == 0', joined by 'or', got {part.strip()!r}"
+                f"stop must compare species of {shown(network.species)} with whole numbers, such as "
+                f"'{network.species[0]} == 0', joined by 'or', got {part.strip()!r}{near}"
             )
         value = min(int(match[3]), LARGEST_COUNT)
         kind, less = {"<": ("<=", 1), ">": (">=", -1)}.get(match[2], (match[2], 0))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Vector: TypeAlias = list[float]
 Tables: TypeAlias = tuple[NDArray[np.int64], ...]
 
-FINISHED, MAX_STEPS, STEP_TOO_SMALL, STIFF = range(4)
+FINISHED, MAX_STEPS, STEP_TOO_SMALL, STIFF, NOT_FINITE = range(5)
 DOPRI5, RODAS4, AUTO = range(3)
 STIFF_STEPS, CALM_STEPS = 15, 6
 
@@ -168,7 +168,8 @@ class _Integration:
         following = self.rhs(_moved(y, h, slope))
         bend = self.norm([b - a for a, b in zip(slope, following)], y, y) / h
         steepest = max(speed, bend)
-        longer = max(1e-6, h * 1e-3) if steepest <= 1e-15 else (0.01 / steepest) ** (1 / (order + 1))
+        flat = steepest <= 1e-15 or not bend < math.inf
+        longer = max(1e-6, h * 1e-3) if flat else (0.01 / steepest) ** (1 / (order + 1))
         return min(100 * h, longer, span)
 
     def next_step(self) -> tuple[int, bool]:
@@ -196,6 +197,8 @@ class _Integration:
 def _dopri5(run: _Integration, watch: bool) -> int:
     """Dormand and Prince 5(4) with dense output of order 4 and a PI controller; STIFF when it should be another."""
     k1 = run.rhs(run.y)
+    if run.end > run.t and not all(map(math.isfinite, k1)):
+        return NOT_FINITE
     if run.h == 0 and run.end > run.t:
         run.h = run.first_step(k1, 5.0)
     before, rejected, stiff, calm = 1e-4, False, 0, 0
@@ -292,6 +295,8 @@ def _rodas4(run: _Integration) -> int:
     system, rejected = run.system, False
     while run.t < run.end:
         y, slope = run.y, run.rhs(run.y)
+        if not all(map(math.isfinite, slope)):
+            return NOT_FINITE
         if run.h == 0:
             run.h = run.first_step(slope, 4.0)
         while True:

@@ -3,7 +3,8 @@
 A template is words and slots, ``[X]的颜色是什么[X]``. A sentence is read by covering it with templates nested in each
 other's slots so that the templates' probabilities have the largest product.
 
-Source: Su Jianlin, "The principle of minimum entropy (3): sentence templates and language structure", 2018.
+Source: Su Jianlin (苏剑林), *最小熵原理（三）：“飞象过河”之句模版和语言结构*, 2018,
+https://kexue.fm/archives/5577 (minimum entropy, third part: sentence templates and the structure of language).
 """
 
 from ._finder import TemplateFinder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -42,7 +43,10 @@ class TemplateFinder(Estimator):
     trivial : bool, default False
         Keep templates of one word between two slots, which say nothing of structure.
     max_templates : int, default 1_000_000
-        More of them are an error.
+        Where there are more, only the shorter ones are found, and a warning says so.
+    max_steps : int, default 5_000_000
+        Where the search would take more steps, likewise. A step is a place to which a frequent beginning of a template
+        is carried on, or a word of a template that is found.
 
     Attributes
     ----------
@@ -50,6 +54,9 @@ class TemplateFinder(Estimator):
         What was found, most frequent first.
     total_ : int
         Number of sentences, or of paths.
+    complete_up_to_ : int or None
+        None if all templates were found. Where that was too much, the number of words up to which all were, and no
+        longer ones: the largest number that keeps within `max_templates` and `max_steps`.
 
     Raises
     ------
@@ -64,7 +71,10 @@ class TemplateFinder(Estimator):
     In each sentence the strong pairs join words to a graph. A path from a word that no pair leads to, to one from which
     none leads on, spells a template, with a slot wherever it leaves words out. Paths aren't enumerated: beginnings of
     templates grow word by word, and one that is too rare is dropped with all its continuations, since none can be more
-    frequent (as in PrefixSpan, Pei et al. 2001). Source: Su Jianlin, "The principle of minimum entropy (3)", 2018.
+    frequent (as in PrefixSpan, Pei et al. 2001). Their number may still double with each word of a stretch that two
+    sentences share, hence `max_steps`; where that is reached, the search is repeated for shorter templates, about ten
+    times at most. Source: Su Jianlin (苏剑林),
+    *最小熵原理（三）：“飞象过河”之句模版和语言结构*, 2018, https://kexue.fm/archives/5577 (sentence templates).
 
     Examples
     --------
@@ -92,6 +102,7 @@ class TemplateFinder(Estimator):
         *,
         trivial: bool = False,
         max_templates: int = 1_000_000,
+        max_steps: int = 5_000_000,
     ) -> None:
         self.tokenize = tokenize
         self.window = window
@@ -101,6 +112,7 @@ class TemplateFinder(Estimator):
         self.count = count
         self.trivial = trivial
         self.max_templates = max_templates
+        self.max_steps = max_steps
         self._backend = active_backend()
 
     @in_turn
@@ -123,7 +135,12 @@ class TemplateFinder(Estimator):
         TypeError
             If a sentence is neither a str nor a list of str, or a str where there is no `tokenize`.
         ValueError
-            If there is no word at all, or more than `max_templates` are found.
+            If there is no word at all.
+
+        Warns
+        -----
+        RuntimeWarning
+            If not all templates could be found, see `complete_up_to_`.
         """
         if self.tokenize is not None and not callable(self.tokenize):
             raise TypeError(f"tokenize must be callable, got {type(self.tokenize).__name__}")
@@ -134,6 +151,7 @@ class TemplateFinder(Estimator):
         least = (1 if by_path else _TWICE) if self.min_count is None else as_index(self.min_count, "min_count", low=1)
         trivial = as_flag(self.trivial, "trivial")
         most = as_index(self.max_templates, "max_templates", low=1)
+        steps = as_index(self.max_steps, "max_steps", low=1)
         vocabulary: dict[str, int] = {}
         ids: list[int] = []
         lengths: list[int] = []
@@ -144,7 +162,7 @@ class TemplateFinder(Estimator):
             raise ValueError("texts must hold at least one word")
         tokens = np.array(ids, dtype=np.int64)
         first, second = _strong(tokens, lengths, len(vocabulary), window, min_proba, min_pmi)
-        symbols, offsets, counts, total = kernels("templates", self._backend).find_templates(
+        symbols, offsets, counts, total, complete = kernels("templates", self._backend).find_templates(
             tokens,
             np.cumsum([0, *lengths], dtype=np.int64),
             first,
@@ -154,13 +172,21 @@ class TemplateFinder(Estimator):
             least,
             min_proba,
             most,
+            steps,
         )
+        if complete >= 0:
+            warnings.warn(
+                f"only templates of up to {complete} words were found: longer ones would be more than max_templates="
+                f"{most:,} or take more than max_steps={steps:,} steps; raise min_count, min_pmi, or these",
+                RuntimeWarning,
+                stacklevel=3,
+            )
         names: list[str | None] = [*vocabulary, None]
         listed = [names[symbol] for symbol in symbols.tolist()]
         found = [Template(listed[a:b]) for a, b in zip(offsets.tolist(), offsets.tolist()[1:])]
         order = np.argsort(-counts, kind="stable")
         self.templates_ = {found[i]: int(counts[i]) for i in order.tolist() if trivial or not found[i].is_trivial}
-        self.total_ = total
+        self.total_, self.complete_up_to_ = total, None if complete < 0 else complete
         return self
 
     def to_trie(self) -> TemplateTrie:

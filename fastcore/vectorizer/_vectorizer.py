@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, issparse
 
 from .._backend import active_backend, kernels
 from .._estimator import Estimator, not_fitted
@@ -19,6 +18,9 @@ from .._turns import in_turn
 from .._widths import index_dtype
 from . import _analysis as analysis
 from ._features import Found, Vocabulary, find, token_stream
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 # Elements mapped at once, so that no second array of that many is needed.
 _CHUNK = 1 << 20
@@ -288,6 +290,8 @@ class NgramVectorizer(Estimator):
 
     def inverse_transform(self, X: Any) -> list[NDArray[Any]]:
         """Return, for each row of a matrix, an array of the terms that aren't zero."""
+        from scipy.sparse import csr_matrix, issparse
+
         known = self._vocabulary()
         if not issparse(X):
             X = np.asarray(X)
@@ -367,6 +371,8 @@ class NgramVectorizer(Estimator):
         return matrix
 
     def _matrix(self, offsets: NDArray[Any], columns: NDArray[Any], counts: NDArray[Any], width: int) -> csr_matrix:
+        from scipy.sparse import csr_matrix
+
         if self.binary:
             counts.fill(1)
         index = index_dtype(len(columns))
@@ -545,6 +551,8 @@ def _map_in_place(ids: NDArray[np.int32], to: NDArray[np.int32]) -> None:
 
 def _select(matrix: csr_matrix, kept: NDArray[np.bool_]) -> csr_matrix:
     """Return some columns of a matrix, its rows' entries in the same order."""
+    from scipy.sparse import csr_matrix
+
     chosen = kept.take(matrix.indices)
     ends = np.concatenate([[0], np.cumsum(chosen)])[matrix.indptr]
     columns = (np.cumsum(kept, dtype=matrix.indices.dtype) - 1).take(matrix.indices[chosen])

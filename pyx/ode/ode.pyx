@@ -12,6 +12,7 @@ cdef enum:
     MAX_STEPS = 1
     STEP_TOO_SMALL = 2
     STIFF = 3
+    NOT_FINITE = 4
     DOPRI5 = 0
     RODAS4 = 1
     AUTO = 2
@@ -130,12 +131,20 @@ cdef double first_step(const System* s, const double* y, const double* slope, do
         following[i] -= slope[i]
     bend = norm(s, following, y, y, rtol, atol) / h
     steepest = speed if speed > bend else bend
-    if steepest <= 1e-15:
+    if steepest <= 1e-15 or not bend < INFINITY:
         longer = 1e-6 if 1e-6 > h * 1e-3 else h * 1e-3
     else:
         longer = pow(0.01 / steepest, 1.0 / (order + 1.0))
     h = 100.0 * h if 100.0 * h < longer else longer
     return h if h < span else span
+
+
+cdef bint finite(const double* v, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        if not fabs(v[i]) < INFINITY:
+            return False
+    return True
 
 
 # Where an integration stands, and its output.
@@ -170,6 +179,8 @@ cdef int dopri5(
     cdef bint last, rejected = False
     rhs(s, y, k1)
     state.nfev += 1
+    if end > t and not finite(k1, n):
+        return NOT_FINITE
     if h == 0.0 and end > t:
         h = first_step(s, y, k1, moved, k2, end - t, 5.0, rtol, atol)
         state.nfev += 1
@@ -344,6 +355,8 @@ cdef int rodas4(
     while t < end:
         rhs(s, y, slope)
         state.nfev += 1
+        if not finite(slope, n):
+            return NOT_FINITE
         if h == 0.0:
             h = first_step(s, y, slope, moved, u1, end - t, 4.0, rtol, atol)
             state.nfev += 1

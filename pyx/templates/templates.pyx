@@ -401,6 +401,7 @@ cdef struct Search:
     int64_t* symbols
     int64_t* lengths
     int64_t* counts
+    int64_t taken  # steps so far
     Py_ssize_t steps_size, levels_size, path_size, symbols_size, lengths_size, counts_size
     Py_ssize_t n_steps, n_levels, n_symbols, n_found
 
@@ -423,14 +424,19 @@ def find_templates(
     int64_t min_count,
     double min_share,
     Py_ssize_t limit,
+    int64_t max_steps,
 ):
     """Count the templates that paths of strong pairs spell, by sentences or by paths.
 
-    Return symbols, offsets, counts, and the number of all sentences or paths. `pairs_second[pairs_first[a]:]` are, in
-    rising order, the words that are strong after word a. More than `limit` templates are an error.
+    Return symbols, offsets, counts, the number of all sentences or paths, and -1. `pairs_second[pairs_first[a]:]` are,
+    in rising order, the words that are strong after word a. A step is a place to which a frequent beginning is carried
+    on, or a word of a template that is found. Where all templates would be more than `limit`, or take more than
+    `max_steps` steps, the last number is the largest number of words such that all templates of up to so many don't,
+    and these are returned.
     """
     cdef Py_ssize_t n = ids.shape[0], n_sentences = offsets.shape[0] - 1, s, i, j
     cdef int64_t total = 0, paths = 0
+    cdef Py_ssize_t complete = -1
     cdef Graph graph
     cdef Search search
     cdef Pace pace = new_pace()
@@ -465,9 +471,8 @@ def find_templates(
     try:
         if n:
             with nogil:
-                first_steps(&graph, &offsets[0], &entered[0], &search, &pace)
-                explore(&graph, &search, min_count, limit, &pace)
-        return (*found_arrays(&search), total)
+                complete = settle(&graph, &offsets[0], &entered[0], &search, min_count, limit, max_steps, &pace)
+        return (*found_arrays(&search), total, complete)
     finally:
         free(search.steps)
         free(search.levels)
@@ -516,7 +521,7 @@ cdef join(
 
 
 cdef int begin(Search* search) except -1:
-    search.n_steps = search.n_levels = search.n_symbols = search.n_found = 0
+    search.n_steps = search.n_levels = search.n_symbols = search.n_found = search.taken = 0
     search.steps_size = search.levels_size = search.path_size = 64
     search.symbols_size = search.lengths_size = search.counts_size = 64
     search.steps = <Step*>malloc(64 * sizeof(Step))
@@ -548,7 +553,9 @@ cdef inline int add_step(Search* search, int64_t key, int64_t place, int64_t way
     return 0
 
 
-cdef int first_steps(Graph* graph, const int64_t* offsets, const char* entered, Search* search, Pace* pace) except -1 nogil:
+cdef int first_steps(
+    Graph* graph, const int64_t* offsets, const char* entered, Search* search, Pace* pace
+) except -1 nogil:
     # Paths begin where no strong pair leads to.
     cdef Py_ssize_t i
     for i in range(graph.n):
@@ -598,12 +605,45 @@ cdef int64_t weight(Graph* graph, const Step* steps, Py_ssize_t first, Py_ssize_
     return count
 
 
-cdef int explore(Graph* graph, Search* search, int64_t min_count, Py_ssize_t limit, Pace* pace) except -1 nogil:
-    # Depth first over beginnings of templates: one that is too rare can't have an ending that is frequent.
+cdef Py_ssize_t settle(
+    Graph* graph, const int64_t* offsets, const char* entered, Search* search, int64_t min_count, Py_ssize_t limit,
+    int64_t max_steps, Pace* pace
+) except -2 nogil:
+    # Everything (-1), or else templates of up to so many words as the bounds allow: doubled, then halved.
+    cdef Py_ssize_t low = 0, high = 1, middle
+    if explore(graph, offsets, entered, search, min_count, graph.n, limit, max_steps, pace):
+        return -1
+    while explore(graph, offsets, entered, search, min_count, high, limit, max_steps, pace):
+        low = high
+        high *= 2
+    while high - low > 1:
+        middle = low + (high - low) // 2
+        if explore(graph, offsets, entered, search, min_count, middle, limit, max_steps, pace):
+            low = middle
+        else:
+            high = middle
+    if low > 0:
+        explore(graph, offsets, entered, search, min_count, low, limit, max_steps, pace)
+    else:
+        search.n_symbols = search.n_found = 0
+    return low
+
+
+cdef int explore(
+    Graph* graph, const int64_t* offsets, const char* entered, Search* search, int64_t min_count, Py_ssize_t longest,
+    Py_ssize_t limit, int64_t max_steps, Pace* pace
+) except -1 nogil:
+    # Depth first over beginnings of templates of up to `longest` words: one that is too rare can't have an ending that
+    # is frequent. False as soon as there are too many templates or steps.
     cdef Py_ssize_t first, last, i, j
     cdef int64_t key, place, count
     cdef Level* level
     cdef int kind
+    search.n_steps = search.n_levels = search.n_symbols = search.n_found = 0
+    first_steps(graph, offsets, entered, search, pace)
+    search.taken = search.n_steps
+    if search.taken > max_steps:
+        return False
     while search.n_levels > 0:
         level = &search.levels[search.n_levels - 1]
         first = level.next
@@ -625,7 +665,17 @@ cdef int explore(Graph* graph, Search* search, int64_t min_count, Py_ssize_t lim
         for kind in range(2):
             count = weight(graph, search.steps, first, last, kind)
             if count >= min_count:
-                emit(search, kind, count, limit)
+                search.taken += search.n_levels
+                if search.n_found == limit or search.taken > max_steps:
+                    return False
+                emit(search, kind, count)
+        if search.n_levels == longest:
+            continue
+        for i in range(first, last):
+            place = search.steps[i].place
+            search.taken += graph.on_first[place + 1] - graph.on_first[place]
+        if search.taken > max_steps:
+            return False
         j = search.n_steps
         for i in range(first, last):
             place = search.steps[i].place
@@ -636,14 +686,11 @@ cdef int explore(Graph* graph, Search* search, int64_t min_count, Py_ssize_t lim
                 )
         if search.n_steps > j:
             add_level(search, j, pace)
-    return 0
+    return True
 
 
-cdef int emit(Search* search, int trailing, int64_t count, Py_ssize_t limit) except -1 nogil:
+cdef int emit(Search* search, int trailing, int64_t count) except -1 nogil:
     cdef Py_ssize_t i, before = search.n_symbols
-    if search.n_found == limit:
-        with gil:
-            raise ValueError(f"more than max_templates={limit} templates: raise min_count or min_pmi")
     while search.symbols_size < search.n_symbols + 2 * search.n_levels + 1:
         search.symbols = <int64_t*>grown(search.symbols, &search.symbols_size, sizeof(int64_t))
     for i in range(search.n_levels):

@@ -1,7 +1,9 @@
-"""Drop-in for nlp-zero 0.1.6 (Su Jianlin, 2018): the same names, arguments and results, much faster.
+"""Drop-in for nlp-zero 0.1.6: the same names, arguments and results, much faster.
 
 ``from fastcore.compat.nlp_zero import *`` replaces ``from nlp_zero import *``. What nlp-zero plainly meant
 otherwise is mended, and the guide lists each such place.
+
+Source: Su Jianlin (苏剑林), *基于最小熵原理的NLP库：nlp zero*, 2018, https://kexue.fm/archives/5597.
 """
 
 from importlib import import_module

@@ -18,6 +18,7 @@ Words: TypeAlias = tuple[int, ...]
 Parsing: TypeAlias = tuple[Words, list[Any]]
 
 MOST = 1_000_000  # different templates that one sentence may have
+MOST_STEPS = 2_000_000  # steps of a search, which may double with each word
 
 
 class Template:
@@ -189,12 +190,25 @@ class XTrie(Trie):
     """
 
     def search(self, sent: Any) -> dict[Span, dict[Words, int]]:  # type: ignore[override]
-        """Return {(start, end): {places of the template's words: count}} of all templates in a list of words."""
+        """Return {(start, end): {places of the template's words: count}} of all templates in a list of words.
+
+        Raises
+        ------
+        ValueError
+            If there are too many ways to place them: more than 2,000,000 steps.
+        """
         output: dict[Span, dict[Words, int]] = defaultdict(dict)
+        steps = 0
         for start in range(len(sent)):
             stack: list[tuple[int, dict[Any, Any], Words]] = [(start, self.dic, ())]
             while stack:
                 place, node, matched = stack.pop()
+                steps += 1
+                if steps > MOST_STEPS:
+                    raise ValueError(
+                        f"sent has too many ways to place templates, more than {MOST_STEPS:,} steps: got {len(sent)} "
+                        "words"
+                    )
                 if place > start and self.end in node:
                     output[start, place][matched] = node[self.end][1]
                 if place < len(sent):

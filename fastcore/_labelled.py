@@ -1,0 +1,138 @@
+"""Labelled input is read by its labels, never by its position: pandas, polars, Arrow, xarray, structured arrays.
+
+None of these libraries is imported here; what they hand over is known by its attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SHOWN = 20
+# Names this alike may be meant for one another: one letter of two.
+_ALIKE = 0.5
+
+
+def by_label(value: Any, name: str) -> Any:
+    """Return a dict of a Series' labels to its values, of a table's columns to arrays; anything else as it is.
+
+    A Series or a table whose labels are the default 0, 1, 2, ... has none: it is read by position.
+    """
+    if hasattr(value, "dims") and hasattr(value, "to_pandas"):
+        value = value.to_pandas()  # xarray
+    fields = getattr(getattr(value, "dtype", None), "names", None)
+    if fields:
+        return {field: value[field] for field in fields}
+    labels = _labels(value)
+    if labels is None:
+        return value
+    for label in labels:
+        if not isinstance(label, str):
+            raise TypeError(f"{name} must be labelled with names, got the label {_shown(label)}")
+    if len(set(labels)) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise ValueError(f"{name} must have each label once, got {twice!r} twice")
+    if is_table(value):
+        return {label: np.asarray(value[label]) for label in labels}
+    return dict(zip(labels, np.asarray(value).tolist()))
+
+
+def complete(value: Any, name: str, known: Collection[str], what: str) -> Any:
+    """`by_label`, where labels must name all of `known`: unlike a dict, a Series is never a part of the whole."""
+    labelled = by_label(value, name)
+    if labelled is value or not isinstance(labelled, dict):
+        return labelled
+    for label in labelled:
+        if label not in known:
+            raise ValueError(f"{name} must name {what} of {shown(known)}, got {label!r}{meant(label, known)}")
+    missing = [label for label in known if label not in labelled]
+    if missing:
+        raise ValueError(
+            f"{name} must have a label for each of {shown(known)}, but {missing[0]!r} is missing (a dict needn't)"
+        )
+    return labelled
+
+
+def in_order(value: Any, name: str, columns: Sequence[str], what: str) -> Any:
+    """An array of a table's columns in a given order; anything without labels as it is."""
+    labelled = complete(value, name, columns, what)
+    if not isinstance(labelled, dict) or labelled is value:
+        return labelled
+    return np.stack([np.asarray(labelled[column]) for column in columns], axis=-1)
+
+
+def columns_of(value: Any, name: str) -> tuple[str, ...] | None:
+    """The names of a table's columns; None for what isn't a table with names."""
+    labelled = by_label(value, name) if is_table(value) else None
+    return tuple(labelled) if isinstance(labelled, dict) else None
+
+
+def is_table(value: Any) -> bool:
+    """Whether it has named columns: a DataFrame of pandas or polars, an Arrow table."""
+    return hasattr(value, "columns") and hasattr(value, "__getitem__") and not isinstance(value, Mapping)
+
+
+def row_labels(value: Any) -> NDArray[Any] | None:
+    """The labels of a Series' or a table's rows; None if they are the default, or there are none."""
+    index = getattr(value, "index", None)
+    return None if index is None or callable(index) or _is_default(index) else np.asarray(index)
+
+
+def same_rows(values: Mapping[str, Any]) -> None:
+    """Refuse values that are read row by row and whose rows have different labels."""
+    _same({name: row_labels(value) for name, value in values.items()}, "row labels")
+
+
+def same_labels(values: Mapping[str, Any]) -> None:
+    """Refuse values that are read element by element and whose rows or columns have different labels."""
+    same_rows(values)
+    _same({name: _labels(value) for name, value in values.items() if is_table(value)}, "columns")
+
+
+def _same(labels: Mapping[str, Any], what: str) -> None:
+    known = {name: found for name, found in labels.items() if found is not None}
+    first = next(iter(known), "")
+    for name, found in known.items():
+        if not np.array_equal(found, known[first]):
+            raise ValueError(f"{first} and {name} must have the same {what} in the same order")
+
+
+def _labels(value: Any) -> list[Any] | None:
+    if is_table(value):
+        columns = getattr(value, "column_names", None)  # Arrow's `columns` are the data
+        columns = value.columns if columns is None else columns
+        return None if _is_default(columns) else list(columns)
+    index = getattr(value, "index", None)
+    if index is None or callable(index) or not hasattr(value, "items") or _is_default(index):
+        return None
+    return list(index)
+
+
+def _is_default(index: Any) -> bool:
+    return type(index).__name__ == "RangeIndex" and (index.start, index.step) == (0, 1)
+
+
+def _shown(label: Any) -> str:
+    return repr(label.item() if isinstance(label, np.generic) else label)
+
+
+def shown(names: Collection[str]) -> str:
+    """Names as an error shows them: not a hundred thousand."""
+    first = list(names)[:_SHOWN]
+    return f"{first}" if len(names) <= _SHOWN else f"{str(first)[:-1]}, ...] ({len(names)} in all)"
+
+
+def meant(name: Any, known: Iterable[str]) -> str:
+    """What an error adds about an unknown name: the nearest known one, or nothing."""
+    if not isinstance(name, str):
+        return ""
+    from difflib import get_close_matches
+
+    folded: dict[str, str] = {}
+    for other in known:
+        folded.setdefault(other.casefold(), other)
+    near = get_close_matches(name.casefold(), folded, 1, _ALIKE)
+    return f"; did you mean {folded[near[0]]!r}?" if near else ""

@@ -1,0 +1,144 @@
+"""Least squares from one or several starts: what was found, and what the data leave open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector: TypeAlias = NDArray[np.float64]
+# Residuals and their Jacobian, or None where the system can't be integrated.
+Evaluate: TypeAlias = Callable[[Vector], tuple[Vector, Vector] | None]
+
+# Further starts lie within this factor of the first (on a linear scale: this often its size).
+_SPREAD = 10.0
+# A direction in which the residuals change by less than this share of the largest isn't determined.
+_UNDETERMINED = 1e-8
+# At a minimum a linear step would win less than this share of the sum of squares.
+_WON = 1e-6
+# A parameter this near to its bound, as a share of the way between the bounds, stands there.
+_NEAR = 1e-3
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """The best of all starts."""
+
+    theta: Vector
+    residuals: Vector
+    jacobian: Vector
+    converged: bool
+    message: str
+    sse: Vector  # of each start, NaN where it couldn't be integrated
+
+
+def starts(first: Vector, low: Vector, high: Vector, log: bool, n: int, rng: np.random.Generator) -> list[Vector]:
+    """The first start, and n - 1 drawn uniformly around it (of logarithms if `log`), inside the bounds."""
+    reach = np.full(len(first), np.log(_SPREAD)) if log else _SPREAD * units_of(first, log)
+    lowest, highest = np.maximum(low, first - reach), np.minimum(high, first + reach)
+    return [first, *rng.uniform(lowest, highest, (n - 1, len(first)))]
+
+
+def units_of(first: Vector, log: bool) -> Vector:
+    """Sizes of an ordinary step: a factor of e, or as much as there is."""
+    return np.ones(len(first)) if log else np.where(first == 0, 1.0, np.abs(first))
+
+
+def minimise(
+    evaluate: Evaluate, begin: Sequence[Vector], low: Vector, high: Vector, units: Vector, noise: float
+) -> Minimum | None:
+    """Trust-region least squares from each start; the best end, or None if no start can be integrated.
+
+    A trial point that can't be integrated is a step too far: the trust region shrinks. `units` are sizes of an ordinary
+    step; `noise` is the size of residuals that integration itself makes.
+    """
+    from scipy.optimize import least_squares
+
+    memory: dict[bytes, tuple[Vector, Vector] | None] = {}
+
+    def at(theta: Vector) -> tuple[Vector, Vector] | None:
+        key = theta.tobytes()
+        if key not in memory:
+            memory.clear()
+            memory[key] = evaluate(theta)
+        return memory[key]
+
+    best, sums, size = None, [], 0
+    for first in begin:
+        found = at(first)
+        if found is None:
+            sums.append(np.nan)
+            continue
+        size = len(found[0])
+
+        def residuals(way: Vector, first: Vector = first, size: int = size) -> Vector:
+            value = at(first + way)
+            return np.full(size, np.inf) if value is None else value[0]
+
+        def jacobian(way: Vector, first: Vector = first) -> Vector:
+            value = at(first + way)
+            assert value is not None
+            return value[1]
+
+        # The way from the start is what is searched for, so that the first trust region is one unit and no more.
+        ended = least_squares(
+            residuals, np.zeros(len(first)), jacobian, bounds=(low - first, high - first), x_scale=units,
+            ftol=1e-12, xtol=1e-12, gtol=1e-12,
+        )  # fmt: skip
+        ended.x = first + ended.x
+        sums.append(2 * float(ended.cost))
+        if best is None or ended.cost < best.cost:
+            best = ended
+    if best is None:
+        return None
+    value = at(best.x)
+    assert value is not None
+    left = _left_to_win(*value, best.x, low, high)
+    won = left <= max(_WON * 2 * best.cost, noise**2 * size)
+    message = (
+        best.message.replace("`", "") if won else f"no minimum: a step would still win {left:.3g} of the sum of squares"
+    )
+    return Minimum(best.x, *value, bool(best.status > 0 and won), message, np.array(sums))
+
+
+def at_bounds(theta: Vector, low: Vector, high: Vector) -> NDArray[np.bool_]:
+    """Which parameters stand at a bound."""
+    with np.errstate(invalid="ignore"):
+        width = np.where(np.isfinite(high - low), high - low, np.inf)
+        near = np.where(np.isfinite(width), _NEAR * width, 0.0)
+    return (theta - low <= near) | (high - theta <= near)
+
+
+def _left_to_win(residuals: Vector, jacobian: Vector, theta: Vector, low: Vector, high: Vector) -> float:
+    """By how much a linear step of the parameters that aren't at a bound would lessen the sum of squares."""
+    free = jacobian[:, ~at_bounds(theta, low, high)]
+    if not free.size:
+        return 0.0
+    left, sizes, _ = np.linalg.svd(free / _norms(free), full_matrices=False)
+    steep = sizes > _UNDETERMINED * sizes[0]
+    return float(((left.T @ residuals)[steep] ** 2).sum())
+
+
+def _norms(jacobian: Vector) -> Vector:
+    norms = np.linalg.norm(jacobian, axis=0)
+    return np.where(norms == 0, 1.0, norms)
+
+
+def covariance_of(jacobian: Vector, sse: float, dof: int) -> Vector:
+    """``sse / dof * inv(J.T @ J)``, infinite along the directions that the data don't determine, and only there."""
+    k = jacobian.shape[1]
+    if dof <= 0:
+        return np.full((k, k), np.inf)
+    scale = _norms(jacobian)
+    _, sizes, rotation = np.linalg.svd(jacobian / scale)
+    sizes = np.append(sizes, np.zeros(k - len(sizes)))
+    open_ways = sizes <= _UNDETERMINED * max(sizes[0], np.finfo(float).tiny)
+    half = rotation[~open_ways] / sizes[~open_ways, None] / scale
+    covariance = half.T @ half * (sse / dof)
+    # The limit of a variance that grows along the rest: infinite with its sign, wherever they take part.
+    rest = rotation[open_ways].T @ rotation[open_ways]
+    covariance[np.abs(rest) > 1e-6] = np.inf
+    return np.asarray(np.copysign(covariance, np.where(np.isinf(covariance), rest, covariance)))
