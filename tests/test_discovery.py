@@ -27,7 +27,7 @@ from fastcore.discovery._grams import Grams
 from fastcore.discovery._words import Words, kinds_of
 from fastcore.lexicon import Tokenizer
 
-from .helpers import memory_growth, seconds_to_interrupt
+from .helpers import memory_growth
 
 TEXTS = ["看电影", "电影院", "看书", "书店", "电影票"]
 small_texts = st.lists(st.text("天地人a1。x,", max_size=12), min_size=1, max_size=12)
@@ -663,25 +663,6 @@ class TestHouse:
     def test_memory_is_given_back(self):
         setup = "from fastcore.discovery import WordFinder\ntexts = ['天地玄黄宇宙洪荒', '日月盈昃'] * 200"
         assert memory_growth(setup, "WordFinder(1e-5, 0).fit(texts)", 50) < 400
-
-    @pytest.mark.slow
-    @pytest.mark.parametrize("method", ["adjacent", "ngram", "entropy"])
-    def test_interrupted(self, method):
-        script = f"""
-from fastcore.discovery import WordFinder
-texts = ['天地玄黄宇宙洪荒日月盈昃' * 100_000]
-finder = WordFinder(1e-9, -50, method={method!r})
-finder.fit(['天地'])
-print('ready')
-try:
-    for _ in range(1000):
-        finder.fit(texts)
-except KeyboardInterrupt:
-    print('interrupted')
-assert finder.fit(['天地天地天地天地']).words_
-print('usable')
-"""
-        assert seconds_to_interrupt(script) < 1.0
 
 
 class TestLearnedBefore:

@@ -178,6 +178,7 @@ cdef class Symbols:
         cdef Py_ssize_t size
         cdef const uint8_t *utf8
         for token in tokens:
+            spend(&self.pace, 16)
             utf8 = utf8_of(token, &size, &self.scratch, &self.scratch_room)
             interner_id(&self.table, utf8, size, &self.pace)
         self.dropped = self.table.count
