@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import copy
 import gc
 import gzip
 import itertools
@@ -10,18 +11,22 @@ import lzma
 import math
 import pickle
 import tracemalloc
+from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastcore import use_backend
+from fastcore import _immutable, use_backend
+from fastcore._backend import kernels
 from fastcore._data import poems
 from fastcore.lexicon import Lexicon, Tokenizer
 from fastcore.lexicon._files import write_binary
 from fastcore.lexicon._lexicon import _as_arrays
 from fastcore.ngrams import count_ngrams
+from fastcore.vectorizer import NgramVectorizer
 
 from .helpers import Liar, memory_growth, run_script
 
@@ -897,3 +902,108 @@ def test_extreme_temperatures_and_scores(backend):
         assert tokenizer.sample("中国人", 1, temperature) == ["中国", "人"]
     with pytest.raises(ValueError, match="null_score must be finite and at least"):
         Tokenizer(tokenizer.lexicon, null_score=-1e308)
+
+
+class TestSharing:
+    def test_copies_are_the_object_itself(self, backend):
+        tokenizer = Tokenizer(Lexicon(WORDS))
+        for thing in (tokenizer, tokenizer.lexicon):
+            assert copy.copy(thing) is thing and copy.deepcopy([thing])[0] is thing
+        assert copy.deepcopy(tokenizer.tokenize).__self__ is tokenizer
+        assert pickle.loads(pickle.dumps(tokenizer.tokenize))("研究生命") == ["研究", "生命"]
+
+    def test_a_clone_of_an_estimator_shares_the_tokenizer(self):
+        sklearn_base = pytest.importorskip("sklearn.base")
+        tokenizer = Tokenizer(Lexicon(WORDS))
+        assert sklearn_base.clone(NgramVectorizer(tokenizer=tokenizer.tokenize)).tokenizer.__self__ is tokenizer
+
+    @pytest.mark.compiled
+    def test_a_pickle_is_not_built_again(self, monkeypatch):
+        with use_backend("compiled"):
+            lexicon = Lexicon(WORDS)
+            data = pickle.dumps(lexicon)
+            sizes = []
+
+            class Spy:
+                @staticmethod
+                def Trie(codes, offsets, counts, layout):
+                    sizes.append(len(layout))
+                    return kernels("lexicon").Trie(codes, offsets, counts, layout)
+
+            monkeypatch.setattr("fastcore.lexicon._lexicon.kernels", lambda *_: Spy)
+            loaded = pickle.loads(data)
+        assert sizes == [len(lexicon._trie.layout())] and sizes[0] > 0
+        assert dict(loaded) == dict(lexicon) and loaded.search("研究生命") == lexicon.search("研究生命")
+
+    @pytest.mark.compiled
+    @pytest.mark.parametrize("made, used", list(itertools.product(["compiled", "reference"], repeat=2)))
+    def test_pickles_go_from_twin_to_twin(self, made, used):
+        with use_backend(made):
+            data = pickle.dumps(Tokenizer(Lexicon(WORDS)))
+        with use_backend(used):
+            loaded = pickle.loads(data)
+            assert loaded.lexicon._backend == used
+            assert dict(loaded.lexicon) == WORDS and loaded.tokenize("研究生命") == ["研究", "生命"]
+
+    def test_a_mapped_file_is_pickled_as_its_path(self, backend, tmp_path):
+        path = tmp_path / "words"
+        Lexicon({chr(0x4E00 + i): i + 1 for i in range(5000)}).save(path, binary=True)
+        lexicon = Lexicon.load(path)
+        data = pickle.dumps(lexicon)
+        assert len(data) < 1000
+        assert dict(pickle.loads(data)) == dict(lexicon)
+        Lexicon({"一": 1}).save(path, binary=True)
+        with pytest.raises(ValueError, match="isn't the file that the lexicon was mapped from"):
+            pickle.loads(data)
+        path.unlink()
+        with pytest.raises(FileNotFoundError):
+            pickle.loads(data)
+
+    def test_a_compressed_file_is_not_needed_any_more(self, backend, tmp_path):
+        path = tmp_path / "words.gz"
+        Lexicon(WORDS).save(path, binary=True)
+        data = pickle.dumps(Lexicon.load(path))
+        path.unlink()
+        assert dict(pickle.loads(data)) == WORDS
+
+    @pytest.mark.parametrize("there", [True, False])
+    def test_tasks_of_other_processes_carry_no_lexicon(self, backend, there, monkeypatch):
+        tokenizer = Tokenizer(Lexicon({chr(0x4E00 + i): i + 1 for i in range(3000)}))
+        texts = ["一丁丂"] * 3000
+        sizes = []
+
+        def elsewhere(function, tasks):
+            for task in tasks:
+                data = pickle.dumps((function, task))
+                sizes.append(len(data))
+                function, task = pickle.loads(data)
+                yield pickle.loads(pickle.dumps(function(task)))
+
+        if not there:
+            # As on another machine, which has no such file.
+            monkeypatch.setattr(_immutable, "_received", OrderedDict())
+            monkeypatch.setattr(_immutable, "open", lambda *_: no_file(), raising=False)
+        assert tokenizer.tokenize_many(texts, workers=elsewhere) == [["一", "丁", "丂"]] * 3000
+        assert len(sizes) == (3 if there else 6)
+        without = [size for size in sizes if size < 20_000]
+        assert len(without) == 3
+        found, offsets = tokenizer.encode_many(texts, workers=elsewhere)
+        assert len(found) == offsets[-1] == 9000
+
+    def test_the_file_of_a_task_goes_with_its_object(self, backend):
+        tokenizer = Tokenizer(Lexicon(WORDS))
+
+        def elsewhere(function, tasks):
+            return [function(pickle.loads(pickle.dumps(task))) for task in tasks]
+
+        tokenizer.tokenize_many(["研究"], workers=elsewhere)
+        name = Path(_immutable._parcels[tokenizer]._name)
+        assert name.exists()
+        _immutable._received.clear()
+        del tokenizer
+        gc.collect()
+        assert not name.exists()
+
+
+def no_file():
+    raise FileNotFoundError

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels, use_backend
+from .._immutable import Immutable, stream_with
 from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
 from .._texts import lines_of
 from .._validation import as_index, as_number
-from .._workers import Workers, stream
+from .._workers import Workers
 from ._files import jieba_dictionary
 from ._lexicon import Lexicon
 
@@ -29,7 +30,7 @@ MOST_PATHS = 2**31 - 1
 Texts: TypeAlias = "Iterable[str] | os.PathLike[str]"
 
 
-class Tokenizer:
+class Tokenizer(Immutable):
     """Cut text into words: the path of largest probability through the lattice of a lexicon's words.
 
     Parameters
@@ -63,7 +64,8 @@ class Tokenizer:
     next ones join it while they end so too and hold only letters, digits and dots. So with nlp-zero's
     dictionary the segmentation is nlp-zero's.
 
-    The tokens of a text, joined, are the text.
+    The tokens of a text, joined, are the text. A tokenizer never changes, so copies of it, and of its bound methods,
+    share it.
 
     Examples
     --------
@@ -134,13 +136,13 @@ class Tokenizer:
         texts : iterable of str, or os.PathLike
             A bare str is refused; a path is a UTF-8 file whose lines are texts, or a folder of such files.
         workers : int, callable or executor
-            As everywhere; threads share the lexicon, other executors get it with each task.
+            As everywhere; threads share the lexicon, other processes get it once.
         progress : bool or callable
             True shows a bar of the texts done (needs tqdm); a function is called with (done, total or None).
         """
         found: list[list[str]] = []
         with progress_bar(progress, len(texts) if isinstance(texts, Sized) else None, "text") as step:
-            for part in stream(_words, ((self, chunk) for chunk in _chunks(texts)), workers):
+            for part in stream_with(_words, self, _chunks(texts), workers):
                 found += part
                 step(len(part))
         return found
@@ -167,7 +169,7 @@ class Tokenizer:
         """
         parts = []
         with progress_bar(progress, len(texts) if isinstance(texts, Sized) else None, "text") as step:
-            for part in stream(_ids, ((self, chunk) for chunk in _chunks(texts)), workers):
+            for part in stream_with(_ids, self, _chunks(texts), workers):
                 parts.append(part)
                 step(len(part[1]) - 1)
         if len(parts) == 1:
