@@ -42,7 +42,6 @@ SHORT = {
     "lexicon.Trie.find": "one word",
     "lexicon.Trie.longest": "one match",
     "lexicon.Segmenter": "at most 0x110000 code points",
-    "discovery.Encoder.symbols": "at most 0x110000 code points",
     "discovery.WordCounter.result": "three copies of memory",
     "discovery.PairCounter": "starts empty",
     "discovery.WordCounter": "starts empty",
@@ -153,9 +152,16 @@ def pairs(n: int) -> np.ndarray:
 
 @long("discovery.Encoder.encode")
 def _(k: Any) -> Any:
-    encoder = k.Encoder(KEEP)
-    text = "天地" * 30_000_000
+    encoder = k.Encoder(KEEP, True)
+    text = "天地ab" * 10_000_000
     return lambda: encoder.encode(text), lambda: encoder.encode("天")
+
+
+@long("discovery.Encoder.symbols")
+def _(k: Any) -> Any:
+    encoder = k.Encoder(KEEP, True)
+    encoder.encode(" ".join(map(str, range(3_000_000))))
+    return encoder.symbols
 
 
 def spread(n: int) -> np.ndarray:
@@ -251,7 +257,7 @@ def _(k: Any) -> Any:
     ids = np.tile(np.arange(3, dtype=np.int32), n)
     symbols = np.array([65, 66, 67], np.int32)
     offsets, counts, order = np.arange(n + 1) * 3, np.ones(n, np.int64), np.arange(n)
-    return lambda: k.word_counts(ids, offsets, counts, symbols, order)
+    return lambda: k.word_counts(ids, offsets, counts, symbols, np.arange(4), order)
 
 
 # lexicon
@@ -280,8 +286,8 @@ def _(k: Any) -> Any:
 
 @long("lexicon.Trie.words")
 def _(k: Any) -> Any:
-    found = k.Trie(*words(100_000), NONE)
-    return lambda: [found.words(0, 100_000) for _ in range(100)], lambda: found.words(0, 3)
+    found = k.Trie(*words(400_000), NONE)
+    return lambda: found.words(0, 400_000), lambda: found.words(0, 3)
 
 
 @long("lexicon.Trie.search")
@@ -324,7 +330,7 @@ def _(k: Any, name: str) -> Any:
 @each("lexicon.Segmenter", *(f"nbest {i}" for i in range(3)))
 def _(k: Any, name: str) -> Any:
     cut, i = segmenter(k), int(name[-1])
-    return lambda: cut.nbest(TEXTS[i][:1_000_000], 20), lambda: cut.nbest("一一", 2)
+    return lambda: cut.nbest(TEXTS[i][:3_000_000], 20), lambda: cut.nbest("一一", 2)
 
 
 # nce
@@ -441,7 +447,7 @@ def _(k: Any) -> Any:
 
 @each("ngrams", "heads", "tails")
 def _(k: Any, name: str) -> Any:
-    rows = rows_of(10_000_000)
+    rows = rows_of(3_000_000)
     return lambda: getattr(k, name)(rows, rows[:1000], 4, 4, 2000)
 
 
@@ -464,7 +470,7 @@ def system() -> tuple[Any, ...]:
 def _(k: Any, name: str) -> Any:
     tables, constants = system()
     x0, times, slopes = np.array([500.0, 500.0]), np.linspace(0, 1e6, 3_000_000), np.zeros((1, 3, 0))
-    rest = (int(name[-1]), 1e-12, 1e-12, 10**9)
+    rest = (int(name[-1]), 1e-12, 1e-12, 2 * 10**6)
     return lambda: k.integrate(tables, constants, slopes, x0, (0.0, 1e300), times, *rest)
 
 
@@ -481,9 +487,9 @@ def _(k: Any, name: str) -> Any:
     tables, constants = system()
     span, x0, first = (0.0, 1e9), np.array([500, 500]), bool(int(name[-1]))
     if "jumps" in name:
-        return lambda: k.simulate_jumps(tables, constants, x0, span, KEY, 0, 1, 1, first, NO_STOPS, 10**9)
+        return lambda: k.simulate_jumps(tables, constants, x0, span, KEY, 0, 1, 1, first, NO_STOPS, 3 * 10**7)
     times, keep = np.array([0.0, 1e9]), np.arange(2)
-    return lambda: k.simulate_grid(tables, constants, x0, span, times, KEY, 0, 1, 1, first, NO_STOPS, 10**12, keep)
+    return lambda: k.simulate_grid(tables, constants, x0, span, times, KEY, 0, 1, 1, first, NO_STOPS, 3 * 10**7, keep)
 
 
 # recurrence
@@ -579,7 +585,7 @@ def _(k: Any, name: str) -> Any:
     ids = np.arange(60) % 2 if "many" in name else np.zeros(3_000_000, np.int64)
     offsets, first = np.array([0, len(ids)]), np.array([0, 2, 4] if "many" in name else [0, 1])
     second = np.array([0, 1, 0, 1] if "many" in name else [1])
-    return lambda: k.find_templates(ids, offsets, first, second, 20, False, 1, 0.0, 10**9)
+    return lambda: k.find_templates(ids, offsets, first, second, 20, False, 1, 0.0, 10**6)
 
 
 # vectorizer

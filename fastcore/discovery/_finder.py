@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .._backend import active_backend, kernels
 from .._progress import Progress, progress_bar
 from .._validation import as_choice, as_index, as_number
@@ -13,7 +15,7 @@ from ._adjacent import PUNCTUATION, chains, without_redundant
 from ._blocks import LAST, NOTHING, Blocks, Numbers, Texts, encoded, kept
 from ._entropy import entropy_words
 from ._ngram import ngram_words
-from ._words import Words, kinds_of
+from ._words import Symbols, Words, kinds_of, spelled
 
 if TYPE_CHECKING:
     from ..lexicon import Lexicon
@@ -40,12 +42,16 @@ class WordFinder:
     min_length : int, default 1
         Length in characters of the shortest words wanted.
     max_length : int, optional
-        Length of the longest words wanted. ``"entropy"`` looks at n-grams up to it, default 5, at most 64.
+        Length of the longest words wanted, a joined run counting as one. ``"entropy"`` looks at n-grams up to it,
+        default 5, at most 64.
     exclude : collection of str, optional
         Words that aren't wanted, for example a known `Lexicon`, so that only new ones are left.
     keep : str or set of str, default "cjk+alnum"
         The characters that words are made of: ``"cjk"`` (U+4E00 to U+9FA5), ``"alnum"`` (ASCII letters and
         digits), both, a collection of characters, or None for all. Everything else separates.
+    join_alnum : bool, default True
+        Take a run of ASCII letters and digits as one character that no word divides, as `Tokenizer` joins it.
+        False for text that is to be cut within such runs.
     workers : int, map-like callable or executor, default 1
         What estimates the model of ``"entropy"``, block by block; words and counts don't depend on it.
     progress : bool or callable, default False
@@ -69,8 +75,9 @@ class WordFinder:
     log p(ab) > log min_proba and log p(ab) - log p(a) - log p(b) > min_pmi. Words are the maximal chains of
     strong neighbours, those with log p > log min_proba. Then, longest first, a word goes if the others spell
     it well: log p(word) - sum of log p(part) < length - 1, the parts being its best segmentation by the others
-    (runs of letters and digits in one piece); its count goes to the parts. Same words and counts as nlp-zero's
-    ``Word_Finder``, but that a part which is no word keeps the word. Time O(text + words * length**2).
+    (runs of letters and digits in one piece); its count goes to the parts. With ``join_alnum=False``, same words and
+    counts as nlp-zero's ``Word_Finder``, but that a part which is no word keeps the word.
+    Time O(text + words * length**2).
 
     ``"ngram"`` (Su 2019) counts the n-grams of up to four characters. One passes if it occurs `min_count` times and
     its mutual information, the smallest of log p(w) - log p(left) - log p(right) over its split points, reaches
@@ -108,6 +115,7 @@ class WordFinder:
         max_length: int | None = None,
         exclude: Collection[str] | None = None,
         keep: Any = "cjk+alnum",
+        join_alnum: bool = True,
         workers: Workers = 1,
         progress: Progress = False,
     ) -> None:
@@ -123,6 +131,7 @@ class WordFinder:
             raise TypeError(f"exclude must be a collection of str, got {type(exclude).__name__}")
         self.exclude = exclude
         self.keep = keep
+        self.join_alnum = bool(join_alnum)
         check_workers(workers)
         self.workers = workers
         self.progress = progress
@@ -133,7 +142,7 @@ class WordFinder:
 
     def _reset(self) -> None:
         kernel = kernels("discovery", self._backend)
-        self._encoder = kernel.Encoder(self._keep_table)
+        self._encoder = kernel.Encoder(self._keep_table, self.join_alnum)
         self._counter = kernel.PairCounter()
         self._learned = Blocks()
         self._words: dict[str, int] | None = None
@@ -203,25 +212,28 @@ class WordFinder:
     def _find(
         self, learned: Iterable[Numbers], blocks: Iterable[Numbers], step: Callable[[int], object]
     ) -> dict[str, int]:
-        if not len(self._encoder.symbols()):
+        if not len(self._encoder.symbols()[0]):
             raise ValueError(NOTHING)
         if self.method == "ngram":
             words = ngram_words(learned, blocks, self.min_pmi, self.min_count or 4, step, self._backend)
             return self._wanted(words, self._encoder.symbols())
         if self.method == "entropy":
-            words = entropy_words(learned, blocks, self.max_length or 5, self.workers, step, self._backend)
+            symbols = self._encoder.symbols()
+            runs = np.diff(symbols[1]) > 1
+            words = entropy_words(learned, blocks, self.max_length or 5, runs, self.workers, step, self._backend)
             return self._wanted(words, self._encoder.symbols())
         words = chains(self._counter, blocks, self.min_proba, self.min_pmi[-1], step, self._backend)
         symbols = self._encoder.symbols()
         words = without_redundant(words, self.min_proba, kinds_of(symbols, PUNCTUATION), self._backend)
         return self._wanted(words, symbols)
 
-    def _wanted(self, words: Words, symbols: Numbers) -> dict[str, int]:
+    def _wanted(self, words: Words, symbols: Symbols) -> dict[str, int]:
         """Keep words of the lengths and counts that are wanted, by falling count, without the excluded ones."""
-        lengths = words.lengths
-        chosen = (lengths >= self.min_length) & (words.counts >= (self.min_count or 1))
+        chosen = words.counts >= (self.min_count or 1)
+        if self.min_length > 1:
+            chosen &= words.characters(symbols) >= self.min_length
         if self.max_length is not None:
-            chosen &= lengths <= self.max_length
+            chosen &= words.lengths <= self.max_length
         found = words.take(chosen).to_sorted_dict(symbols, self._backend)
         if self.exclude is not None:
             found = {word: count for word, count in found.items() if word not in self.exclude}
@@ -241,7 +253,7 @@ class WordFinder:
         state = self.__dict__.copy()
         for name in ("_encoder", "_counter", "_learned", "_keep_table"):
             del state[name]
-        state["_counted"] = (self._encoder.symbols(), list(self._learned), *self._counter.result())
+        state["_counted"] = (spelled(self._encoder.symbols()), list(self._learned), *self._counter.result())
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -251,7 +263,7 @@ class WordFinder:
         self._keep_table = kept(self.keep)
         self._reset()
         self._words = words
-        self._encoder.encode("".join(map(chr, symbols.tolist())))
+        self._encoder.encode(self._separator.join(symbols))
         self._counter.merge(*counted)
         for ids in learned:
             self._learned.add(ids)

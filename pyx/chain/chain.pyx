@@ -12,7 +12,8 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from _rng cimport Rng, next_double, rng_stream
-from _signals cimport Pace, new_pace, spend
+from _signals cimport Pace, new_pace
+from _signals cimport spend as pace_spend
 
 ctypedef fused real:
     float
@@ -134,7 +135,7 @@ cdef class _Batch:
 
     cdef inline int spend(self, Py_ssize_t work) except -1 nogil:
         # A multiplication is a small part of a nanosecond.
-        return spend(&self.pace, work >> 4)
+        return pace_spend(&self.pace, work >> 4)
 
     cdef inline Py_ssize_t steps(self, Py_ssize_t price) noexcept nogil:
         # How many steps at that price (times L * (L + 16)) are one stretch.
@@ -326,7 +327,7 @@ cdef _scaled_rows(columns, dtype):
             scale[t] = fc_log_row_sum(&rows[t, 0], L)
             for j in range(L):
                 rows[t, j] = exp(rows[t, j] - scale[t]) if scale[t] > -INFINITY else 0.0
-            spend(&pace, 8 * L)
+            pace_spend(&pace, 8 * L)
     return columns.astype(dtype, copy=False), scales.astype(dtype, copy=False)
 
 
@@ -340,7 +341,7 @@ def path_score(const real[:, ::1] emissions, const int64_t[::1] offsets, const d
     cdef Pace pace = new_pace()
     with nogil:
         for s in range(n):
-            spend(&pace, 8)
+            pace_spend(&pace, 8)
             a = offsets[s]
             b = offsets[s + 1]
             score = 0.0
@@ -354,7 +355,7 @@ def path_score(const real[:, ::1] emissions, const int64_t[::1] offsets, const d
                     step += end[paths[t]]
                 score += step
                 if t % 4096 == 4095:
-                    spend(&pace, 4 * 4096)
+                    pace_spend(&pace, 4 * 4096)
             found[s] = <real>score
     return result
 

@@ -20,8 +20,8 @@ cdef inline int best_path(
     uint64_t* back, Pace* pace
 ) except -1 nogil:
     # score[j]: the best sum up to j; back[j]: length and slot of its last edge. No word may reach beyond n. Sums
-    # start at `first`, which is 1 where a piece begins, and a later start must be strictly better, as in nlp-zero: so ties, and sums that
-    # only rounding tells apart, fall as there.
+    # start at `first`, which is 1 where a piece begins, and a later start must be strictly better, as in nlp-zero: so
+    # ties, and sums that only rounding tells apart, fall as there.
     cdef Py_ssize_t i, j
     cdef int32_t slot, parent
     cdef double start, candidate

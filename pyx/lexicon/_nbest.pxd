@@ -95,8 +95,9 @@ cdef inline int _make_room(Nbest* self, Py_ssize_t n) except -1 nogil:
 
 cdef inline Known* _look_up(Nbest* self, int64_t start, int64_t before, bint joining) noexcept nogil:
     # The entry of what was met in this turn, or a free one.
-    cdef uint64_t at = (<uint64_t>start * <uint64_t>0x9E3779B97F4A7C15 + <uint64_t>before) * <uint64_t>0xD6E8FEB86659FD93
+    cdef uint64_t at = <uint64_t>start * <uint64_t>0x9E3779B97F4A7C15 + <uint64_t>before
     cdef Known* entry
+    at *= <uint64_t>0xD6E8FEB86659FD93
     at ^= at >> 32
     while True:
         entry = &self.known[at & self.known_mask]

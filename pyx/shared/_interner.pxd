@@ -96,7 +96,11 @@ cdef inline int _grow_slots(Interner *table, Pace *pace) except -1 nogil:
     cdef Slot *bigger = <Slot *>fastcore_spread(size * sizeof(Slot))
     if bigger == NULL:
         raise MemoryError
-    memset(bigger, 0, size * sizeof(Slot))
+    for i in range(0, size, 65536):
+        memset(bigger + i, 0, min(size - i, <Py_ssize_t>65536) * sizeof(Slot))
+        if must_stop(pace, 65536):
+            free(bigger)
+            return -1
     for i in range(table.mask + 1):
         if i & 4095 == 0 and must_stop(pace, 32768):
             free(bigger)

@@ -549,7 +549,9 @@ cdef inline int add_step(Search* search, int64_t key, int64_t place, int64_t way
     return 0
 
 
-cdef int first_steps(Graph* graph, const int64_t* offsets, const char* entered, Search* search, Pace* pace) except -1 nogil:
+cdef int first_steps(
+    Graph* graph, const int64_t* offsets, const char* entered, Search* search, Pace* pace
+) except -1 nogil:
     # Paths begin where no strong pair leads to.
     cdef Py_ssize_t i
     for i in range(graph.n):

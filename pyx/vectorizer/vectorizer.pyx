@@ -350,7 +350,9 @@ cdef int find_level(
     return 0
 
 
-cdef int sort_level(_Level shorter, _Level level, Py_ssize_t n_symbols, const int32_t *ranks, Pace *pace) except -1 nogil:
+cdef int sort_level(
+    _Level shorter, _Level level, Py_ssize_t n_symbols, const int32_t *ranks, Pace *pace
+) except -1 nogil:
     """Put nodes in the order of their parents, then of their last symbols, by counting twice."""
     cdef Py_ssize_t i, at, node, size = max(n_symbols, shorter.count) + 2
     cdef int32_t *by_symbol = int32s(level.count + 1)
