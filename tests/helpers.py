@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,52 +73,6 @@ def run_script(
         check=False,
         env={**os.environ, **(env or {})},
     )
-
-
-# What runs in the background ignores Ctrl-C, and so do its children, unless they ask for it. A loop's own jump back
-# isn't covered by a `try` around it in some versions of Python: hence a function.
-FOREVER = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-def forever(work):
-    while True:
-        work()
-"""
-
-
-def seconds_to_interrupt(source: str, after: float = 0.5) -> float:
-    """Run a script that prints 'ready' and then works long; send Ctrl-C; return seconds until it raised.
-
-    The script must catch KeyboardInterrupt, check that its objects are still usable, and print 'usable'. What it
-    does over and over it gives to `forever`.
-    """
-    source = FOREVER + source
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-c", source],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "FASTCORE_BACKEND": "compiled"},
-    )
-    watchdog = threading.Timer(120, process.kill)
-    watchdog.daemon = True
-    watchdog.start()
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == "ready"
-    time.sleep(after)
-    assert process.poll() is None, "the work ended before Ctrl-C was sent: make it longer"
-    start = time.perf_counter()
-    process.send_signal(signal.SIGINT)
-    line = process.stdout.readline().strip()
-    seconds = time.perf_counter() - start
-    # Not communicate(), which would lose what readline has read ahead.
-    assert process.stderr is not None
-    with process:
-        rest, errors = process.stdout.read(), process.stderr.read()
-    watchdog.cancel()
-    assert line == "interrupted", line + rest + errors
-    assert "usable" in rest, rest + errors
-    return seconds
 
 
 def memory_growth(setup: str, statement: str, repeats: int = 200) -> float:

@@ -94,7 +94,7 @@ PLANTED = [
     ("crf", "fastcore/crf/_search.py", "history[-1 - period] - point.loss", "history[-period] - point.loss", "tests/test_second_units.py -k Constants"),
     ("crf", "fastcore/crf/_search.py", "<= epsilon**2 * max(1.0,", "<= epsilon * max(1.0,"),
     ("crf", "fastcore/crf/_search.py", "np.abs(gradient[zero]) - c1, 0.0)", "np.abs(gradient[zero]), 0.0)", "tests/test_second_units.py -k l1"),
-    ("ode", "fastcore/ode/_fit.py", "XX, "tests/test_second_units.py -k quantile"),
+    ("ode", "fastcore/ode/_fit.py", "stdtrit(self.dof, 0.5 + level / 2)", "stdtrit(1e9, 0.5 + level / 2)", "tests/test_second_units.py -k quantile"),
     ("ode", "fastcore/ode/_fit.py", "dof = n_observed - len(names)", "dof = n_observed - len(names) + 1"),
     ("ngrams", "fastcore/ngrams/_scores.py", "np.log(counts) - np.log(table._totals[order - 1])", "np.log(counts) - np.log(table._totals[0])"),
     ("vectorizer", "fastcore/vectorizer/_vectorizer.py", "else self.max_df * documents", "else self.max_df * (documents - 1)"),

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from fastcore import chain, use_backend
 
-from .helpers import memory_growth, nasty_forms, run_script, seconds_to_interrupt, sized
+from .helpers import memory_growth, nasty_forms, run_script, sized
 
 INF = np.inf
 EVERY = [
@@ -662,29 +662,6 @@ p = np.zeros((60, 25), int)
             "chain.marginals(e, t); chain.viterbi(e, t); chain.log_partition(e, t); chain.loss_and_grad(e, t, p)"
         )
         assert memory_growth(setup, statement, 500) < 2000
-
-    @pytest.mark.slow
-    @pytest.mark.parametrize(
-        "call",
-        ["log_partition(e, t)", "viterbi(e, t)", "marginals(e, t)", "entropy(e, t)", "log_partition(e, t, workers=2)"],
-    )
-    @pytest.mark.parametrize("shape", [(1, 1_000_000, 9), (100_000, 10, 9), (2, 2000, 300)])
-    def test_interrupt(self, call, shape):
-        script = f"""
-import numpy as np
-from fastcore.chain import *
-e = np.random.default_rng(0).normal(size={shape})
-t = np.zeros(({shape[2]}, {shape[2]}))
-small = log_partition(e[:, :3], t)
-print("ready")
-try:
-    forever(lambda: {call})
-except KeyboardInterrupt:
-    print("interrupted")
-assert np.array_equal(log_partition(e[:, :3], t), small)
-print("usable")
-"""
-        assert seconds_to_interrupt(script) < 1.0
 
 
 class TestDoors:

@@ -23,7 +23,7 @@ from fastcore.crf._search import search
 from fastcore.crf._training import Objective, make_blocks, select_features
 
 from .conftest import Backend
-from .helpers import memory_growth, seconds_to_interrupt
+from .helpers import memory_growth
 
 X = [
     [{"w": "the", "cap": False}, {"w": "old", "len": 0.5}, {"w": "man", "len": 1.5}],
@@ -518,26 +518,6 @@ class TestKernels:
     def test_memory_is_flat(self):
         setup = f"from fastcore.crf import CRF; X, Y = {X!r}, {Y!r}; crf = CRF(max_iterations=2)"
         assert memory_growth(setup, "crf.fit(X, Y).predict(X)", 60) < 2000
-
-    @pytest.mark.slow
-    def test_interrupt(self):
-        script = """
-from fastcore import _data
-from fastcore.crf import Segmenter
-train = _data.segmented("train")
-small = Segmenter(max_iterations=3).fit(train[:50])
-before = small.segment("我们喜欢音乐")
-print("ready")
-try:
-    small.max_iterations = None
-    small.delta = 0.0
-    small.fit(train)
-except KeyboardInterrupt:
-    print("interrupted")
-assert small.segment("我们喜欢音乐") == before
-print("usable")
-"""
-        assert seconds_to_interrupt(script, after=4.0) < 1.5
 
 
 TOY = [["我们", "喜欢", "音乐"], ["他", "喜欢", "电影"], ["音乐", "是", "二维码"]]

@@ -21,7 +21,7 @@ from fastcore._data import english_verse, poems
 from fastcore.ngrams import NgramCounter, NgramTable, count_ngrams
 from fastcore.ngrams._layout import layout_for
 
-from .helpers import Liar, memory_growth, run_script, seconds_to_interrupt, sized
+from .helpers import Liar, memory_growth, run_script, sized
 
 # Plain, repeated, combining, astral, NUL, and both ends of the planes.
 CHARACTERS = st.sampled_from("aab\u0301中国𠀀🙂\0 \uffff\U0010ffff")
@@ -543,22 +543,6 @@ class TestProcess:
             )
             < 3000
         )
-
-    def test_interrupt(self):
-        script = """
-from fastcore.ngrams import count_ngrams
-texts = ["abcdefghij" * 100] * 100
-def work():
-    forever(lambda: count_ngrams(texts, (1, 8)))
-print("ready")
-try:
-    work()
-except KeyboardInterrupt:
-    print("interrupted")
-assert count_ngrams(["aa"], 2).to_dict() == {"aa": 1}
-print("usable")
-"""
-        assert seconds_to_interrupt(script) < 1.0
 
     @pytest.mark.compiled
     def test_each_variant(self):

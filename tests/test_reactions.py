@@ -17,7 +17,7 @@ from fastcore._data import reaction_models
 from fastcore.reactions import Jumps, Reaction, ReactionNetwork, Trajectories, fsp, simulate
 from fastcore.reactions._fsp import _poisson
 
-from .helpers import dsmts, memory_growth, nasty_forms, run_script, seconds_to_interrupt, sized
+from .helpers import dsmts, memory_growth, nasty_forms, run_script, sized
 
 GENE = ReactionNetwork("0 -> m @ 20\nm -> m + n @ 2.5\nm -> 0 @ 1\nn -> 0 @ 1")
 SIR = ReactionNetwork("S + I -> 2 I @ beta\nI -> R @ gamma\nbeta = 5e-5\ngamma = 0.1")
@@ -695,22 +695,6 @@ network = ReactionNetwork("0 -> m @ 20; m -> 0 @ 1")
             env={"FASTCORE_ISA": "baseline"},
         )
         assert "1 runs, 101 times" in result.stdout, result.stderr
-
-    @pytest.mark.slow
-    @pytest.mark.parametrize("workers", [1, 2])
-    def test_interrupt(self, workers):
-        script = f"""
-from fastcore.reactions import ReactionNetwork, simulate
-network = ReactionNetwork("0 -> m @ 1e9; m -> 0 @ 1")
-print("ready")
-try:
-    simulate(network, [0], (0, 1e6), n=2, workers={workers})
-except KeyboardInterrupt:
-    print("interrupted")
-assert simulate(network, [0], (0, 1e-6), rng=0).x.shape == (1, 101, 1)
-print("usable")
-"""
-        assert seconds_to_interrupt(script) < 1.0
 
 
 class TestDoors:

@@ -16,7 +16,7 @@ from fastcore import skipgrams, use_backend
 from fastcore._data import english_verse, poems
 from fastcore.skipgrams import count_skipgrams
 
-from .helpers import Liar, memory_growth, nasty_forms, seconds_to_interrupt
+from .helpers import Liar, memory_growth, nasty_forms
 
 # Few enough to repeat, of every width in UTF-8, with a NUL, a combining mark and a lone surrogate.
 TOKENS = [
@@ -390,23 +390,6 @@ def test_memory_is_flat():
     assert memory_growth(setup, "count_skipgrams(texts[:-1], 2)", 500) < 2000
     failing = "try: count_skipgrams(texts, 2)\n    except TypeError: pass"
     assert memory_growth(setup, failing, 500) < 2000
-
-
-@pytest.mark.slow
-def test_interrupt():
-    script = """
-import numpy as np
-from fastcore.skipgrams import count_skipgrams
-ids = np.random.default_rng(0).integers(0, 3000, 3_000_000)
-print("ready")
-try:
-    forever(lambda: count_skipgrams(ids, 1000))
-except KeyboardInterrupt:
-    print("interrupted")
-assert count_skipgrams(["a b"], 1)["a", "b"] == 1
-print("usable")
-"""
-    assert seconds_to_interrupt(script, after=2.0) < 1.0
 
 
 def test_byte_order_mark_is_no_token(backend, tmp_path):

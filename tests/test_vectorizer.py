@@ -23,7 +23,7 @@ from fastcore._backend import kernels
 from fastcore._data import english_verse, poems
 from fastcore.vectorizer import NgramVectorizer
 
-from .helpers import memory_growth, run_script, seconds_to_interrupt
+from .helpers import memory_growth, run_script
 
 # White space of all kinds, case that changes length, combining marks, astral planes, a NUL, digits of other scripts.
 LETTERS = "aabbcA \n\t\u3000\u2003\x1c\x85İßéÉ\u0301中文字😀𝒜_-.'\0٣Ⅷˢ\ud800"
@@ -457,21 +457,3 @@ texts = ["one two three", "中文字符", "é"] * 20
     for parameters in ("analyzer='char', ngram_range=(1, 3)", "ngram_range=(1, 2)"):
         work = f"v = NgramVectorizer({parameters}).fit(texts); v.transform(texts); v.vocabulary_"
         assert memory_growth(setup, work, 200) < 2000
-
-
-@pytest.mark.slow
-def test_interrupt():
-    script = """
-from fastcore.vectorizer import NgramVectorizer
-from fastcore._data import english_verse
-vectorizer = NgramVectorizer(analyzer="char", ngram_range=(1, 9))
-text = english_verse() * 3
-print("ready")
-try:
-    forever(lambda: vectorizer.fit_transform(text))
-except KeyboardInterrupt:
-    print("interrupted")
-assert vectorizer.fit(["ab"]).transform(["abb"]).sum() == 4
-print("usable")
-"""
-    assert seconds_to_interrupt(script, after=3.0) < 1.0

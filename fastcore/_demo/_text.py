@@ -104,7 +104,7 @@ def _english(report: Report, data: dict[str, object]) -> None:
     gold = [["".join(c for c in word if c.isalpha()) for word in verse.split()] for verse in verses]
     gold = [[word for word in words if word] for words in gold]
     raw = ["".join(words) for words in gold]
-    finder = WordFinder(method="entropy", keep="abcdefghijklmnopqrstuvwxyz", max_length=12)
+    finder = WordFinder(method="entropy", keep="abcdefghijklmnopqrstuvwxyz", join_alnum=False, max_length=12)
     seconds, lexicon = timed(lambda: finder.fit(raw).to_lexicon())
     tokenizer = Tokenizer(lexicon, join_alnum=False)
     cut = tokenizer.tokenize_many(raw[:2000])

@@ -47,15 +47,19 @@ def branching_entropies(grams: Grams, stop: int) -> tuple[Reals, Reals]:
     return entropy(grams.prefix), entropy(grams.suffix)
 
 
-def autonomy(grams: Grams, orders: int) -> Reals:
+def autonomy(grams: Grams, orders: int, runs: NDArray[np.bool_] | None = None) -> Reals:
     """How much the branching entropy of each n-gram of up to `orders` characters exceeds what its length expects.
 
     The sum over both sides of H(w) - H(w without its outer character), minus its mean over the n-grams of that
     length. The entropy of characters stands for that after no character, and is the unit, so that texts in
-    scripts of few and of many characters can be treated alike.
+    scripts of few and of many characters can be treated alike. Symbols that `runs` marks are words already, however
+    rare each is: neither the mean nor the unit is taken over what holds one.
     """
     stop = grams.starts[orders]
-    singles = grams.counts[: grams.starts[1]]
+    plain = np.ones(stop, np.bool_)
+    if runs is not None and not runs.all():
+        plain[: grams.starts[1]] = ~runs
+    singles = grams.counts[: grams.starts[1]][plain[: grams.starts[1]]]
     total = singles.sum()
     alone = float(np.log(total) - (singles * np.log(singles)).sum() / total)
     right, left = branching_entropies(grams, stop)
@@ -64,7 +68,9 @@ def autonomy(grams: Grams, orders: int) -> Reals:
     result -= np.where(grams.suffix[:stop] < 0, alone, left[grams.suffix[:stop]])
     for order, chosen in grams.orders():
         if order <= orders and chosen.stop > chosen.start:
-            result[chosen] -= result[chosen].mean()
+            if order > 1:
+                plain[chosen] = plain[grams.prefix[chosen]] & plain[grams.suffix[chosen]]
+            result[chosen] -= result[chosen][plain[chosen]].mean() if plain[chosen].any() else result[chosen].mean()
     return result / alone if alone > 0 else result
 
 
@@ -79,16 +85,18 @@ def entropy_words(
     learned: Iterable[Numbers],
     blocks: Iterable[Numbers],
     orders: int,
+    runs: NDArray[np.bool_],
     workers: Workers,
     step: Callable[[int], object],
     backend: str,
 ) -> Words:
     """Return the words of `blocks` by what `learned` says of n-grams of up to `orders` characters.
 
-    Shorter words come first, those of one length in order of occurrence.
+    `runs` says which symbols are runs of letters and digits. Shorter words come first, those of one length in order
+    of occurrence.
     """
     grams = Grams(learned, orders + 1, 2, step, backend)
-    bonus = WEIGHT * autonomy(grams, orders)
+    bonus = WEIGHT * autonomy(grams, orders, runs[: grams.starts[1]])
     bonus[: grams.starts[1]] -= WEIGHT * SINGLE
     lattice = grams.lattice(blocks, orders)
     counts = np.zeros(len(bonus))

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from .._backend import active_backend
 from .._estimator import Estimator, not_fitted
 from .._progress import Progress, progress_bar
 from .._turns import in_turn
-from .._validation import as_choice, as_index, as_number
+from .._validation import as_choice, as_flag, as_index, as_number
 from .._workers import Workers, check_workers
 from ._adjacent import PUNCTUATION, chains, without_redundant
 from ._blocks import Blocks, Numbers, Texts
 from ._entropy import entropy_words
 from ._learned import Learned
 from ._ngram import ngram_words
-from ._words import Words, kinds_of
+from ._words import Symbols, Words, kinds_of
 
 if TYPE_CHECKING:
     from ..lexicon import Lexicon
@@ -35,6 +37,7 @@ class _Settings(NamedTuple):
     min_count: int | None
     min_length: int
     max_length: int | None
+    join_alnum: bool
 
 
 class WordFinder(Estimator):
@@ -54,12 +57,16 @@ class WordFinder(Estimator):
     min_length : int, default 1
         Length in characters of the shortest words wanted.
     max_length : int, optional
-        Length of the longest words wanted. ``"entropy"`` looks at n-grams up to it, default 5, at most 64.
+        Length of the longest words wanted, a joined run counting as one. ``"entropy"`` looks at n-grams up to it,
+        default 5, at most 64.
     exclude : collection of str, optional
         Words that aren't wanted, for example a known `Lexicon`, so that only new ones are left.
     keep : str or set of str, default "cjk+alnum"
         The characters that words are made of: ``"cjk"`` (U+4E00 to U+9FA5), ``"alnum"`` (ASCII letters and
         digits), both, a collection of characters, or None for all. Everything else separates.
+    join_alnum : bool, default True
+        Take a run of ASCII letters and digits as one character that no word divides, as `Tokenizer` joins it.
+        False for text that is to be cut within such runs.
     workers : int, map-like callable or executor, default 1
         What estimates the model of ``"entropy"``, block by block; words and counts don't depend on it.
     progress : bool or callable, default False
@@ -86,8 +93,9 @@ class WordFinder(Estimator):
     log p(ab) > log min_proba and log p(ab) - log p(a) - log p(b) > min_pmi. Words are the maximal chains of
     strong neighbours, those with log p > log min_proba. Then, longest first, a word goes if the others spell
     it well: log p(word) - sum of log p(part) < length - 1, the parts being its best segmentation by the others
-    (runs of letters and digits in one piece); its count goes to the parts. Same words and counts as nlp-zero's
-    ``Word_Finder``, but that a part which is no word keeps the word. Time O(text + words * length**2).
+    (runs of letters and digits in one piece); its count goes to the parts. With ``join_alnum=False``, same words and
+    counts as nlp-zero's ``Word_Finder``, but that a part which is no word keeps the word.
+    Time O(text + words * length**2).
 
     ``"ngram"`` (Su 2019) counts the n-grams of up to four characters. One passes if it occurs `min_count` times and
     its mutual information, the smallest of log p(w) - log p(left) - log p(right) over its split points, reaches
@@ -127,6 +135,7 @@ class WordFinder(Estimator):
         max_length: int | None = None,
         exclude: Collection[str] | None = None,
         keep: Any = "cjk+alnum",
+        join_alnum: bool = True,
         workers: Workers = 1,
         progress: Progress = False,
     ) -> None:
@@ -138,6 +147,7 @@ class WordFinder(Estimator):
         self.max_length = max_length
         self.exclude = exclude
         self.keep = keep
+        self.join_alnum = join_alnum
         self.workers = workers
         self.progress = progress
         self._backend = active_backend()
@@ -155,6 +165,7 @@ class WordFinder(Estimator):
             None if self.min_count is None else as_index(self.min_count, "min_count", low=1),
             min_length,
             None if self.max_length is None else as_index(self.max_length, "max_length", low=min_length),
+            as_flag(self.join_alnum, "join_alnum"),
         )
         if method == "entropy" and (settings.max_length or 0) > LONGEST:
             raise ValueError(f"max_length must be at most {LONGEST} where method is 'entropy', got {self.max_length}")
@@ -167,11 +178,12 @@ class WordFinder(Estimator):
         """What was learned before, if it was learned for the same method and characters."""
         counts_only = settings.method == "adjacent"
         if self._learned is None:
-            return Learned(self.keep, counts_only, self._backend)
-        if self._learned.counts_only != counts_only or self._learned.keep != self.keep:
+            return Learned(self.keep, settings.join_alnum, counts_only, self._backend)
+        before = self._learned
+        if (before.counts_only, before.keep, before.join) != (counts_only, self.keep, settings.join_alnum):
             raise ValueError(
-                "method and keep must be what they were in the first partial_fit, or fit must come first: "
-                f"got {self.method!r} and {self.keep!r}"
+                "method, keep and join_alnum must be what they were in the first partial_fit, or fit must come first: "
+                f"got {self.method!r}, {self.keep!r} and {self.join_alnum!r}"
             )
         return self._learned
 
@@ -201,7 +213,7 @@ class WordFinder(Estimator):
             Itself.
         """
         settings = self._checked()
-        read, blocks = Learned(self.keep, settings.method == "adjacent", self._backend), Blocks()
+        read, blocks = Learned(self.keep, settings.join_alnum, settings.method == "adjacent", self._backend), Blocks()
         with progress_bar(self.progress, None, "char") as step:
             for ids in read.read(texts):
                 if read.counts_only:
@@ -233,7 +245,7 @@ class WordFinder(Estimator):
         """
         settings = self._checked()
         learned = self._so_far(settings)
-        known = len(learned.symbols())
+        known = len(learned)
         try:
             with progress_bar(self.progress, None, "char") as step:
                 blocks: Iterable[Numbers] = learned.read(texts)
@@ -260,19 +272,22 @@ class WordFinder(Estimator):
             words = ngram_words(learned, blocks, settings.thresholds, settings.min_count or 4, step, self._backend)
             return self._wanted(settings, words, known.symbols())
         if settings.method == "entropy":
-            words = entropy_words(learned, blocks, settings.max_length or 5, self.workers, step, self._backend)
+            runs = np.diff(known.symbols()[1]) > 1
+            most = settings.max_length or 5
+            words = entropy_words(learned, blocks, most, runs, self.workers, step, self._backend)
             return self._wanted(settings, words, known.symbols())
         words = chains(known.counter, blocks, settings.min_proba, settings.thresholds[-1], step, self._backend)
         symbols = known.symbols()
         words = without_redundant(words, settings.min_proba, kinds_of(symbols, PUNCTUATION), self._backend)
         return self._wanted(settings, words, symbols)
 
-    def _wanted(self, settings: _Settings, words: Words, symbols: Numbers) -> dict[str, int]:
+    def _wanted(self, settings: _Settings, words: Words, symbols: Symbols) -> dict[str, int]:
         """Keep words of the lengths and counts that are wanted, by falling count, without the excluded ones."""
-        lengths = words.lengths
-        chosen = (lengths >= settings.min_length) & (words.counts >= (settings.min_count or 1))
+        chosen = words.counts >= (settings.min_count or 1)
+        if settings.min_length > 1:
+            chosen &= words.characters(symbols) >= settings.min_length
         if settings.max_length is not None:
-            chosen &= lengths <= settings.max_length
+            chosen &= words.lengths <= settings.max_length
         found = words.take(chosen).to_sorted_dict(symbols, self._backend)
         if self.exclude is not None:
             found = {word: count for word, count in found.items() if word not in self.exclude}

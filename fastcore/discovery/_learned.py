@@ -7,25 +7,38 @@ from typing import Any
 
 from .._backend import kernels
 from ._blocks import LAST, Blocks, Numbers, Texts, encoded, kept
+from ._words import Symbols, spelled
 
 
 class Learned:
     """Numbers of characters, and of the texts that were learned the counts of pairs, or the texts themselves."""
 
-    def __init__(self, keep: Any, counts_only: bool, backend: str) -> None:
+    def __init__(self, keep: Any, join: bool, counts_only: bool, backend: str) -> None:
         self.keep = keep
+        self.join = join
         self.counts_only = counts_only
         self._kernel = kernels("discovery", backend)
         self._table = kept(keep)
         self._separator = LAST if self._table[ord("\n")] else "\n"
-        self._encoder = self._kernel.Encoder(self._table)
+        self._encoder = self._new_encoder()
         self.counter = self._kernel.PairCounter()
         self.blocks = Blocks()
 
-    def symbols(self) -> Numbers:
-        """Return the code point of each number."""
-        found: Numbers = self._encoder.symbols()
+    def _new_encoder(self) -> Any:
+        return self._kernel.Encoder(self._table, self.join)
+
+    def __len__(self) -> int:
+        return len(self.symbols()[1]) - 1
+
+    def symbols(self) -> Symbols:
+        """Return the code points of all symbols, and where each one's begin and end in them."""
+        found: Symbols = self._encoder.symbols()
         return found
+
+    def _know(self, symbols: list[str]) -> None:
+        """Number symbols, in this order."""
+        self._encoder = self._new_encoder()
+        self._encoder.encode(self._separator.join(symbols))
 
     def read(self, texts: Texts) -> Iterator[Numbers]:
         """Yield texts as blocks of numbers; characters that are new get one."""
@@ -33,14 +46,12 @@ class Learned:
 
     def forget(self, known: int) -> None:
         """Keep the first numbers only: what was read but not learned leaves no trace."""
-        symbols = self.symbols()
-        if len(symbols) > known:
-            self._encoder = self._kernel.Encoder(self._table)
-            self._encoder.encode("".join(map(chr, symbols[:known].tolist())))
+        if len(self) > known:
+            self._know(spelled(self.symbols())[:known])
 
     def learn(self, texts: Texts, step: Callable[[int], object]) -> None:
         """Add texts to what was learned."""
-        known, blocks = len(self.symbols()), len(self.blocks)
+        known, blocks = len(self), len(self.blocks)
         counter = self._kernel.PairCounter()
         try:
             for ids in self.read(texts):
@@ -60,14 +71,21 @@ class Learned:
 
     def state(self) -> tuple[Any, ...]:
         """Return all that was learned as arrays."""
-        return self.keep, self.counts_only, self.symbols(), list(self.blocks), *self.counter.result()
+        return (
+            self.keep,
+            self.join,
+            self.counts_only,
+            spelled(self.symbols()),
+            list(self.blocks),
+            *self.counter.result(),
+        )
 
     @classmethod
     def of_state(cls, state: tuple[Any, ...], backend: str) -> Learned:
         """Return what `state` described."""
-        keep, counts_only, symbols, blocks, *counted = state
-        made = cls(keep, counts_only, backend)
-        made._encoder.encode("".join(map(chr, symbols.tolist())))
+        keep, join, counts_only, symbols, blocks, *counted = state
+        made = cls(keep, join, counts_only, backend)
+        made._know(symbols)
         made.counter.merge(*counted)
         for ids in blocks:
             made.blocks.add(ids)

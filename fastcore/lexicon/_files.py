@@ -8,6 +8,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -100,6 +101,32 @@ def _replace(path: str | os.PathLike[str], parts: list[bytes]) -> None:
             file.close()
             os.unlink(file.name)
             raise
+
+
+class MappedFile(NamedTuple):
+    """A binary file that a lexicon is mapped from: where it is, and by what it is known again."""
+
+    path: str
+    size: int
+    checksum: int
+
+    def checked(self) -> str:
+        """Return the path, or raise if the file isn't the same any more."""
+        if mapped_file(self.path) != self:
+            raise ValueError(f"{self.path} isn't the file that the lexicon was mapped from when it was pickled")
+        return self.path
+
+
+def mapped_file(path: str | os.PathLike[str]) -> MappedFile | None:
+    """What is known of a binary file that can be mapped; None for a compressed one or another kind of file."""
+    if Path(path).suffix in COMPRESSED:
+        return None
+    with open(path, "rb") as file:
+        head = file.read(64)
+        size = file.seek(0, os.SEEK_END)
+    if len(head) < 64 or not head.startswith(MAGIC):
+        return None
+    return MappedFile(os.path.abspath(path), size, int(np.frombuffer(head, "<i8")[7]))
 
 
 def parse_binary(path: str | os.PathLike[str]) -> Arrays | None:

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels
+from .._immutable import Immutable
 from .._validation import as_index
-from ._files import parse_binary, parse_text, read_lines, write_binary, write_text
+from ._files import MappedFile, mapped_file, parse_binary, parse_text, read_lines, write_binary, write_text
 
 EMPTY = np.empty(0, np.uint8)
 
 
-class Lexicon(Mapping[str, int]):
+class Lexicon(Immutable, Mapping[str, int]):
     """Words with counts in a double-array trie: a read-only mapping from word to count that searches text.
 
     Parameters
@@ -45,8 +46,9 @@ class Lexicon(Mapping[str, int]):
     136 MB. Search takes O(text * longest match). Saved in binary form and loaded again, it is mapped from the
     file, not read.
 
-    A lexicon keeps the backend that was active when it was made, pickles as words and counts, and is
-    rebuilt when unpickled.
+    A lexicon never changes, so copies of it are itself. It keeps the backend that was active when it was made. It
+    pickles as its double array, which isn't built again; one that is mapped from a file pickles as the file's path,
+    and unpickles only while that file is the same.
 
     Examples
     --------
@@ -83,15 +85,31 @@ class Lexicon(Mapping[str, int]):
         self._trie = kernels("lexicon", self._backend).Trie(codes, offsets, counts, layout)
         self.total = int(counts.sum())
         # A mapped array is left where it is.
-        narrow = not layout.size and self.total < 2**32
+        narrow = counts.flags.owndata and self.total < 2**32
         self._counts: NDArray[Any] = counts.astype(np.uint32) if narrow else counts
+        self._file: MappedFile | None = None
         self._sorted: list[int] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"words": list(self), "counts": self._counts.astype(np.int64)}
+        if self._file is not None:
+            return {"file": self._file}
+        layout = self._trie.layout()
+        if layout.size:
+            return {"layout": layout, "counts": self._counts}
+        return {"words": list(self), "counts": self._counts}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._set(*_as_arrays(state["words"]), state["counts"], EMPTY)
+        if "file" in state:
+            mapped = Lexicon.load(state["file"].checked())
+            self.__dict__ = mapped.__dict__
+            return
+        words, layout = state.get("words"), _aligned(state.get("layout", EMPTY))
+        if words is None and active_backend() == "reference":
+            # The twin has its own way to keep words.
+            empty = np.empty(0, np.uint32), np.zeros(1, np.int64)
+            compiled = kernels("lexicon", "compiled").Trie(*empty, state["counts"].astype(np.int64), layout)
+            words, layout = compiled.words(0, len(state["counts"])), EMPTY
+        self._set(*_as_arrays(words or []), state["counts"].astype(np.int64), layout)
 
     # The mapping.
 
@@ -210,6 +228,7 @@ class Lexicon(Mapping[str, int]):
         lexicon = cls.__new__(cls)
         try:
             lexicon._set(*binary)
+            lexicon._file = mapped_file(path)
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)} isn't a whole lexicon file: {error}") from None
         return lexicon
@@ -243,6 +262,16 @@ class _Items(ItemsView[str, int]):
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         return zip(self._mapping, self._mapping._counts.tolist())
+
+
+def _aligned(layout: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The layout where the kernel can use it: what a pickle brings lies anywhere."""
+    if layout.ctypes.data % 64 == 0:
+        return layout
+    room = np.empty(layout.size + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    room[start : start + layout.size] = layout
+    return room[start : start + layout.size]
 
 
 def _as_arrays(words: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels, use_backend
+from .._immutable import Immutable, stream_with
 from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
 from .._texts import lines_of
 from .._validation import as_index, as_number
-from .._workers import Workers, stream
+from .._workers import Workers
 from ._files import jieba_dictionary
 from ._lexicon import Lexicon
 
@@ -25,12 +26,11 @@ CHUNK = 1024  # texts a task
 COLDEST = 1e-200  # the best path already, and scores divided by it stay finite
 LARGEST_SCORE = 1e100
 MOST_PATHS = 2**31 - 1
-FEW = 256  # places for so many paths are taken without asking how many there are
 
 Texts: TypeAlias = "Iterable[str] | os.PathLike[str]"
 
 
-class Tokenizer:
+class Tokenizer(Immutable):
     """Cut text into words: the path of largest probability through the lattice of a lexicon's words.
 
     Parameters
@@ -64,7 +64,8 @@ class Tokenizer:
     next ones join it while they end so too and hold only letters, digits and dots. So with nlp-zero's
     dictionary the segmentation is nlp-zero's.
 
-    The tokens of a text, joined, are the text.
+    The tokens of a text, joined, are the text. A tokenizer never changes, so copies of it, and of its bound methods,
+    share it.
 
     Examples
     --------
@@ -135,13 +136,13 @@ class Tokenizer:
         texts : iterable of str, or os.PathLike
             A bare str is refused; a path is a UTF-8 file whose lines are texts, or a folder of such files.
         workers : int, callable or executor
-            As everywhere; threads share the lexicon, other executors get it with each task.
+            As everywhere; threads share the lexicon, other processes get it once.
         progress : bool or callable
             True shows a bar of the texts done (needs tqdm); a function is called with (done, total or None).
         """
         found: list[list[str]] = []
         with progress_bar(progress, len(texts) if isinstance(texts, Sized) else None, "text") as step:
-            for part in stream(_words, ((self, chunk) for chunk in _chunks(texts)), workers):
+            for part in stream_with(_words, self, _chunks(texts), workers):
                 found += part
                 step(len(part))
         return found
@@ -149,7 +150,10 @@ class Tokenizer:
     def spans(self, text: str) -> NDArray[np.int64]:
         """Return the (start, end) of each token as rows of an array."""
         ends = self._segmenter.ends(_checked(text))
-        return np.stack([np.concatenate([[0], ends[:-1]]), ends], axis=1) if len(ends) else np.empty((0, 2), np.int64)
+        spans = np.zeros((len(ends), 2), np.int64)
+        spans[:, 1] = ends
+        spans[1:, 0] = ends[:-1]
+        return spans
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """Return the ids in the lexicon of the tokens, -1 for a token that isn't one of its words."""
@@ -165,9 +169,11 @@ class Tokenizer:
         """
         parts = []
         with progress_bar(progress, len(texts) if isinstance(texts, Sized) else None, "text") as step:
-            for part in stream(_ids, ((self, chunk) for chunk in _chunks(texts)), workers):
+            for part in stream_with(_ids, self, _chunks(texts), workers):
                 parts.append(part)
                 step(len(part[1]) - 1)
+        if len(parts) == 1:
+            return parts[0]
         ids = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, np.int32)
         lengths = [np.diff(part[1]) for part in parts]
         offsets = np.concatenate([np.zeros(1, np.int64), *lengths])
@@ -188,12 +194,12 @@ class Tokenizer:
         list of (list of str, float)
             Distinct segmentations and the sums of their words' log-probabilities (punctuation counts nothing;
             a run of letters has the score of its best reading); the first is that of `tokenize`. Fewer than k
-            if there are no more, or if the 64 k best paths have no more because they differ inside joined
-            runs.
+            if there are no more.
 
         Notes
         -----
-        Exact: each position keeps its k best paths, or as many as there are, in O(text * longest match * k) time.
+        Exact: each position keeps the k best readings that differ once runs are joined, or as many as there are, in
+        O(text * longest match * k) time; memory is 8 bytes a reading and position, and what is returned.
         Of equal sums the one whose last word starts earlier comes first.
 
         Examples
@@ -204,45 +210,11 @@ class Tokenizer:
         [(['研究', '生命'], -2.773), (['研究生', '命'], -2.773)]
         """
         text, k = _checked(text), min(as_index(k, "k", low=1), MOST_PATHS)
-        most = k
-        while True:
-            paths = self._best_paths(text, most)
-            found: dict[tuple[int, ...], float] = {}
-            for ends, score in paths:
-                found.setdefault(tuple(self._segmenter.joined(text, ends).tolist()), score)
-            if len(found) >= k or len(paths) < most or most >= 64 * k:
-                break
-            most *= 4
-        best = itertools.islice(found.items(), k)
-        return [([text[a:b] for a, b in itertools.pairwise((0, *ends))], score) for ends, score in best]
-
-    def _best_paths(self, text: str, k: int) -> list[tuple[NDArray[np.int64], float]]:
-        """The k best paths, unjoined: each piece's, and of their combinations the best."""
-        paths: list[tuple[NDArray[np.int64], float]] = [(np.empty(0, np.int64), 0.0)]
-        for start, end in _pieces(text, self._options["punctuation"]):
-            if text[start] in self._options["punctuation"]:
-                here = [(np.array([end]), 0.0)]
-            else:
-                piece = text[start:end]
-                ends, offsets, scores = self._segmenter.nbest(piece, k if k <= FEW else self._n_paths(piece, k))
-                # Rounding must not let a recomputed sum overtake a better rank.
-                scores = np.minimum.accumulate(scores).tolist()
-                here = [(start + ends[a:b], score) for (a, b), score in zip(itertools.pairwise(offsets), scores)]
-            # What is not better than k others in both parts can't be among the k best.
-            pairs = [(i, j) for i in range(len(paths)) for j in range(min(len(here), k // (i + 1)))]
-            pairs.sort(key=lambda pair: (-(paths[pair[0]][1] + here[pair[1]][1]), pair))
-            paths = [(np.concatenate([paths[i][0], here[j][0]]), paths[i][1] + here[j][1]) for i, j in pairs[:k]]
-        return paths
-
-    def _n_paths(self, piece: str, most: int) -> int:
-        """How many paths lead through a text without punctuation, at most `most`."""
-        starts, ends, _ = self.lexicon._trie.search(piece)
-        edges = list(zip(starts.tolist(), ends.tolist(), strict=True))
-        edges += [(end - 1, end) for end in {*range(1, len(piece) + 1)}.difference(ends.tolist())]
-        paths = [1] + [0] * len(piece)
-        for start, end in sorted(edges):
-            paths[end] = min(most, paths[end] + paths[start])
-        return paths[-1]
+        ends, offsets, scores = self._segmenter.nbest(text, k)
+        return [
+            ([text[i:j] for i, j in itertools.pairwise((0, *ends[a:b].tolist()))], score)
+            for (a, b), score in zip(itertools.pairwise(offsets.tolist()), scores.tolist())
+        ]
 
     def sample(self, text: str, rng: RNG = None, temperature: float = 1.0) -> list[str]:
         """Return one segmentation, drawn with probability in proportion to exp(score / temperature).
@@ -296,19 +268,6 @@ def _checked(text: Any) -> str:
     if not isinstance(text, str):
         raise TypeError(f"text must be a str, got {type(text).__name__}")
     return str.__str__(text)  # a subclass may lie about its length
-
-
-def _pieces(text: str, punctuation: str) -> Iterator[tuple[int, int]]:
-    """Bounds of each punctuation character, and of what lies between."""
-    start = 0
-    for i, character in enumerate(text):
-        if character in punctuation:
-            if start < i:
-                yield start, i
-            yield i, i + 1
-            start = i + 1
-    if start < len(text):
-        yield start, len(text)
 
 
 def _chunks(texts: Texts) -> Iterator[list[str]]:

@@ -10,33 +10,49 @@ from .._turns import TakesTurns, alone
 
 Numbers = NDArray[np.int32]
 Integers = NDArray[np.int64]
+Word = tuple[int, ...]
 
 
 class Encoder(TakesTurns):
-    """Characters numbered in the order in which they are first seen.
+    """Symbols numbered in the order in which they are first seen: characters and, with `join`, runs.
 
-    keep[code point] says whether a character is part of words; all others separate.
+    keep[code point] says whether a character is part of words; all others separate. A run is two or more ASCII
+    letters and digits in a row, as many as there are.
     """
 
-    def __init__(self, keep: NDArray[np.uint8]) -> None:
+    def __init__(self, keep: NDArray[np.uint8], join: bool) -> None:
         self._keep = keep
-        self._numbers: dict[int, int] = {}
+        self._join = join
+        self._numbers: dict[str, int] = {}
 
     @alone
     def encode(self, text: str) -> Numbers:
         """Return the text as numbers, one -1 for each run of characters that separate."""
         ids: list[int] = []
-        for code in map(ord, text):
-            if self._keep[code]:
-                ids.append(self._numbers.setdefault(code, len(self._numbers)))
+        for symbol in self._cut(text):
+            if self._keep[ord(symbol[0])]:
+                ids.append(self._numbers.setdefault(symbol, len(self._numbers)))
             elif not ids or ids[-1] >= 0:
                 ids.append(-1)
         return np.array(ids, np.int32)
 
+    def _cut(self, text: str) -> list[str]:
+        cut: list[str] = []
+        before = False
+        for character in text:
+            inside = self._join and character.isascii() and character.isalnum() and bool(self._keep[ord(character)])
+            if inside and before:
+                cut[-1] += character
+            else:
+                cut.append(character)
+            before = inside
+        return cut
+
     @alone
-    def symbols(self) -> Numbers:
-        """Return the code point of each number."""
-        return np.array(list(self._numbers), np.int32)
+    def symbols(self) -> tuple[Numbers, Integers]:
+        """Return the code points of all symbols, number after number, and where each one's begin and end in them."""
+        codes = [ord(character) for symbol in self._numbers for character in symbol]
+        return np.array(codes, np.int32), np.cumsum([0, *map(len, self._numbers)], dtype=np.int64)
 
 
 class PairCounter(TakesTurns):
@@ -167,9 +183,9 @@ def frequent(counts: Integers, log_min_proba: float) -> NDArray[np.bool_]:
     return np.array([_log(count) - log_total > log_min_proba for count in counts.tolist()], np.bool_)
 
 
-def _segment(word: str, words: dict[str, int], log_total: float, longest: int) -> list[str]:
+def _segment(word: Word, words: dict[Word, int], log_total: float, longest: int) -> list[Word]:
     """The most probable way to spell a stretch with words; a character that no word reaches costs 100."""
-    best: list[tuple[list[str], float] | None] = [([], 1.0)] + [None] * len(word)
+    best: list[tuple[list[Word], float] | None] = [([], 1.0)] + [None] * len(word)
     for start in range(len(word)):
         reached = best[start]
         assert reached is not None
@@ -182,28 +198,28 @@ def _segment(word: str, words: dict[str, int], log_total: float, longest: int) -
                 if after is None or new > after[1]:
                     best[stop] = ([*path, word[start:stop]], new)
         if best[start + 1] is None:
-            best[start + 1] = ([*path, word[start]], score - 100)
+            best[start + 1] = ([*path, word[start : start + 1]], score - 100)
     end = best[-1]
     assert end is not None
     return end[0]
 
 
-def _parts(word: str, kind: dict[str, int], words: dict[str, int], log_total: float, longest: int) -> list[str]:
+def _parts(word: Word, kind: list[int], words: dict[Word, int], log_total: float, longest: int) -> list[Word]:
     """Segment between punctuation, and join letters and digits."""
     parts = []
-    stretch = ""
-    for character in word:
-        if kind[character] & 4:
-            parts += [*_segment(stretch, words, log_total, longest), character]
-            stretch = ""
+    stretch: Word = ()
+    for symbol in word:
+        if kind[symbol] & 4:
+            parts += [*_segment(stretch, words, log_total, longest), (symbol,)]
+            stretch = ()
         else:
-            stretch += character
+            stretch += (symbol,)
     parts += _segment(stretch, words, log_total, longest)
-    joined: list[str] = []
+    joined: list[Word] = []
     combine = False
     for part in parts:
         ends_run = bool(kind[part[-1]] & 1)
-        if combine and ends_run and all(kind[character] & 2 for character in part):
+        if combine and ends_run and all(kind[symbol] & 2 for symbol in part):
             joined[-1] += part
         else:
             combine = ends_run and not combine
@@ -217,10 +233,8 @@ def remove_redundant(ids: Numbers, offsets: Integers, counts: Integers, kinds: N
     The words are distinct, their counts positive. kinds[number of a character] says whether it ends a run of
     letters and digits (1), may go on with one (2), is punctuation (4).
     """
-    # Numbers as characters: what the text was doesn't matter here.
-    text = "".join(map(chr, ids.tolist()))
-    kind = dict(zip(map(chr, range(len(kinds))), kinds.tolist()))
-    order = [text[a:b] for a, b in zip(offsets.tolist(), offsets[1:].tolist())]
+    text, kind = ids.tolist(), kinds.tolist()
+    order = [tuple(text[a:b]) for a, b in zip(offsets.tolist(), offsets[1:].tolist())]
     words = dict(zip(order, counts.tolist()))
     total = sum(words.values())
     log_total = _log(total)
@@ -243,14 +257,19 @@ def remove_redundant(ids: Numbers, offsets: Integers, counts: Integers, kinds: N
     return np.array([words.get(word, 0) for word in order], np.int64)
 
 
-def word_counts(ids: Numbers, offsets: Integers, counts: Integers, symbols: Numbers, order: Integers) -> dict[str, int]:
+def word_counts(
+    ids: Numbers, offsets: Integers, counts: Integers, symbols: Numbers, bounds: Integers, order: Integers
+) -> dict[str, int]:
     """Return a dict of the words, as str, and their counts, in an order given by their numbers.
 
-    symbols[number of a character] is its code point.
+    symbols[bounds[number]:bounds[number + 1]] are a symbol's code points.
     """
-    text = "".join(map(chr, symbols[ids].tolist()))
-    starts, stops, count = offsets[:-1].tolist(), offsets[1:].tolist(), counts.tolist()
-    return {text[starts[word] : stops[word]]: count[word] for word in order.tolist()}
+    text = "".join(map(chr, symbols.tolist()))
+    spelled = [text[a:b] for a, b in pairwise(bounds.tolist())]
+    numbers, starts, count = ids.tolist(), offsets.tolist(), counts.tolist()
+    return {
+        "".join(spelled[k] for k in numbers[starts[word] : starts[word + 1]]): count[word] for word in order.tolist()
+    }
 
 
 def _log_sum(terms: list[float]) -> float:

@@ -171,23 +171,49 @@ class Segmenter:
         return np.array(ids, np.int32), np.array(offsets, np.int64)
 
     def nbest(self, text: str, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """The k best paths through a text without punctuation, unjoined: (ends, offsets, scores), best first.
+        """The k best segmentations that differ once runs are joined: (ends, offsets, scores), best first.
 
-        Path r's tokens end at ends[offsets[r]:offsets[r + 1]]; its score is the sum of its edges'. Of equal sums
-        the one whose last edge starts earlier comes first, then the one of the better rank there.
+        The tokens of number r end at ends[offsets[r]:offsets[r + 1]]; its score is the sum of the edges' of its best
+        path, punctuation counting nothing. Of equal sums the one whose last edge starts earlier comes first, then the
+        one of the better rank there.
         """
-        edges = self._trie._lattice(text, self._trie._scores, self._null_score)
-        # For each position its best paths: the sum plus 1, the ends, the scores.
-        best: list[list[tuple[float, list[int], list[float]]]] = [[] for _ in range(len(text) + 1)]
-        best[0] = [(1.0, [], [])]
-        for i, leaving in enumerate(edges):
-            for end, _, score in leaving:
-                best[end] += [(total + score, [*path, end], [*scores, score]) for total, path, scores in best[i]]
-                # A stable sort: of equal sums the earlier start, then the better rank, stays first.
-                best[end] = sorted(best[end], key=lambda entry: -entry[0])[:k]
-        ends = [end for _, path, _ in best[-1] for end in path]
-        offsets = np.cumsum([0, *(len(path) for _, path, _ in best[-1])], dtype=np.int64)
-        return np.array(ends, np.int64), offsets, np.array([_sum(scores) for _, _, scores in best[-1]])
+        # For each position its best readings: the sums of the pieces before and, plus 1, of this one, whether a run
+        # is open, the ends of the tokens once joined, and of all pieces the scores.
+        best: list[list[tuple[float, float, bool, tuple[int, ...], list[list[float]]]]] = [
+            [] for _ in range(len(text) + 1)
+        ]
+        best[0] = [(0.0, 1.0, False, (), [[]])]
+        for start, end in self._pieces(text):
+            if text[start] in self._punctuation:
+                edges = [[(1, 0.0)]]
+            else:
+                lattice = self._trie._lattice(text[start:end], self._trie._scores, self._null_score)
+                edges = [[(j, score) for j, _, score in leaving] for leaving in lattice]
+            for i, leaving in enumerate(edges, start):
+                for stop, score in leaving:
+                    j = start + stop
+                    more = []
+                    for base, total, joining, ends, scores in best[i]:
+                        grows, now = self._joins(text, i, j, joining) if self._join else (False, False)
+                        joined = (*(ends[:-1] if grows else ends), j)
+                        if text[i] in self._punctuation:
+                            more.append((base + (total - 1.0), 1.0, now, joined, [*scores, []]))
+                        else:
+                            more.append((base, total + score, now, joined, [*scores[:-1], [*scores[-1], score]]))
+                    # A stable sort: of equal sums the earlier start, then the better rank, stays first.
+                    kept: dict[tuple[bool, tuple[int, ...]], Any] = {}
+                    for entry in sorted(best[j] + more, key=lambda e: (-(e[0] + (e[1] - 1.0)), -e[1])):
+                        if sum(joining == entry[2] for joining, _ in kept) < k:
+                            kept.setdefault((entry[2], entry[3]), entry)
+                    best[j] = list(kept.values())
+        found: dict[tuple[int, ...], float] = {}
+        for *_, ends, scores in best[-1]:
+            found.setdefault(ends, _sum(map(_sum, scores)))
+        paths = list(found)[:k]
+        offsets = np.cumsum([0, *map(len, paths)], dtype=np.int64)
+        # Rounding must not let a sum that is added up anew overtake a better one.
+        totals = np.minimum.accumulate([found[path] for path in paths])
+        return np.array([end for path in paths for end in path], np.int64), offsets, totals
 
     def sample(
         self, text: str, key: NDArray[np.uint64], n: int, temperature: float
@@ -218,10 +244,6 @@ class Segmenter:
             offsets.append(len(all_ends))
         return np.array(all_ends, np.int64), np.array(offsets, np.int64)
 
-    def joined(self, text: str, ends: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Ends of tokens, rising to the text's length, once runs of letters and digits are joined."""
-        return np.array(self._joined(text, ends.tolist()) if self._join else ends, np.int64)
-
     def _cut(self, text: str) -> list[int]:
         """Ends of the text's tokens."""
         ends: list[int] = []
@@ -248,32 +270,39 @@ class Segmenter:
         return pieces
 
     def _joined(self, text: str, ends: list[int]) -> list[int]:
-        """Ends once runs of letters and digits are joined.
-
-        Left to right: a token that ends in a letter or digit opens a run, and the next ones join it while they end
-        so too and hold only letters, digits and dots. With join == 2 a mark between digits and a per cent sign
-        after one join as well.
-        """
-        if self._join == 2:
-            text = "".join(FULL_WIDTH.get(character, character) for character in text)
+        """Ends once runs of letters and digits are joined, from left to right."""
         kept: list[int] = []
         joining = False
         start = 0
         for end in ends:
-            word, grow = text[start:end], False
-            if _is_alnum(word[-1]):
-                grow = joining and all(_is_alnum(c) or c == "." or c.isdecimal() for c in word)
-                joining = grow or not joining
-            elif self._join == 2 and joining and word in MARKS + PERCENTS and _is_digit(text[start - 1]):
-                grow = word in PERCENTS or (end < len(text) and _is_digit(text[end]))
-                joining = grow and word in MARKS
-            else:
-                joining = False
-            if grow:
+            grows, joining = self._joins(text, start, end, joining)
+            if grows:
                 kept.pop()
             kept.append(end)
             start = end
         return kept
+
+    def _joins(self, text: str, start: int, end: int, joining: bool) -> tuple[bool, bool]:
+        """Whether the token text[start:end] joins the one before it, and whether a run is open after it.
+
+        A token that ends in a letter or digit opens a run, and the next ones join it while they end so too and hold
+        only letters, digits and dots. With join == 2 a mark between digits and a per cent sign after one join as
+        well.
+        """
+        word, before, after = text[start:end], text[max(0, start - 1) : start], text[end : end + 1]
+        if self._join == 2:
+            word, before, after = (
+                "".join(FULL_WIDTH.get(character, character) for character in part) for part in (word, before, after)
+            )
+        if _is_alnum(word[-1]):
+            grows = joining and all(_is_alnum(c) or c == "." or c.isdecimal() for c in word)
+            return grows, grows or not joining
+        if self._join == 2 and joining and _is_digit(before):
+            if word in PERCENTS:
+                return True, False
+            if word in MARKS and _is_digit(after):
+                return True, True
+        return False, False
 
 
 def _is_alnum(character: str) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels
+from .._immutable import Immutable
 from .._validation import as_list, as_number
 from ._template import Template, Tokenize, as_words
 
@@ -27,7 +28,7 @@ class Match(NamedTuple):
     occurrences: int
 
 
-class TemplateTrie:
+class TemplateTrie(Immutable):
     """Templates with counts, and where they match.
 
     Parameters

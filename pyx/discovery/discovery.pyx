@@ -1,6 +1,7 @@
 """Kernels of word discovery: adjacent pairs counted, texts cut where they are weak, redundant words removed.
 
-Texts come as int32 numbers of characters, -1 between texts and wherever a character separates.
+Texts come as int32 numbers of symbols (characters, or runs of letters and digits), -1 between texts and wherever a
+character separates.
 """
 
 import numpy as np
@@ -11,8 +12,14 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+from _interner cimport Interner, interner_id, interner_init
+from _owned cimport Pool, free_all, roomy, spread
 from _signals cimport Pace, must_stop, new_pace, spend
 from _turns cimport enter, leave
+from _types cimport unit
+
+cdef extern from "Python.h":
+    uint32_t PyUnicode_READ(int kind, const void* data, Py_ssize_t index) noexcept nogil
 
 cdef extern from "memory_hints.h":
     void FASTCORE_PREFETCH(const void* address) noexcept nogil
@@ -27,6 +34,11 @@ cdef enum:
     CHUNK = 256
     DENSE = 16384
     REACH = 4
+    # What an encoder knows of a code point instead of a number.
+    SEPARATES = -1
+    NEW = -2
+    IN_RUN = -3
+    PACKED = 1 << 21  # numbers below it fit three to a key, with one to spare
 
 
 # The base of hashes of words, and what tells the beginning of a word from a word.
@@ -49,49 +61,87 @@ cdef inline uint64_t pair_key(int32_t a, int32_t b) noexcept nogil:
     return <uint64_t>(<unsigned int>a) << 32 | <uint64_t>(<unsigned int>b)
 
 
-ctypedef fused Char:
-    uint8_t
-    uint16_t
-    uint32_t
-
-
 cdef class Encoder:
-    """Characters numbered in the order in which they are first seen.
+    """Symbols numbered in the order in which they are first seen: characters and, with `join`, runs.
 
-    keep[code point] says whether a character is part of words; all others separate.
+    keep[code point] says whether a character is part of words; all others separate. A run is two or more ASCII
+    letters and digits in a row, as many as there are.
     """
 
+    # numbers[code point]: its number, SEPARATES, NEW or, where runs are joined, IN_RUN for a letter or digit, whose
+    # own number is in `alone`.
     cdef int32_t* numbers
+    cdef int32_t[128] alone
+    # Of each symbol the code point, or minus one minus the run's place in `runs`; and the number of each run.
     cdef int32_t* codes
-    cdef int32_t size
+    cdef int32_t* run_numbers
+    cdef int64_t size, n_runs
+    cdef Py_ssize_t room, runs_room, scratch_room
+    cdef uint8_t* scratch
+    cdef Pool pool
+    cdef Interner runs
+    cdef Pace pace
     cdef long busy
 
-    def __cinit__(self, const uint8_t[::1] keep):
+    def __cinit__(self, const uint8_t[::1] keep, bint join):
         cdef int64_t k
-        self.numbers = <int32_t*>malloc(POINTS * sizeof(int32_t))
-        self.codes = <int32_t*>malloc(POINTS * sizeof(int32_t))
-        if self.numbers == NULL or self.codes == NULL:
-            raise MemoryError
+        self.pace = new_pace()
+        interner_init(&self.runs, &self.pool, &self.pace, 0x7FFFFFFF)
+        self.numbers = <int32_t*>spread(&self.pool, POINTS, sizeof(int32_t))
         for k in range(POINTS):
-            self.numbers[k] = -2 if k < keep.shape[0] and keep[k] else -1
+            self.numbers[k] = NEW if k < keep.shape[0] and keep[k] else SEPARATES
+        for k in range(128):
+            self.alone[k] = NEW
+            if join and self.numbers[k] == NEW and chr(k).isalnum():
+                self.numbers[k] = IN_RUN
 
     def __dealloc__(self):
-        free(self.numbers)
-        free(self.codes)
+        free_all(&self.pool)
 
-    cdef int64_t write(self, const Char* text, int64_t n, int32_t* ids, int64_t m) except -1 nogil:
-        """Number n characters; ids[m - 1] is what came before, if anything. Return where the numbers end."""
-        cdef int64_t i
-        cdef int32_t number, before = ids[m - 1] if m else 0
+    cdef int32_t meet(self, int32_t code) except -1 nogil:
+        """Number a new symbol."""
+        self.codes = <int32_t*>roomy(&self.pool, self.codes, &self.room, self.size + 1, sizeof(int32_t))
+        self.codes[self.size] = code
+        self.size += 1
+        return <int32_t>(self.size - 1)
+
+    cdef int32_t run(self, const unit* text, int64_t n) except -1 nogil:
+        """The number of a run."""
+        cdef int64_t i, id
+        if n == 1:
+            if self.alone[text[0]] == NEW:
+                self.alone[text[0]] = self.meet(<int32_t>text[0])
+            return self.alone[text[0]]
+        self.scratch = <uint8_t*>roomy(&self.pool, self.scratch, &self.scratch_room, n, 1)
         for i in range(n):
+            self.scratch[i] = <uint8_t>text[i]
+        id = interner_id(&self.runs, self.scratch, n)
+        # One at a time, unless Ctrl-C came while the table grew.
+        while self.n_runs <= id:
+            self.run_numbers = <int32_t*>roomy(
+                &self.pool, self.run_numbers, &self.runs_room, self.n_runs + 1, sizeof(int32_t))
+            self.run_numbers[self.n_runs] = self.meet(<int32_t>(-1 - self.n_runs))
+            self.n_runs += 1
+        return self.run_numbers[id]
+
+    cdef int64_t write(self, const unit* text, int64_t n, int32_t* ids, int64_t m) except -1 nogil:
+        """Number n characters; ids[m - 1] is what came before, if anything. Return where the numbers end."""
+        cdef int64_t i = 0, start
+        cdef int32_t number, before = ids[m - 1] if m else 0
+        while i < n:
             number = self.numbers[text[i]]
-            if number == -2:
-                number = self.numbers[text[i]] = self.size
-                self.codes[self.size] = <int32_t>text[i]
-                self.size += 1
+            if number < SEPARATES:
+                if number == NEW:
+                    number = self.numbers[text[i]] = self.meet(<int32_t>text[i])
+                else:
+                    start = i
+                    while i + 1 < n and text[i + 1] < 128 and self.numbers[text[i + 1]] == IN_RUN:
+                        i += 1
+                    number = self.run(text + start, i + 1 - start)
             ids[m] = number
             m += (number >= 0) | (before >= 0)
             before = number
+            i += 1
         return m
 
     def encode(self, str text):
@@ -103,28 +153,32 @@ cdef class Encoder:
             leave(&self.busy)
 
     cdef _encode(self, str text):
-        cdef int64_t n = len(text), start = 0, size, m = 0
+        cdef int64_t n = len(text), start = 0, end, m = 0
         cdef int kind = PyUnicode_KIND(text)
         cdef void* data = PyUnicode_DATA(text)
         result = np.empty(n + 1, np.int32)
         cdef int32_t[::1] numbers = result
         cdef int32_t* ids = &numbers[0]
-        cdef Pace pace = new_pace()
         with nogil:
             while start < n:
-                size = min(n - start, BLOCK)
+                end = min(start + BLOCK, n)
+                # A run isn't cut in two.
+                while end < n and self.numbers[PyUnicode_READ(kind, data, end)] == IN_RUN:
+                    end += 1
+                    if end % BLOCK == 0:
+                        spend(&self.pace, BLOCK)
                 if kind == 1:
-                    m = self.write(<const uint8_t*>data + start, size, ids, m)
+                    m = self.write(<const uint8_t*>data + start, end - start, ids, m)
                 elif kind == 2:
-                    m = self.write(<const uint16_t*>data + start, size, ids, m)
+                    m = self.write(<const uint16_t*>data + start, end - start, ids, m)
                 else:
-                    m = self.write(<const uint32_t*>data + start, size, ids, m)
-                start += size
-                spend(&pace, size)
+                    m = self.write(<const uint32_t*>data + start, end - start, ids, m)
+                spend(&self.pace, end - start)
+                start = end
         return result[:m].copy()
 
     def symbols(self):
-        """Return the code point of each number."""
+        """Return the code points of all symbols, number after number, and where each one's begin and end in them."""
         enter(&self.busy, self)
         try:
             return self._symbols()
@@ -132,11 +186,24 @@ cdef class Encoder:
             leave(&self.busy)
 
     cdef _symbols(self):
-        result = np.empty(self.size, np.int32)
+        cdef int64_t k, i, at = 0, run, start
+        cdef int64_t total = self.size + self.runs.ends[self.runs.count]
+        result, bounds = np.empty(total, np.int32), np.zeros(self.size + 1, np.int64)
         cdef int32_t[::1] codes = result
-        if self.size:
-            memcpy(&codes[0], self.codes, self.size * sizeof(int32_t))
-        return result
+        cdef int64_t[::1] offsets = bounds
+        for k in range(self.size):
+            spend(&self.pace, 4)
+            if self.codes[k] >= 0:
+                codes[at] = self.codes[k]
+                at += 1
+            else:
+                run = -1 - <int64_t>self.codes[k]
+                start = self.runs.ends[run]
+                for i in range(start, self.runs.ends[run + 1]):
+                    codes[at] = self.runs.arena[i]
+                    at += 1
+            offsets[k + 1] = at
+        return result[:at].copy(), bounds
 
 
 cdef struct Slot:
@@ -180,7 +247,11 @@ cdef int table_put(Table* table, Slot* slot, uint64_t key, int64_t value, Pace* 
     slots = <Slot*>fastcore_spread((mask + 1) * sizeof(Slot))
     if slots == NULL:
         raise MemoryError
-    memset(slots, 0, (mask + 1) * sizeof(Slot))
+    for k in range(0, mask + 1, 65536):
+        memset(slots + k, 0, min(mask + 1 - k, <int64_t>65536) * sizeof(Slot))
+        if must_stop(pace, 65536):
+            free(slots)
+            return -1
     for k in range(table.mask + 1):
         if k % BLOCK == 0:
             # The key is in its place already, and the table as good as before, if a little fuller.
@@ -485,8 +556,9 @@ def pair_scores(const int64_t[::1] char_counts, const int32_t[:, ::1] pairs, con
 cdef class WordCounter:
     """Counts of the words into which texts fall when they are cut, in the order of first occurrence."""
 
-    # Keys are up to three characters packed, or a hash with the top bit set; values are numbers of words, + 1.
+    # Keys are up to three symbols packed, or a hash with the top bit set; values are numbers of words, + 1.
     cdef Table table
+    cdef bint wide  # whether there are numbers that can't be packed
     cdef int64_t* counts
     cdef int64_t* offsets
     cdef int32_t* pool
@@ -509,10 +581,14 @@ cdef class WordCounter:
         free(self.pool)
 
     cdef inline uint64_t key(self, const int32_t* word, int64_t length, const int32_t* last) noexcept nogil:
-        """The key of a word in a text whose last character is at `last`."""
+        """The key of a word in a text whose last symbol is at `last`."""
         cdef uint64_t key = 0
         cdef int64_t k
-        if length <= 3:
+        cdef bint packed = length <= 3
+        if packed and self.wide:
+            for k in range(length):
+                packed = packed and word[k] < PACKED - 1
+        if packed:
             # Three characters, those too many shifted out again: lengths can't be foretold, so no branches.
             key = <uint64_t>(word[0] + 1) << 42
             key |= <uint64_t>((word + 1 if word < last else last)[0] + 1) << 21
@@ -538,7 +614,7 @@ cdef class WordCounter:
         cdef uint64_t at = mix(key) & self.table.mask
         cdef Slot* slot = &self.table.slots[at]
         while slot.value:
-            if slot.key == key and (length <= 3 or self.same(slot.value - 1, word, length)):
+            if slot.key == key and (not key >> 63 or self.same(slot.value - 1, word, length)):
                 self.counts[slot.value - 1] += 1
                 return 0
             at = (at + 1) & self.table.mask
@@ -594,7 +670,11 @@ cdef class WordCounter:
             return
         cdef const int32_t* text = &ids[0]
         cdef const uint8_t* goes_on = &joined[0]
+        cdef int32_t most = 0
         with nogil:
+            for i in range(n):
+                most = max(most, text[i])
+            self.wide = self.wide or most >= PACKED - 1
             while stop < n:
                 start, stop, m = stop, min(stop + CHUNK, n), 0
                 for i in range(start, min(stop, n - 1)):
@@ -624,7 +704,7 @@ cdef class WordCounter:
                 spend(&pace, 8 * CHUNK)
 
     def result(self):
-        """Return (numbers of the characters of all words one after another, offsets, counts)."""
+        """Return (numbers of the symbols of all words one after another, offsets, counts)."""
         enter(&self.busy, self)
         try:
             return self._result()
@@ -692,6 +772,7 @@ cdef class _Lattice:
     cdef double log_total, most
     # Whether two words share a key, so that `value` can't tell them apart.
     cdef bint ambiguous
+    cdef bint wide  # whether there are numbers that can't be packed
     cdef const int32_t* ids
     cdef const uint8_t* kinds
     # All lengths of words, rising.
@@ -701,6 +782,7 @@ cdef class _Lattice:
         cdef int64_t k, longest = lengths[lengths.shape[0] - 1], slots = 64
         self.lengths = lengths
         self.pace = new_pace()
+        self.wide = n_symbols >= PACKED - 1
         # Eight bits of the filter for each slot.
         self.shift = 64 - 9
         while 2 * slots < 3 * n_words:
@@ -752,10 +834,12 @@ cdef class _Lattice:
             self.hashes[k + 1] = self.hashes[k] * FACTOR + <uint64_t>(word[k] + 1)
 
     cdef inline uint64_t key(self, const int32_t* word, int64_t first, int64_t length) noexcept nogil:
-        """The key of a stretch of the open word: up to three characters packed, or a hash with the top bit set."""
+        """The key of a stretch of the open word: up to three symbols packed, or a hash with the top bit set."""
         word += first
         if length == 1:
             return <uint64_t>(word[0] + 1)
+        if self.wide:
+            return (self.hashes[first + length] - self.hashes[first] * self.powers[length]) | <uint64_t>1 << 63
         if length == 2:
             return <uint64_t>(word[0] + 1) << 21 | <uint64_t>(word[1] + 1)
         if length == 3:
@@ -807,7 +891,7 @@ cdef class _Lattice:
         """Fetch the lines of the table that judging a word will ask for."""
         cdef int64_t size
         FASTCORE_PREFETCH(&self.entries[slot])
-        if length > 4:
+        if length > 4 or self.wide:
             self.open(word, length)
         for size in range(2, length):
             FASTCORE_PREFETCH(self.place(self.key(word, 0, size)))
@@ -830,7 +914,7 @@ cdef class _Lattice:
         cdef uint64_t at = mix(key) & self.mask
         while self.entries[at].key:
             if self.entries[at].key == key and (
-                length <= 3
+                not key >> 63
                 or memcmp(self.ids + self.entries[at].start, word + first, length * sizeof(int32_t)) == 0
             ):
                 return at
@@ -1065,26 +1149,33 @@ def word_counts(
     const int64_t[::1] offsets,
     const int64_t[::1] counts,
     const int32_t[::1] symbols,
+    const int64_t[::1] bounds,
     const int64_t[::1] order,
 ):
     """Return a dict of the words, as str, and their counts, in an order given by their numbers.
 
-    symbols[number of a character] is its code point.
+    symbols[bounds[number]:bounds[number + 1]] are a symbol's code points.
     """
-    cdef int64_t n = order.shape[0], k, i, word, longest = 0
+    cdef int64_t n = order.shape[0], k, i, j, at, word, longest = 0
     cdef dict result = {}
     cdef Pace pace = new_pace()
     for k in range(n):
-        longest = max(longest, offsets[order[k] + 1] - offsets[order[k]])
+        at = 0
+        for i in range(offsets[order[k]], offsets[order[k] + 1]):
+            at += bounds[ids[i] + 1] - bounds[ids[i]]
+        longest = max(longest, at)
     cdef uint32_t* text = <uint32_t*>malloc((longest + 1) * sizeof(uint32_t))
     if text == NULL:
         raise MemoryError
     try:
         for k in range(n):
             word = order[k]
+            at = 0
             for i in range(offsets[word], offsets[word + 1]):
-                text[i - offsets[word]] = <uint32_t>symbols[ids[i]]
-            result[PyUnicode_FromKindAndData(4, text, offsets[word + 1] - offsets[word])] = counts[word]
+                for j in range(bounds[ids[i]], bounds[ids[i] + 1]):
+                    text[at] = <uint32_t>symbols[j]
+                    at += 1
+            result[PyUnicode_FromKindAndData(4, text, at)] = counts[word]
             spend(&pace, 100)
     finally:
         free(text)

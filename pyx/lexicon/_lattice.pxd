@@ -14,31 +14,26 @@ cdef enum:
     # Positions between two words on what was spent.
     BLOCK = 1024
 
-cdef struct Step:
-    # How one of the best paths to a position gets there.
-    double score
-    int64_t rank  # at the start of its last edge
-    int64_t length
-    int32_t slot
-
 
 cdef inline int best_path(
-    const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, double* score, uint64_t* back,
-    Pace* pace
+    const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, double first, double* score,
+    uint64_t* back, Pace* pace
 ) except -1 nogil:
-    # score[j]: the best sum up to j; back[j]: length and slot of its last edge. symbols[n] must be 0, which no
-    # child has. Sums start at 1 and a later start must be strictly better, as in nlp-zero: so ties, and sums that
-    # only rounding tells apart, fall as there.
+    # score[j]: the best sum up to j; back[j]: length and slot of its last edge. No word may reach beyond n. Sums
+    # start at `first`, which is 1 where a piece begins, and a later start must be strictly better, as in nlp-zero: so
+    # ties, and sums that only rounding tells apart, fall as there.
     cdef Py_ssize_t i, j
     cdef int32_t slot, parent
     cdef double start, candidate
     cdef bint better
-    score[0] = 1.0
+    score[0] = first
     for j in range(1, n + 1):
         score[j] = -INFINITY
         back[j] = <uint64_t>1 << 32
         # The second step from each position: most of the waiting is for these.
         FASTCORE_PREFETCH(units + units[symbols[j - 1]].base + symbols[j])
+        if j % BLOCK == 0:
+            spend(pace, 2 * BLOCK)
     for i in range(n):
         start = score[i]
         parent = 0
@@ -136,59 +131,6 @@ cdef inline int expect(
                 weights[slot] += probability
             parent = slot
             slot = units[slot].base + <int32_t>symbols[j]
-    return 0
-
-
-cdef inline void _take_in(
-    Step* best, int64_t* filled, Py_ssize_t k, const Step* more, Py_ssize_t size, double score, int64_t length,
-    int32_t slot
-) noexcept nogil:
-    # Paths of falling score that are one edge longer go into the k best of a position: of equals what was there
-    # first stays first.
-    cdef Py_ssize_t old = filled[0], new = size, place
-    if old + new > k:
-        old = new = 0
-        while old + new < k:
-            if new == size or (old < filled[0] and best[old].score >= more[new].score + score):
-                old += 1
-            else:
-                new += 1
-    place = filled[0] = old + new
-    # From the end, where there is room.
-    while new > 0:
-        place -= 1
-        if old > 0 and best[old - 1].score < more[new - 1].score + score:
-            old -= 1
-            best[place] = best[old]
-        else:
-            new -= 1
-            best[place] = Step(more[new].score + score, new, length, slot)
-
-
-cdef inline int best_paths(
-    const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, Py_ssize_t k,
-    Step* best, int64_t* filled, Pace* pace
-) except -1 nogil:
-    # best[j * k + r]: the path of rank r to j; so for k = 1 `best_path`.
-    cdef Py_ssize_t i, j
-    cdef int32_t slot, parent
-    memset(filled, 0, (n + 1) * sizeof(int64_t))
-    best[0] = Step(1.0, 0, 0, 0)
-    filled[0] = 1
-    for i in range(n):
-        parent = 0
-        slot = <int32_t>symbols[i]
-        j = i
-        while units[slot].check == parent:
-            j += 1
-            if units[slot].score > -INFINITY:
-                _take_in(best + j * k, filled + j, k, best + i * k, filled[i], units[slot].score, j - i, slot)
-                spend(pace, 4 * filled[j])
-            parent = slot
-            slot = units[slot].base + <int32_t>symbols[j]
-        if filled[i + 1] == 0:
-            _take_in(best + (i + 1) * k, filled + i + 1, k, best + i * k, filled[i], null_score, 1, 0)
-        spend(pace, 4 * filled[i])
     return 0
 
 

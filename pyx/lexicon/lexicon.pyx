@@ -16,7 +16,8 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from _double_array cimport LIMIT, Builder, Node, Unit, free_builder, insert_words, number_symbols, place_families
-from _lattice cimport Step, best_path, best_paths, draw, expect, log_beta
+from _lattice cimport best_path, draw, expect, log_beta
+from _nbest cimport Nbest, Reading, Trace, nbest_arrive, nbest_free, nbest_init, nbest_leave, nbest_step
 from _rng cimport Rng, rng_stream
 from _signals cimport Pace, new_pace, spend
 
@@ -34,6 +35,8 @@ cdef enum:
     PAGES = 4352  # 0x110000 / PAGE
     HEADER = 128  # bytes
     BLOCK = 4096  # characters or tokens between two words on what was spent
+    STRETCH = 65536  # characters of a text that are segmented at a time
+    TAIL = 2048  # characters at the end of a stretch where a place is looked for that no word crosses
     MAGIC = 0x32726174736166  # "fastar2"
     SYMBOL = 0x1FFFFF  # mask of the symbol in a page's entry; classes lie above
     # Classes of characters.
@@ -205,6 +208,7 @@ cdef class Trie:
     cdef const uint32_t* pages
     cdef const uint32_t* codes
     cdef Py_ssize_t n_words, n_symbols, n_slots, n_pages
+    cdef Py_ssize_t deepest  # characters of the longest word, -1 until somebody asks
     cdef object buffer
     cdef list objects  # the str of each word that was handed out, made when first needed
 
@@ -276,6 +280,7 @@ cdef class Trie:
             raise ValueError("the layout of the trie points outside itself")
         self.buffer = buffer
         self.objects = None
+        self.deepest = -1
         return 0
 
     cdef inline uint32_t symbol(self, uint32_t character) noexcept nogil:
@@ -300,6 +305,20 @@ cdef class Trie:
         if slot < 0 or not self.marks[slot >> 6].bits >> (slot & 63) & 1:
             return -1
         return self.by_slot[_rank(self.marks, slot)]
+
+    cdef Py_ssize_t longest_word(self, Pace* pace) except -1 nogil:
+        # How many characters the longest word has.
+        cdef Py_ssize_t i, slot, length, most = 0
+        if self.deepest < 0:
+            for i in range(self.n_words):
+                slot, length = self.slots[i], 0
+                while slot > 0 and length <= self.n_slots:
+                    slot = self.units[slot].check
+                    length += 1
+                    spend(pace, 4)
+                most = max(most, length)
+            self.deepest = most
+        return self.deepest
 
     def words(self, Py_ssize_t start, Py_ssize_t stop):
         """The words whose ids lie in [start, stop)."""
@@ -440,7 +459,7 @@ cdef class Trie:
                 if n == 0:
                     continue
                 lattice.read(&codes[offsets[t]], n)
-                best_path(lattice.units, lattice.symbols, n, null_score, lattice.score, lattice.back, &pace)
+                best_path(lattice.units, lattice.symbols, n, null_score, 1.0, lattice.score, lattice.back, &pace)
                 total += lattice.score[n] - 1.0
                 j = n
                 while j > 0:
@@ -514,7 +533,7 @@ cdef class _Lattice:
 # ---- segmentation ------------------------------------------------------------------------------------------
 
 cdef class _Room:
-    # What segmenting one text needs, kept from text to text.
+    # What segmenting a stretch of a text needs, kept from stretch to stretch and text to text.
     cdef uint32_t* symbols
     cdef uint8_t* classes
     cdef double* score
@@ -522,33 +541,51 @@ cdef class _Room:
     cdef Token* tokens
     cdef Py_ssize_t capacity
     cdef Pace pace
+    # The text so far: where the next stretch begins, the best sum and the class of the last character there, whether
+    # a run of letters and digits is open, and so its token held back.
+    cdef Py_ssize_t at
+    cdef double sum
+    cdef uint8_t before
+    cdef bint joining
+    cdef Py_ssize_t held  # 0 or 1: the first of `tokens`
+    cdef Py_ssize_t held_start
+    # The tokens that are ready, and where the first one begins.
+    cdef Py_ssize_t found, start
 
     def __cinit__(self):
         self.pace = new_pace()
 
     def __dealloc__(self):
-        free(self.symbols)
-        free(self.classes)
-        free(self.score)
-        free(self.back)
-        free(self.tokens)
+        self.free_all()
+
+    cdef void begin(self) noexcept nogil:
+        # Make ready for a new text.
+        self.at = self.held = self.found = self.start = 0
+        self.sum = 1.0
+        self.before = 0
+        self.joining = False
 
     cdef int need(self, Py_ssize_t n) except -1 nogil:
-        # Room for a text of n characters.
+        # Room for a stretch of n characters; the token held back stays.
+        cdef Token held
         if n < self.capacity:
             return 0
+        if self.held:
+            held = self.tokens[0]
         self.free_all()
         self.symbols = <uint32_t*>malloc((n + 1) * sizeof(uint32_t))
         self.classes = <uint8_t*>malloc((n + 1) * sizeof(uint8_t))
         self.score = <double*>malloc((n + 1) * sizeof(double))
         self.back = <uint64_t*>malloc((n + 1) * sizeof(uint64_t))
-        self.tokens = <Token*>malloc((n + 1) * sizeof(Token))
+        self.tokens = <Token*>malloc((n + 2) * sizeof(Token))
         if (
             self.symbols == NULL or self.classes == NULL or self.score == NULL or self.back == NULL
             or self.tokens == NULL
         ):
             raise MemoryError
         self.capacity = n + 1
+        if self.held:
+            self.tokens[0] = held
         return 0
 
     cdef void free_all(self) noexcept nogil:
@@ -633,158 +670,297 @@ cdef class Segmenter:
             i = int(index[character // PAGE]) * PAGE + character % PAGE
             self.pages[i] |= <uint32_t>value << 21
 
-    cdef int read(self, const Text* text, _Room room) except -1 nogil:
-        # Symbols and classes of a text; returns the classes that occur.
+    cdef int read(self, const Text* text, Py_ssize_t start, Py_ssize_t length, _Room room) except -1 nogil:
+        # Symbols and classes of a stretch of a text; returns the classes that occur.
         cdef Py_ssize_t i = 0, n
         cdef uint8_t seen = 0
+        cdef const char* data = <const char*>text.data + start * text.kind
         cdef const uint16_t* index = &self.index[0]
         cdef const uint32_t* pages = &self.pages[0]
-        room.symbols[text.length] = 0
-        room.classes[text.length] = 0
-        while i < text.length:
-            n = min(text.length - i, <Py_ssize_t>BLOCK)
+        room.symbols[length] = 0
+        room.classes[length] = 0
+        while i < length:
+            n = min(length - i, <Py_ssize_t>BLOCK)
             if text.kind == 1:
-                seen |= _read(<const uint8_t*>text.data + i, n, index, pages, room.symbols + i, room.classes + i)
+                seen |= _read(<const uint8_t*>data + i, n, index, pages, room.symbols + i, room.classes + i)
             elif text.kind == 2:
-                seen |= _read(<const uint16_t*>text.data + i, n, index, pages, room.symbols + i, room.classes + i)
+                seen |= _read(<const uint16_t*>data + i, n, index, pages, room.symbols + i, room.classes + i)
             else:
-                seen |= _read(<const uint32_t*>text.data + i, n, index, pages, room.symbols + i, room.classes + i)
+                seen |= _read(<const uint32_t*>data + i, n, index, pages, room.symbols + i, room.classes + i)
             i += n
             spend(&room.pace, 2 * n)
         return seen
 
-    cdef Py_ssize_t cut(self, const Text* text, _Room room) except -1 nogil:
-        # The text's tokens into the room; returns how many.
-        cdef Py_ssize_t n = text.length, start = 0, end, found = 0, slot
-        cdef int seen = self.read(text, room)
-        while start < n:
+    cdef bint advance(self, const Text* text, _Room room) except -1 nogil:
+        # The tokens of the next stretch of a text, as far as no run can join more to them; False after the last one.
+        cdef Py_ssize_t rest = text.length - room.at, size = min(rest, <Py_ssize_t>STRETCH), n, start = 0, end
+        cdef Py_ssize_t found = room.held, slot
+        cdef int seen
+        if rest == 0:
+            return False
+        while True:
+            # One character more, which decides whether a mark stands between digits.
+            n = min(size + 1, rest)
+            room.need(n)
+            seen = self.read(text, room.at, n, room)
+            if size == rest:
+                break
+            n = self.uncrossed(room, size)
+            if n > 0:
+                size = n
+                break
+            size = min(2 * size, rest)
+        while start < size:
             spend(&room.pace, 16)
-            end = self.piece_end(room, start, n)
+            end = self.piece_end(room, start, size)
             if room.classes[start] & BREAK:
-                slot = self.trie.walk(text.kind, text.data, start, end)
-                room.tokens[found] = Token(end, self.trie.id_at(slot), 0)
+                slot = self.trie.walk(text.kind, text.data, room.at + start, room.at + end)
+                room.tokens[found] = Token(room.at + end, self.trie.id_at(slot), 0)
                 found += 1
+                room.sum = 1.0
             else:
                 found = self.cut_piece(room, start, end, found)
             start = end
-        if self.join and seen & ALNUM:
-            found = self.join_runs(text, room, found)
-        return found
+        room.start = room.held_start if room.held else room.at
+        if self.join and (seen & ALNUM or room.joining):
+            found = self.join_runs(text, room, found, size)
+        else:
+            room.joining = False
+        room.before = room.classes[size - 1]
+        room.at += size
+        room.found = found
+        return True
+
+    cdef Py_ssize_t uncrossed(self, _Room room, Py_ssize_t size) except -1 nogil:
+        # The last place near a stretch's end that no word crosses, so that all paths lead through it; 0 if there is
+        # none.
+        cdef const Unit* units = self.trie.units
+        cdef Py_ssize_t i, j, longest, last, reach = 0, place = 0
+        cdef int32_t slot, parent
+        for i in range(size, size - TAIL, -1):
+            if room.classes[i - 1] & BREAK:
+                return i
+        longest = self.trie.longest_word(&room.pace)
+        # What begins after `last` may have its end beyond what was read.
+        last = size - longest
+        if last < longest + TAIL:
+            return 0
+        for i in range(last - TAIL - longest, last):
+            parent, slot, j = 0, <int32_t>room.symbols[i], i
+            while units[slot].check == parent:
+                j += 1
+                if units[slot].score > -INFINITY:
+                    reach = max(reach, j)
+                parent, slot = slot, units[slot].base + <int32_t>room.symbols[j]
+            spend(&room.pace, 4 * (j - i + 1))
+            if i >= last - TAIL and reach <= i + 1:
+                place = i + 1
+        return place
 
     cdef Py_ssize_t cut_piece(self, _Room room, Py_ssize_t start, Py_ssize_t end, Py_ssize_t found) except -1 nogil:
         # One piece between punctuation: forward, then back, the tokens laid down from the piece's end, where no
         # token can be yet, and moved to their place.
-        cdef Py_ssize_t j = end - start, last = end
+        cdef Py_ssize_t j = end - start, last = end + 1
         cdef Token* tokens = room.tokens
         cdef uint64_t step
-        best_path(self.trie.units, room.symbols + start, j, self.null_score, room.score, room.back, &room.pace)
+        cdef uint32_t after = room.symbols[end]
+        # Nothing leads from here to what stands behind.
+        room.symbols[end] = 0
+        try:
+            best_path(
+                self.trie.units, room.symbols + start, j, self.null_score, room.sum, room.score, room.back, &room.pace
+            )
+        finally:
+            room.symbols[end] = after
+        room.sum = room.score[j]
         while j > 0:
             step = room.back[j]
             last -= 1
-            tokens[last].end = start + j
+            tokens[last].end = room.at + start + j
             tokens[last].slot = <int32_t>step
             j -= <Py_ssize_t>(step >> 32)
             if last % BLOCK == 0:
                 spend(&room.pace, 4 * BLOCK)
-        for j in range(last, end):
+        for j in range(last, end + 1):
             tokens[found] = Token(tokens[j].end, self.trie.id_at(tokens[j].slot), 0)
             found += 1
             if found % BLOCK == 0:
                 spend(&room.pace, 8 * BLOCK)
         return found
 
-    cdef Py_ssize_t join_runs(self, const Text* text, _Room room, Py_ssize_t found) except -1 nogil:
-        # Left to right: a token that ends in a letter or digit opens a run, and the next ones join it while they
-        # end so too and hold only letters, digits and dots. With join == 2 a mark between digits and a per cent
-        # sign after one join as well.
-        cdef Py_ssize_t k, kept = 0, start = 0, end, i, slot
-        cdef bint joining = False, joined = False, grow
-        cdef uint8_t last
-        for k in range(found):
+    cdef inline bint joins(
+        self, const uint8_t* classes, uint8_t before, Py_ssize_t start, Py_ssize_t end, bint* joining
+    ) noexcept nogil:
+        # Whether a token joins the one before it, and the state after it. Left to right: a token that ends in a letter
+        # or digit opens a run, and the next ones join it while they end so too and hold only letters, digits and
+        # dots. With join == 2 a mark between digits and a per cent sign after one join as well.
+        cdef Py_ssize_t i
+        cdef uint8_t last = classes[end - 1]
+        if last & ALNUM:
+            if not joining[0]:
+                joining[0] = True
+                return False
+            for i in range(start, end):
+                if not classes[i] & INNER:
+                    joining[0] = False
+                    return False
+            return True
+        if joining[0] and self.join == 2 and end == start + 1 and before & DIGIT and (
+            last & MARK and classes[end] & DIGIT or last & PERCENT
+        ):
+            joining[0] = not last & PERCENT
+            return True
+        joining[0] = False
+        return False
+
+    cdef Py_ssize_t join_runs(self, const Text* text, _Room room, Py_ssize_t found, Py_ssize_t size) except -1 nogil:
+        # Join the tokens of a stretch; the last one is held back if the next stretch may go on with it.
+        cdef Py_ssize_t k, kept = room.held, start = 0, end, slot, last_start = room.held_start
+        cdef bint joined = False
+        for k in range(room.held, found):
             if k % BLOCK == 0:
                 spend(&room.pace, 4 * BLOCK)
-            end = room.tokens[k].end
-            last = room.classes[end - 1]
-            grow = False
-            if last & ALNUM:
-                if joining:
-                    grow = True
-                    for i in range(start, end):
-                        if not room.classes[i] & INNER:
-                            grow = joining = False
-                            break
-                else:
-                    joining = True
-            elif joining and self.join == 2 and end == start + 1 and room.classes[start - 1] & DIGIT and (
-                last & MARK and room.classes[end] & DIGIT or last & PERCENT
+            end = room.tokens[k].end - room.at
+            if self.joins(
+                room.classes, room.classes[start - 1] if start else room.before, start, end, &room.joining
             ):
-                grow = True
-                joining = not last & PERCENT
-            else:
-                joining = False
-            if grow:
-                room.tokens[kept - 1].end = end
+                room.tokens[kept - 1].end = room.tokens[k].end
                 room.tokens[kept - 1].id = -2
                 joined = True
             else:
                 room.tokens[kept] = room.tokens[k]
                 kept += 1
+                last_start = room.at + start
             start = end
-        if joined:
-            start = 0
+        if joined or (room.held and room.tokens[0].id == -2):
+            start = room.start
             for k in range(kept):
                 if room.tokens[k].id == -2:
                     slot = self.trie.walk(text.kind, text.data, start, room.tokens[k].end)
                     room.tokens[k].id = self.trie.id_at(slot)
                 start = room.tokens[k].end
+        room.held = room.joining and room.at + size < text.length
+        if room.held:
+            kept -= 1
+            room.held_start = last_start
         return kept
 
-    def nbest(self, str text, Py_ssize_t k):
-        """The k best paths through a text without punctuation, unjoined: (ends, offsets, scores), best first.
+    cdef void take_back(self, _Room room) noexcept nogil:
+        # Put the token that is held back where the next stretch begins with it.
+        if room.held:
+            room.tokens[0] = room.tokens[room.found]
 
-        Path r's tokens end at ends[offsets[r]:offsets[r + 1]]; its score is the sum of its edges'. Of equal sums
-        the one whose last edge starts earlier comes first, then the one of the better rank there.
+    def nbest(self, str text, Py_ssize_t k):
+        """The k best segmentations that differ once runs are joined: (ends, offsets, scores), best first.
+
+        The tokens of number r end at ends[offsets[r]:offsets[r + 1]]; its score is the sum of the edges' of its best
+        path, punctuation counting nothing. Of equal sums the one whose last edge starts earlier comes first, then the
+        one of the better rank there.
         """
-        cdef Text piece = Text(PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text), PyUnicode_KIND(text))
-        cdef Py_ssize_t n = piece.length, r, m, j, at
+        cdef Text whole = Text(PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text), PyUnicode_KIND(text))
+        cdef Py_ssize_t n = whole.length, r, found = 0
         cdef _Room room = _Room()
-        cdef Step* best = NULL
-        cdef int64_t* filled = NULL
-        cdef double total
+        cdef Nbest best
         cdef list paths = [], scores = []
+        cdef const Reading* reading
+        memset(&best, 0, sizeof(Nbest))
         room.need(n)
         try:
-            if k < 1 or k > <Py_ssize_t>1 << 32 or n >= (<Py_ssize_t>1 << 56) // (32 * k):
-                raise MemoryError
-            best = <Step*>malloc((n + 1) * k * sizeof(Step))
-            filled = <int64_t*>malloc((n + 1) * sizeof(int64_t))
-            if best == NULL or filled == NULL:
-                raise MemoryError
             with nogil:
-                self.read(&piece, room)
-                best_paths(self.trie.units, room.symbols, n, self.null_score, k, best, filled, &room.pace)
-            for r in range(filled[n]):
-                path = np.empty(n, np.int64)
-                m, j, at = n, n, r
-                while j > 0:
-                    m -= 1
-                    path[m] = j
-                    room.score[j] = (
-                        self.trie.units[best[j * k + at].slot].score if best[j * k + at].slot else self.null_score
-                    )
-                    j, at = j - best[j * k + at].length, best[j * k + at].rank
-                path = path[m:].copy()
-                total = 0
-                for end in path.tolist():
-                    total += room.score[<Py_ssize_t>end]
-                paths.append(path)
-                scores.append(total)
+                self.read(&whole, 0, n, room)
+                nbest_init(&best, n)
+                self.all_steps(&best, room, n, k)
+            for r in range(best.lines[n].n):
+                reading = &best.lines[n].at[r]
+                if reading.number == r:
+                    scores.append(self.trace(&best, room, n, r, paths))
+                    found += 1
+                    if found == k:
+                        break
         finally:
-            free(best)
-            free(filled)
+            nbest_free(&best)
         offsets = np.zeros(len(paths) + 1, np.int64)
         np.cumsum([len(path) for path in paths], out=offsets[1:])
-        return np.concatenate(paths), offsets, np.array(scores)
+        # Rounding must not let a sum that is added up anew overtake a better one.
+        return np.concatenate(paths), offsets, np.minimum.accumulate(scores)
+
+    cdef int all_steps(self, Nbest* best, _Room room, Py_ssize_t n, Py_ssize_t k) except -1 nogil:
+        cdef const Unit* units = self.trie.units
+        cdef Py_ssize_t i, j
+        cdef int32_t slot, parent
+        for i in range(n):
+            spend(&room.pace, 16)
+            nbest_arrive(best, i)
+            if room.classes[i] & BREAK:
+                self.step(best, room, i, i + 1, 0.0, True, k)
+            else:
+                parent, slot, j = 0, <int32_t>room.symbols[i], i
+                while units[slot].check == parent:
+                    j += 1
+                    if units[slot].score > -INFINITY:
+                        self.step(best, room, i, j, units[slot].score, False, k)
+                    parent, slot = slot, units[slot].base + <int32_t>room.symbols[j]
+                if best.lines[i + 1].n == 0:
+                    self.step(best, room, i, i + 1, self.null_score, False, k)
+            nbest_leave(best, i)
+        return nbest_arrive(best, n)
+
+    cdef int step(
+        self, Nbest* best, _Room room, Py_ssize_t i, Py_ssize_t j, double score, bint ends_piece, Py_ssize_t k
+    ) except -1 nogil:
+        cdef bint[2] grows
+        cdef bint[2] joins
+        cdef int state
+        for state in range(2):
+            grows[state], joins[state] = False, state
+            if self.join:
+                grows[state] = self.joins(room.classes, room.classes[i - 1] if i else 0, i, j, &joins[state])
+            else:
+                joins[state] = False
+        return nbest_step(best, i, j, score, ends_piece, k, grows, joins, &room.pace)
+
+    cdef double trace(self, const Nbest* best, _Room room, Py_ssize_t n, Py_ssize_t place, list paths) except? 1.0:
+        # Append the ends of a reading's tokens, and return its score.
+        cdef Py_ssize_t at = n, edges = 0, found = 0, k, start, end
+        cdef bint grown = False
+        cdef int32_t slot, parent
+        cdef double total = 0.0, piece = 0.0
+        cdef Trace trace
+        cdef int64_t* ends = <int64_t*>room.back
+        # Edges from the last one back, each as its end and whether the next one grows its token.
+        while at > 0:
+            spend(&room.pace, 8)
+            trace = best.traces[best.offsets[at] + place]
+            ends[edges] = at << 1 | grown
+            found += not grown
+            grown = trace.edge & 1
+            edges += 1
+            at -= trace.edge >> 1
+            place = trace.place
+        path = np.empty(found, np.int64)
+        cdef int64_t[::1] kept = path
+        found = start = 0
+        for k in range(edges - 1, -1, -1):
+            end = ends[k] >> 1
+            spend(&room.pace, 8 * (end - start))
+            if room.classes[start] & BREAK:
+                total += piece
+                piece = 0.0
+            else:
+                parent, slot, at = 0, <int32_t>room.symbols[start], start
+                while at + 1 < end and self.trie.units[slot].check == parent:
+                    at += 1
+                    parent, slot = slot, self.trie.units[slot].base + <int32_t>room.symbols[at]
+                if self.trie.units[slot].check == parent and self.trie.units[slot].score > -INFINITY:
+                    piece += self.trie.units[slot].score
+                else:
+                    piece += self.null_score
+            if not ends[k] & 1:
+                kept[found] = end
+                found += 1
+            start = end
+        paths.append(path)
+        return total + piece
 
     def sample(self, str text, const uint64_t[::1] key, Py_ssize_t n, double temperature):
         """n segmentations drawn by exp(score / temperature): (ends, offsets).
@@ -804,8 +980,9 @@ cdef class Segmenter:
         try:
             if edges == NULL or reached == NULL:
                 raise MemoryError
+            room.begin()
             with nogil:
-                self.read(&whole, room)
+                self.read(&whole, 0, length, room)
                 # A piece of m characters takes m + 1 places: the last is punctuation's, or the end's.
                 start = 0
                 while start < length:
@@ -841,7 +1018,8 @@ cdef class Segmenter:
                         start = end
                         spend(&room.pace, 16)
                     if self.join:
-                        found = self.join_runs(&whole, room, found)
+                        room.joining = False
+                        found = self.join_runs(&whole, room, found, length)
                 drawn = np.empty(found, np.int64)
                 path = drawn
                 for i in range(found):
@@ -854,26 +1032,6 @@ cdef class Segmenter:
         np.cumsum([len(drawn) for drawn in paths], out=offsets[1:])
         return np.concatenate([np.empty(0, np.int64), *paths]), offsets
 
-    def joined(self, str text, const int64_t[::1] ends):
-        """Ends of tokens, rising to the text's length, once runs of letters and digits are joined."""
-        cdef Text whole = Text(PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text), PyUnicode_KIND(text))
-        cdef _Room room = _Room()
-        cdef Py_ssize_t k, n = ends.shape[0]
-        cdef int64_t last = 0
-        if n > whole.length or n and ends[n - 1] > whole.length:
-            raise ValueError("ends must lie in the text")
-        for k in range(n):
-            if ends[k] <= last:
-                raise ValueError("ends must rise")
-            last = ends[k]
-        room.need(whole.length)
-        self.read(&whole, room)
-        for k in range(n):
-            room.tokens[k] = Token(ends[k], 0, 0)
-        if self.join:
-            n = self.join_runs(&whole, room, n)
-        return np.array([room.tokens[k].end for k in range(n)], np.int64)
-
     cdef Py_ssize_t piece_end(self, _Room room, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         # The end of the piece that starts at `start`: one punctuation character, or what lies up to the next.
         cdef Py_ssize_t end = start + 1
@@ -882,15 +1040,14 @@ cdef class Segmenter:
                 end += 1
         return end
 
-    cdef list strings(self, str text, const Token* tokens, Py_ssize_t n, Pace* pace):
+    cdef list strings(self, str text, const Token* tokens, Py_ssize_t n, Py_ssize_t start, Pace* pace):
         # Tokens as str; a word's object is made once and handed out again.
         cdef list result = PyList_New(n)
         cdef list objects = self.trie.objects
-        cdef Py_ssize_t k, start = 0
+        cdef Py_ssize_t k
         cdef int32_t id
         cdef object word
         for k in range(n):
-            spend(pace, 32)
             id = tokens[k].id
             if id >= 0:
                 word = <object>PyList_GET_ITEM(objects, id)
@@ -902,42 +1059,58 @@ cdef class Segmenter:
             Py_INCREF(word)
             PyList_SET_ITEM(result, k, word)
             start = tokens[k].end
+        spend(pace, 32 * n)
         return result
 
     def words(self, list texts):
         """The tokens of each text, a list of str each."""
-        cdef Py_ssize_t t, n = len(texts), n_tokens
+        cdef Py_ssize_t t, n = len(texts)
         cdef Text text
         cdef _Room room = _Room()
-        cdef list result = []
+        cdef list result = [], tokens, more
         if self.trie.objects is None:
             self.trie.objects = [None] * self.trie.n_words
         for t in range(n):
             string = <str?>texts[t]
             text = Text(PyUnicode_DATA(string), PyUnicode_GET_LENGTH(string), PyUnicode_KIND(string))
-            room.need(text.length)
-            n_tokens = self.cut(&text, room)
-            result.append(self.strings(string, room.tokens, n_tokens, &room.pace))
+            room.begin()
+            tokens = None
+            while self.advance(&text, room):
+                more = self.strings(string, room.tokens, room.found, room.start, &room.pace)
+                self.take_back(room)
+                if tokens is None:
+                    tokens = more
+                else:
+                    tokens.extend(more)
+            result.append([] if tokens is None else tokens)
+            spend(&room.pace, 64)
         return result
 
     def ends(self, str text):
         """Where each token of a text ends."""
         cdef Text whole = Text(PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text), PyUnicode_KIND(text))
         cdef _Room room = _Room()
-        cdef Py_ssize_t k, n
+        cdef Py_ssize_t k
+        cdef bint more = True
         cdef int64_t[::1] end
-        room.need(whole.length)
-        with nogil:
-            n = self.cut(&whole, room)
-        ends = np.empty(n, np.int64)
-        end = ends
-        for k in range(n):
-            end[k] = room.tokens[k].end
-        return ends
+        cdef list parts = []
+        room.begin()
+        while True:
+            with nogil:
+                more = self.advance(&whole, room)
+            if not more:
+                break
+            part = np.empty(room.found, np.int64)
+            end = part
+            for k in range(room.found):
+                end[k] = room.tokens[k].end
+            self.take_back(room)
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int64), *parts])
 
     def encode(self, list texts):
         """The ids of all tokens, (ids, offsets): text t's are offsets[t]:offsets[t + 1]; -1 for what is no word."""
-        cdef Py_ssize_t t, k, n = len(texts), n_tokens, total = 0, longest = 0, found = 0
+        cdef Py_ssize_t t, k, n = len(texts), total = 0, found = 0
         cdef _Room room = _Room()
         cdef Text* text = <Text*>malloc((n + 1) * sizeof(Text))
         cdef int64_t[::1] offset
@@ -951,18 +1124,22 @@ cdef class Segmenter:
                 string = <str?>texts[t]
                 text[t] = Text(PyUnicode_DATA(string), PyUnicode_GET_LENGTH(string), PyUnicode_KIND(string))
                 total += text[t].length
-                longest = max(longest, text[t].length)
-            room.need(longest)
+            # What isn't touched costs nothing.
             ids = np.empty(total, np.int32)
             id = ids
             with nogil:
                 for t in range(n):
-                    n_tokens = self.cut(&text[t], room)
-                    for k in range(n_tokens):
-                        id[found + k] = room.tokens[k].id
-                    found += n_tokens
+                    room.begin()
+                    while self.advance(&text[t], room):
+                        for k in range(room.found):
+                            id[found + k] = room.tokens[k].id
+                        found += room.found
+                        self.take_back(room)
+                        spend(&room.pace, 2 * room.found)
                     offset[t + 1] = found
-                    spend(&room.pace, 2 * n_tokens + 8)
+                    spend(&room.pace, 8)
         finally:
             free(text)
-        return ids[:found].copy(), offsets
+        id = None
+        ids.resize(found, refcheck=False)
+        return ids, offsets

@@ -5,9 +5,9 @@
 # something longer: a caller that finds its key with something else goes on with `table_after`. Cells lie in the order
 # of their scrambled keys, so that a table grows from one end to the other, as memory likes it.
 from libc.stdint cimport uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
-from _owned cimport Pool, drop, spread_zeros
+from _owned cimport Pool, drop, spread, spread_zeros
 from _signals cimport Pace, spend
 
 cdef extern from "memory_hints.h":
@@ -85,9 +85,12 @@ cdef inline int _grow(Table *table, size_t width) except -1 nogil:
     cdef int more = 2 if table.mask < 262144 else 1
     cdef uint64_t mask = ((table.mask + 1) << more) - 1, i
     cdef char *old = table.cells
-    cdef char *cells = <char *>spread_zeros(table.pool, mask + 1, width)
+    cdef char *cells = <char *>spread(table.pool, mask + 1, width)
     cdef Cell *cell
     cdef Cell *to
+    for i in range(0, mask + 1, 65536):
+        memset(cells + i * width, 0, min(mask + 1 - i, <uint64_t>65536) * width)
+        spend(table.pace, 65536)
     for i in range(table.mask + 1):
         if i & 4095 == 0:
             spend(table.pace, 32768)

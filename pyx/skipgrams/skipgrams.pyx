@@ -30,6 +30,7 @@ cdef extern from "bits.h" nogil:
 
 cdef enum:
     BLOCK = 4096  # places between two words on what was spent
+    PIECE = 65536  # bytes
     AHEAD = 32  # how many steps early memory is fetched
     SOON = 8  # the same, for what hangs on memory fetched before
     BEYOND = 3  # what is fetched of a window
@@ -39,10 +40,21 @@ cdef enum:
 def first_invalid(data: bytes):
     """Where the first byte that isn't UTF-8 stands, or -1."""
     cdef const uint8_t *text = <const uint8_t *>PyBytes_AS_STRING(data)
-    cdef Py_ssize_t n = PyBytes_GET_SIZE(data), found
+    cdef Py_ssize_t n = PyBytes_GET_SIZE(data), start = 0, size, found = -1
+    cdef Pace pace = new_pace()
     with nogil:
-        found = first_invalid_byte(text, n)
-    return found
+        while start < n and found < 0:
+            size = min(n - start, <Py_ssize_t>PIECE)
+            found = first_invalid_byte(text + start, size)
+            if found >= 0:
+                start += found
+                # A code point that the piece cuts in two is looked at again.
+                if found > size - 4 and found > 0:
+                    found = -1
+            else:
+                start += size
+            spend(&pace, size)
+    return start if found >= 0 else -1
 
 
 cdef class TokenStream:

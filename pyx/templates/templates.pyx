@@ -61,6 +61,7 @@ cdef class TemplateTrie:
         rank = np.zeros(len(scores), np.int64)
         self.longest = 0
         cdef Pace pace = new_pace()
+        cdef Py_ssize_t t, i
         for t in range(len(scores)):
             node = 0
             spend(&pace, 200 * (offsets[t + 1] - offsets[t] + 1))

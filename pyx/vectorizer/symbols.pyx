@@ -156,6 +156,7 @@ cdef class Symbols:
         cdef Py_ssize_t size
         cdef const uint8_t *utf8
         for token in tokens:
+            spend(&self.pace, 16)
             self.scratch.used = 0
             utf8 = utf8_of(token, 0, len(token), &size, &self.scratch, &self.pool)
             interner_id(&self.table, utf8, size)

@@ -12,7 +12,7 @@ from ..._backend import active_backend, kernels
 from ..._turns import TakesTurns, in_turn
 from ...discovery._adjacent import PUNCTUATION, chains, log_threshold, without_redundant
 from ...discovery._blocks import LAST, Numbers, encoded, kept
-from ...discovery._words import Words, kinds_of
+from ...discovery._words import Words, kinds_of, spelled
 
 
 class Word_Finder(TakesTurns):
@@ -72,7 +72,7 @@ class Word_Finder(TakesTurns):
             raise ValueError("sents must hold at least one text, got none")
         self._trained = True
         char_counts, pairs, pair_counts = counter.result()
-        symbols = [chr(code) for code in encoder.symbols().tolist()]
+        symbols = spelled(encoder.symbols())
         for symbol, count in zip(symbols, char_counts.tolist()):
             self.chars[symbol] = self.chars.get(symbol, 0) + count
         for (a, b), count in zip(pairs.tolist(), pair_counts.tolist()):
@@ -93,7 +93,7 @@ class Word_Finder(TakesTurns):
         encoder.encode("".join(self.chars))
         counter = kernel.PairCounter()
         pairs = encoder.encode("".join(self.pairs)).reshape(-1, 2)
-        if len(encoder.symbols()) != len(self.chars) or len(pairs) != len(self.pairs):
+        if len(encoder.symbols()[0]) != len(self.chars) or len(pairs) != len(self.pairs):
             raise ValueError("chars must hold single characters, and pairs two of those")
         counts = np.fromiter(self.pairs.values(), np.int64, len(self.pairs))
         counter.merge(np.fromiter(self.chars.values(), np.int64, len(self.chars)), pairs, counts)
@@ -140,7 +140,7 @@ def _filtered(blocks: Iterable[Numbers], encoder: Any, filtering: bool) -> Itera
     """Let what the filter drops separate."""
     table = kept("cjk+alnum" if filtering else None).astype(bool)
     for ids in blocks:
-        allowed = table[encoder.symbols()]
+        allowed = table[encoder.symbols()[0]]
         yield np.where(allowed[ids] & (ids >= 0), ids, np.int32(-1))
 
 
@@ -149,4 +149,4 @@ def _separator(filtering: bool) -> str:
 
 
 def _encoder(kernel: Any, filtering: bool) -> Any:
-    return kernel.Encoder(kept("cjk+alnum" if filtering else None))
+    return kernel.Encoder(kept("cjk+alnum" if filtering else None), False)

@@ -1,0 +1,716 @@
+"""Ctrl-C stops every kernel: one long call each, stopped soon after it has begun, and the object goes on.
+
+Time is the process's own, and what stops the call is its timer: a busy machine changes neither. That the exception
+comes from within the kernel, and not after it, its traceback says. Inputs are made before, so that nothing else is
+stopped.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastcore import _interrupt, _isa
+from fastcore.lexicon import Lexicon, Tokenizer
+from fastcore.reactions import ReactionNetwork
+
+from .helpers import TRACED
+from .test_twins import DOMAINS, methods, public
+
+pytestmark = [
+    pytest.mark.compiled,
+    pytest.mark.skipif(TRACED, reason="tracing makes kernels slower than any bound"),
+]
+
+BEGUN = 0.02  # seconds of work before Ctrl-C
+PROMISED = 0.2
+
+Call = Callable[[], object]
+Entry = Callable[[Any], tuple[Call, Call] | Call]
+LONG: dict[str, Entry] = {}
+
+# What has no loop over its input, or only as much of it as the caller's own loop: nothing to stop.
+SHORT = {
+    "lexicon.Trie.layout": "hands out what is there",
+    "lexicon.Trie.find": "one word",
+    "lexicon.Trie.longest": "one match",
+    "lexicon.Segmenter": "at most 0x110000 code points",
+    "discovery.WordCounter.result": "three copies of memory",
+    "discovery.PairCounter": "starts empty",
+    "discovery.WordCounter": "starts empty",
+    "discovery.Encoder": "at most 0x110000 code points",
+    "ngrams.Alphabet": "starts empty",
+    "ngrams.Alphabet.symbols": "at most 0x110000 code points",
+    "ngrams.Vocabulary": "starts empty",
+    "ngrams.Vocabulary.symbols": "two copies of memory",
+    "skipgrams.TokenStream": "starts empty",
+    "skipgrams.TokenStream.end_text": "one number",
+    "vectorizer.Symbols": "starts empty",
+}
+
+KEY = np.arange(1, 5, dtype=np.uint64)
+NONE = np.empty(0, np.uint8)
+
+
+def long(*names: str) -> Callable[[Entry], Entry]:
+    """Say how a kernel is called so that it takes long; an entry may also give a short call for afterwards."""
+
+    def keep(entry: Entry) -> Entry:
+        for name in names:
+            LONG[name] = entry
+        return entry
+
+    return keep
+
+
+def each(name: str, *kernels: str) -> Callable[[Callable[[Any, str], Any]], None]:
+    """The same for several kernels of one domain that take the same arguments."""
+
+    def keep(entry: Callable[[Any, str], Any]) -> None:
+        for kernel in kernels:
+            LONG[f"{name}.{kernel}"] = lambda k, kernel=kernel: entry(k, kernel)  # type: ignore[misc]
+
+    return keep
+
+
+# chain, crf
+
+
+def batch(steps: int, labels: int) -> tuple[np.ndarray, ...]:
+    e = np.zeros((steps, labels))
+    return e, np.array([0, steps]), np.zeros((labels, labels)), np.zeros(labels), np.zeros(labels)
+
+
+@each(
+    "chain",
+    "forward",
+    "backward",
+    "forward_scaled",
+    "backward_scaled",
+    "entropy",
+    "log_partition",
+    "viterbi",
+)
+def _(k: Any, name: str) -> Any:
+    steps = batch(2_000_000, 24)
+    return lambda: getattr(k, name)(*steps), lambda: getattr(k, name)(*batch(3, 2))
+
+
+@long("chain.marginals")
+def _(k: Any) -> Any:
+    steps = batch(300_000, 24)
+    return lambda: k.marginals(*steps, True)
+
+
+@long("chain.path_score")
+def _(k: Any) -> Any:
+    steps, path = batch(30_000_000, 1), np.zeros(30_000_000, np.int64)
+    return lambda: k.path_score(*steps, path)
+
+
+@long("chain.sample")
+def _(k: Any) -> Any:
+    return lambda: k.sample(*batch(1000, 9), 5000, KEY, 0)
+
+
+@long("chain.viterbi_nbest")
+def _(k: Any) -> Any:
+    return lambda: k.viterbi_nbest(*batch(3000, 9), 200)
+
+
+def attributes(steps: int) -> tuple[np.ndarray, ...]:
+    items = np.arange(steps + 1) * 8
+    return items, np.zeros(8 * steps, np.int32), np.empty(0), np.array([0, 50]), np.arange(50, dtype=np.int32)
+
+
+@long("crf.state_scores")
+def _(k: Any) -> Any:
+    return lambda: k.state_scores(*attributes(1_000_000), np.zeros(50), 50)
+
+
+@long("crf.state_gradient")
+def _(k: Any) -> Any:
+    nodes = np.zeros((1_000_000, 50))
+    return lambda: k.state_gradient(*attributes(1_000_000), nodes)
+
+
+# discovery
+
+KEEP = np.ones(0x110000, np.uint8)
+
+
+def pairs(n: int) -> np.ndarray:
+    return np.stack([np.arange(n, dtype=np.int32), np.arange(n, dtype=np.int32)], axis=1)
+
+
+@long("discovery.Encoder.encode")
+def _(k: Any) -> Any:
+    encoder = k.Encoder(KEEP, True)
+    text = "天地ab" * 10_000_000
+    return lambda: encoder.encode(text), lambda: encoder.encode("天")
+
+
+@long("discovery.Encoder.symbols")
+def _(k: Any) -> Any:
+    encoder = k.Encoder(KEEP, True)
+    encoder.encode(" ".join(map(str, range(3_000_000))))
+    return encoder.symbols
+
+
+def spread(n: int) -> np.ndarray:
+    return (np.arange(n, dtype=np.int64) * 7919 % 1_000_003).astype(np.int32)
+
+
+@long("discovery.PairCounter.update")
+def _(k: Any) -> Any:
+    counter, ids = k.PairCounter(), spread(4_000_000)
+    return lambda: counter.update(ids), counter.result
+
+
+@long("discovery.PairCounter.merge")
+def _(k: Any) -> Any:
+    counter, rows, ones = k.PairCounter(), pairs(3_000_000), np.ones(3_000_000, np.int64)
+    return lambda: counter.merge(ones, rows, ones), counter.result
+
+
+@long("discovery.PairCounter.result")
+def _(k: Any) -> Any:
+    counter = k.PairCounter()
+    ones = np.ones(2_000_000, np.int64)
+    counter.merge(ones, pairs(2_000_000), ones)
+    return counter.result, counter.result
+
+
+@long("discovery.PairIndex")
+def _(k: Any) -> Any:
+    rows = pairs(4_000_000)
+    return lambda: k.PairIndex(rows)
+
+
+@long("discovery.PairIndex.find")
+def _(k: Any) -> Any:
+    index, ids = k.PairIndex(pairs(100_000)), spread(10_000_000)
+    return lambda: index.find(ids), lambda: index.find(ids[:9])
+
+
+@long("discovery.PairSet")
+def _(k: Any) -> Any:
+    rows = pairs(4_000_000)
+    return lambda: k.PairSet(rows)
+
+
+@long("discovery.PairSet.holds")
+def _(k: Any) -> Any:
+    index, ids = k.PairSet(pairs(100_000)), spread(10_000_000)
+    return lambda: index.holds(ids), lambda: index.holds(ids[:9])
+
+
+@long("discovery.WordCounter.update")
+def _(k: Any) -> Any:
+    counter, ids = k.WordCounter(), spread(5_000_000)
+    joined = np.zeros(len(ids), np.uint8)
+    return lambda: counter.update(ids, joined), counter.result
+
+
+@long("discovery.cover")
+def _(k: Any) -> Any:
+    grams = np.zeros((4, 100_000_000), np.int32)
+    return lambda: k.cover(grams, np.zeros(1, np.uint8))
+
+
+@long("discovery.expected_counts")
+def _(k: Any) -> Any:
+    grams = np.zeros((4, 3_000_000), np.int32)
+    return lambda: k.expected_counts(grams, np.zeros(1), np.zeros(1))
+
+
+@long("discovery.frequent")
+def _(k: Any) -> Any:
+    counts = np.ones(30_000_000, np.int64)
+    return lambda: k.frequent(counts, 0.0)
+
+
+@long("discovery.pair_scores")
+def _(k: Any) -> Any:
+    rows, counts = np.zeros((20_000_000, 2), np.int32), np.ones(20_000_000, np.int64)
+    return lambda: k.pair_scores(np.ones(2, np.int64), rows, counts)
+
+
+@long("discovery.remove_redundant")
+def _(k: Any) -> Any:
+    n = 1_000_000
+    ids = np.stack([np.arange(n) // 1000, np.arange(n) % 1000, np.arange(n) % 7], axis=1).astype(np.int32).ravel()
+    offsets, counts, kinds = np.arange(n + 1) * 3, np.ones(n, np.int64), np.zeros(1000, np.uint8)
+    return lambda: k.remove_redundant(ids, offsets, counts, kinds)
+
+
+@long("discovery.word_counts")
+def _(k: Any) -> Any:
+    n = 3_000_000
+    ids = np.tile(np.arange(3, dtype=np.int32), n)
+    symbols = np.array([65, 66, 67], np.int32)
+    offsets, counts, order = np.arange(n + 1) * 3, np.ones(n, np.int64), np.arange(n)
+    return lambda: k.word_counts(ids, offsets, counts, symbols, np.arange(4), order)
+
+
+# lexicon
+
+
+def words(n: int, length: int = 4) -> tuple[np.ndarray, ...]:
+    digits = np.arange(n)[:, None] // 64 ** np.arange(length) % 64
+    return (0x4E00 + digits).astype(np.uint32).ravel(), np.arange(n + 1) * length, np.ones(n, np.int64)
+
+
+TEXT = "".join(map(chr, range(0x4E00, 0x4E40)))
+
+
+def trie(k: Any) -> Any:
+    # Words of up to 40 equal characters, so that a run of them has many readings.
+    texts = ["一" * length for length in range(1, 41)]
+    codes = np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32)
+    return k.Trie(codes, np.cumsum([0, *map(len, texts)]), np.ones(40, np.int64), NONE)
+
+
+@long("lexicon.Trie")
+def _(k: Any) -> Any:
+    arrays = words(1_000_000)
+    return lambda: k.Trie(*arrays, NONE)
+
+
+@long("lexicon.Trie.words")
+def _(k: Any) -> Any:
+    found = k.Trie(*words(400_000), NONE)
+    return lambda: found.words(0, 400_000), lambda: found.words(0, 3)
+
+
+@long("lexicon.Trie.search")
+def _(k: Any) -> Any:
+    found = trie(k)
+    return lambda: found.search("一" * 5_000_000), lambda: found.search("一二")
+
+
+def codes_of(n: int) -> tuple[np.ndarray, ...]:
+    return np.full(n, ord("一"), np.uint32), np.array([0, n]), np.full(40, -1.0), -100.0
+
+
+@each("lexicon.Trie", "expected_counts", "best_counts")
+def _(k: Any, name: str) -> Any:
+    found = trie(k)
+    return lambda: getattr(found, name)(*codes_of(3_000_000)), lambda: getattr(found, name)(*codes_of(3))
+
+
+def segmenter(k: Any) -> Any:
+    return k.Segmenter(trie(k), np.array([ord("。")], np.uint32), 2, -100.0)
+
+
+# Long runs, many short pieces, and letters to be joined: each is a loop of its own.
+TEXTS = ["一" * 3_000_000, "一。" * 10_000_000, "a" * 30_000_000]
+
+
+@each("lexicon.Segmenter", *(f"{name} {i}" for name in ("words", "ends", "encode", "sample") for i in range(3)))
+def _(k: Any, name: str) -> Any:
+    cut = segmenter(k)
+    method, _, i = name.partition(" ")
+
+    def call(text: str) -> object:
+        if method == "sample":
+            return cut.sample(text, KEY, 1, 1.0)
+        return cut.ends(text) if method == "ends" else getattr(cut, method)([text])
+
+    return lambda: call(TEXTS[int(i)]), lambda: call("一二")
+
+
+@each("lexicon.Segmenter", *(f"nbest {i}" for i in range(3)))
+def _(k: Any, name: str) -> Any:
+    cut, i = segmenter(k), int(name[-1])
+    return lambda: cut.nbest(TEXTS[i][:3_000_000], 20), lambda: cut.nbest("一一", 2)
+
+
+# nce
+
+
+@long("nce.alias_table")
+def _(k: Any) -> Any:
+    weights = np.arange(1, 10_000_001, dtype=float)
+    return lambda: k.alias_table(weights)
+
+
+@long("nce.alias_draw")
+def _(k: Any) -> Any:
+    table = k.alias_table(np.ones(1000))
+    return lambda: k.alias_draw(table, KEY, 0, 300_000_000)
+
+
+@long("nce.logistic")
+def _(k: Any) -> Any:
+    features = np.zeros((500_000, 50))
+    return lambda: k.logistic(features, np.zeros(500_000), np.zeros(51), 250_000)
+
+
+# ngrams
+
+
+def alphabet(k: Any) -> Any:
+    return k.Alphabet(np.array([[0, 0x110000]]))
+
+
+ROOM = 200_000_000
+
+
+@long("ngrams.Alphabet.add")
+def _(k: Any) -> Any:
+    symbols, encoder = np.zeros(ROOM, np.uint32), alphabet(k)
+    return lambda: encoder.add(symbols), lambda: encoder.add(symbols[:3])
+
+
+@each(
+    "ngrams",
+    *(f"{name}.{kind}" for name in ("Alphabet", "Vocabulary") for kind in ("encode", "encode_utf8", "encode_spans")),
+)
+def _(k: Any, name: str) -> Any:
+    encoder = alphabet(k) if name.startswith("Alphabet") else k.Vocabulary()
+    out = np.empty(ROOM, np.uint32)
+    if name.endswith("encode"):
+        texts = ["天地 人" * 25_000_000]
+        return lambda: encoder.encode(texts, 0, 0, out, 0), lambda: encoder.encode(["天 地"], 0, 0, out, 0)
+    data = np.tile(np.frombuffer("天地 人".encode(), np.uint8), 10_000_000)
+    if name.endswith("utf8"):
+        return lambda: encoder.encode_utf8(data, out, True, True), lambda: encoder.encode_utf8(
+            data[:10], out, True, True
+        )
+    return (
+        lambda: encoder.encode_spans(data, np.array([0, len(data)]), 0, 0, out, 0),
+        lambda: encoder.encode_spans(data, np.array([0, 10]), 0, 0, out, 0),
+    )
+
+
+@long("ngrams.Vocabulary.add")
+def _(k: Any) -> Any:
+    vocabulary = k.Vocabulary()
+    text, offsets = np.tile(np.arange(100, 108, dtype=np.uint8), 1_000_000), np.arange(8_000_001)
+    return lambda: vocabulary.add(text, offsets), lambda: vocabulary.add(text[:2], np.arange(3))
+
+
+@long("ngrams.count_windows")
+def _(k: Any) -> Any:
+    ids = np.arange(1, 10_000_001, dtype=np.uint32) % 1000
+    return lambda: k.count_windows(ids, len(ids), 4, 4, 2000)
+
+
+def rows_of(n: int) -> np.ndarray:
+    return np.arange(n, dtype=np.uint64)[:, None]
+
+
+@long("ngrams.sort_rows")
+def _(k: Any) -> Any:
+    rows, ones = rows_of(5_000_000)[::-1].copy(), np.ones(5_000_000, np.int64)
+    return lambda: k.sort_rows(rows, ones)
+
+
+@long("ngrams.merge_runs")
+def _(k: Any) -> Any:
+    rows = rows_of(20_000_000)
+    return lambda: k.merge_runs([rows, rows], [rows.view(np.int64)[:, 0]] * 2)
+
+
+@long("ngrams.prefixes")
+def _(k: Any) -> Any:
+    rows, ones = rows_of(10_000_000), np.ones(10_000_000, np.int64)
+    return lambda: k.prefixes(rows, ones, 4, 4, 2000)
+
+
+@long("ngrams.unpack")
+def _(k: Any) -> Any:
+    rows = rows_of(20_000_000)
+    return lambda: k.unpack(rows, 4, 4, 2000)
+
+
+@long("ngrams.pack")
+def _(k: Any) -> Any:
+    ids = np.zeros((80_000_000, 4), np.uint32)
+    return lambda: k.pack(ids, 4, 2000)
+
+
+@long("ngrams.find")
+def _(k: Any) -> Any:
+    rows = rows_of(10_000_000)
+    wanted = rows[::-1].copy()
+    return lambda: k.find(rows, wanted)
+
+
+@each("ngrams", "heads", "tails")
+def _(k: Any, name: str) -> Any:
+    rows = rows_of(3_000_000)
+    return lambda: getattr(k, name)(rows, rows[:1000], 4, 4, 2000)
+
+
+@long("ngrams.is_sorted")
+def _(k: Any) -> Any:
+    rows = rows_of(50_000_000)
+    return lambda: [k.is_sorted(rows) for _ in range(30)]
+
+
+# ode, reactions
+
+NETWORK = ReactionNetwork("A -> B @ 1\nB -> A @ 1\nA + B -> B + B @ 0.001")
+
+
+def system() -> tuple[Any, ...]:
+    return NETWORK.tables, np.array([[1.0, 1.0, 0.001]])
+
+
+@each("ode", *(f"integrate {method}" for method in range(3)))
+def _(k: Any, name: str) -> Any:
+    tables, constants = system()
+    x0, times, slopes = np.array([500.0, 500.0]), np.linspace(0, 1e6, 3_000_000), np.zeros((1, 3, 0))
+    rest = (int(name[-1]), 1e-12, 1e-12, 2 * 10**6)
+    return lambda: k.integrate(tables, constants, slopes, x0, (0.0, 1e300), times, *rest)
+
+
+@long("reactions.exponentials")
+def _(k: Any) -> Any:
+    return lambda: k.exponentials(KEY, 0, 200_000_000)
+
+
+NO_STOPS = np.empty((0, 3))
+
+
+@each("reactions", *(f"simulate_{kind} {first}" for kind in ("grid", "jumps") for first in range(2)))
+def _(k: Any, name: str) -> Any:
+    tables, constants = system()
+    span, x0, first = (0.0, 1e9), np.array([500, 500]), bool(int(name[-1]))
+    if "jumps" in name:
+        return lambda: k.simulate_jumps(tables, constants, x0, span, KEY, 0, 1, 1, first, NO_STOPS, 3 * 10**7)
+    times, keep = np.array([0.0, 1e9]), np.arange(2)
+    return lambda: k.simulate_grid(tables, constants, x0, span, times, KEY, 0, 1, 1, first, NO_STOPS, 3 * 10**7, keep)
+
+
+# recurrence
+
+
+@long("recurrence.linear_scan")
+def _(k: Any) -> Any:
+    a = np.zeros((200_000_000, 1), np.float32)
+    return lambda: k.linear_scan(a, a, np.zeros(1, np.float32), False)
+
+
+@long("recurrence.linear_scan wide")
+def _(k: Any) -> Any:
+    a = np.zeros((50_000_000, 8), np.float32)
+    return lambda: k.linear_scan(a, a, np.zeros(8, np.float32), False)
+
+
+@each("recurrence", "simple_rnn", "gru", "lstm")
+def _(k: Any, name: str) -> Any:
+    gates = {"simple_rnn": 1, "gru": 4, "lstm": 4}[name]
+    x, h = np.zeros((1, 100_000, 8)), np.zeros((1, 64))
+    rest = {"simple_rnn": (False,), "gru": (), "lstm": (h,)}[name]
+    return lambda: getattr(k, name)(x, np.zeros((72, 64 * gates)), np.zeros(64 * gates), h, *rest)
+
+
+# skipgrams
+
+
+@long("skipgrams.first_invalid")
+def _(k: Any) -> Any:
+    data = "é".encode() * 20_000_000
+    return lambda: [k.first_invalid(data) for _ in range(30)]
+
+
+@long("skipgrams.TokenStream.add_texts")
+def _(k: Any) -> Any:
+    stream = k.TokenStream()
+    return lambda: stream.add_texts(["a b cd " * 20_000_000]), lambda: stream.add_texts(["a b"])
+
+
+@long("skipgrams.TokenStream.add_texts of tokens")
+def _(k: Any) -> Any:
+    stream = k.TokenStream()
+    return lambda: stream.add_texts([["a", "b"] * 10_000_000]), lambda: stream.add_texts([["a"]])
+
+
+@long("skipgrams.TokenStream.add_bytes")
+def _(k: Any) -> Any:
+    stream = k.TokenStream()
+    return lambda: stream.add_bytes(b"a b cd\n" * 20_000_000), lambda: stream.add_bytes(b"a b")
+
+
+@long("skipgrams.TokenStream.finish")
+def _(k: Any) -> Any:
+    stream = k.TokenStream()
+    stream.add_texts([" ".join(map(str, range(1_000_000)))])
+    return stream.finish, stream.finish
+
+
+@long("skipgrams.count_pairs")
+def _(k: Any) -> Any:
+    ids = np.zeros(20_000_000, np.int32)
+    return lambda: k.count_pairs(ids, np.array([0, len(ids)]), 1, 20, 1, 0, 1)
+
+
+# templates
+
+
+@long("templates.TemplateTrie")
+def _(k: Any) -> Any:
+    n = 300_000
+    symbols = np.stack([np.arange(n) // 1000, np.full(n, -1), np.arange(n) % 1000], axis=1).ravel()
+    return lambda: k.TemplateTrie(symbols, np.arange(n + 1) * 3, np.zeros(n, np.int64))
+
+
+def template_trie(k: Any) -> Any:
+    return k.TemplateTrie(np.array([1, -1, 1, -1]), np.array([0, 3, 4]), np.array([-1, -2]))
+
+
+@each("templates.TemplateTrie", "parse", "search")
+def _(k: Any, name: str) -> Any:
+    found = template_trie(k)
+    rest = (-10,) if name == "parse" else ()
+    return (
+        lambda: getattr(found, name)(np.ones(3000, np.int64), *rest),
+        lambda: getattr(found, name)(np.ones(4, np.int64), *rest),
+    )
+
+
+@each("templates", "find_templates of many", "find_templates joining")
+def _(k: Any, name: str) -> Any:
+    # Two words that are strong after each other spell ever more templates; or nothing is strong at all.
+    ids = np.arange(60) % 2 if "many" in name else np.zeros(3_000_000, np.int64)
+    offsets, first = np.array([0, len(ids)]), np.array([0, 2, 4] if "many" in name else [0, 1])
+    second = np.array([0, 1, 0, 1] if "many" in name else [1])
+    return lambda: k.find_templates(ids, offsets, first, second, 20, False, 1, 0.0, 10**6)
+
+
+# vectorizer
+
+
+@each("vectorizer.Symbols", "add_chars", "add_words", "add_words_of_chars")
+def _(k: Any, name: str) -> Any:
+    symbols = k.Symbols()
+    text = "ab cde  " * 12_000_000
+    return lambda: getattr(symbols, name)(text), lambda: getattr(symbols, name)("ab c")
+
+
+@long("vectorizer.Symbols.drop")
+def _(k: Any) -> Any:
+    tokens, symbols = ["ab"] * 20_000_000, k.Symbols()
+    return lambda: symbols.drop(tokens)
+
+
+@long("vectorizer.Symbols.finish")
+def _(k: Any) -> Any:
+    symbols = k.Symbols()
+    symbols.add_words(" ".join(map(str, range(10, 1_000_000))))
+    return symbols.finish
+
+
+@long("vectorizer.find_ngrams")
+def _(k: Any) -> Any:
+    symbols = spread(3_000_000)
+    whole = np.array([0, len(symbols)])
+    ranks = np.arange(1_000_003, dtype=np.int32)
+    return lambda: k.find_ngrams(symbols, whole, np.array([0, 1]), ranks, 1, 3, False)
+
+
+@long("vectorizer.count_rows")
+def _(k: Any) -> Any:
+    keys, bounds = spread(5_000_000), np.arange(0, 5_000_001, 100)
+    return lambda: k.count_rows(keys, bounds)
+
+
+@long("vectorizer.spell")
+def _(k: Any) -> Any:
+    n = 20_000_000
+    symbols, letters = np.zeros(2, np.int32), np.array([97], np.uint32)
+    starts, lengths = np.zeros(n, np.int64), np.full(n, 2)
+    return lambda: k.spell(symbols, starts, lengths, letters, np.array([0, 1]), True)
+
+
+@long("vectorizer.match")
+def _(k: Any) -> Any:
+    n = 20_000_000
+    points, offsets = np.arange(n, dtype=np.uint32), np.arange(n + 1)
+    return lambda: k.match(points, offsets, points, offsets)
+
+
+# The walk.
+
+
+def names() -> Iterator[str]:
+    """Every public kernel: functions, classes (their making) and methods."""
+    for domain in DOMAINS:
+        for name, value in public(_isa.load(domain)).items():
+            yield f"{domain}.{name}"
+            if isinstance(value, type):
+                yield from (f"{domain}.{name}.{method}" for method in methods(value))
+
+
+def test_every_kernel_is_walked():
+    known = {name.partition(" ")[0] for name in LONG} | set(SHORT)
+    assert set(names()) == known
+
+
+def stop(call: Call) -> tuple[float, bool]:
+    """Let Ctrl-C come once the process has worked a little: by how much it was late, and whether a kernel raised it."""
+    # An exception in a callback of the collector would be lost.
+    gc.disable()
+    before = signal.signal(signal.SIGPROF, signal.default_int_handler)
+    start = time.process_time()
+    try:
+        signal.setitimer(signal.ITIMER_PROF, BEGUN)
+        call()
+    except KeyboardInterrupt as error:
+        late, trace, within = time.process_time() - start - BEGUN, error.__traceback__, False
+        while trace is not None:
+            within = within or trace.tb_frame.f_code.co_filename.endswith((".pyx", ".pxd"))
+            trace = trace.tb_next
+        return late, within
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+        gc.enable()
+    pytest.fail("the call ended before Ctrl-C: make it longer")
+
+
+@pytest.mark.parametrize("name", sorted(LONG))
+def test_ctrl_c_stops_a_kernel(name):
+    entry = LONG[name](_isa.load(name.partition(".")[0]))
+    call, afterwards = entry if isinstance(entry, tuple) else (entry, None)
+    late, within = stop(call)
+    assert within, "Ctrl-C was seen only after the kernel, or the call is too short"
+    assert late < PROMISED
+    if afterwards is not None:
+        afterwards()
+
+
+def test_a_workers_flag_stops_a_kernel():
+    flag, result = threading.Event(), []
+
+    def work() -> None:
+        _interrupt.set_flag(flag)
+        try:
+            segmenter(_isa.load("lexicon")).ends(TEXTS[1])
+        except BaseException as error:
+            result.append(type(error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    time.sleep(0.1)
+    flag.set()
+    thread.join(60)
+    assert result == [_interrupt.Cancelled]
+
+
+def test_ctrl_c_while_threads_work():
+    tokenizer = Tokenizer(Lexicon({"一": 3, "一一": 5}))
+    late, _ = stop(lambda: tokenizer.encode_many(["一。" * 3_000_000] * 8, workers=2))
+    # Two threads spend twice the time.
+    assert late < 2 * PROMISED
+    assert tokenizer.tokenize("一一") == ["一一"]
