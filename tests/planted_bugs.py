@@ -119,6 +119,10 @@ PLANTED = [
     ("nce", "fastcore/nce.py", "np.zeros(len(scale)), -log_ratio.mean()", "np.zeros(len(scale)), 0.0"),
     ("reactions", "fastcore/reactions/_fsp.py", "work.spend(len(p) + _JUMP)", "work.spend(0)"),
     ("labelled", "fastcore/_labelled.py", "for column in columns], axis=-1)", "for column in labelled], axis=-1)"),
+    ("interrupts", "pyx/shared/_signals.pxd", "        PyErr_CheckSignals()\n", ""),
+    ("lexicon", "pyx/lexicon/_nbest.pxd", "kept[there.joining] < k", "n < k"),
+    ("lexicon", "pyx/lexicon/lexicon.pyx", "reach = max(reach, j)", "pass"),
+    ("discovery", "pyx/discovery/discovery.pyx", "while end < n and self.numbers[PyUnicode_READ(kind, data, end)] == IN_RUN:", "while False:"),
 ]  # fmt: skip
 
 COPY = Path("build/planted")

@@ -160,7 +160,7 @@ def _(k: Any) -> Any:
 @long("discovery.Encoder.symbols")
 def _(k: Any) -> Any:
     encoder = k.Encoder(KEEP, True)
-    encoder.encode(" ".join(map(str, range(3_000_000))))
+    encoder.encode(" ".join(str(i).rjust(1000, "0") for i in range(100_000)))
     return encoder.symbols
 
 
@@ -447,8 +447,8 @@ def _(k: Any) -> Any:
 
 @each("ngrams", "heads", "tails")
 def _(k: Any, name: str) -> Any:
-    rows = rows_of(3_000_000)
-    return lambda: getattr(k, name)(rows, rows[:1000], 4, 4, 2000)
+    rows = rows_of(10_000_000)
+    return lambda: getattr(k, name)(rows, rows, 4, 4, 2000)
 
 
 @long("ngrams.is_sorted")
@@ -659,13 +659,20 @@ def test_every_kernel_is_walked():
 
 def stop(call: Call) -> tuple[float, bool]:
     """Let Ctrl-C come once the process has worked a little: by how much it was late, and whether a kernel raised it."""
+    armed = True
+
+    def handler(*_: object) -> None:
+        if armed:
+            raise KeyboardInterrupt
+
     # An exception in a callback of the collector would be lost.
     gc.disable()
-    before = signal.signal(signal.SIGPROF, signal.default_int_handler)
+    before = signal.signal(signal.SIGPROF, handler)
     start = time.process_time()
     try:
         signal.setitimer(signal.ITIMER_PROF, BEGUN)
         call()
+        armed = False
     except KeyboardInterrupt as error:
         late, trace, within = time.process_time() - start - BEGUN, error.__traceback__, False
         while trace is not None:

@@ -187,12 +187,12 @@ cdef class Encoder:
 
     cdef _symbols(self):
         cdef int64_t k, i, at = 0, run, start
-        cdef int64_t total = self.size + self.runs.ends[self.runs.count]
+        cdef int64_t total = self.size - self.n_runs + self.runs.ends[self.n_runs]
         result, bounds = np.empty(total, np.int32), np.zeros(self.size + 1, np.int64)
         cdef int32_t[::1] codes = result
         cdef int64_t[::1] offsets = bounds
         for k in range(self.size):
-            spend(&self.pace, 4)
+            spend(&self.pace, 4 + at - offsets[k - 1] if k else 4)
             if self.codes[k] >= 0:
                 codes[at] = self.codes[k]
                 at += 1
@@ -203,7 +203,7 @@ cdef class Encoder:
                     codes[at] = self.runs.arena[i]
                     at += 1
             offsets[k + 1] = at
-        return result[:at].copy(), bounds
+        return result, bounds
 
 
 cdef struct Slot:
