@@ -83,7 +83,6 @@ PLANTED = [
     ("ngrams", "fastcore/ngrams/_layout.py", "return min(radix, 2**32)", "return min(radix, 2**31)"),
     # What hides behind a checksum.
     ("lexicon", "pyx/lexicon/lexicon.pyx", "good &= self.index[i] < self.n_pages", "good &= self.index[i] <= 0xffff", "tests/test_lexicon.py -k 'hostile or forged'"),
-    ("lexicon", "pyx/lexicon/lexicon.pyx", "good &= inside and self.units[self.units[i].base].check != i", "good &= inside", "tests/test_lexicon.py -k 'hostile or forged'"),
     ("lexicon", "fastcore/lexicon/_files.py", "        and bool((counts > 0).all())\n", "", "tests/test_lexicon.py -k forged"),
     # Options in pickles.
     ("lexicon", "fastcore/lexicon/_tokenizer.py", "return _rebuild, (self.lexicon, self._options)", "return _rebuild, (self.lexicon, {**self._options, 'null_score': -100.0})", "tests/test_second_units.py -k Travel"),
