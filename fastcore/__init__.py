@@ -15,6 +15,7 @@ __distribution__ = "fastcore-kernels"
 
 from ._backend import active_backend, use_backend
 from ._config import show_config
+from ._estimator import NotFittedError
 
 if TYPE_CHECKING:
     from . import chain, compat, crf, lexicon, ngrams, nce, ode, reactions, recurrence, templates  # noqa: I001
@@ -33,6 +34,7 @@ _MODULES = (
 )
 
 __all__ = [
+    "NotFittedError",
     "active_backend",
     "chain",
     "compat",

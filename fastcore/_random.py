@@ -1,9 +1,13 @@
 """``rng=`` as in SPEC 7, and the 256-bit key that all streams of one call grow from."""
 
+from threading import Lock
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+# NumPy counts what it has spawned without a lock: two threads could get the same numbers.
+_spawning = Lock()
 
 RNG: TypeAlias = int | np.integer | np.random.SeedSequence | np.random.Generator | None
 
@@ -12,7 +16,7 @@ def stream_key(rng: RNG) -> NDArray[np.uint64]:
     """Return four uint64 words that seed one call.
 
     An int gives the same key every time; a SeedSequence or Generator is spawned from, so that each call
-    gets a new one; a Generator whose bit generator has no seed sequence is drawn from.
+    gets a new one, in whichever thread; a Generator whose bit generator has no seed sequence is drawn from.
 
     Raises
     ------
@@ -37,4 +41,6 @@ def stream_key(rng: RNG) -> NDArray[np.uint64]:
         raise TypeError(
             f"rng must be None, an int, a numpy SeedSequence or a numpy Generator, got {type(rng).__name__}"
         )
-    return seed.spawn(1)[0].generate_state(4, np.uint64).astype(np.uint64)
+    with _spawning:
+        (child,) = seed.spawn(1)
+    return child.generate_state(4, np.uint64).astype(np.uint64)

@@ -438,7 +438,7 @@ class TestSegmenter:
         assert Segmenter(min_freq=1, workers=2).fit(TOY).loss_ == fitted().loss_
         again = pickle.loads(pickle.dumps(fitted()))
         assert again.segment("我们喜欢电影") == fitted().segment("我们喜欢电影")
-        assert repr(Segmenter()) == "Segmenter(not fitted)"
+        assert repr(Segmenter(min_freq=1)) == "Segmenter(min_freq=1)"
 
     @pytest.mark.parametrize(
         ("call", "error", "words"),
@@ -462,7 +462,7 @@ class TestSegmenter:
     @pytest.mark.parametrize("params", [{"c2": -1}, {"min_freq": 0}, {"delta": math.inf}, {"workers": 0}])
     def test_bad_parameters(self, params):
         with pytest.raises(ValueError, match=next(iter(params))):
-            Segmenter(**params)
+            Segmenter(**params).fit(TOY)
 
 
 def fitted(made=[]):  # noqa: B006

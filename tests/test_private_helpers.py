@@ -304,7 +304,7 @@ class TestCharacters:
             kept_ranges("abd")
 
     def test_errors_are_the_same_everywhere(self):
-        for make in (lambda keep: NgramCounter(keep=keep), lambda keep: WordFinder(keep=keep)):
+        for make in (lambda keep: NgramCounter(keep=keep), lambda keep: WordFinder(keep=keep).fit(["a"])):
             with pytest.raises(ValueError, match="keep must hold single characters, got 'ab'"):
                 make(["ab"])
             with pytest.raises(TypeError, match="keep must be the name of a class or a set of characters, got int"):

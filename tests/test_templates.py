@@ -485,7 +485,7 @@ class TestTemplateFinder:
 
     def test_repr_and_pickle(self, backend):
         finder = TemplateFinder(min_pmi=1)
-        assert repr(finder) == "<TemplateFinder window 5, min_proba 1e-05, min_pmi 1: not fitted>"
+        assert repr(finder) == "TemplateFinder(min_pmi=1)"
         again = pickle.loads(pickle.dumps(finder.fit(FRAMES)))
         assert again.templates_ == finder.templates_
         assert again.fit(FRAMES).templates_ == finder.templates_
@@ -541,7 +541,7 @@ class TestTemplateFinder:
     )
     def test_bad_options(self, options, error, message):
         with pytest.raises(error, match=message):
-            TemplateFinder(**options)
+            TemplateFinder(**options).fit(FRAMES)
 
     @pytest.mark.parametrize(
         ("texts", "error", "message"),
@@ -590,8 +590,8 @@ class TestDoors:
         with pytest.raises(TypeError, match="texts must be an iterable of sentences"):
             TemplateFinder().fit(3)
         with pytest.raises(TypeError, match="trivial must be a bool"):
-            TemplateFinder(trivial="no")
+            TemplateFinder(trivial="no").fit(FRAMES)
         with pytest.raises(ValueError, match="window must be between 1 and"):
-            TemplateFinder(window=10**30)
+            TemplateFinder(window=10**30).fit(FRAMES)
         with pytest.raises(ValueError, match="isn't fitted yet"):
             TemplateFinder().to_trie()

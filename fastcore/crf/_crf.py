@@ -1,12 +1,13 @@
 """The linear-chain conditional random field over named attributes."""
 
 from collections.abc import Sequence
-from inspect import signature
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from .._backend import active_backend, use_backend
+from .._estimator import Estimator, Ragged, not_fitted
+from .._turns import in_turn
 from .._validation import as_choice, as_flag, as_index, as_list, as_number
 from .._workers import Workers, check_workers
 from ..chain import marginals
@@ -14,7 +15,20 @@ from ._features import Array, Items, index_items
 from ._model import Features, Objective, decode, search, select_features
 
 
-class CRF:
+class _Trained(NamedTuple):
+    """What one training gave: read in one piece, also while another thread trains anew."""
+
+    features: Features
+    weights: Array
+    attributes: list[str]
+    ids: dict[str, int]
+    classes: list[str]
+    loss: float
+    n_iter: int
+    message: str
+
+
+class CRF(Estimator):
     """Linear-chain conditional random field with CRFsuite's features, objective and parameters.
 
     Parameters
@@ -68,6 +82,10 @@ class CRF:
     log Z minus score, plus c1 times the L1 norm, plus c2 times the squared norm; an iteration takes time
     proportional to the attributes' occurrences times labels they have, and to N L^2.
 
+    Threads take turns to `fit`; predictions wait for nobody and are all of one model, the last or the one before. A
+    `fit` that fails changes nothing. Works in scikit-learn's searches, pipelines and cross-validation (1.5 or newer),
+    where a prediction is a column of lists.
+
     Sources: Lafferty, McCallum and Pereira, *Conditional random fields*, ICML 2001; Okazaki, *CRFsuite*, 2007,
     for the meaning of the parameters.
 
@@ -82,11 +100,6 @@ class CRF:
     >>> crf.classes_
     ['DET', 'NOUN', 'VERB']
     """
-
-    classes_: list[str]
-    loss_: float
-    n_iter_: int
-    message_: str
 
     def __init__(
         self,
@@ -119,31 +132,10 @@ class CRF:
         self.workers = workers
         self.warm_start = warm_start
         self._backend = active_backend()
-        self._features: Features | None = None
+        self._trained: _Trained | None = None
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the constructor's parameters by name."""
-        return {name: getattr(self, name) for name in signature(type(self).__init__).parameters if name != "self"}
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters by name.
-
-        Raises
-        ------
-        ValueError
-            If there is no parameter of that name.
-        """
-        known = self.get_params()
-        for name, value in params.items():
-            if name not in known:
-                raise ValueError(f"CRF has no parameter {name!r}; it has {', '.join(known)}")
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        default = signature(type(self).__init__).parameters
-        changed = {k: v for k, v in self.get_params().items() if repr(v) != repr(default[k].default)}
-        return f"CRF({', '.join(f'{k}={v!r}' for k, v in changed.items())})"
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._trained is not None
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
@@ -154,6 +146,7 @@ class CRF:
         self.__dict__.update(state)
         self._backend = active_backend()
 
+    @in_turn
     def fit(self, X: Any, y: Any) -> Self:
         """Train on sequences of items and their labels.
 
@@ -194,14 +187,15 @@ class CRF:
             features, items, observed, checked["c2"], np.dtype(self.dtype), checked["workers"], self._backend
         )
         start = np.zeros(features.size)
-        if as_flag(self.warm_start, "warm_start") and self._features is not None:
+        if as_flag(self.warm_start, "warm_start") and self._trained is not None:
             start = self._carried(features, attributes, classes)
         found = search(
             objective, start, **{k: checked[k] for k in ("c1", "max_iterations", "epsilon", "period", "delta")}
         )
-        self._features, self._weights = features, found.weights
-        self._attributes, self._ids = attributes, {name: i for i, name in enumerate(attributes)}
-        self.classes_, self.loss_, self.n_iter_, self.message_ = classes, found.loss, found.iterations, found.message
+        numbers = {name: i for i, name in enumerate(attributes)}
+        self._trained = _Trained(
+            features, found.weights, attributes, numbers, classes, found.loss, found.iterations, found.message
+        )
         return self
 
     def _checked(self) -> dict[str, Any]:
@@ -228,40 +222,59 @@ class CRF:
         weights += [transitions.get((classes[i], classes[j]), 0.0) for i, j in features.transitions]
         return np.array(weights, np.float64)
 
-    def _fitted(self) -> Features:
-        if self._features is None:
-            raise ValueError("this CRF isn't fitted yet: call fit first")
-        return self._features
+    def _fitted(self) -> _Trained:
+        if self._trained is None:
+            raise not_fitted("this CRF isn't fitted yet: call fit first")
+        return self._trained
+
+    @property
+    def classes_(self) -> list[str]:
+        """Labels, by first appearance."""
+        return self._fitted().classes
+
+    @property
+    def loss_(self) -> float:
+        """The objective at the end."""
+        return self._fitted().loss
+
+    @property
+    def n_iter_(self) -> int:
+        """Iterations made."""
+        return self._fitted().n_iter
+
+    @property
+    def message_(self) -> str:
+        """Why training stopped."""
+        return self._fitted().message
 
     @property
     def attributes_(self) -> list[str]:
         """Names of the attributes seen in training, most frequent first."""
-        self._fitted()
-        return list(self._attributes)
+        return list(self._fitted().attributes)
 
     @property
     def state_features_(self) -> dict[tuple[str, str], float]:
         """Weights of (attribute, label) that aren't 0."""
-        features = self._fitted()
-        owners = np.repeat(np.arange(len(self._attributes)), np.diff(features.offsets)).tolist()
-        triples = zip(owners, features.state_labels.tolist(), self._weights.tolist())
-        return {(self._attributes[a], self.classes_[k]): w for a, k, w in triples if w}
+        trained = self._fitted()
+        features, attributes, classes = trained.features, trained.attributes, trained.classes
+        owners = np.repeat(np.arange(len(attributes)), np.diff(features.offsets)).tolist()
+        triples = zip(owners, features.state_labels.tolist(), trained.weights.tolist())
+        return {(attributes[a], classes[k]): w for a, k, w in triples if w}
 
     @property
     def transition_features_(self) -> dict[tuple[str, str], float]:
         """Weights of (label from, label to) that aren't 0."""
-        features = self._fitted()
-        weights = self._weights[len(features.state_labels) :].tolist()
-        return {
-            (self.classes_[i], self.classes_[j]): w for (i, j), w in zip(features.transitions.tolist(), weights) if w
-        }
+        trained = self._fitted()
+        features, classes = trained.features, trained.classes
+        weights = trained.weights[len(features.state_labels) :].tolist()
+        return {(classes[i], classes[j]): w for (i, j), w in zip(features.transitions.tolist(), weights) if w}
 
     def predict(self, X: Any) -> list[list[str]]:
         """Return the best labels of each sequence."""
-        features = self._fitted()
-        items = index_items(X, self._ids, grow=False)
-        paths = decode(features, items, self._weights, np.dtype(self.dtype), self.workers, self._backend)
-        return [[self.classes_[k] for k in path.tolist()] for path in paths]
+        trained = self._fitted()
+        items = index_items(X, trained.ids, grow=False)
+        paths = decode(trained.features, items, trained.weights, np.dtype(self.dtype), self.workers, self._backend)
+        return Ragged([trained.classes[k] for k in path.tolist()] for path in paths)
 
     def predict_single(self, x: Any) -> list[str]:
         """Return the best labels of one sequence."""
@@ -269,17 +282,18 @@ class CRF:
 
     def predict_marginals(self, X: Any) -> list[list[dict[str, float]]]:
         """Return the probability of each label at each step of each sequence."""
-        features = self._fitted()
-        items = index_items(X, self._ids, grow=False)
-        weights = self._weights.astype(self.dtype)
+        trained = self._fitted()
+        features = trained.features
+        items = index_items(X, trained.ids, grow=False)
+        weights = trained.weights.astype(self.dtype)
         with use_backend(self._backend):
             found = marginals(
                 features.scores(items, weights, self._backend),
-                features.matrix(self._weights),
+                features.matrix(trained.weights),
                 lengths=np.diff(items.offsets),
                 workers=self.workers,
             )
-        rows = [dict(zip(self.classes_, row)) for row in found.nodes.tolist()]
+        rows = [dict(zip(trained.classes, row)) for row in found.nodes.tolist()]
         return [rows[a:b] for a, b in zip(items.offsets[:-1].tolist(), items.offsets[1:].tolist())]
 
     def predict_marginals_single(self, x: Any) -> list[dict[str, float]]:

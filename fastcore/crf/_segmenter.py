@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from .._backend import active_backend
+from .._estimator import Estimator, Ragged, not_fitted
 from .._metrics import oov_recall, span_f1
+from .._turns import in_turn
 from .._validation import as_index, as_list, as_number
 from .._workers import Workers, check_workers
 from ._features import Array, Items
@@ -66,7 +68,18 @@ class Scores:
     oov_recall: float
 
 
-class Segmenter:
+class _Trained(NamedTuple):
+    """What one training gave: read in one piece, also while another thread trains anew."""
+
+    features: Features
+    known: Array
+    weights: Array
+    vocabulary: set[str]
+    loss: float
+    n_iter: int
+
+
+class Segmenter(Estimator):
     """Word segmenter: a conditional random field over characters with labels B, M, E, S.
 
     Parameters
@@ -95,8 +108,12 @@ class Segmenter:
     order of labels that no segmentation has (B before S, M before B, ...) is forbidden, in training too. The
     attributes of a character are the characters in the window -2 to 2, four pairs of neighbours, the pair around
     it, its kind (digit, letter, ideograph, punctuation) and the three kinds around it; each has a weight for
-    every label. Source: Xue, *Chinese word segmentation as character tagging*, 2003; Peng, Feng and McCallum,
-    *Chinese segmentation and new word detection using conditional random fields*, COLING 2004.
+    every label. Threads take turns to `fit`; the other methods wait for nobody and see one model, the last or the one
+    before. A `fit` that fails changes nothing. Works in scikit-learn's searches, pipelines and cross-validation (1.5 or
+    newer), where `score` is F1.
+
+    Source: Xue, *Chinese word segmentation as character tagging*, 2003; Peng, Feng and McCallum, *Chinese segmentation
+    and new word detection using conditional random fields*, COLING 2004.
 
     Examples
     --------
@@ -105,9 +122,6 @@ class Segmenter:
     >>> segmenter.segment("我们喜欢电影")
     ['我们', '喜欢', '电影']
     """
-
-    loss_: float
-    n_iter_: int
 
     def __init__(
         self,
@@ -118,18 +132,16 @@ class Segmenter:
         *,
         workers: Workers = 1,
     ) -> None:
-        self.c2 = as_number(c2, "c2", low=0)
-        self.min_freq = as_index(min_freq, "min_freq", low=1)
-        self.max_iterations = None if max_iterations is None else as_index(max_iterations, "max_iterations")
-        self.delta = as_number(delta, "delta", low=0)
-        check_workers(workers)
+        self.c2 = c2
+        self.min_freq = min_freq
+        self.max_iterations = max_iterations
+        self.delta = delta
         self.workers = workers
         self._backend = active_backend()
-        self._features: Features | None = None
+        self._trained: _Trained | None = None
 
-    def __repr__(self) -> str:
-        fitted = "not fitted" if self._features is None else f"{self._features.size} features"
-        return f"Segmenter({fitted})"
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._trained is not None
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
@@ -140,13 +152,16 @@ class Segmenter:
         self.__dict__.update(state)
         self._backend = active_backend()
 
-    def fit(self, texts: Iterable[Sequence[str]]) -> Self:
+    @in_turn
+    def fit(self, texts: Iterable[Sequence[str]], y: Any = None) -> Self:
         """Train on segmented texts.
 
         Parameters
         ----------
         texts : iterable of lists of str
             Each text as its words.
+        y : ignored
+            Pipelines give it.
 
         Returns
         -------
@@ -158,24 +173,43 @@ class Segmenter:
         TypeError
             If a text isn't a list of str.
         ValueError
-            If a word is empty or there is no word.
+            If a word is empty or there is no word, or a parameter is out of range.
         """
+        c2 = as_number(self.c2, "c2", low=0)
+        min_freq = as_index(self.min_freq, "min_freq", low=1)
+        limit = None if self.max_iterations is None else as_index(self.max_iterations, "max_iterations")
+        delta = as_number(self.delta, "delta", low=0)
+        check_workers(self.workers)
         lines = _checked_words(texts, "texts")
-        features, items, observed, known = compiled_training_set(lines, self.min_freq)
-        objective = Objective(features, items, observed, self.c2, np.dtype(np.float64), self.workers, self._backend)
+        features, items, observed, known = compiled_training_set(lines, min_freq)
+        objective = Objective(features, items, observed, c2, np.dtype(np.float64), self.workers, self._backend)
         found = search(
             objective,
             np.zeros(features.size),
             c1=0.0,
-            max_iterations=self.max_iterations,
+            max_iterations=limit,
             epsilon=1e-5,
             period=10,
-            delta=self.delta,
+            delta=delta,
         )
-        self._features, self._attribute_keys, self._weights = features, known, found.weights
-        self._vocabulary = {word for words in lines for word in words}
-        self.loss_, self.n_iter_ = found.loss, found.iterations
+        vocabulary = {word for words in lines for word in words}
+        self._trained = _Trained(features, known, found.weights, vocabulary, found.loss, found.iterations)
         return self
+
+    def _fitted(self) -> _Trained:
+        if self._trained is None:
+            raise not_fitted("this Segmenter isn't fitted yet: call fit first")
+        return self._trained
+
+    @property
+    def loss_(self) -> float:
+        """The objective at the end."""
+        return self._fitted().loss
+
+    @property
+    def n_iter_(self) -> int:
+        """Iterations made."""
+        return self._fitted().n_iter
 
     def segment(self, text: str) -> list[str]:
         """Return the words of a text; joined, they are the text."""
@@ -190,16 +224,25 @@ class Segmenter:
         ------
         TypeError
             If `texts` is a str or holds something else than str.
-        ValueError
-            If the segmenter isn't fitted.
+        NotFittedError
+            If the segmenter isn't fitted; it is a ValueError, and scikit-learn's where that is loaded.
         """
-        if self._features is None:
-            raise ValueError("this Segmenter isn't fitted yet: call fit first")
-        lines = _checked_texts(texts)
+        return self._segmented(self._fitted(), _checked_texts(texts))
+
+    def _segmented(self, trained: _Trained, lines: list[str]) -> list[list[str]]:
         offsets, keys = _keys(lines)
-        items = _items(offsets, keys, self._attribute_keys)
-        paths = decode(self._features, items, self._weights, np.float64, self.workers, self._backend)
-        return [_words(text, path) for text, path in zip(lines, paths)]
+        items = _items(offsets, keys, trained.known)
+        paths = decode(trained.features, items, trained.weights, np.float64, self.workers, self._backend)
+        return Ragged(_words(text, path) for text, path in zip(lines, paths))
+
+    def predict(self, texts: Iterable[str | Sequence[str]]) -> list[list[str]]:
+        """Return the words of each text, which may come as its words too: cross-validation has no other texts."""
+        lines = as_list(texts, "texts", "a list of texts")
+        return self.segment_many(text if isinstance(text, str) else "".join(text) for text in lines)
+
+    def score(self, gold: Iterable[Sequence[str]], y: Any = None) -> float:
+        """Return F1 of `evaluate`; `y` is ignored."""
+        return self.evaluate(gold).f1
 
     def evaluate(self, gold: Iterable[Sequence[str]]) -> Scores:
         """Segment texts whose words are known and return how well it went.
@@ -215,8 +258,9 @@ class Segmenter:
             Precision, recall and F1 over words as spans; recall over words that training didn't hold.
         """
         lines = _checked_words(gold, "gold")
-        predicted = self.segment_many(["".join(words) for words in lines])
-        return Scores(*span_f1(lines, predicted), oov_recall(lines, predicted, self._vocabulary))
+        trained = self._fitted()
+        predicted = self._segmented(trained, ["".join(words) for words in lines])
+        return Scores(*span_f1(lines, predicted), oov_recall(lines, predicted, trained.vocabulary))
 
 
 def compiled_training_set(lines: Sequence[Sequence[str]], min_freq: int) -> tuple[Features, Items, Array, Array]:

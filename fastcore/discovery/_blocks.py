@@ -82,15 +82,22 @@ class Blocks:
 
     def add(self, block: Numbers) -> None:
         """Keep one more block."""
-        if self._size + len(block) <= IN_MEMORY:
+        # What comes after a block in the file goes there too, so that their order stays.
+        if not self._lengths and self._size + len(block) <= IN_MEMORY:
             self._held.append(block)
             self._size += len(block)
             return
         if self._file is None:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 closed with the blocks
-        self._file.seek(0, os.SEEK_END)
+        self._file.seek(4 * sum(self._lengths))
         self._file.write(block.tobytes())
         self._lengths.append(len(block))
+
+    def cut(self, number: int) -> None:
+        """Keep the first blocks only."""
+        del self._lengths[max(0, number - len(self._held)) :]
+        del self._held[number:]
+        self._size = sum(map(len, self._held))
 
     def __iter__(self) -> Iterator[Numbers]:
         yield from self._held

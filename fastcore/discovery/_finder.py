@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._backend import active_backend, kernels
+from .._backend import active_backend
+from .._estimator import Estimator, not_fitted
 from .._progress import Progress, progress_bar
+from .._turns import in_turn
 from .._validation import as_choice, as_index, as_number
 from .._workers import Workers, check_workers
 from ._adjacent import PUNCTUATION, chains, without_redundant
-from ._blocks import LAST, NOTHING, Blocks, Numbers, Texts, encoded, kept
+from ._blocks import Blocks, Numbers, Texts
 from ._entropy import entropy_words
+from ._learned import Learned
 from ._ngram import ngram_words
 from ._words import Words, kinds_of
 
@@ -23,7 +26,18 @@ LONGEST = 64
 METHODS = ("adjacent", "ngram", "entropy")
 
 
-class WordFinder:
+class _Settings(NamedTuple):
+    """Parameters that were looked at."""
+
+    method: str
+    min_proba: float
+    thresholds: tuple[float, ...]
+    min_count: int | None
+    min_length: int
+    max_length: int | None
+
+
+class WordFinder(Estimator):
     """Find the words of a language in its text, without labels.
 
     Parameters
@@ -59,9 +73,12 @@ class WordFinder:
     Raises
     ------
     TypeError
-        If an argument has a wrong type, or texts aren't an iterable of str or a path.
+        In `fit`, `partial_fit` and `finish`: if an argument has a wrong type, or texts aren't an iterable of str or a
+        path.
     ValueError
-        If an argument is out of range, or there is no text.
+        There, if an argument is out of range, or there is no text.
+    NotFittedError
+        If words are asked for before they were found; it is a ValueError, and scikit-learn's where that is loaded.
 
     Notes
     -----
@@ -87,7 +104,9 @@ class WordFinder:
     shorter words first). Time O(text * max_length), some 20 times that of ``"adjacent"``; memory for texts of up
     to 64 million candidates 4 bytes each, then less, but slower.
 
-    A finder keeps the backend that was active when it was made, and pickles.
+    A finder keeps the backend that was active when it was made, and pickles. Calls that fail change nothing. Threads
+    take turns: while one calls `fit`, `partial_fit` or `finish` or pickles the finder, the others wait; `words_` is
+    what the last call found. Texts that come from an iterator must not use the finder (RuntimeError).
 
     Examples
     --------
@@ -111,39 +130,61 @@ class WordFinder:
         workers: Workers = 1,
         progress: Progress = False,
     ) -> None:
-        self.min_proba = as_number(min_proba, "min_proba", low=0, high=1)
-        self.method = as_choice(method, "method", METHODS)
-        self.min_pmi = _as_thresholds(min_pmi, self.method)
-        self.min_count = None if min_count is None else as_index(min_count, "min_count", low=1)
-        self.min_length = as_index(min_length, "min_length", low=1)
-        self.max_length = None if max_length is None else as_index(max_length, "max_length", low=self.min_length)
-        if self.method == "entropy" and (self.max_length or 0) > LONGEST:
-            raise ValueError(f"max_length must be at most {LONGEST} where method is 'entropy', got {max_length}")
-        if exclude is not None and (isinstance(exclude, str) or not isinstance(exclude, Collection)):
-            raise TypeError(f"exclude must be a collection of str, got {type(exclude).__name__}")
+        self.min_proba = min_proba
+        self.min_pmi = min_pmi
+        self.method = method
+        self.min_count = min_count
+        self.min_length = min_length
+        self.max_length = max_length
         self.exclude = exclude
         self.keep = keep
-        check_workers(workers)
         self.workers = workers
         self.progress = progress
-        self._keep_table = kept(keep)
-        self._separator = LAST if self._keep_table[ord("\n")] else "\n"
         self._backend = active_backend()
-        self._reset()
-
-    def _reset(self) -> None:
-        kernel = kernels("discovery", self._backend)
-        self._encoder = kernel.Encoder(self._keep_table)
-        self._counter = kernel.PairCounter()
-        self._learned = Blocks()
+        self._learned: Learned | None = None
         self._words: dict[str, int] | None = None
+
+    def _checked(self) -> _Settings:
+        """Return the parameters, refused by name if out of range."""
+        method = as_choice(self.method, "method", METHODS)
+        min_length = as_index(self.min_length, "min_length", low=1)
+        settings = _Settings(
+            method,
+            as_number(self.min_proba, "min_proba", low=0, high=1),
+            _as_thresholds(self.min_pmi, method),
+            None if self.min_count is None else as_index(self.min_count, "min_count", low=1),
+            min_length,
+            None if self.max_length is None else as_index(self.max_length, "max_length", low=min_length),
+        )
+        if method == "entropy" and (settings.max_length or 0) > LONGEST:
+            raise ValueError(f"max_length must be at most {LONGEST} where method is 'entropy', got {self.max_length}")
+        if self.exclude is not None and (isinstance(self.exclude, str) or not isinstance(self.exclude, Collection)):
+            raise TypeError(f"exclude must be a collection of str, got {type(self.exclude).__name__}")
+        check_workers(self.workers)
+        return settings
+
+    def _so_far(self, settings: _Settings) -> Learned:
+        """What was learned before, if it was learned for the same method and characters."""
+        counts_only = settings.method == "adjacent"
+        if self._learned is None:
+            return Learned(self.keep, counts_only, self._backend)
+        if self._learned.counts_only != counts_only or self._learned.keep != self.keep:
+            raise ValueError(
+                "method and keep must be what they were in the first partial_fit, or fit must come first: "
+                f"got {self.method!r} and {self.keep!r}"
+            )
+        return self._learned
 
     @property
     def words_(self) -> dict[str, int]:
         if self._words is None:
-            raise ValueError("there are no words yet: call fit(texts), or partial_fit(texts) and finish(texts)")
+            raise not_fitted("there are no words yet: call fit(texts), or partial_fit(texts) and finish(texts)")
         return self._words
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._words is not None
+
+    @in_turn
     def fit(self, texts: Texts) -> WordFinder:
         """Find the words of `texts`, forgetting what was counted before.
 
@@ -159,69 +200,79 @@ class WordFinder:
         WordFinder
             Itself.
         """
-        self._reset()
-        blocks = Blocks()
+        settings = self._checked()
+        read, blocks = Learned(self.keep, settings.method == "adjacent", self._backend), Blocks()
         with progress_bar(self.progress, None, "char") as step:
-            for ids in encoded(texts, self._encoder, self._separator):
-                if self.method == "adjacent":
-                    self._counter.update(ids)
+            for ids in read.read(texts):
+                if read.counts_only:
+                    read.counter.update(ids)
                 blocks.add(ids)
                 step(len(ids))
-            self._words = self._find(blocks, blocks, step)
-        self._counter = kernels("discovery", self._backend).PairCounter()
+            words = self._find(settings, read, blocks, blocks, step)
+        self._words, self._learned = words, None
         return self
 
+    @in_turn
     def partial_fit(self, texts: Texts) -> WordFinder:
         """Learn from `texts` (as for `fit`), on top of what was learned before; `finish` then finds words.
 
-        Method ``"adjacent"`` counts characters and pairs; the others keep the text, as `fit` does.
+        Method ``"adjacent"`` counts characters and pairs; the others keep the text, as `fit` does. Texts that are
+        refused, be it in their last line, aren't learned at all.
         """
+        learned = self._so_far(self._checked())
         with progress_bar(self.progress, None, "char") as step:
-            for ids in encoded(texts, self._encoder, self._separator):
-                if self.method == "adjacent":
-                    self._counter.update(ids)
-                else:
-                    self._learned.add(ids)
-                step(len(ids))
+            learned.learn(texts, step)
+        self._learned = learned
         return self
 
+    @in_turn
     def finish(self, texts: Texts) -> WordFinder:
-        """Find the words of `texts` (as for `fit`) by what `partial_fit` has learned.
+        """Find the words of `texts` (as for `fit`) by what `partial_fit` has learned, which stays as it is.
 
         For ``"ngram"`` and ``"entropy"`` characters that weren't among it separate.
         """
-        with progress_bar(self.progress, None, "char") as step:
-            blocks: Iterable[Numbers] = encoded(texts, self._encoder, self._separator)
-            if self.method == "entropy":
-                kept_blocks = Blocks()
-                for ids in blocks:
-                    kept_blocks.add(ids)
-                blocks = kept_blocks
-            self._words = self._find(self._learned, blocks, step)
+        settings = self._checked()
+        learned = self._so_far(settings)
+        known = len(learned.symbols())
+        try:
+            with progress_bar(self.progress, None, "char") as step:
+                blocks: Iterable[Numbers] = learned.read(texts)
+                if settings.method == "entropy":
+                    kept_blocks = Blocks()
+                    for ids in blocks:
+                        kept_blocks.add(ids)
+                    blocks = kept_blocks
+                words = self._find(settings, learned, learned.blocks, blocks, step)
+        finally:
+            learned.forget(known)
+        self._words = words
         return self
 
     def _find(
-        self, learned: Iterable[Numbers], blocks: Iterable[Numbers], step: Callable[[int], object]
+        self,
+        settings: _Settings,
+        known: Learned,
+        learned: Iterable[Numbers],
+        blocks: Iterable[Numbers],
+        step: Callable[[int], object],
     ) -> dict[str, int]:
-        if not len(self._encoder.symbols()):
-            raise ValueError(NOTHING)
-        if self.method == "ngram":
-            words = ngram_words(learned, blocks, self.min_pmi, self.min_count or 4, step, self._backend)
-            return self._wanted(words, self._encoder.symbols())
-        if self.method == "entropy":
-            words = entropy_words(learned, blocks, self.max_length or 5, self.workers, step, self._backend)
-            return self._wanted(words, self._encoder.symbols())
-        words = chains(self._counter, blocks, self.min_proba, self.min_pmi[-1], step, self._backend)
-        symbols = self._encoder.symbols()
-        words = without_redundant(words, self.min_proba, kinds_of(symbols, PUNCTUATION), self._backend)
-        return self._wanted(words, symbols)
+        if settings.method == "ngram":
+            words = ngram_words(learned, blocks, settings.thresholds, settings.min_count or 4, step, self._backend)
+            return self._wanted(settings, words, known.symbols())
+        if settings.method == "entropy":
+            words = entropy_words(learned, blocks, settings.max_length or 5, self.workers, step, self._backend)
+            return self._wanted(settings, words, known.symbols())
+        words = chains(known.counter, blocks, settings.min_proba, settings.thresholds[-1], step, self._backend)
+        symbols = known.symbols()
+        words = without_redundant(words, settings.min_proba, kinds_of(symbols, PUNCTUATION), self._backend)
+        return self._wanted(settings, words, symbols)
 
-    def _wanted(self, words: Words, symbols: Numbers) -> dict[str, int]:
+    def _wanted(self, settings: _Settings, words: Words, symbols: Numbers) -> dict[str, int]:
         """Keep words of the lengths and counts that are wanted, by falling count, without the excluded ones."""
         lengths = words.lengths
-        chosen = (lengths >= self.min_length) & (words.counts >= (self.min_count or 1))
-        if self.max_length is not None:
-            chosen &= lengths <= self.max_length
+        chosen = (lengths >= settings.min_length) & (words.counts >= (settings.min_count or 1))
+        if settings.max_length is not None:
+            chosen &= lengths <= settings.max_length
         found = words.take(chosen).to_sorted_dict(symbols, self._backend)
         if self.exclude is not None:
             found = {word: count for word, count in found.items() if word not in self.exclude}
@@ -233,28 +284,15 @@ class WordFinder:
 
         return Lexicon(self.words_)
 
-    def __repr__(self) -> str:
-        state = "not fitted" if self._words is None else f"{len(self._words)} words"
-        return f"<WordFinder: {self.method}, {state}>"
-
+    @in_turn
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        for name in ("_encoder", "_counter", "_learned", "_keep_table"):
-            del state[name]
-        state["_counted"] = (self._encoder.symbols(), list(self._learned), *self._counter.result())
-        return state
+        learned = None if self._learned is None else self._learned.state()
+        return {**self.__dict__, "_learned": learned}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        symbols, learned, *counted = state.pop("_counted")
         self.__dict__.update(state)
-        words = self._words
-        self._keep_table = kept(self.keep)
-        self._reset()
-        self._words = words
-        self._encoder.encode("".join(map(chr, symbols.tolist())))
-        self._counter.merge(*counted)
-        for ids in learned:
-            self._learned.add(ids)
+        if self._learned is not None:
+            self._learned = Learned.of_state(state["_learned"], self._backend)
 
 
 def _as_thresholds(min_pmi: Any, method: str) -> tuple[float, ...]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels, use_backend
 from .._progress import Progress, progress_bar
+from .._turns import TakesTurns, in_turn
 from .._validation import as_choice, as_index
 from .._workers import Workers, check_workers, n_threads, stream
 from ._files import Place, check_out, whole_folder
@@ -87,7 +88,7 @@ def count_file(task: FileTask) -> "NgramCounter":
     return counter
 
 
-class NgramCounter:
+class NgramCounter(TakesTurns):
     """Count n-grams of texts that come a few at a time.
 
     Parameters
@@ -114,7 +115,11 @@ class NgramCounter:
 
     Notes
     -----
-    An update that fails, or is interrupted, changes nothing.
+    An update or merge that fails, or is interrupted, changes nothing.
+
+    Threads take turns: while one updates, merges, finishes or pickles a counter, the others wait, and every text is
+    counted once. Texts that come from an iterator must not use the counter that they are for (RuntimeError), nor wait
+    for another thread that does.
 
     Examples
     --------
@@ -173,6 +178,7 @@ class NgramCounter:
         low, high = self.orders
         return f"NgramCounter(n=({low}, {high}), unit={self.unit!r}): {len(self._encoder)} symbols so far"
 
+    @in_turn
     def update(self, texts: Texts, *, progress: Progress = False) -> None:
         """Count more texts.
 
@@ -191,6 +197,8 @@ class NgramCounter:
             If a text holds a lone surrogate, bytes aren't UTF-8, or a folder holds no file.
         OSError
             If a file can't be read, its compression is damaged, or a link leads nowhere.
+        RuntimeError
+            If the texts' own iterator uses this counter.
         """
         check_texts(texts)
         before = self._runs.copy(), self._buffer, self._filled
@@ -200,7 +208,7 @@ class NgramCounter:
                 update = uuid.uuid4().hex
                 with progress_bar(progress, len(files), "file") as step:
                     for part in stream(count_file, [self._file_task(file, update) for file in files], self._workers):
-                        self.merge(part)
+                        self._add(*part._counted())
                         step(1)
                 return
             with progress_bar(progress, None, "symbol") as step:
@@ -233,7 +241,7 @@ class NgramCounter:
     def _blocks(self, texts: Texts) -> Iterator[CountTask]:
         """Fill blocks of ids; the last one stays in the buffer until more comes."""
         again = self._order - 1
-        for batch in batches(texts, self._split, self._errors, self._block):
+        for batch in self._turns.feeding(batches(texts, self._split, self._errors, self._block)):
             done = False
             while not done:
                 if self._filled == len(self._buffer):
@@ -256,6 +264,7 @@ class NgramCounter:
     def _task(self, ids: NDArray[np.uint32], starts: int) -> CountTask:
         return CountTask(ids, starts, self._order, layout_for(self._order, len(self._encoder)), self._backend)
 
+    @in_turn
     def finish(self, min_count: int = 1, *, out: "os.PathLike[str] | str | None" = None) -> NgramTable:
         """Return the table of all that was counted; counting may go on afterwards.
 
@@ -321,12 +330,33 @@ class NgramCounter:
             raise TypeError(f"other must be an NgramCounter, got {type(other).__name__}")
         if (self.unit, self.orders) != (other.unit, other.orders) or not np.array_equal(self._ranges, other._ranges):
             raise ValueError(f"other must count the same n-grams as {self!r}, got {other!r}")
+        # One turn after the other, never both at once: two counters may be merged into each other.
+        self._add_in_turn(*other._counted())
+
+    @in_turn
+    def _counted(self) -> tuple[Any, list[Run], int]:
+        return self._encoder.symbols(), self._all_runs(), self._least
+
+    def _add(self, symbols: Any, runs: list[Run], least: int) -> None:
+        before, known = self._runs, len(self._encoder)
+        try:
+            self._runs = self._merged(symbols, runs)
+        except BaseException:
+            self._runs = before
+            self._forget(known)
+            raise
+        self._least = max(self._least, least)
+
+    _add_in_turn = in_turn(_add)
+
+    def _merged(self, symbols: Any, runs: list[Run]) -> Runs:
+        """The runs so far and another counter's."""
         kernel = kernels("ngrams.rows", self._backend)
-        ids = self._encoder.add(*as_tuple(other._encoder.symbols()))
+        ids = self._encoder.add(*as_tuple(symbols))
         ids = np.concatenate([np.zeros(1, np.uint32), ids])
         layout = layout_for(self._order, len(self._encoder))
         merged = self._runs.copy()
-        for run in other._all_runs():
+        for run in runs:
             rows = part_rows(self._runs.max_bytes, [run], 1)
             for start in range(0, len(run.keys), rows):
                 keys = np.ascontiguousarray(run.keys[start : start + rows])
@@ -334,9 +364,9 @@ class NgramCounter:
                 keys = kernel.pack(ids[kernel.unpack(keys, self._order, *run.layout)], *layout)
                 keys, counts = kernel.sort_rows(keys, counts)
                 merged.add(Run(keys, narrow(counts), layout), self._mergers)
-        self._runs = merged
-        self._least = max(self._least, other._least)
+        return merged
 
+    @in_turn
     def prune(self, min_count: int) -> None:
         """Leave out of the table n-grams that occur fewer times in all that is counted until it is finished.
 
@@ -347,6 +377,7 @@ class NgramCounter:
         """
         self._least = max(self._least, as_index(min_count, "min_count", low=1))
 
+    @in_turn
     def __getstate__(self) -> dict[str, Any]:
         state = {k: v for k, v in self.__dict__.items() if k not in ("_encoder", "_backend", "_runs", "_buffer")}
         for name in ("_workers", "_mergers"):

@@ -6,11 +6,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from .._turns import TakesTurns, alone
+
 Numbers = NDArray[np.int32]
 Integers = NDArray[np.int64]
 
 
-class Encoder:
+class Encoder(TakesTurns):
     """Characters numbered in the order in which they are first seen.
 
     keep[code point] says whether a character is part of words; all others separate.
@@ -20,6 +22,7 @@ class Encoder:
         self._keep = keep
         self._numbers: dict[int, int] = {}
 
+    @alone
     def encode(self, text: str) -> Numbers:
         """Return the text as numbers, one -1 for each run of characters that separate."""
         ids: list[int] = []
@@ -30,18 +33,20 @@ class Encoder:
                 ids.append(-1)
         return np.array(ids, np.int32)
 
+    @alone
     def symbols(self) -> Numbers:
         """Return the code point of each number."""
         return np.array(list(self._numbers), np.int32)
 
 
-class PairCounter:
+class PairCounter(TakesTurns):
     """Counts of characters and of adjacent pairs, the pairs in the order of their first occurrence."""
 
     def __init__(self) -> None:
         self._chars: dict[int, int] = {}
         self._pairs: dict[tuple[int, int], int] = {}
 
+    @alone
     def update(self, ids: Numbers) -> None:
         """Count a block of text; pairs don't reach from one block into the next."""
         before = -1
@@ -52,6 +57,7 @@ class PairCounter:
                     self._pairs[before, number] = self._pairs.get((before, number), 0) + 1
             before = number
 
+    @alone
     def merge(self, char_counts: Integers, pairs: Numbers, pair_counts: Integers) -> None:
         """Add counts such as `result` gives."""
         for number, count in enumerate(char_counts.tolist()):
@@ -59,6 +65,7 @@ class PairCounter:
         for (a, b), count in zip(pairs.tolist(), pair_counts.tolist()):
             self._pairs[a, b] = self._pairs.get((a, b), 0) + count
 
+    @alone
     def result(self) -> tuple[Integers, Numbers, Integers]:
         """Return (counts of the characters, pairs as rows of two numbers, their counts)."""
         chars = [self._chars.get(number, 0) for number in range(max(self._chars, default=-1) + 1)]
@@ -127,12 +134,13 @@ def pair_scores(
     return np.array(probability, np.float64), np.array(score, np.float64)
 
 
-class WordCounter:
+class WordCounter(TakesTurns):
     """Counts of the words into which texts fall when they are cut, in the order of first occurrence."""
 
     def __init__(self) -> None:
         self._words: dict[tuple[int, ...], int] = {}
 
+    @alone
     def update(self, ids: Numbers, joined: NDArray[np.uint8]) -> None:
         """Count the words of a block where joined[i] says that characters i and i + 1 belong together."""
         word: tuple[int, ...] = ()
@@ -143,6 +151,7 @@ class WordCounter:
                 self._words[word] = self._words.get(word, 0) + 1
                 word = ()
 
+    @alone
     def result(self) -> tuple[Numbers, Integers, Integers]:
         """Return (numbers of the characters of all words one after another, offsets, counts)."""
         return (

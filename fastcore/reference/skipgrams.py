@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._turns import TakesTurns, alone
+
 
 def first_invalid(data: bytes) -> int:
     """Where the first byte that isn't UTF-8 stands, or -1."""
@@ -16,7 +18,7 @@ def first_invalid(data: bytes) -> int:
     return -1
 
 
-class TokenStream:
+class TokenStream(TakesTurns):
     """Texts made into one stream of token ids, numbered by first occurrence."""
 
     def __init__(self) -> None:
@@ -27,6 +29,11 @@ class TokenStream:
     def _add(self, token: str) -> None:
         self._ids.append(self._vocabulary.setdefault(token, len(self._vocabulary)))
 
+    def _close(self) -> None:
+        if len(self._ids) > self._offsets[-1]:
+            self._offsets.append(len(self._ids))
+
+    @alone
     def add_texts(self, texts: Iterable[Any]) -> None:
         """Append texts: lists of tokens, or str that are split at white space."""
         for text in texts:
@@ -39,23 +46,25 @@ class TokenStream:
                     raise TypeError(f"tokens must be str, got {type(token).__name__}")
                 # The join makes an exact str of a subclass.
                 self._add("".join([token]))
-            self.end_text()
+            self._close()
 
+    @alone
     def add_bytes(self, data: bytes) -> None:
         """Append UTF-8 that doesn't end inside a token: each line a text, the last one still open."""
         *whole, last = data.decode("utf-8").split("\n")
         for line in whole:
             for token in line.split():
                 self._add(token)
-            self.end_text()
+            self._close()
         for token in last.split():
             self._add(token)
 
+    @alone
     def end_text(self) -> None:
         """End the text that add_bytes left open."""
-        if len(self._ids) > self._offsets[-1]:
-            self._offsets.append(len(self._ids))
+        self._close()
 
+    @alone
     def finish(self) -> tuple[NDArray[np.int32], NDArray[np.int64], list[str]]:
         """Return the ids of all tokens, the texts' offsets in them, and the tokens in the order of their ids."""
         return np.array(self._ids, np.int32), np.array(self._offsets, np.int64), list(self._vocabulary)

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from .._backend import active_backend, kernels
+from .._estimator import Estimator, not_fitted
 from .._texts import lines_of
+from .._turns import in_turn
 from .._validation import as_choice, as_flag, as_index, as_number
 from ..skipgrams import count_skipgrams
 from ._parser import TemplateTrie
@@ -20,7 +22,7 @@ from ._template import Template, Tokenize, as_words
 _TWICE = 2
 
 
-class TemplateFinder:
+class TemplateFinder(Estimator):
     """Find templates in sentences.
 
     Parameters
@@ -59,10 +61,13 @@ class TemplateFinder:
     Raises
     ------
     TypeError, ValueError
-        If an argument isn't of that kind.
+        In `fit`, if an argument isn't of that kind.
 
     Notes
     -----
+    Threads take turns to `fit`, which `tokenize` and the texts' own iterator must not call (RuntimeError); a `fit` that
+    fails changes nothing.
+
     In each sentence the strong pairs join words to a graph. A path from a word that no pair leads to, to one from which
     none leads on, spells a template, with a slot wherever it leaves words out. Paths aren't enumerated: beginnings of
     templates grow word by word, and one that is too rare is dropped with all its continuations, since none can be more
@@ -99,19 +104,18 @@ class TemplateFinder:
         max_templates: int = 1_000_000,
         max_steps: int = 5_000_000,
     ) -> None:
-        if tokenize is not None and not callable(tokenize):
-            raise TypeError(f"tokenize must be callable, got {type(tokenize).__name__}")
         self.tokenize = tokenize
-        self.window = as_index(window, "window", low=1)
-        self.min_proba = as_number(min_proba, "min_proba", low=0.0, high=1.0)
-        self.min_pmi = as_number(min_pmi, "min_pmi")
-        self.min_count = None if min_count is None else as_index(min_count, "min_count", low=1)
-        self.count = as_choice(count, "count", ("sentence", "path"))
-        self.trivial = as_flag(trivial, "trivial")
-        self.max_templates = as_index(max_templates, "max_templates", low=1)
-        self.max_steps = as_index(max_steps, "max_steps", low=1)
+        self.window = window
+        self.min_proba = min_proba
+        self.min_pmi = min_pmi
+        self.min_count = min_count
+        self.count = count
+        self.trivial = trivial
+        self.max_templates = max_templates
+        self.max_steps = max_steps
         self._backend = active_backend()
 
+    @in_turn
     def fit(self, texts: Iterable[str] | Iterable[Sequence[str]] | os.PathLike[str]) -> TemplateFinder:
         """Find the templates of some sentences.
 
@@ -138,6 +142,16 @@ class TemplateFinder:
         RuntimeWarning
             If not all templates could be found, see `complete_up_to_`.
         """
+        if self.tokenize is not None and not callable(self.tokenize):
+            raise TypeError(f"tokenize must be callable, got {type(self.tokenize).__name__}")
+        window = as_index(self.window, "window", low=1)
+        min_proba = as_number(self.min_proba, "min_proba", low=0.0, high=1.0)
+        min_pmi = as_number(self.min_pmi, "min_pmi")
+        by_path = as_choice(self.count, "count", ("sentence", "path")) == "path"
+        least = (1 if by_path else _TWICE) if self.min_count is None else as_index(self.min_count, "min_count", low=1)
+        trivial = as_flag(self.trivial, "trivial")
+        most = as_index(self.max_templates, "max_templates", low=1)
+        steps = as_index(self.max_steps, "max_steps", low=1)
         vocabulary: dict[str, int] = {}
         ids: list[int] = []
         lengths: list[int] = []
@@ -147,34 +161,33 @@ class TemplateFinder:
         if not ids:
             raise ValueError("texts must hold at least one word")
         tokens = np.array(ids, dtype=np.int64)
-        first, second = self._strong(tokens, lengths, len(vocabulary))
-        by_path = self.count == "path"
-        symbols, offsets, counts, self.total_, complete = kernels("templates", self._backend).find_templates(
+        first, second = _strong(tokens, lengths, len(vocabulary), window, min_proba, min_pmi)
+        symbols, offsets, counts, total, complete = kernels("templates", self._backend).find_templates(
             tokens,
             np.cumsum([0, *lengths], dtype=np.int64),
             first,
             second,
-            self.window,
+            window,
             by_path,
-            self.min_count or (1 if by_path else _TWICE),
-            self.min_proba,
-            self.max_templates,
-            self.max_steps,
+            least,
+            min_proba,
+            most,
+            steps,
         )
-        self.complete_up_to_: int | None = None if complete < 0 else complete
-        if complete >= 0:
-            warnings.warn(
-                f"only templates of up to {complete} words were found: longer ones would be more than max_templates="
-                f"{self.max_templates:,} or take more than max_steps={self.max_steps:,} steps; raise min_count, "
-                "min_pmi, or these",
-                RuntimeWarning,
-                stacklevel=2,
-            )
         names: list[str | None] = [*vocabulary, None]
         listed = [names[symbol] for symbol in symbols.tolist()]
         found = [Template(listed[a:b]) for a, b in zip(offsets.tolist(), offsets.tolist()[1:])]
         order = np.argsort(-counts, kind="stable")
-        self.templates_ = {found[i]: int(counts[i]) for i in order.tolist() if self.trivial or not found[i].is_trivial}
+        self.templates_ = {found[i]: int(counts[i]) for i in order.tolist() if trivial or not found[i].is_trivial}
+        self.total_ = total
+        self.complete_up_to_: int | None = None if complete < 0 else complete
+        if complete >= 0:
+            warnings.warn(
+                f"only templates of up to {complete} words were found: longer ones would be more than max_templates="
+                f"{most:,} or take more than max_steps={steps:,} steps; raise min_count, min_pmi, or these",
+                RuntimeWarning,
+                stacklevel=3,  # whoever waited for a turn
+            )
         return self
 
     def to_trie(self) -> TemplateTrie:
@@ -184,14 +197,12 @@ class TemplateFinder:
         ------
         ValueError
             If nothing was.
+        NotFittedError
+            If `fit` wasn't called; it is a ValueError, and scikit-learn's where that is loaded.
         """
         if not hasattr(self, "templates_"):
-            raise ValueError("this TemplateFinder isn't fitted yet: call fit first")
+            raise not_fitted("this TemplateFinder isn't fitted yet: call fit first")
         return TemplateTrie(self.templates_)
-
-    def __repr__(self) -> str:
-        found = f"{len(self.templates_)} templates" if hasattr(self, "templates_") else "not fitted"
-        return f"<TemplateFinder window {self.window}, min_proba {self.min_proba:g}, min_pmi {self.min_pmi:g}: {found}>"
 
     def _sentences(self, texts: Iterable[str] | Iterable[Sequence[str]] | os.PathLike[str]) -> Iterable[Sequence[str]]:
         if isinstance(texts, str | bytes):
@@ -208,16 +219,19 @@ class TemplateFinder:
             else:
                 yield as_words(text)
 
-    def _strong(self, tokens: np.ndarray, lengths: list[int], n_words: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the strong pairs, row by row."""
-        pairs = count_skipgrams(tokens, self.window, lengths=lengths, vocabulary=range(n_words))
-        if not pairs.total:
-            return np.zeros(n_words + 1, np.int64), np.zeros(0, np.int64)
-        matrix = pairs.matrix
-        first, second = matrix.nonzero()
-        word = np.log(pairs.token_counts) - math.log(len(tokens))
-        pair = np.log(matrix.data) - math.log(pairs.total)
-        floor = math.log(self.min_proba) if self.min_proba else -math.inf
-        kept = (pair > floor) & (pair - word[first] - word[second] > self.min_pmi)
-        starts = np.concatenate([[0], np.cumsum(np.bincount(first[kept], minlength=n_words))])
-        return starts.astype(np.int64), second[kept].astype(np.int64)
+
+def _strong(
+    tokens: np.ndarray, lengths: list[int], n_words: int, window: int, min_proba: float, min_pmi: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the strong pairs, row by row."""
+    pairs = count_skipgrams(tokens, window, lengths=lengths, vocabulary=range(n_words))
+    if not pairs.total:
+        return np.zeros(n_words + 1, np.int64), np.zeros(0, np.int64)
+    matrix = pairs.matrix
+    first, second = matrix.nonzero()
+    word = np.log(pairs.token_counts) - math.log(len(tokens))
+    pair = np.log(matrix.data) - math.log(pairs.total)
+    floor = math.log(min_proba) if min_proba else -math.inf
+    kept = (pair > floor) & (pair - word[first] - word[second] > min_pmi)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(first[kept], minlength=n_words))])
+    return starts.astype(np.int64), second[kept].astype(np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -123,10 +124,21 @@ class Vocabulary:
             return cls(None, np.fromiter(mapping.values(), np.int32, len(mapping)), dict(mapping))
         terms = sorted(mapping)
         columns = np.fromiter((mapping[term] for term in terms), np.int32, len(terms))
-        return cls(Packed.of(["".join([term]) for term in terms]), columns)
+        made = cls(Packed.of(["".join([term]) for term in terms]), columns)
+        vars(made)["shown"] = dict(mapping)
+        return made
 
     def __len__(self) -> int:
         return len(self.columns)
+
+    @cached_property
+    def shown(self) -> dict[Any, int]:
+        """Term -> column, made once; a caller's mapping in its own order."""
+        return self.to_dict()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The dictionary is made again from the packed terms.
+        return {name: value for name, value in vars(self).items() if name != "shown"}
 
     def to_dict(self) -> dict[Any, int]:
         """Return term -> column."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from importlib import import_module
 from itertools import pairwise
 from numbers import Integral, Real
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels
+from .._estimator import Estimator, not_fitted
+from .._turns import in_turn
 from .._widths import index_dtype
 from . import _analysis as analysis
 from ._features import Found, Vocabulary, find, token_stream
@@ -31,11 +30,7 @@ class InvalidParameterError(ValueError, TypeError):
     """A parameter of the vectorizer has a wrong type or value."""
 
 
-class NotFittedError(ValueError, AttributeError):
-    """The vectorizer has no vocabulary yet (where scikit-learn can be imported, its own error is raised)."""
-
-
-class NgramVectorizer:
+class NgramVectorizer(Estimator):
     """Count n-grams of characters or words: CountVectorizer's parameters and results, faster.
 
     Parameters
@@ -86,6 +81,9 @@ class NgramVectorizer:
     alphabet is one 64-bit key; columns come from a walk through that tree in sorted order. Time is O(instances),
     and the terms are kept as code points, not as str objects. Callable analyzers, tokenizers and other patterns
     run in Python as they are and only the counting is faster.
+
+    Threads take turns to fit, which a callable or the documents' own iterator must not do (RuntimeError); a fit that
+    fails changes nothing. `transform` waits for nobody: it counts by the vocabulary that it finds when it begins.
 
     Examples
     --------
@@ -144,48 +142,8 @@ class NgramVectorizer:
 
     # -- what scikit-learn asks of an estimator
 
-    @classmethod
-    def _parameters(cls) -> list[str]:
-        return sorted(
-            name
-            for name, parameter in inspect.signature(cls.__init__).parameters.items()
-            if name != "self" and parameter.kind is not parameter.VAR_KEYWORD
-        )
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters by name; `deep` makes no difference."""
-        return {name: getattr(self, name) for name in self._parameters()}
-
-    def set_params(self, **params: Any) -> NgramVectorizer:
-        """Set parameters by name and return self; ValueError if there is none of a name."""
-        names = self._parameters()
-        for name in params:
-            if name not in names:
-                raise ValueError(f"{name!r} is not a parameter of {type(self).__name__}: they are {', '.join(names)}")
-        for name, value in params.items():
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        defaults = inspect.signature(type(self).__init__).parameters
-        given = [
-            f"{name}={value!r}"
-            for name, value in self.get_params().items()
-            if value is not defaults[name].default and repr(value) != repr(defaults[name].default)
-        ]
-        return f"{type(self).__name__}({', '.join(given)})"
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The dictionary is made again from the packed terms.
-        return {name: value for name, value in vars(self).items() if name != "_dict"}
-
-    def __sklearn_tags__(self) -> Any:
-        utils = import_module("sklearn.utils")
-        return utils.Tags(
-            estimator_type=None,
-            target_tags=utils.TargetTags(required=False),
-            input_tags=utils.InputTags(string=True, two_d_array=False),
-        )
+    def __sklearn_is_fitted__(self) -> bool:
+        return self.vocabulary is not None or "_terms" in vars(self)
 
     # -- the parts of an analysis
 
@@ -255,6 +213,7 @@ class NgramVectorizer:
         self.fit_transform(raw_documents)
         return self
 
+    @in_turn
     def fit_transform(self, raw_documents: Iterable[Any], y: Any = None) -> Any:
         """Learn the vocabulary of documents and count their terms.
 
@@ -277,14 +236,16 @@ class NgramVectorizer:
         self._check_documents(raw_documents)
         self._check_parameters()
         self._warn_of_unused()
-        self._backend = active_backend()
-        self._fix_vocabulary()
-        if self.fixed_vocabulary_:
+        backend = active_backend()
+        kernel = kernels("vectorizer.features", backend)
+        given = self._given_vocabulary()
+        if given is not None:
             self._warn_of_upper_case()
-            return self._transformed(raw_documents)
+            matrix = self._counted(backend, given, raw_documents)
+            self._backend, self.fixed_vocabulary_, self._terms = backend, True, given
+            return matrix
 
-        kernel = self._kernel("features")
-        found = self._find(raw_documents)
+        found = self._find(backend, raw_documents)
         if not len(found.order):
             raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
         offsets, columns, counts = kernel.count_rows(found.instances, found.bounds)
@@ -300,7 +261,8 @@ class NgramVectorizer:
         if not kept.all():
             matrix = _select(matrix, kept)
             order = order[kept]
-        self._terms = Vocabulary.of_terms(terms(order))
+        learned = Vocabulary.of_terms(terms(order))
+        self._backend, self.fixed_vocabulary_, self._terms = backend, False, learned
         return matrix
 
     def transform(self, raw_documents: Iterable[Any]) -> Any:
@@ -324,22 +286,21 @@ class NgramVectorizer:
             If documents are one str.
         """
         self._check_documents(raw_documents)
-        self._check_fitted()
-        return self._transformed(raw_documents)
+        return self._counted(vars(self).get("_backend"), self._vocabulary(), raw_documents)
 
     def inverse_transform(self, X: Any) -> list[NDArray[Any]]:
         """Return, for each row of a matrix, an array of the terms that aren't zero."""
         from scipy.sparse import csr_matrix, issparse
 
-        self._check_fitted()
+        known = self._vocabulary()
         if not issparse(X):
             X = np.asarray(X)
             if X.ndim != 2:
                 raise ValueError(f"X must have 2 dimensions, got shape {X.shape}")
-        if X.shape[1] > len(self._terms):
-            raise ValueError(f"X must have {len(self._terms)} columns, got {X.shape[1]}")
+        if X.shape[1] > len(known):
+            raise ValueError(f"X must have {len(known)} columns, got {X.shape[1]}")
         matrix = csr_matrix(X)
-        terms = np.array(self._terms.names())
+        terms = np.array(known.names())
         return [
             terms[matrix.indices[begin:end][matrix.data[begin:end] != 0]]
             for begin, end in pairwise(matrix.indptr.tolist())
@@ -347,39 +308,27 @@ class NgramVectorizer:
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Return the terms by column, an array of objects; `input_features` is ignored."""
-        self._check_fitted()
-        names = np.empty(len(self._terms), dtype=object)
-        names[:] = self._terms.names()
+        known = self._vocabulary()
+        names = np.empty(len(known), dtype=object)
+        names[:] = known.names()
         return names
 
     @property
     def vocabulary_(self) -> dict[Any, int]:
         """Term to column."""
-        state = vars(self)
-        if "_terms" not in state:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute 'vocabulary_' before it is fitted")
-        if "_dict" not in state:
-            self._dict = self._terms.to_dict()
-        return self._dict
+        if "_terms" not in vars(self):
+            raise not_fitted("this NgramVectorizer has no vocabulary_ yet: call fit first")
+        return self._terms.shown
 
     @vocabulary_.setter
     def vocabulary_(self, mapping: Mapping[Any, int]) -> None:
         self._terms = Vocabulary.of_mapping(mapping)
-        self._dict = dict(mapping)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "_terms":
-            self.__dict__.pop("_dict", None)
-        super().__setattr__(name, value)
 
     # -- inside
 
-    def _kernel(self, name: str) -> ModuleType:
-        return kernels(f"vectorizer.{name}", getattr(self, "_backend", None))
-
-    def _find(self, raw_documents: Iterable[Any]) -> Found:
+    def _find(self, backend: str | None, raw_documents: Iterable[Any]) -> Found:
         """Find all features: in the kernel, where no one has replaced the analysis."""
-        kernel = self._kernel("features")
+        kernel = kernels("vectorizer.features", backend)
         analyze = self.build_analyzer()
         ours = type(self).build_analyzer is NgramVectorizer.build_analyzer
         if not (ours and isinstance(analyze, analysis.Analyzer) and analyze.analyze is None):
@@ -392,7 +341,7 @@ class NgramVectorizer:
         ):
             tokens = (analyze.tokens(analyze.decode(document)) for document in raw_documents)
             return find(kernel, token_stream(tokens), low, high, joined=True)
-        symbols = self._kernel("symbols").Symbols()
+        symbols = kernels("vectorizer.symbols", backend).Symbols()
         if analyze.stop_words is not None:
             symbols.drop([word for word in analyze.stop_words if isinstance(word, str)])
         add = {"char": symbols.add_chars, "char_wb": symbols.add_words_of_chars, "word": symbols.add_words}[
@@ -411,12 +360,13 @@ class NgramVectorizer:
             kernel, symbols.finish(), low, high, short=self.analyzer == "char_wb", joined=self.analyzer == "word"
         )
 
-    def _transformed(self, raw_documents: Iterable[Any]) -> Any:
-        kernel = self._kernel("features")
-        found = self._find(raw_documents)
-        _map_in_place(found.instances, self._terms.columns_of(kernel, found))
+    def _counted(self, backend: str | None, known: Vocabulary, raw_documents: Iterable[Any]) -> Any:
+        """Count the terms of a vocabulary."""
+        kernel = kernels("vectorizer.features", backend)
+        found = self._find(backend, raw_documents)
+        _map_in_place(found.instances, known.columns_of(kernel, found))
         offsets, columns, counts = kernel.count_rows(found.instances, found.bounds)
-        matrix = self._matrix(offsets, columns, counts, len(self._terms))
+        matrix = self._matrix(offsets, columns, counts, len(known))
         matrix.has_sorted_indices = True
         return matrix
 
@@ -454,12 +404,11 @@ class NgramVectorizer:
             raise ValueError("After pruning, no terms remain. Try a lower min_df or a higher max_df.")
         return kept
 
-    def _fix_vocabulary(self) -> None:
-        """Take the vocabulary that was given, if any."""
+    def _given_vocabulary(self) -> Vocabulary | None:
+        """Return the vocabulary that was given, if any."""
         given = self.vocabulary
-        self.fixed_vocabulary_ = given is not None
         if given is None:
-            return
+            return None
         if isinstance(given, Mapping):
             columns = set(given.values())
             if len(columns) != len(given):
@@ -475,7 +424,7 @@ class NgramVectorizer:
                     raise ValueError(f"Duplicate term in vocabulary: {term!r}")
         if not mapping:
             raise ValueError("empty vocabulary passed to fit")
-        self.vocabulary_ = mapping
+        return Vocabulary.of_mapping(mapping)
 
     # -- complaints
 
@@ -483,13 +432,17 @@ class NgramVectorizer:
         if isinstance(raw_documents, str):
             raise ValueError("Iterable over raw text documents expected, string object received.")
 
-    def _check_fitted(self) -> None:
-        if "_terms" not in vars(self):
-            self._fix_vocabulary()
-            if not self.fixed_vocabulary_:
-                raise _not_fitted_error()("Vocabulary not fitted or provided")
-        if not len(self._terms):
+    def _vocabulary(self) -> Vocabulary:
+        """Return what was learned, or given."""
+        known: Vocabulary | None = vars(self).get("_terms")
+        if known is None:
+            known = self._given_vocabulary()
+            if known is None:
+                raise not_fitted("Vocabulary not fitted or provided")
+            self.fixed_vocabulary_, self._terms = True, known
+        if not len(known):
             raise ValueError("Vocabulary is empty")
+        return known
 
     def _check_parameters(self) -> None:
         def refuse(name: str, wanted: str) -> None:
@@ -546,7 +499,7 @@ class NgramVectorizer:
 
     def _warn_of_unused(self) -> None:
         def unused(name: str, why: str) -> None:
-            warnings.warn(f"The parameter '{name}' will not be used since {why}", stacklevel=4)
+            warnings.warn(f"The parameter '{name}' will not be used since {why}", stacklevel=5)
 
         if self.tokenizer is not None and self.token_pattern is not None:
             unused("token_pattern", "'tokenizer' is not None")
@@ -569,7 +522,7 @@ class NgramVectorizer:
             warnings.warn(
                 "Upper case characters found in vocabulary while 'lowercase' is True. These entries will not be "
                 "matched with any documents",
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _check_stop_words(self, built: analysis.Analyzer) -> None:
@@ -607,11 +560,3 @@ def _select(matrix: csr_matrix, kept: NDArray[np.bool_]) -> csr_matrix:
         (matrix.data[chosen], columns.astype(matrix.indices.dtype), ends.astype(matrix.indptr.dtype)),
         shape=(matrix.shape[0], int(kept.sum())),
     )
-
-
-def _not_fitted_error() -> type[Exception]:
-    try:
-        error: type[Exception] = import_module("sklearn.exceptions").NotFittedError
-    except ImportError:
-        error = NotFittedError
-    return error

@@ -12,6 +12,7 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from _signals cimport Pace, must_stop, new_pace, spend
+from _turns cimport enter, leave
 
 cdef extern from "memory_hints.h":
     void FASTCORE_PREFETCH(const void* address) noexcept nogil
@@ -63,8 +64,9 @@ cdef class Encoder:
     cdef int32_t* numbers
     cdef int32_t* codes
     cdef int32_t size
+    cdef long busy
 
-    def __init__(self, const uint8_t[::1] keep):
+    def __cinit__(self, const uint8_t[::1] keep):
         cdef int64_t k
         self.numbers = <int32_t*>malloc(POINTS * sizeof(int32_t))
         self.codes = <int32_t*>malloc(POINTS * sizeof(int32_t))
@@ -94,6 +96,13 @@ cdef class Encoder:
 
     def encode(self, str text):
         """Return the text as numbers, one -1 for each run of characters that separate."""
+        enter(&self.busy, self)
+        try:
+            return self._encode(text)
+        finally:
+            leave(&self.busy)
+
+    cdef _encode(self, str text):
         cdef int64_t n = len(text), start = 0, size, m = 0
         cdef int kind = PyUnicode_KIND(text)
         cdef void* data = PyUnicode_DATA(text)
@@ -116,6 +125,13 @@ cdef class Encoder:
 
     def symbols(self):
         """Return the code point of each number."""
+        enter(&self.busy, self)
+        try:
+            return self._symbols()
+        finally:
+            leave(&self.busy)
+
+    cdef _symbols(self):
         result = np.empty(self.size, np.int32)
         cdef int32_t[::1] codes = result
         if self.size:
@@ -189,6 +205,7 @@ cdef class PairCounter:
     # chars[0] counts what separates.
     cdef int64_t* chars
     cdef int64_t n_chars, room, order_room
+    cdef long busy
 
     def __cinit__(self):
         table_init(&self.pairs)
@@ -224,6 +241,13 @@ cdef class PairCounter:
 
     def update(self, const int32_t[::1] ids):
         """Count a block of text; pairs don't reach from one block into the next."""
+        enter(&self.busy, self)
+        try:
+            self._update(ids)
+        finally:
+            leave(&self.busy)
+
+    cdef _update(self, const int32_t[::1] ids):
         cdef int64_t i, start, stop = 0, n = ids.shape[0], k, m
         cdef int32_t before = -1, number, most = -1
         cdef uint64_t keys[CHUNK]
@@ -255,6 +279,13 @@ cdef class PairCounter:
 
     def merge(self, const int64_t[::1] char_counts, const int32_t[:, ::1] pairs, const int64_t[::1] pair_counts):
         """Add counts such as `result` gives."""
+        enter(&self.busy, self)
+        try:
+            self._merge(char_counts, pairs, pair_counts)
+        finally:
+            leave(&self.busy)
+
+    cdef _merge(self, const int64_t[::1] char_counts, const int32_t[:, ::1] pairs, const int64_t[::1] pair_counts):
         cdef int64_t k
         cdef uint64_t key
         cdef Slot* slot
@@ -273,6 +304,13 @@ cdef class PairCounter:
 
     def result(self):
         """Return (counts of the characters, pairs as rows of two numbers, their counts)."""
+        enter(&self.busy, self)
+        try:
+            return self._result()
+        finally:
+            leave(&self.busy)
+
+    cdef _result(self):
         cdef int64_t k
         chars = np.zeros(self.n_chars, np.int64)
         pairs = np.zeros((self.pairs.size, 2), np.int32)
@@ -297,16 +335,14 @@ cdef class PairIndex:
 
     cdef Table rows
 
-    def __cinit__(self):
-        table_init(&self.rows)
-
     def __dealloc__(self):
         free(self.rows.slots)
 
-    def __init__(self, const int32_t[:, ::1] pairs):
+    def __cinit__(self, const int32_t[:, ::1] pairs):
         cdef int64_t k
         cdef uint64_t key
         cdef Pace pace = new_pace()
+        table_init(&self.rows)
         for k in range(pairs.shape[0]):
             spend(&pace, 10)
             key = pair_key(pairs[k, 0], pairs[k, 1])
@@ -338,17 +374,15 @@ cdef class PairSet:
     cdef uint64_t* bits
     cdef uint64_t size, words
 
-    def __cinit__(self):
-        table_init(&self.table)
-
     def __dealloc__(self):
         free(self.table.slots)
         free(self.bits)
 
-    def __init__(self, const int32_t[:, ::1] pairs):
+    def __cinit__(self, const int32_t[:, ::1] pairs):
         cdef int64_t k, most = -1
         cdef uint64_t key
         cdef Pace pace = new_pace()
+        table_init(&self.table)
         for k in range(pairs.shape[0]):
             most = max(most, pairs[k, 0], pairs[k, 1])
         if most < DENSE:
@@ -457,6 +491,7 @@ cdef class WordCounter:
     cdef int64_t* offsets
     cdef int32_t* pool
     cdef int64_t room, pool_room
+    cdef long busy
 
     def __cinit__(self):
         table_init(&self.table)
@@ -541,6 +576,13 @@ cdef class WordCounter:
 
     def update(self, const int32_t[::1] ids, const uint8_t[::1] joined):
         """Count the words of a block where joined[i] says that characters i and i + 1 belong together."""
+        enter(&self.busy, self)
+        try:
+            self._update(ids, joined)
+        finally:
+            leave(&self.busy)
+
+    cdef _update(self, const int32_t[::1] ids, const uint8_t[::1] joined):
         cdef int64_t i, k, m, first = 0, start, stop = 0, n = min(ids.shape[0], joined.shape[0])
         # Whether a word ends at a place of the chunk; the words that end there, and their keys.
         cdef uint8_t ending[CHUNK]
@@ -583,6 +625,13 @@ cdef class WordCounter:
 
     def result(self):
         """Return (numbers of the characters of all words one after another, offsets, counts)."""
+        enter(&self.busy, self)
+        try:
+            return self._result()
+        finally:
+            leave(&self.busy)
+
+    cdef _result(self):
         cdef int64_t n = self.table.size, used = self.offsets[self.table.size]
         characters = np.zeros(used, np.int32)
         offsets = np.zeros(n + 1, np.int64)

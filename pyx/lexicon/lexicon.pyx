@@ -208,7 +208,7 @@ cdef class Trie:
     cdef object buffer
     cdef list objects  # the str of each word that was handed out, made when first needed
 
-    def __init__(
+    def __cinit__(
         self,
         const uint32_t[::1] codes,
         const int64_t[::1] offsets,
@@ -596,7 +596,7 @@ cdef class Segmenter:
     cdef uint16_t[::1] index
     cdef uint32_t[::1] pages  # entry: the symbol, and the classes above it
 
-    def __init__(self, Trie trie, const uint32_t[::1] punctuation, int join, double null_score):
+    def __cinit__(self, Trie trie not None, const uint32_t[::1] punctuation, int join, double null_score):
         cdef Py_ssize_t i, page, n_pages
         self.trie, self.join, self.null_score = trie, join, null_score
         classes = {}

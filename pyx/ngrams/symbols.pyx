@@ -12,6 +12,7 @@ from _interner cimport BATCH, Batch, Interner, batch_add, batch_ids, interner_in
 from _owned cimport Pool, free_all
 from _points cimport CODE_POINTS, Points, point_id, points_init, points_write
 from _signals cimport Pace, new_pace, spend
+from _turns cimport enter, leave
 from _utf8 cimport Scratch, is_space, read_utf8, utf8_moves, utf8_of
 
 cdef extern from "Python.h":
@@ -52,6 +53,7 @@ cdef class _Encoder:
 
     cdef Pool pool
     cdef Pace pace
+    cdef long busy
 
     def __dealloc__(self):
         free_all(&self.pool)
@@ -67,6 +69,13 @@ cdef class _Encoder:
         Returns how many bytes were consumed (what is left may be the beginning of a symbol, unless `last`),
         how many ids were written, and whether the byte after the consumed ones makes no UTF-8.
         """
+        enter(&self.busy, self)
+        try:
+            return self._encode_utf8(data, out, last, lines)
+        finally:
+            leave(&self.busy)
+
+    cdef _encode_utf8(self, const uint8_t[::1] data, uint32_t[::1] out, bint last, bint lines):
         cdef Py_ssize_t filled = 0, consumed = 0
         cdef bint invalid = False
         with nogil:
@@ -77,6 +86,14 @@ cdef class _Encoder:
     def encode_spans(self, const uint8_t[::1] data, const int64_t[::1] offsets, Py_ssize_t index,
                      Py_ssize_t position, uint32_t[::1] out, Py_ssize_t number):
         """Like `encode` for texts that lie as UTF-8 between offsets in `data`; positions count bytes."""
+        enter(&self.busy, self)
+        try:
+            return self._encode_spans(data, offsets, index, position, out, number)
+        finally:
+            leave(&self.busy)
+
+    cdef _encode_spans(self, const uint8_t[::1] data, const int64_t[::1] offsets, Py_ssize_t index,
+                     Py_ssize_t position, uint32_t[::1] out, Py_ssize_t number):
         cdef Py_ssize_t filled = 0, consumed = 0, size
         cdef bint invalid = False
         check_offsets(data, offsets)
@@ -116,10 +133,24 @@ cdef class Alphabet(_Encoder):
 
     def symbols(self):
         """The code points, in the order of their ids."""
+        enter(&self.busy, self)
+        try:
+            return self._symbols()
+        finally:
+            leave(&self.busy)
+
+    cdef _symbols(self):
         return np.array(<uint32_t[:self.table.n]>self.table.points) if self.table.n else np.empty(0, np.uint32)
 
     def add(self, const uint32_t[::1] symbols):
         """Give ids to code points that have none, and return the ids of all."""
+        enter(&self.busy, self)
+        try:
+            return self._add(symbols)
+        finally:
+            leave(&self.busy)
+
+    cdef _add(self, const uint32_t[::1] symbols):
         result = np.empty(symbols.shape[0], np.uint32)
         cdef uint32_t[::1] ids = result
         cdef Py_ssize_t i
@@ -144,6 +175,13 @@ cdef class Alphabet(_Encoder):
         Returns the index and the position to go on with, and how many ids were written. `number` is what
         messages call texts[0].
         """
+        enter(&self.busy, self)
+        try:
+            return self._encode(texts, index, position, out, number)
+        finally:
+            leave(&self.busy)
+
+    cdef _encode(self, list texts, Py_ssize_t index, Py_ssize_t position, uint32_t[::1] out, Py_ssize_t number):
         cdef Py_ssize_t filled = 0, size, take, room = out.shape[0], count = PyList_GET_SIZE(texts)
         cdef uint32_t surrogate = 0, last = 1
         while index < count and filled < room:
@@ -221,6 +259,13 @@ cdef class Vocabulary(_Encoder):
 
     def symbols(self):
         """The tokens in the order of their ids: their UTF-8 end to end, and the offsets of their ends."""
+        enter(&self.busy, self)
+        try:
+            return self._symbols()
+        finally:
+            leave(&self.busy)
+
+    cdef _symbols(self):
         cdef Py_ssize_t i, n = self.table.count, used = self.table.ends[n]
         text, offsets = np.empty(used, np.uint8), np.empty(n + 1, np.int64)
         cdef uint8_t[::1] to_text = text
@@ -233,6 +278,13 @@ cdef class Vocabulary(_Encoder):
 
     def add(self, const uint8_t[::1] text, const int64_t[::1] offsets):
         """Give ids to tokens that have none, and return the ids of all."""
+        enter(&self.busy, self)
+        try:
+            return self._add(text, offsets)
+        finally:
+            leave(&self.busy)
+
+    cdef _add(self, const uint8_t[::1] text, const int64_t[::1] offsets):
         check_offsets(text, offsets)
         cdef Py_ssize_t i, n = max(0, offsets.shape[0] - 1)
         cdef const uint8_t *data = <const uint8_t *>b""
@@ -281,6 +333,13 @@ cdef class Vocabulary(_Encoder):
         A text is a list or tuple of tokens, or a str that is split at white space. Returns the index and the
         position to go on with, and how many ids were written. `number` is what messages call texts[0].
         """
+        enter(&self.busy, self)
+        try:
+            return self._encode(texts, index, position, out, number)
+        finally:
+            leave(&self.busy)
+
+    cdef _encode(self, list texts, Py_ssize_t index, Py_ssize_t position, uint32_t[::1] out, Py_ssize_t number):
         cdef Py_ssize_t filled = 0, size, room = out.shape[0], count = PyList_GET_SIZE(texts), stop
         cdef int kind
         cdef const void *data
@@ -322,7 +381,7 @@ cdef class Vocabulary(_Encoder):
                 raise TypeError(
                     f"texts[{number + index}] must be a list of tokens or a str to split, got {type(text).__name__}"
                 )
-            if position == size and filled < room:
+            if position >= size and filled < room:
                 out[filled] = 0
                 filled += 1
                 position = 0

@@ -149,7 +149,7 @@ cdef class _Prepared:
     cdef object owned
     cdef Network network
 
-    def __init__(self, tables, Py_ssize_t n_species, stops):
+    def __cinit__(self, tables, Py_ssize_t n_species, stops):
         factor_at, factor, minus, change_at, changed, by, dependant_at, dependant = tables
         cdef Py_ssize_t n = len(factor_at) - 1, j, start, end
         cdef Pace pace = new_pace()

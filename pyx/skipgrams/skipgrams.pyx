@@ -13,6 +13,7 @@ from _interner cimport BATCH, Batch, Interner, batch_add, batch_ids, interner_in
 from _owned cimport Pool, free_all, let_go, resized, roomy, spread_zeros, zeros
 from _signals cimport Pace, new_pace, spend
 from _sorting cimport sort_few
+from _turns cimport enter, leave
 from _types cimport place, whole
 from _utf8 cimport Scratch, first_invalid_byte, space_at, utf8_moves, utf8_of
 
@@ -56,6 +57,7 @@ cdef class TokenStream:
     cdef Scratch scratch
     cdef Batch batch
     cdef Pace pace
+    cdef long busy
 
     def __cinit__(self):
         self.pace = new_pace()
@@ -141,6 +143,13 @@ cdef class TokenStream:
 
     def add_texts(self, texts):
         """Append texts: lists of tokens, or str that are split at white space."""
+        enter(&self.busy, self)
+        try:
+            self._add_texts(texts)
+        finally:
+            leave(&self.busy)
+
+    cdef _add_texts(self, texts):
         try:
             for text in texts:
                 if PyUnicode_Check(text):
@@ -154,6 +163,13 @@ cdef class TokenStream:
 
     def add_bytes(self, data: bytes):
         """Append UTF-8 that doesn't end inside a token: each line a text, the last one still open."""
+        enter(&self.busy, self)
+        try:
+            self._add_bytes(data)
+        finally:
+            leave(&self.busy)
+
+    cdef _add_bytes(self, bytes data):
         cdef const uint8_t *text = <const uint8_t *>PyBytes_AS_STRING(data)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
         try:
@@ -171,10 +187,24 @@ cdef class TokenStream:
 
     def end_text(self):
         """End the text that add_bytes left open."""
+        enter(&self.busy, self)
+        try:
+            self._end_text()
+        finally:
+            leave(&self.busy)
+
+    cdef _end_text(self):
         self.close()
 
     def finish(self):
         """Return the ids of all tokens, the texts' offsets in them, and the tokens in the order of their ids."""
+        enter(&self.busy, self)
+        try:
+            return self._finish()
+        finally:
+            leave(&self.busy)
+
+    cdef _finish(self):
         ids = np.empty(self.length, dtype=np.int32)
         offsets = np.empty(self.texts + 1, dtype=np.int64)
         cdef int32_t[::1] to_ids = ids

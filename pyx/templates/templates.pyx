@@ -55,7 +55,7 @@ cdef class TemplateTrie:
     cdef int64_t[::1] rank
     cdef Py_ssize_t n_nodes, longest
 
-    def __init__(self, const int64_t[::1] symbols, const int64_t[::1] offsets, const int64_t[::1] scores):
+    def __cinit__(self, const int64_t[::1] symbols, const int64_t[::1] offsets, const int64_t[::1] scores):
         self.symbols, self.offsets, self.scores = symbols, offsets, scores
         edges, node, n_nodes, ends = {}, 0, 1, []
         rank = np.zeros(len(scores), np.int64)

@@ -14,6 +14,7 @@ from _numbers cimport Numbers, append, numbers_array
 from _owned cimport Pool, free_all, roomy
 from _points cimport CODE_POINTS, Points, point_id, points_init
 from _signals cimport Pace, new_pace, spend
+from _turns cimport enter, leave
 from _utf8 cimport Scratch, utf8_of
 
 cdef enum:
@@ -38,6 +39,7 @@ cdef class Symbols:
     cdef Scratch scratch
     cdef Py_ssize_t dropped
     cdef Pace pace
+    cdef long busy
 
     def __cinit__(self):
         self.pace = new_pace()
@@ -82,6 +84,13 @@ cdef class Symbols:
 
     def add_chars(self, text: str):
         """Append a document's code points; runs of white space become one space."""
+        enter(&self.busy, self)
+        try:
+            return self._add_chars(text)
+        finally:
+            leave(&self.busy)
+
+    cdef _add_chars(self, str text):
         cdef Py_ssize_t n = PyUnicode_GET_LENGTH(text), i = 0, begin
         cdef int kind = PyUnicode_KIND(text)
         cdef void *data = PyUnicode_DATA(text)
@@ -103,6 +112,13 @@ cdef class Symbols:
 
     def add_words_of_chars(self, text: str):
         """Append a document's words, each a piece of code points between two spaces."""
+        enter(&self.busy, self)
+        try:
+            return self._add_words_of_chars(text)
+        finally:
+            leave(&self.busy)
+
+    cdef _add_words_of_chars(self, str text):
         cdef Py_ssize_t n = PyUnicode_GET_LENGTH(text), i = 0
         cdef int kind = PyUnicode_KIND(text)
         cdef void *data = PyUnicode_DATA(text)
@@ -130,6 +146,13 @@ cdef class Symbols:
 
     def drop(self, tokens):
         """Leave these tokens out of documents from now on; to be said before any document."""
+        enter(&self.busy, self)
+        try:
+            return self._drop(tokens)
+        finally:
+            leave(&self.busy)
+
+    cdef _drop(self, tokens):
         cdef Py_ssize_t size
         cdef const uint8_t *utf8
         for token in tokens:
@@ -140,6 +163,13 @@ cdef class Symbols:
 
     def add_words(self, text: str):
         """Append a document's tokens: runs of two or more letters, digits and underscores."""
+        enter(&self.busy, self)
+        try:
+            return self._add_words(text)
+        finally:
+            leave(&self.busy)
+
+    cdef _add_words(self, str text):
         cdef Py_ssize_t n = PyUnicode_GET_LENGTH(text), i, size, at = 0, begin = 0, width, points = 0
         cdef int kind = PyUnicode_KIND(text)
         cdef void *data = PyUnicode_DATA(text)
@@ -167,6 +197,13 @@ cdef class Symbols:
 
     def finish(self):
         """Return symbols, the pieces' offsets in them, the documents' offsets in pieces, and the alphabet."""
+        enter(&self.busy, self)
+        try:
+            return self._finish()
+        finally:
+            leave(&self.busy)
+
+    cdef _finish(self):
         cdef Py_ssize_t i, start
         cdef list alphabet = [chr(self.points.points[i]) for i in range(self.points.n)]
         symbols = np.empty(self.length, dtype=np.int32)

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..._backend import active_backend, kernels
+from ..._turns import TakesTurns, in_turn
 from ...discovery._adjacent import PUNCTUATION, chains, log_threshold, without_redundant
 from ...discovery._blocks import LAST, Numbers, encoded, kept
 from ...discovery._words import Words, kinds_of
 
 
-class Word_Finder:
+class Word_Finder(TakesTurns):
     """Drop-in for ``nlp_zero.Word_Finder``: new words as chains of strong neighbours, redundant ones removed.
 
     Parameters
@@ -33,10 +34,11 @@ class Word_Finder:
 
     Notes
     -----
-    The same words with the same counts, in the same order, as nlp-zero 0.1.6. Mended: texts without a kept
-    character are a ValueError; `remove_weak_pairs` drops the weak pairs instead of all, and the object stays
+    The same words with the same counts, in the same order, as nlp-zero 0.1.6: none of texts that are empty. Mended: no
+    text at all is a ValueError; `remove_weak_pairs` drops the weak pairs instead of all, and the object stays
     trainable; a word with a part that is no word stays, also if it is longer than about 101 characters. With
-    ``filtering=False`` U+10FFFF separates.
+    ``filtering=False`` U+10FFFF separates. Threads take turns to `train` and to `find`; `sents` must not use the finder
+    (RuntimeError).
 
     Examples
     --------
@@ -55,47 +57,54 @@ class Word_Finder:
         self.words: dict[str, int] = defaultdict(int)
         self.chars: dict[str, int] = defaultdict(int)
         self.pairs: dict[str, int] = defaultdict(int)
+        self._trained = False
 
+    @in_turn
     def train(self, sents: Iterable[str], filtering: bool = True, remove_weak_pairs: bool = True) -> None:
         """Count the characters and pairs of neighbours of `sents`."""
         kernel = kernels("discovery")
         encoder, counter = _encoder(kernel, filtering), kernel.PairCounter()
+        any_text = False
         for ids in encoded(sents, encoder, _separator(filtering)):
             counter.update(ids)
+            any_text = True
+        if not any_text:
+            raise ValueError("sents must hold at least one text, got none")
+        self._trained = True
         char_counts, pairs, pair_counts = counter.result()
         symbols = [chr(code) for code in encoder.symbols().tolist()]
-        if not symbols:
-            raise ValueError("sents must hold at least one character that the filter keeps, got none")
         for symbol, count in zip(symbols, char_counts.tolist()):
             self.chars[symbol] = self.chars.get(symbol, 0) + count
         for (a, b), count in zip(pairs.tolist(), pair_counts.tolist()):
             pair = symbols[a] + symbols[b]
             self.pairs[pair] = self.pairs.get(pair, 0) + count
 
+    @in_turn
     def find(self, sents: Iterable[str], filtering: bool = True, remove_weak_pairs: bool = True) -> None:
         """Cut `sents` where neighbours are weak, add what falls out to `words`, and remove the redundant ones."""
+        if not self.chars:
+            if not self._trained:
+                raise ValueError("train(sents) must come before find(sents)")
+            return
         backend = active_backend()
         kernel = kernels("discovery", backend)
         encoder = _encoder(kernel, False)
         # Every character gets its number here, so that its count stands in that place.
         encoder.encode("".join(self.chars))
-        if not self.chars:
-            raise ValueError("train(sents) must come before find(sents)")
         counter = kernel.PairCounter()
         pairs = encoder.encode("".join(self.pairs)).reshape(-1, 2)
         if len(encoder.symbols()) != len(self.chars) or len(pairs) != len(self.pairs):
             raise ValueError("chars must hold single characters, and pairs two of those")
         counts = np.fromiter(self.pairs.values(), np.int64, len(self.pairs))
         counter.merge(np.fromiter(self.chars.values(), np.int64, len(self.chars)), pairs, counts)
-        if remove_weak_pairs:
-            probabilities = kernel.pair_scores(*counter.result())[0]
-            strong = probabilities > log_threshold(self.min_proba)
-            self.pairs = defaultdict(int, {pair: n for (pair, n), keep in zip(self.pairs.items(), strong) if keep})
+        strong = kernel.pair_scores(*counter.result())[0] > log_threshold(self.min_proba)
         blocks = _filtered(encoded(sents, encoder, LAST), encoder, filtering)
         found = chains(counter, blocks, self.min_proba, self.min_pmi, lambda more: None, backend)
         words = self._added(found, encoder, backend)
         kinds = kinds_of(encoder.symbols(), PUNCTUATION)
         self.words = without_redundant(words, self.min_proba, kinds, backend).to_dict(encoder.symbols(), backend)
+        if remove_weak_pairs:
+            self.pairs = defaultdict(int, {pair: n for (pair, n), keep in zip(self.pairs.items(), strong) if keep})
 
     def _added(self, found: Words, encoder: Any, backend: str) -> Words:
         """The words so far and those found, which come after them."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import lexicon as _lexicon
+from ..._turns import TakesTurns, in_turn
 
 PATHS = 1_000_000  # DAG.all_paths refuses more
 
@@ -20,7 +21,7 @@ def log(x: float) -> float:
     return math.log(x) if x else -100
 
 
-class Trie:
+class Trie(TakesTurns):
     """A trie of words (or tuples) with counts: ``trie[word] = count``, where 0 deletes and 0 is what isn't there.
 
     As in nlp-zero, deleting leaves ``log_total_items`` as it was until a count is set again.
@@ -29,6 +30,10 @@ class Trie:
     ----------
     path_or_trie : str, path-like or iterable of (word, count), optional
         A UTF-8 file of lines ``word count``, or what `update` takes.
+
+    Notes
+    -----
+    Threads take turns to set and to delete; iterating goes over what there is when it begins.
     """
 
     def __init__(self, path_or_trie: str | os.PathLike[str] | Iterable[tuple[Any, int]] | None = None) -> None:
@@ -42,13 +47,17 @@ class Trie:
             for line in Path(path_or_trie).read_text("utf-8").split("\n"):
                 if line.strip():
                     word, count, *_ = re.split(" +", line.strip())
-                    self[word] = int(count)
+                    self._set(word, int(count))
         elif path_or_trie is not None:
             self.update(path_or_trie)
 
+    @in_turn
     def __setitem__(self, item: Any, count: int) -> None:
+        self._set(item, count)
+
+    def _set(self, item: Any, count: int) -> None:
         if count == 0:
-            del self[item]
+            self._delete(item)
             return
         node = self.dic
         for character in item:
@@ -73,7 +82,11 @@ class Trie:
         count: int = node.get(self.end, ("", 0))[1] if node is not None else 0
         return count
 
+    @in_turn
     def __delitem__(self, item: Any) -> None:
+        self._delete(item)
+
+    def _delete(self, item: Any) -> None:
         node = self._node(item)
         if node is not None and self.end in node:
             self.num_items -= 1
@@ -81,16 +94,22 @@ class Trie:
             self._changes += 1
 
     def __iter__(self) -> Iterator[tuple[Any, int]]:
+        return iter(self._items())
+
+    @in_turn
+    def _items(self) -> list[tuple[Any, int]]:
+        found = []
         stack = [iter(self.dic.items())]
         while stack:
             for key, value in stack[-1]:
                 if key == self.end:
-                    yield value
+                    found.append(value)
                 else:
                     stack.append(iter(value.items()))
                     break
             else:
                 stack.pop()
+        return found
 
     def __repr__(self) -> str:
         return f"<Trie: {self.num_items} items, {self.total_items} frequency>"
@@ -110,8 +129,13 @@ class Trie:
 
     def update(self, tire: Iterable[tuple[Any, int]]) -> None:
         """Set the counts of (word, count) pairs."""
-        for item, count in tire:
-            self[item] = count
+        # Read before this trie's turn comes: the pairs may come from a trie.
+        self._set_all([(item, count) for item, count in tire])
+
+    @in_turn
+    def _set_all(self, pairs: list[tuple[Any, int]]) -> None:
+        for item, count in pairs:
+            self._set(item, count)
 
     def get_proba(self, w: Any, logit: bool = True) -> float:
         """Return the log-probability of a word, or with ``logit=False`` its probability."""
@@ -119,7 +143,11 @@ class Trie:
 
 
 class DAG:
-    """A graph of scored edges from each of `nb_node` positions to later ones: ``dag[start, end] = score``."""
+    """A graph of scored edges from each of `nb_node` positions to later ones: ``dag[start, end] = score``.
+
+    Threads may add edges at the same time; paths that are asked for meanwhile may be a RuntimeError of a dictionary
+    that changed its size.
+    """
 
     def __init__(self, nb_node: int, null_score: float = -100) -> None:
         self.edges: dict[int, dict[int, float]] = {}
@@ -192,7 +220,7 @@ class DAG:
                 raise ValueError(f"edge ({node}, {end}) doesn't lead forward, so that paths through it have no end")
 
 
-class Tokenizer:
+class Tokenizer(TakesTurns):
     """Segmentation by the most probable path over a trie's words.
 
     Parameters
@@ -210,6 +238,7 @@ class Tokenizer:
         self._seen = -1
         self._debt = 0
 
+    @in_turn
     def _fast(self, combine: bool, length: int) -> _lexicon.Tokenizer | None:
         if self._seen != self.words._changes:
             self._seen, self._debt, self._compiled = self.words._changes, 0, {}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from typing import Any, TypeAlias
 
+from ..._turns import TakesTurns, in_turn
 from ...skipgrams import count_skipgrams
 from ._lattice import Trie, log
 
@@ -65,7 +66,7 @@ class Template:
         return f"< Template: {''.join(word or ' [X] ' for word in self.words)} >"
 
 
-class Template_Finder:
+class Template_Finder(TakesTurns):
     """Drop-in for ``nlp_zero.Template_Finder``: templates as chains of words that often follow each other.
 
     Parameters
@@ -90,7 +91,8 @@ class Template_Finder:
     -----
     The templates and counts of nlp-zero 0.1.6, in the same order: one count a path. Paths that read alike are counted
     together; a sentence with more than a million different ones is refused. Mended: `remove_weak_grams` drops the weak
-    pairs instead of all, the object stays trainable, and texts without a word are a ValueError.
+    pairs instead of all, the object stays trainable, and no text at all is a ValueError. Threads take turns to `train`
+    and to `find`; `sents` and `tokenize` must not use the finder (RuntimeError).
 
     Examples
     --------
@@ -112,40 +114,47 @@ class Template_Finder:
         self.templates: dict[Template, int] = defaultdict(int)
         self.words: dict[str, int] = defaultdict(int)
         self.skip_grams: dict[tuple[str, str], int] = defaultdict(int)
+        self._trained = False
 
     def _sentences(self, sents: Iterable[str], filtering: bool) -> Iterator[list[str]]:
         separators = re.compile("[^\u4e00-\u9fa50-9a-zA-Z]+" if filtering else "[。，、！？\n ]+")
         for sent in sents:
             yield from (list(self.tokenize(part)) for part in separators.split(sent) if part)
 
+    @in_turn
     def train(self, sents: Iterable[str], filtering: bool = True) -> None:
         """Count the words of `sents` and their pairs."""
-        pairs = count_skipgrams(self._sentences(sents, filtering), self.window)
-        if not len(pairs.vocabulary):
-            raise ValueError("sents must hold at least one word, got none")
+        texts = iter(sents)
+        first = list(islice(texts, 1))
+        if not first:
+            raise ValueError("sents must hold at least one text, got none")
+        pairs = count_skipgrams(self._sentences(chain(first, texts), filtering), self.window)
+        self._trained = True
         for word, count in zip(pairs.vocabulary, pairs.token_counts.tolist(), strict=True):
             self.words[word] = self.words.get(word, 0) + count
         for pair, count in pairs.items():
             self.skip_grams[pair] = self.skip_grams.get(pair, 0) + count
 
+    @in_turn
     def find(self, sents: Iterable[str], filtering: bool = True, remove_weak_grams: bool = True) -> None:
         """Read `sents` as templates of strong pairs, add them to `templates`, and drop the rare ones."""
-        if not self.words:
+        if not self.words and not self._trained:
             raise ValueError("train(sents) must come before find(sents)")
         least = log(self.min_proba)
         all_words, all_pairs = log(sum(self.words.values())), log(sum(self.skip_grams.values()))
         words = {word: log(count) - all_words for word, count in self.words.items()}
         pairs = {pair: log(count) - all_pairs for pair, count in self.skip_grams.items()}
         pairs = {pair: score for pair, score in pairs.items() if score > least}
-        if remove_weak_grams:
-            self.skip_grams = defaultdict(int, {pair: n for pair, n in self.skip_grams.items() if pair in pairs})
         strong = {pair for pair, score in pairs.items() if score - words[pair[0]] - words[pair[1]] > self.min_pmi}
+        templates = dict(self.templates)
         for sentence in self._sentences(sents, filtering):
             for read, count in _readings(sentence, self.window, strong).items():
                 template = Template(read)
-                self.templates[template] = self.templates.get(template, 0) + count
-        total = log(sum(self.templates.values()))
-        self.templates = {it: n for it, n in self.templates.items() if log(n) - total > least}
+                templates[template] = templates.get(template, 0) + count
+        total = log(sum(templates.values()))
+        self.templates = {it: n for it, n in templates.items() if log(n) - total > least}
+        if remove_weak_grams:
+            self.skip_grams = defaultdict(int, {pair: n for pair, n in self.skip_grams.items() if pair in pairs})
 
 
 def _readings(words: list[str], window: int, strong: set[tuple[str, str]]) -> dict[tuple[str | None, ...], int]:

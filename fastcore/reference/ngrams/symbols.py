@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._turns import TakesTurns, alone
+
 Ids = NDArray[np.uint32]
 
 
@@ -43,20 +45,31 @@ def _check_offsets(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
         before = offset
 
 
-class _Encoder:
-    """What both encoders do alike with bytes."""
+class _Encoder(TakesTurns):
+    """What the two ways to number symbols share: bytes are read by the one's or the other's `_read`."""
 
-    def encode_utf8(self, data: NDArray[np.uint8], out: Ids, last: bool, lines: bool) -> tuple[int, int, bool]:
+    def _read(self, data: NDArray[np.uint8], out: Ids, last: bool, lines: bool) -> tuple[int, int, bool]:
         raise NotImplementedError
 
-    def _spans(
+    @alone
+    def encode_utf8(self, data: NDArray[np.uint8], out: Ids, last: bool, lines: bool) -> tuple[int, int, bool]:
+        """Write the ids of UTF-8 until `out` is full; where `lines`, a line's end gives a 0.
+
+        Returns how many bytes were consumed (what is left may be the beginning of a symbol, unless `last`),
+        how many ids were written, and whether the byte after the consumed ones makes no UTF-8.
+        """
+        return self._read(data, out, last, lines)
+
+    @alone
+    def encode_spans(
         self, data: NDArray[np.uint8], offsets: NDArray[np.int64], index: int, position: int, out: Ids, number: int
     ) -> tuple[int, int, int]:
+        """Like `encode` for texts that lie as UTF-8 between offsets in `data`; positions count bytes."""
         _check_offsets(data, offsets)
         filled = 0
         while index + 1 < len(offsets) and filled < len(out):
             text = data[offsets[index] + position : offsets[index + 1]]
-            consumed, more, invalid = self.encode_utf8(text, out[filled:], True, False)
+            consumed, more, invalid = self._read(text, out[filled:], True, False)
             position += consumed
             filled += more
             if invalid:
@@ -78,10 +91,12 @@ class Alphabet(_Encoder):
     def __len__(self) -> int:
         return len(self._ids)
 
+    @alone
     def symbols(self) -> Ids:
         """The code points, in the order of their ids."""
         return np.array(list(self._ids), np.uint32)
 
+    @alone
     def add(self, symbols: Ids) -> Ids:
         """Give ids to code points that have none, and return the ids of all."""
         for symbol in symbols.tolist():
@@ -94,6 +109,7 @@ class Alphabet(_Encoder):
             return self._ids.setdefault(point, len(self._ids) + 1)
         return 0
 
+    @alone
     def encode(self, texts: list[Any], index: int, position: int, out: Ids, number: int) -> tuple[int, int, int]:
         """Write the ids of texts[index][position:], texts[index + 1], ..., a 0 after each, until `out` is full.
 
@@ -118,12 +134,8 @@ class Alphabet(_Encoder):
                 index, position = index + 1, 0
         return index, position, filled
 
-    def encode_utf8(self, data: NDArray[np.uint8], out: Ids, last: bool, lines: bool) -> tuple[int, int, bool]:
-        """Write the ids of UTF-8 until `out` is full; where `lines`, a line's end (\\n or \\r\\n) gives a 0.
-
-        Returns how many bytes were consumed (what is left may be the beginning of a code point, unless `last`),
-        how many ids were written, and whether the byte after the consumed ones makes no UTF-8.
-        """
+    def _read(self, data: NDArray[np.uint8], out: Ids, last: bool, lines: bool) -> tuple[int, int, bool]:
+        # A line ends with \n or \r\n.
         text, invalid = _whole(data, last)
         consumed = filled = 0
         for i, character in enumerate(text):
@@ -140,12 +152,6 @@ class Alphabet(_Encoder):
             consumed += len(character.encode())
         return consumed, filled, invalid
 
-    def encode_spans(
-        self, data: NDArray[np.uint8], offsets: NDArray[np.int64], index: int, position: int, out: Ids, number: int
-    ) -> tuple[int, int, int]:
-        """Like `encode` for texts that lie as UTF-8 between offsets in `data`; positions count bytes."""
-        return self._spans(data, offsets, index, position, out, number)
-
 
 class Vocabulary(_Encoder):
     """Tokens to ids 1, 2, ... by first occurrence."""
@@ -156,11 +162,13 @@ class Vocabulary(_Encoder):
     def __len__(self) -> int:
         return len(self._ids)
 
+    @alone
     def symbols(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """The tokens in the order of their ids: their UTF-8 end to end, and the offsets of their ends."""
         encoded = [token.encode() for token in self._ids]
         return np.frombuffer(b"".join(encoded), np.uint8), np.cumsum([0, *map(len, encoded)], dtype=np.int64)
 
+    @alone
     def add(self, text: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Ids:
         """Give ids to tokens that have none, and return the ids of all."""
         _check_offsets(text, offsets)
@@ -176,6 +184,7 @@ class Vocabulary(_Encoder):
             self._ids[token] = len(self._ids) + 1
         return self._ids[token]
 
+    @alone
     def encode(self, texts: list[Any], index: int, position: int, out: Ids, number: int) -> tuple[int, int, int]:
         """Write the ids of the tokens of texts[index][position:], ..., a 0 after each text, until `out` is full.
 
@@ -197,18 +206,14 @@ class Vocabulary(_Encoder):
                 out[filled] = self._id(tokens[position], number + index)
                 filled += 1
                 position += 1
-            if position == len(tokens) and filled < len(out):
+            if position >= len(tokens) and filled < len(out):
                 out[filled] = 0
                 filled += 1
                 index, position = index + 1, 0
         return index, position, filled
 
-    def encode_utf8(self, data: NDArray[np.uint8], out: Ids, last: bool, lines: bool) -> tuple[int, int, bool]:
-        """Write the ids of UTF-8 split at white space until `out` is full; where `lines`, \\n gives a 0.
-
-        Returns how many bytes were consumed (what is left may be the beginning of a token, unless `last`), how
-        many ids were written, and whether the byte after the consumed ones makes no UTF-8.
-        """
+    def _read(self, data: NDArray[np.uint8], out: Ids, last: bool, lines: bool) -> tuple[int, int, bool]:
+        # Split at white space.
         text, invalid = _whole(data, last)
         consumed = filled = 0
         for match in re.finditer(r"\S+|\s", text):
@@ -227,9 +232,3 @@ class Vocabulary(_Encoder):
         if invalid:
             consumed = len(text.encode())
         return consumed, filled, invalid
-
-    def encode_spans(
-        self, data: NDArray[np.uint8], offsets: NDArray[np.int64], index: int, position: int, out: Ids, number: int
-    ) -> tuple[int, int, int]:
-        """Like `encode` for texts that lie as UTF-8 between offsets in `data`; positions count bytes."""
-        return self._spans(data, offsets, index, position, out, number)
