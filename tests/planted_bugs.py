@@ -116,7 +116,7 @@ PLANTED = [
     ("ode", "fastcore/ode/_search.py", "covariance[np.abs(rest) > 1e-6] = np.inf", "covariance[:] = np.inf"),
     ("ode", "fastcore/ode/_functions.py", "solver.t == before", "solver.t < before"),
     ("nce", "fastcore/nce.py", "np.zeros(len(scale)), -log_ratio.mean()", "np.zeros(len(scale)), 0.0"),
-    ("reactions", "fastcore/reactions/_fsp.py", "work.spend(len(p) + _JUMP)", "work.spend(0)"),
+    ("reactions", "fastcore/reactions/_fsp.py", "if 1 - p.sum() > tolerance:", "if 1 - p.sum() > 1:"),
     ("labelled", "fastcore/_labelled.py", "for column in columns], axis=-1)", "for column in labelled], axis=-1)"),
     ("interrupts", "pyx/shared/_signals.pxd", "        PyErr_CheckSignals()\n", ""),
     ("lexicon", "pyx/lexicon/_nbest.pxd", "kept[there.joining] < k", "n < k"),

@@ -174,19 +174,20 @@ class TemplateFinder(Estimator):
             most,
             steps,
         )
-        if complete >= 0:
-            warnings.warn(
-                f"only templates of up to {complete} words were found: longer ones would be more than max_templates="
-                f"{most:,} or take more than max_steps={steps:,} steps; raise min_count, min_pmi, or these",
-                RuntimeWarning,
-                stacklevel=3,
-            )
         names: list[str | None] = [*vocabulary, None]
         listed = [names[symbol] for symbol in symbols.tolist()]
         found = [Template(listed[a:b]) for a, b in zip(offsets.tolist(), offsets.tolist()[1:])]
         order = np.argsort(-counts, kind="stable")
         self.templates_ = {found[i]: int(counts[i]) for i in order.tolist() if trivial or not found[i].is_trivial}
-        self.total_, self.complete_up_to_ = total, None if complete < 0 else complete
+        self.total_ = total
+        self.complete_up_to_: int | None = None if complete < 0 else complete
+        if complete >= 0:
+            warnings.warn(
+                f"only templates of up to {complete} words were found: longer ones would be more than max_templates="
+                f"{most:,} or take more than max_steps={steps:,} steps; raise min_count, min_pmi, or these",
+                RuntimeWarning,
+                stacklevel=3,  # whoever waited for a turn
+            )
         return self
 
     def to_trie(self) -> TemplateTrie:

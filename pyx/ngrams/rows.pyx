@@ -227,10 +227,10 @@ cdef object parts(const uint64_t[:, ::1] keys, const uint64_t[:, ::1] shorter, i
     cdef uint64_t[NG_MAX_WORDS] part
     check_width(keys, words)
     check_width(shorter, fewer)
-    result = np.full(n, -1, np.int64)
-    cdef int64_t[::1] rows = result
     if m == 0:
-        return result
+        return np.full(n, -1, np.int64)
+    result = np.empty(n, np.int64)
+    cdef int64_t[::1] rows = result
     with nogil:
         for i in range(0, n, 4096):
             spend(&pace, 4096 * order)
@@ -238,8 +238,7 @@ cdef object parts(const uint64_t[:, ::1] keys, const uint64_t[:, ::1] shorter, i
                 ng_unpack(&keys[j, 0], order, per_word, divisor, ids)
                 ng_pack(ids + start, order - 1, per_word, radix, part)
                 at = ng_seek(&shorter[0, 0], m, part, at, fewer)
-                if at < m and ng_compare(&shorter[at, 0], part, fewer) == 0:
-                    rows[j] = at
+                rows[j] = at if at < m and ng_compare(&shorter[at, 0], part, fewer) == 0 else -1
     return result
 
 

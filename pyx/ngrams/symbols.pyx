@@ -347,7 +347,8 @@ cdef class Vocabulary(_Encoder):
         self.batch.n = 0
         self.scratch.used = self.scratch.surrogate = 0
         while index < count and filled < room:
-            spend(&self.pace, 10)
+            if self.batch.n == 0:
+                spend(&self.pace, 10)
             text = <object> PyList_GET_ITEM(texts, index)
             if PyList_Check(text) or PyTuple_Check(text):
                 listed = PyList_Check(text)
@@ -367,11 +368,13 @@ cdef class Vocabulary(_Encoder):
                     while position < size and is_space(PyUnicode_READ(kind, data, position)):
                         position += 1
                         if position % CHUNK == 0:
+                            self.settle(out)
                             spend(&self.pace, CHUNK)
                     stop = position
                     while stop < size and not is_space(PyUnicode_READ(kind, data, stop)):
                         stop += 1
                         if stop % CHUNK == 0:
+                            self.settle(out)
                             spend(&self.pace, CHUNK)
                     if stop > position:
                         self.put_text(text, position, stop, filled, out, number + index)

@@ -130,7 +130,6 @@ cdef inline int batch_ids(Batch *batch, Interner *table, uint32_t *ids) except -
     cdef int i, n = batch.n
     cdef Cell *cell
     batch.n = 0
-    spend(table.table.pace, 20 * n)
     for i in range(n):
         if batch.lengths[i] > 8:
             cell = table_find(&table.table, batch.keys[i], sizeof(Cell))
@@ -138,4 +137,6 @@ cdef inline int batch_ids(Batch *batch, Interner *table, uint32_t *ids) except -
                 FASTCORE_PREFETCH(&table.ends[<uint32_t>cell.mark])
     for i in range(n):
         ids[i] = <uint32_t>_id(table, batch.texts[i], batch.lengths[i], batch.keys[i])
+    # Not before: whoever runs meanwhile may take away what waits.
+    spend(table.table.pace, 20 * n)
     return 0
