@@ -501,6 +501,96 @@ print("alive")
         assert memory_growth(setup, "it.__init__(*given)", repeats=100) < 400
 
 
+# ---- who waits, and who doesn't ----------------------------------------------------------------------------
+
+X, Y = [[["a"], ["b"]]] * 2, [["A", "B"]] * 2
+
+
+def counter() -> NgramCounter:
+    made = NgramCounter(1)
+    made.update(TEXTS)
+    return made
+
+
+def trained(cls: Any, *arguments: Any) -> Any:
+    made = cls(*arguments)
+    made.train(TEXTS)
+    return made
+
+
+def spelled() -> nlp_zero.Trie:
+    return nlp_zero.Trie([("a", 1), ("b", 2)])
+
+
+WAIT: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
+    (counter, lambda it: it.update(["a"])),
+    (counter, lambda it: it.merge(counter())),
+    (counter, lambda it: NgramCounter(1).merge(it)),
+    (counter, lambda it: it.finish()),
+    (counter, lambda it: it.prune(2)),
+    (counter, pickle.dumps),
+    (lambda: WordFinder().fit(TEXTS), lambda it: it.fit(TEXTS)),
+    (lambda: WordFinder().partial_fit(TEXTS), lambda it: it.partial_fit(TEXTS)),
+    (lambda: WordFinder().partial_fit(TEXTS), lambda it: it.finish(TEXTS)),
+    (lambda: WordFinder().partial_fit(TEXTS), pickle.dumps),
+    (TemplateFinder, lambda it: it.fit(TOKENS)),
+    (lambda: CRF().fit(X, Y), lambda it: it.fit(X, Y)),
+    (lambda: Segmenter(min_freq=1).fit(TOKENS), lambda it: it.fit(TOKENS)),
+    (NgramVectorizer, lambda it: it.fit(["ab"])),
+    (NgramVectorizer, lambda it: it.fit_transform(["ab"])),
+    (lambda: trained(nlp_zero.Word_Finder), lambda it: it.train(TEXTS)),
+    (lambda: trained(nlp_zero.Word_Finder), lambda it: it.find(TEXTS)),
+    (lambda: trained(nlp_zero.Template_Finder, list), lambda it: it.train(TEXTS)),
+    (lambda: trained(nlp_zero.Template_Finder, list), lambda it: it.find(TEXTS)),
+    (spelled, lambda it: it.__setitem__("c", 1)),
+    (spelled, lambda it: it.__delitem__("a")),
+    (spelled, lambda it: it.update([("c", 1)])),
+    (spelled, list),
+    (lambda: nlp_zero.Tokenizer(spelled()), lambda it: it.tokenize("ab")),
+]
+DONT_WAIT: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
+    (counter, repr),
+    (lambda: WordFinder().fit(TEXTS), lambda it: (it.words_, it.to_lexicon(), repr(it), it.get_params())),
+    (lambda: TemplateFinder(min_pmi=0, min_count=1).fit(TOKENS), lambda it: (it.to_trie(), it.templates_, repr(it))),
+    (lambda: CRF().fit(X, Y), lambda it: (it.predict(X), it.predict_marginals(X), it.score(X, Y), pickle.dumps(it))),
+    (
+        lambda: Segmenter(min_freq=1).fit(TOKENS),
+        lambda it: (it.segment("tobe"), it.evaluate(TOKENS), pickle.dumps(it), it.score(TOKENS)),
+    ),
+    (lambda: NgramVectorizer().fit(["ab"]), lambda it: (it.transform(["ab"]), it.vocabulary_, pickle.dumps(it))),
+    (spelled, lambda it: (it["a"], it.search("ab"), it.get_proba("a"))),
+]
+
+
+class TestWaiting:
+    @pytest.mark.parametrize(("make", "call"), WAIT)
+    def test_until_the_turn_comes(self, make, call):
+        it = make()
+        thread = threading.Thread(target=call, args=(it,), daemon=True)
+        with it._turns.lock:
+            thread.start()
+            thread.join(0.05)
+            assert thread.is_alive()
+        thread.join(60)
+        assert not thread.is_alive()
+        assert not it._turns.lock.locked()
+
+    @pytest.mark.parametrize(("make", "call"), DONT_WAIT)
+    def test_what_only_reads_waits_for_nobody(self, make, call):
+        it = make()
+        with it._turns.lock:
+            assert call(it) is not None
+
+    @pytest.mark.parametrize(("domain", "cls"), STATEFUL)
+    def test_twins_refuse(self, domain, cls):
+        with use_backend("reference"):
+            it, works, _ = STATEFUL[domain, cls][0](kernels(domain), cls, 64)
+        with it._turns.lock:
+            for work in works:
+                with pytest.raises(RuntimeError, match=f"this {cls} {BUSY}"):
+                    work()
+
+
 # ---- calls from within a call ------------------------------------------------------------------------------
 
 

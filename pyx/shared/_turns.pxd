@@ -1,6 +1,6 @@
 # A kernel object that keeps state refuses a second call while one is under way: from another thread, which runs
 # whenever a call gives up the GIL or looks for Ctrl-C, or from an iterator that the call reads. A method begins with
-# `enter(&self.busy, self)` and ends, whatever happens, with `leave(&self.busy)`. Plain reads of one number need neither.
+# `enter(&self.busy, self)` and ends, whatever happens, with `leave(&self.busy)`. Who reads one number needs neither.
 cdef extern from *:
     """
     #ifdef _MSC_VER
