@@ -74,6 +74,12 @@ def pytest_runtest_call() -> Iterator[None]:
         _interrupt.set_flag(None)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "parallel_threads(n): how many threads of pytest-run-parallel run a test at once"
+    )
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run tests that take more than a few seconds")
 

@@ -20,7 +20,7 @@ from fastcore.discovery import WordFinder
 from fastcore.ngrams import NgramCounter
 from fastcore.reference._rng import Rng, splitmix64
 
-from .helpers import nasty_forms
+from .helpers import memory_growth, nasty_forms
 
 
 def square(x: int) -> int:
@@ -309,3 +309,8 @@ class TestCharacters:
                 make(["ab"])
             with pytest.raises(TypeError, match="keep must be the name of a class or a set of characters, got int"):
                 make(5)
+
+
+def test_a_leak_is_seen():
+    assert memory_growth("kept = []", "kept.append(bytes(30_000))", 300) > 50
+    assert memory_growth("", "bytes(30_000)", 300) < 50

@@ -26,6 +26,9 @@ from fastcore.vectorizer import NgramVectorizer
 
 from .helpers import memory_growth, run_script, seconds_to_interrupt
 
+# These tests start threads of their own, and set how often they change.
+pytestmark = pytest.mark.parallel_threads(1)
+
 THREADS = 8
 TEXTS = ["天地玄黄宇宙洪荒", "日月盈昃辰宿列张", "看电影去电影院看电影", "abc 看书 abc 书店"]
 TOKENS = [text.split() for text in ("to be or not to be", "that is the question", "to be is to do")]
@@ -498,7 +501,7 @@ print("alive")
         module, cls = domain.split(".")
         setup = f"import numpy as np\nfrom fastcore import _isa\ngiven = ({arguments},)\n"
         setup += f"it = _isa.load({module!r}).{cls}(*given)"
-        assert memory_growth(setup, "it.__init__(*given)", repeats=100) < 400
+        assert memory_growth(setup, "it.__init__(*given)", repeats=100) < 50
 
 
 # ---- who waits, and who doesn't ----------------------------------------------------------------------------
