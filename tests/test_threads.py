@@ -4,6 +4,7 @@ for ever. And calls from within a call."""
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 import sys
 import threading
@@ -788,3 +789,20 @@ print("usable")
 
 def test_ctrl_c_ends_the_waiting():
     assert seconds_to_interrupt(WAITING) < 0.2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="about fork")
+def test_a_child_forked_while_threads_decide():
+    script = """
+import os, sys
+from fastcore import _turns
+from fastcore.ngrams import NgramCounter
+counter = NgramCounter(1)
+with _turns._deciding:
+    child = os.fork()
+    if not child:
+        counter.update(["a"])
+        os._exit(0 if counter.finish().to_dict() == {"a": 1} else 1)
+print(os.waitpid(child, 0)[1])
+"""
+    assert run_script(script, timeout=60).stdout.strip() == "0"
