@@ -8,6 +8,7 @@ Kernel classes don't wait: their methods, marked with `alone` (in the twins) or 
 second call while one is under way.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from threading import Lock, get_ident
@@ -63,6 +64,17 @@ class Turns:
 # Which thread waits for which turn; the last thread of a circle sees it, as threads decide one after another.
 _waiting: dict[int, Turns] = {}
 _deciding = Lock()
+
+
+def _alone_after_fork() -> None:
+    # The threads that waited or decided are not in the child.
+    global _deciding
+    _deciding = Lock()
+    _waiting.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_alone_after_fork)
 
 
 class TakesTurns:

@@ -50,6 +50,12 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
         yield Backend(request.param)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "parallel_threads(n): how many threads of pytest-run-parallel run a test at once"
+    )
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run tests that take more than a few seconds")
 
@@ -60,8 +66,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("compiled"):
                 item.add_marker(pytest.mark.skip(reason="about the compiled kernels; the reference backend is forced"))
+    if getattr(config.option, "parallel_threads", None) not in (None, 1, "1"):
+        # pytest-run-parallel: its threads don't see the backend that a fixture makes active, which holds for one
+        # thread. FASTCORE_BACKEND=reference is another run of it.
+        elsewhere = [item for item in items if getattr(item, "callspec", None) and _other_twin(item.callspec.params)]
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
     if config.getoption("--slow"):
         return
     slow = [item for item in items if item.get_closest_marker("slow")]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+def _other_twin(params: dict[str, object]) -> bool:
+    return params.get("backend", fastcore.active_backend()) != fastcore.active_backend()

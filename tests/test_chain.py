@@ -661,7 +661,7 @@ p = np.zeros((60, 25), int)
         statement = (
             "chain.marginals(e, t); chain.viterbi(e, t); chain.log_partition(e, t); chain.loss_and_grad(e, t, p)"
         )
-        assert memory_growth(setup, statement, 500) < 2000
+        assert memory_growth(setup, statement, 500) < 50
 
 
 class TestDoors:

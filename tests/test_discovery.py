@@ -663,7 +663,7 @@ class TestInput:
 class TestHouse:
     def test_memory_is_given_back(self):
         setup = "from fastcore.discovery import WordFinder\ntexts = ['天地玄黄宇宙洪荒', '日月盈昃'] * 200"
-        assert memory_growth(setup, "WordFinder(1e-5, 0).fit(texts)", 50) < 400
+        assert memory_growth(setup, "WordFinder(1e-5, 0).fit(texts)", 50) < 50
 
 
 class TestLearnedBefore:

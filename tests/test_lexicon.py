@@ -858,7 +858,7 @@ text = "0123456789abcdef" * 40
 tokenizer = Tokenizer(Lexicon(words))
 """
         statement = "Lexicon(words); tokenizer.tokenize(text); tokenizer.encode(text); tokenizer.nbest(text, 3)"
-        assert memory_growth(setup, statement, 300) < 2000
+        assert memory_growth(setup, statement, 300) < 50
 
     @pytest.mark.compiled
     def test_an_eighth_of_nested_dicts(self):

@@ -561,7 +561,7 @@ from fastcore.reactions import ReactionNetwork
 network = ReactionNetwork("A -> B @ k; 2 B -> A @ 1; k = 2")
 """
         statement = "[solve(network, [1, 0], (0, 5), sensitivities=True, method=m) for m in ('dopri5', 'rodas4')]"
-        assert memory_growth(setup, statement, 200) < 2000
+        assert memory_growth(setup, statement, 200) < 50
 
 
 class TestDoors:

@@ -21,7 +21,7 @@ from fastcore.discovery import WordFinder
 from fastcore.ngrams import NgramCounter, count_ngrams
 from fastcore.reference._rng import Rng, splitmix64
 
-from .helpers import nasty_forms
+from .helpers import memory_growth, nasty_forms
 
 
 def square(x: int) -> int:
@@ -316,7 +316,7 @@ class TestNgramKernelsRefuse:
     """What no public function passes on, but a file or a pickle might: refused, not read past."""
 
     def test_offsets_beyond_the_bytes(self, backend):
-        kernel = kernels("ngrams")
+        kernel = kernels("ngrams.symbols")
         data, out = np.frombuffer(b"abc", np.uint8), np.zeros(10, np.uint32)
         for offsets in ([0, 9], [2, 1], [-1, 2]):
             with pytest.raises(ValueError, match="offsets must rise"):
@@ -324,14 +324,19 @@ class TestNgramKernelsRefuse:
 
     def test_keys_without_counts(self, backend):
         with pytest.raises(ValueError, match=r"one length|shorter"):
-            kernels("ngrams").sort_rows(np.zeros((3, 1), np.uint64), np.ones(2, np.int64))
+            kernels("ngrams.rows").sort_rows(np.zeros((3, 1), np.uint64), np.ones(2, np.int64))
 
     @pytest.mark.parametrize("symbol", [0xD800, 0x110000])
     def test_symbols_that_are_no_characters(self, backend, symbol):
         with pytest.raises(ValueError, match="Unicode scalar values"):
-            kernels("ngrams").Alphabet(np.array([[0, 0x110000]])).add(np.array([symbol], np.uint32))
+            kernels("ngrams.symbols").Alphabet(np.array([[0, 0x110000]])).add(np.array([symbol], np.uint32))
 
     @pytest.mark.parametrize("text", ["a\ud800", "é\ud800", "日\ud800", "😀\ud800"])
     def test_lone_surrogates_in_strings_of_every_width(self, backend, text):
         with pytest.raises(ValueError, match=r"texts\[1\]"):
             count_ngrams(["x", text], 1)
+
+
+def test_a_leak_is_seen():
+    assert memory_growth("kept = []", "kept.append(bytes(30_000))", 300) > 50
+    assert memory_growth("", "bytes(30_000)", 300) < 50

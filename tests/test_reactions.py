@@ -685,8 +685,8 @@ class TestHouse:
 from fastcore.reactions import ReactionNetwork, simulate
 network = ReactionNetwork("0 -> m @ 20; m -> 0 @ 1")
 """
-        assert memory_growth(setup, "simulate(network, [0], (0, 50), record='jumps', n=5, rng=0)", 300) < 2000
-        assert memory_growth(setup, "simulate(network, [0], (0, 50), n=5, rng=0)", 300) < 2000
+        assert memory_growth(setup, "simulate(network, [0], (0, 50), record='jumps', n=5, rng=0)", 300) < 50
+        assert memory_growth(setup, "simulate(network, [0], (0, 50), n=5, rng=0)", 300) < 50
 
     @pytest.mark.compiled
     def test_runs_on_the_baseline_instruction_set(self):

@@ -24,6 +24,9 @@ from fastcore.vectorizer import NgramVectorizer
 
 from .conftest import TWINS
 
+# A state machine's class is one at a time.
+pytestmark = pytest.mark.parallel_threads(1)
+
 QUICK = settings(max_examples=10, stateful_step_count=10)
 TEXT = st.text(alphabet="天地人看电影院书ab。", max_size=9)
 TEXTS = st.lists(TEXT, max_size=4)

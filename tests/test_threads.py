@@ -4,6 +4,7 @@ for ever. And calls from within a call."""
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 import sys
 import threading
@@ -25,6 +26,9 @@ from fastcore.templates import Parser, Template, TemplateFinder, TemplateTrie
 from fastcore.vectorizer import NgramVectorizer
 
 from .helpers import memory_growth, run_script, seconds_to_interrupt
+
+# These tests start threads of their own, and set how often they change.
+pytestmark = pytest.mark.parallel_threads(1)
 
 THREADS = 8
 TEXTS = ["天地玄黄宇宙洪荒", "日月盈昃辰宿列张", "看电影去电影院看电影", "abc 看书 abc 书店"]
@@ -488,7 +492,97 @@ print("alive")
         module, cls = domain.split(".")
         setup = f"import numpy as np\nfrom fastcore import _isa\ngiven = ({arguments},)\n"
         setup += f"it = _isa.load({module!r}).{cls}(*given)"
-        assert memory_growth(setup, "it.__init__(*given)", repeats=100) < 400
+        assert memory_growth(setup, "it.__init__(*given)", repeats=100) < 50
+
+
+# ---- who waits, and who doesn't ----------------------------------------------------------------------------
+
+X, Y = [[["a"], ["b"]]] * 2, [["A", "B"]] * 2
+
+
+def counter() -> NgramCounter:
+    made = NgramCounter(1)
+    made.update(TEXTS)
+    return made
+
+
+def trained(cls: Any, *arguments: Any) -> Any:
+    made = cls(*arguments)
+    made.train(TEXTS)
+    return made
+
+
+def spelled() -> nlp_zero.Trie:
+    return nlp_zero.Trie([("a", 1), ("b", 2)])
+
+
+WAIT: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
+    (counter, lambda it: it.update(["a"])),
+    (counter, lambda it: it.merge(counter())),
+    (counter, lambda it: NgramCounter(1).merge(it)),
+    (counter, lambda it: it.finish()),
+    (counter, lambda it: it.prune(2)),
+    (counter, pickle.dumps),
+    (lambda: WordFinder().fit(TEXTS), lambda it: it.fit(TEXTS)),
+    (lambda: WordFinder().partial_fit(TEXTS), lambda it: it.partial_fit(TEXTS)),
+    (lambda: WordFinder().partial_fit(TEXTS), lambda it: it.finish(TEXTS)),
+    (lambda: WordFinder().partial_fit(TEXTS), pickle.dumps),
+    (TemplateFinder, lambda it: it.fit(TOKENS)),
+    (lambda: CRF().fit(X, Y), lambda it: it.fit(X, Y)),
+    (lambda: Segmenter(min_freq=1).fit(TOKENS), lambda it: it.fit(TOKENS)),
+    (NgramVectorizer, lambda it: it.fit(["ab"])),
+    (NgramVectorizer, lambda it: it.fit_transform(["ab"])),
+    (lambda: trained(nlp_zero.Word_Finder), lambda it: it.train(TEXTS)),
+    (lambda: trained(nlp_zero.Word_Finder), lambda it: it.find(TEXTS)),
+    (lambda: trained(nlp_zero.Template_Finder, list), lambda it: it.train(TEXTS)),
+    (lambda: trained(nlp_zero.Template_Finder, list), lambda it: it.find(TEXTS)),
+    (spelled, lambda it: it.__setitem__("c", 1)),
+    (spelled, lambda it: it.__delitem__("a")),
+    (spelled, lambda it: it.update([("c", 1)])),
+    (spelled, list),
+    (lambda: nlp_zero.Tokenizer(spelled()), lambda it: it.tokenize("ab")),
+]
+DONT_WAIT: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
+    (counter, repr),
+    (lambda: WordFinder().fit(TEXTS), lambda it: (it.words_, it.to_lexicon(), repr(it), it.get_params())),
+    (lambda: TemplateFinder(min_pmi=0, min_count=1).fit(TOKENS), lambda it: (it.to_trie(), it.templates_, repr(it))),
+    (lambda: CRF().fit(X, Y), lambda it: (it.predict(X), it.predict_marginals(X), it.score(X, Y), pickle.dumps(it))),
+    (
+        lambda: Segmenter(min_freq=1).fit(TOKENS),
+        lambda it: (it.segment("tobe"), it.evaluate(TOKENS), pickle.dumps(it), it.score(TOKENS)),
+    ),
+    (lambda: NgramVectorizer().fit(["ab"]), lambda it: (it.transform(["ab"]), it.vocabulary_, pickle.dumps(it))),
+    (spelled, lambda it: (it["a"], it.search("ab"), it.get_proba("a"))),
+]
+
+
+class TestWaiting:
+    @pytest.mark.parametrize(("make", "call"), WAIT)
+    def test_until_the_turn_comes(self, make, call):
+        it = make()
+        thread = threading.Thread(target=call, args=(it,), daemon=True)
+        with it._turns.lock:
+            thread.start()
+            thread.join(0.05)
+            assert thread.is_alive()
+        thread.join(60)
+        assert not thread.is_alive()
+        assert not it._turns.lock.locked()
+
+    @pytest.mark.parametrize(("make", "call"), DONT_WAIT)
+    def test_what_only_reads_waits_for_nobody(self, make, call):
+        it = make()
+        with it._turns.lock:
+            assert call(it) is not None
+
+    @pytest.mark.parametrize(("domain", "cls"), STATEFUL)
+    def test_twins_refuse(self, domain, cls):
+        with use_backend("reference"):
+            it, works, _ = STATEFUL[domain, cls][0](kernels(domain), cls, 64)
+        with it._turns.lock:
+            for work in works:
+                with pytest.raises(RuntimeError, match=f"this {cls} {BUSY}"):
+                    work()
 
 
 # ---- calls from within a call ------------------------------------------------------------------------------
@@ -685,3 +779,20 @@ print("usable")
 
 def test_ctrl_c_ends_the_waiting():
     assert seconds_to_interrupt(WAITING) < 0.2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="about fork")
+def test_a_child_forked_while_threads_decide():
+    script = """
+import os, sys
+from fastcore import _turns
+from fastcore.ngrams import NgramCounter
+counter = NgramCounter(1)
+with _turns._deciding:
+    child = os.fork()
+    if not child:
+        counter.update(["a"])
+        os._exit(0 if counter.finish().to_dict() == {"a": 1} else 1)
+print(os.waitpid(child, 0)[1])
+"""
+    assert run_script(script, timeout=60).stdout.strip() == "0"

@@ -456,4 +456,4 @@ texts = ["one two three", "中文字符", "é"] * 20
 """
     for parameters in ("analyzer='char', ngram_range=(1, 3)", "ngram_range=(1, 2)"):
         work = f"v = NgramVectorizer({parameters}).fit(texts); v.transform(texts); v.vocabulary_"
-        assert memory_growth(setup, work, 200) < 2000
+        assert memory_growth(setup, work, 200) < 50
