@@ -96,10 +96,21 @@ def _compiled() -> Any:
     return run
 
 
+def _graph(network: ReactionNetwork) -> tuple[np.ndarray, ...]:
+    """The tables with a list of dependants a reaction in place of the readers of each species."""
+    tables = network.tables
+    readers = np.split(tables.reader, tables.reader_at[1:-1])
+    changed = np.split(tables.changed, tables.change_at[1:-1])
+    none = np.empty(0, np.int64)
+    dependants = [np.unique(np.concatenate([none, *(readers[i] for i in species)])) for species in changed]
+    offsets = np.cumsum([0, *map(len, dependants)])
+    return (*tables[:6], offsets, np.concatenate(dependants))
+
+
 @prepared
 def _numba(case: Case) -> Any:
     run = _compiled()
-    arguments = (case.network.tables, case.network.constants(), case.x0.astype(np.int64), case.times)
+    arguments = (_graph(case.network), case.network.constants(), case.x0.astype(np.int64), case.times)
     run(*arguments, 1, 0)
     return lambda: run(*arguments, case.n, 1)
 

@@ -5,6 +5,7 @@ None of these libraries is imported here; what they hand over is known by its at
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -33,7 +34,8 @@ def by_label(value: Any, name: str) -> Any:
         if not isinstance(label, str):
             raise TypeError(f"{name} must be labelled with names, got the label {_shown(label)}")
     if len(set(labels)) < len(labels):
-        twice = next(label for label in labels if labels.count(label) > 1)
+        counts = Counter(labels)
+        twice = next(label for label in labels if counts[label] > 1)
         raise ValueError(f"{name} must have each label once, got {twice!r} twice")
     if is_table(value):
         return {label: np.asarray(value[label]) for label in labels}
@@ -45,8 +47,9 @@ def complete(value: Any, name: str, known: Collection[str], what: str) -> Any:
     labelled = by_label(value, name)
     if labelled is value or not isinstance(labelled, dict):
         return labelled
+    names = frozenset(known)
     for label in labelled:
-        if label not in known:
+        if label not in names:
             raise ValueError(f"{name} must name {what} of {shown(known)}, got {label!r}{meant(label, known)}")
     missing = [label for label in known if label not in labelled]
     if missing:

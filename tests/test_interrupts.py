@@ -479,17 +479,17 @@ def _(k: Any) -> Any:
     return lambda: k.exponentials(KEY, 0, 200_000_000)
 
 
-NO_STOPS = np.empty((0, 3))
+NO_STOPS = np.empty((0, 3), np.int64)
 
 
-@each("reactions", *(f"simulate_{kind} {first}" for kind in ("grid", "jumps") for first in range(2)))
+@each("reactions", *(f"simulate_{kind} {method}" for kind in ("grid", "jumps") for method in range(2)))
 def _(k: Any, name: str) -> Any:
     tables, constants = system()
-    span, x0, first = (0.0, 1e9), np.array([500, 500]), bool(int(name[-1]))
+    network, span, x0, method = k.Network(tables), (0.0, 1e9), np.array([500, 500]), int(name[-1])
     if "jumps" in name:
-        return lambda: k.simulate_jumps(tables, constants, x0, span, KEY, 0, 1, 1, first, NO_STOPS, 3 * 10**7)
+        return lambda: k.simulate_jumps(network, constants, x0, span, KEY, 0, 1, 1, method, NO_STOPS, 3 * 10**7)
     times, keep = np.array([0.0, 1e9]), np.arange(2)
-    return lambda: k.simulate_grid(tables, constants, x0, span, times, KEY, 0, 1, 1, first, NO_STOPS, 3 * 10**7, keep)
+    return lambda: k.simulate_grid(network, constants, x0, span, times, KEY, 0, 1, 1, method, NO_STOPS, 3 * 10**7, keep)
 
 
 # recurrence

@@ -2,8 +2,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from fastcore.reactions._tables import Tables
+
 def integrate(
-    tables: tuple[NDArray[Any], ...],
+    tables: Tables,
     constants: NDArray[Any],
     slopes: NDArray[Any],
     x0: NDArray[Any],

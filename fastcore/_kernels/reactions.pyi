@@ -2,9 +2,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from fastcore.reactions._tables import Tables
+
+class Network:
+    def __init__(self, tables: Tables) -> None: ...
+
 def exponentials(key: NDArray[Any], stream: int, count: int) -> NDArray[Any]: ...
 def simulate_grid(
-    tables: tuple[NDArray[Any], ...],
+    network: Network,
     constants: NDArray[Any],
     x0: NDArray[Any],
     span: tuple[float, float],
@@ -13,13 +18,13 @@ def simulate_grid(
     first: int,
     count: int,
     per: int,
-    first_reaction: bool,
+    method: int,
     stops: NDArray[Any],
     max_events: int,
     keep: NDArray[Any],
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]: ...
 def simulate_jumps(
-    tables: tuple[NDArray[Any], ...],
+    network: Network,
     constants: NDArray[Any],
     x0: NDArray[Any],
     span: tuple[float, float],
@@ -27,7 +32,7 @@ def simulate_jumps(
     first: int,
     count: int,
     per: int,
-    first_reaction: bool,
+    method: int,
     stops: NDArray[Any],
     max_events: int,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]: ...

@@ -14,8 +14,7 @@ from .._labelled import by_label, meant, row_labels, shown
 from .._random import RNG, stream_key
 from .._validation import as_choice, as_flag, as_index, as_names, as_number, as_real
 from ..reactions import ReactionNetwork
-from ..reactions._network import State, as_amounts
-from ..reactions._simulate import initial_state
+from ..reactions._states import State, as_amounts, initial_state
 from ._search import at_bounds, covariance_of, minimise, starts, units_of
 from ._solve import METHODS, Solution, integrate, solve
 
@@ -385,11 +384,13 @@ def equations(network: ReactionNetwork, params: Mapping[str, Any] | None = None)
     """
     constants = network.constants(params)
     terms: list[dict[str, float]] = [{} for _ in network.species]
-    for constant, reaction, change in zip(constants, network.reactions, network.stoichiometry.T):
+    tables = network.tables
+    for j, (constant, reaction) in enumerate(zip(constants, network.reactions)):
         factors = [name if n == 1 else f"{name}**{n}" for name, n in sorted(reaction.reactants.items())]
         monomial = "*".join(factors)
-        for i in np.flatnonzero(change):
-            terms[i][monomial] = terms[i].get(monomial, 0.0) + float(change[i] * constant)
+        changes = slice(tables.change_at[j], tables.change_at[j + 1])
+        for i, by in zip(tables.changed[changes].tolist(), tables.by[changes].tolist()):
+            terms[i][monomial] = terms[i].get(monomial, 0.0) + by * float(constant)
     lines = []
     for name, found in zip(network.species, terms):
         text = ""

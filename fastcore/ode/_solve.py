@@ -17,8 +17,7 @@ from .._labelled import by_label, meant, shown
 from .._validation import as_choice, as_index, as_names, as_number, as_real
 from .._workers import Workers, call_kernel, check_workers, n_threads, run
 from ..reactions import ReactionNetwork
-from ..reactions._network import State, as_amounts
-from ..reactions._simulate import as_span, as_times, initial_state
+from ..reactions._states import State, as_amounts, as_span, as_times, initial_state
 from ._functions import solve_function
 
 RightHandSide: TypeAlias = Callable[..., ArrayLike]

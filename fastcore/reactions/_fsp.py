@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._labelled import complete, meant, shown
 from .._validation import as_index, as_list, as_number, as_real
-from ._network import ReactionNetwork, State, as_counts
-from ._simulate import initial_state
+from ._network import ReactionNetwork
+from ._states import State, as_counts, initial_state
 
 _MOST_STATES = 2_000_000
 # What a jump costs besides its states, in steps.
@@ -137,7 +137,8 @@ def fsp(
         p = _probabilities(network, constants, start, box, steps, work)[0]
     else:
         # A species that can't change needs no room; the others begin with a little.
-        moves = (network.stoichiometry != 0).any(axis=1)
+        moves = np.zeros(len(start), bool)
+        moves[network.tables.changed] = True
         box = np.where(moves, start + 15, start)
         while True:
             p, crossed = _probabilities(network, constants, start, box, steps, work, tolerance)
@@ -259,18 +260,20 @@ def _generator(
         raise ValueError(f"the box of states must have at most {_MOST_STATES:,} states, got {size:,}: set limits")
     states = np.indices(shape).reshape(len(shape), -1)
     origin = np.arange(size)
-    offsets, factors, minus = network.tables[:3]
+    tables = network.tables
     leaving = np.zeros((len(shape), size))
     diagonal = np.zeros(size)
     parts: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
-    for j, change in enumerate(network.stoichiometry.T):
-        rate = np.full(size, constants[j])
-        for f in range(offsets[j], offsets[j + 1]):
-            rate *= np.maximum(states[factors[f]] - minus[f], 0)
-        if not change.any():
+    for j, constant in enumerate(constants):
+        changes = slice(tables.change_at[j], tables.change_at[j + 1])
+        if changes.start == changes.stop:
             continue
+        rate = np.full(size, constant)
+        for f in range(tables.factor_at[j], tables.factor_at[j + 1]):
+            rate *= np.maximum(states[tables.factor[f]] - tables.minus[f], 0)
         diagonal -= rate
-        target = states + change[:, None]
+        target = states.copy()
+        target[tables.changed[changes]] += tables.by[changes, None]
         over = target > box[:, None]
         inside = ~over.any(axis=0) & (rate > 0)
         leaving += over * rate

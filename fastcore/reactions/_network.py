@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,12 +14,8 @@ from .._labelled import by_label, complete, meant, same_rows, shown
 from .._validation import as_flag, as_names, as_number, as_real
 from ._expressions import Expression
 from ._reading import Rate, Reaction, Side, from_matrices, from_text, from_triples, names_of
-
-Tables: TypeAlias = tuple[NDArray[np.int64], ...]
-State: TypeAlias = Mapping[str, Any] | ArrayLike
-
-# Counts are doubles inside the kernels: exact up to here.
-LARGEST_COUNT = 2**53 - 2**32
+from ._states import State, as_amounts, as_counts
+from ._tables import Structure, Tables
 
 
 class ReactionNetwork:
@@ -119,21 +114,33 @@ class ReactionNetwork:
         self._species = tuple(appeared) if species is None else names_of(species)
         if not self._species:
             raise ValueError("reactions must have at least one species, got none")
-        unknown = [name for name in appeared if name not in self._species]
+        self._place = {name: i for i, name in enumerate(self._species)}
+        unknown = [name for name in appeared if name not in self._place]
         if unknown:
             near = meant(unknown[0], self._species)
             raise ValueError(f"species must name all species of the reactions, but {unknown[0]!r} is missing{near}")
         self._reactions = tuple(reaction for _, reaction in found)
-        given = {name: value for name, value in values.items() if name in self._species}
+        given = {name: value for name, value in values.items() if name in self._place}
         self._x0 = {name: given.get(name, 0.0) for name in self._species} if given else None
         self._params = {name: value for name, value in values.items() if name not in given}
-        given_params = _checked_params(by_label(params, "params"), self._species)
+        given_params = _checked_params(by_label(params, "params"), self._place)
         self._params.update(given_params)
         self._volume = as_number(volume, "volume", low=0, open_low=True)
         self._combinatorial = as_flag(combinatorial, "combinatorial")
-        self._expressions = [self._rate_expression(where, reaction) for where, reaction in found]
+        self._read_rates(found)
         self._refuse_unused(places | dict.fromkeys(given_params, "params"))
-        self.constants()
+        self._constants = self._evaluated(self._params, ())[0]
+
+    def _read_rates(self, found: Sequence[tuple[str, Reaction]]) -> None:
+        """Each distinct expression once; those without names have their value now."""
+        numbers: dict[str, int] = {}
+        expressions: list[Expression] = []
+        for where, reaction in found:
+            if numbers.setdefault(reaction.rate, len(numbers)) == len(expressions):
+                expressions.append(self._rate_expression(where, reaction))
+        self._rate_of = np.array([numbers[reaction.rate] for _, reaction in found], np.int64)
+        self._rates = np.array([0.0 if e.names else e.value({}) for e in expressions], np.float64)
+        self._expressions = {i: e for i, e in enumerate(expressions) if e.names}
 
     def _rate_expression(self, where: str, reaction: Reaction) -> Expression:
         try:
@@ -141,7 +148,7 @@ class ReactionNetwork:
         except ValueError as error:
             raise ValueError(f"{where}: the rate {error}") from None
         for name in expression.names:
-            if name in self._species:
+            if name in self._place:
                 raise ValueError(
                     f"{where}: the rate {reaction.rate!r} names the species {name!r}; a rate is a constant under mass "
                     "action (other rate laws aren't supported)"
@@ -155,7 +162,7 @@ class ReactionNetwork:
 
     def _refuse_unused(self, places: Mapping[str, str]) -> None:
         """A value that nothing uses was meant for another name."""
-        used = {name for expression in self._expressions for name in expression.names}
+        used = {name for expression in self._expressions.values() for name in expression.names}
         for name in self._params:
             if name not in used:
                 raise ValueError(
@@ -189,24 +196,30 @@ class ReactionNetwork:
 
     @property
     def reactants(self) -> NDArray[np.int64]:
-        """Coefficients of the reactants, shape (n_reactions, n_species)."""
+        """Coefficients of the reactants, shape (n_reactions, n_species); made, dense, when asked for."""
         return self._matrix("reactants")
 
     @property
     def products(self) -> NDArray[np.int64]:
-        """Coefficients of the products, shape (n_reactions, n_species)."""
+        """Coefficients of the products, shape (n_reactions, n_species); made, dense, when asked for."""
         return self._matrix("products")
 
     @property
     def stoichiometry(self) -> NDArray[np.int64]:
-        """By how much each reaction changes each species, shape (n_species, n_reactions)."""
-        return np.ascontiguousarray((self.products - self.reactants).T)
+        """By how much each reaction changes each species, shape (n_species, n_reactions).
+
+        Made, dense, when asked for; nothing else in the library needs it.
+        """
+        tables = self.tables
+        matrix = np.zeros((len(self._species), len(self._reactions)), np.int64)
+        matrix[tables.changed, np.repeat(np.arange(len(self._reactions)), np.diff(tables.change_at))] = tables.by
+        return matrix
 
     def _matrix(self, side: str) -> NDArray[np.int64]:
         matrix = np.zeros((len(self._reactions), len(self._species)), np.int64)
         for row, reaction in zip(matrix, self._reactions):
             for name, n in getattr(reaction, side).items():
-                row[self._species.index(name)] = n
+                row[self._place[name]] = n
         return matrix
 
     def __repr__(self) -> str:
@@ -221,16 +234,17 @@ class ReactionNetwork:
         return "\n".join(lines)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_tables"}
+        return {name: value for name, value in vars(self).items() if name != "structure"}
 
     def with_params(self, params: Mapping[str, float]) -> ReactionNetwork:
         """The same network with other default values of some parameters."""
-        changed = copy(self)
+        changed = object.__new__(type(self))
+        vars(changed).update(vars(self), structure=self.structure)  # with what kernels prepared from it
         named = complete(params, "params", self._params, "parameters")
-        changed._params = {**self._params, **_checked_params(named, self._species, self._params)}
+        changed._params = {**self._params, **_checked_params(named, self._place, self._params)}
         if any(np.ndim(value) for value in changed._params.values()):
             raise ValueError("params must be numbers here, got an array")
-        changed.constants()
+        changed._constants = changed._evaluated(changed._params, ())[0]
         return changed
 
     # Rates
@@ -245,7 +259,7 @@ class ReactionNetwork:
             return dict(self._params)
         params = complete(params, "params", self._params, "parameters")
         if isinstance(params, Mapping):
-            return {**self._params, **_checked_params(params, self._species, self._params)}
+            return {**self._params, **_checked_params(params, self._place, self._params)}
         k = len(self._params)
         table = as_real(params, "params", ndim=(1, 2), dtype=np.float64, inf=False)
         if table.shape[-1] != k:
@@ -282,19 +296,27 @@ class ReactionNetwork:
         self, params: Mapping[str, Any] | ArrayLike | None = None, names: Sequence[str] = ()
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """`constants` and, by the named parameters, `constants_gradient`, in one pass."""
-        values = self.param_values(params)
+        if params is None and not names:
+            return self._constants.copy(), np.zeros((len(self._reactions), 0))
+        return self._evaluated(self.param_values(params), names)
+
+    def _evaluated(
+        self, values: Mapping[str, Any], names: Sequence[str]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         shape = np.broadcast_shapes(*(np.shape(value) for value in values.values()))
-        constants = np.empty((*shape, len(self._reactions)))
-        slopes = np.zeros((*shape, len(self._reactions), len(names)))
-        for j, (expression, scale) in enumerate(zip(self._expressions, self._scales)):
-            rate, gradient = expression.gradient(values)
-            constants[..., j] = rate * scale
-            for i, name in enumerate(names):
-                slopes[..., j, i] = gradient.get(name, 0.0) * scale
-            wrong = ~(np.isfinite(constants[..., j]) & (constants[..., j] >= 0))
-            if wrong.any():
-                value = constants[..., j][wrong].flat[0]
-                raise ValueError(f"the rate of '{self._reactions[j]}' must be finite and at least 0, got {value}")
+        rates = np.broadcast_to(self._rates, (*shape, len(self._rates))).copy()
+        gradients = np.zeros((*shape, len(self._rates), len(names)))
+        for i, expression in self._expressions.items():
+            rates[..., i], gradient = expression.gradient(values)
+            for k, name in enumerate(names):
+                gradients[..., i, k] = gradient.get(name, 0.0)
+        constants = np.take(rates, self._rate_of, axis=-1) * self._scales
+        wrong = ~(np.isfinite(constants) & (constants >= 0))
+        if wrong.any():
+            j = int(np.argmax(wrong.reshape(-1, len(self._reactions)).any(axis=0)))
+            value = constants[..., j][wrong[..., j]].flat[0]
+            raise ValueError(f"the rate of '{self._reactions[j]}' must be finite and at least 0, got {value}")
+        slopes = np.take(gradients, self._rate_of, axis=-2) * self._scales[:, None]
         if not np.isfinite(slopes).all():
             raise ValueError("a rate has no finite derivative by a parameter at these values")
         return constants, slopes
@@ -307,7 +329,8 @@ class ReactionNetwork:
             scale = self._volume ** (1 - sum(reaction.reactants.values()))
             if self._combinatorial:
                 for n in reaction.reactants.values():
-                    scale /= float(np.prod(np.arange(1.0, n + 1)))
+                    if n > 1:
+                        scale /= float(np.prod(np.arange(1.0, n + 1)))
             scales.append(scale)
         return np.array(scales)
 
@@ -337,11 +360,7 @@ class ReactionNetwork:
         """
         as_number(t, "t")
         counts = as_counts(x, self._species, "x").astype(np.float64)
-        rates = self._one_set(params)
-        offsets, factors, minus = self._tables[:3]
-        for j in range(len(rates)):
-            for f in range(offsets[j], offsets[j + 1]):
-                rates[j] *= counts[factors[f]] - minus[f]
+        rates = self.tables.products_of(self._one_set(params), counts, less=True)
         return rates + 0.0  # without negative zeros
 
     def rhs(self, x: State, t: float = 0.0, params: Mapping[str, Any] | ArrayLike | None = None) -> NDArray[np.float64]:
@@ -357,12 +376,11 @@ class ReactionNetwork:
         """
         as_number(t, "t")
         amounts = as_amounts(x, self._species, "x")
-        rates = self._one_set(params)
-        offsets, factors = self._tables[:2]
-        for j in range(len(rates)):
-            for f in range(offsets[j], offsets[j + 1]):
-                rates[j] *= amounts[factors[f]]
-        return np.asarray(self.stoichiometry @ rates)
+        tables = self.tables
+        rates = tables.products_of(self._one_set(params), amounts, less=False)
+        changes = tables.by * np.repeat(rates, np.diff(tables.change_at))
+        total = np.bincount(tables.changed, changes, minlength=len(self._species))
+        return total.astype(np.float64)
 
     def _one_set(self, params: Mapping[str, Any] | ArrayLike | None) -> NDArray[np.float64]:
         constants = self.constants(params)
@@ -372,50 +390,17 @@ class ReactionNetwork:
 
     @property
     def tables(self) -> Tables:
-        """The structure as the kernels read it: offsets and ids of factors, changes and dependants.
-
-        Factor f of reaction j multiplies its rate by ``x[species] - minus`` (2 A has factors A - 0 and A - 1). Its
-        dependants are the reactions with a factor that it changes, in rising order.
-        """
-        return self._tables
+        """The structure in arrays: factors, changes and, for each species, the reactions that read it."""
+        return self.structure.tables
 
     @cached_property
-    def _tables(self) -> Tables:
-        index = {name: i for i, name in enumerate(self._species)}
-        factors: list[list[tuple[int, int]]] = []
-        changes: list[list[tuple[int, int]]] = []
-        for reaction in self._reactions:
-            factors.append([(index[name], less) for name, n in reaction.reactants.items() for less in range(n)])
-            names = dict.fromkeys([*reaction.reactants, *reaction.products])
-            net = [(index[name], reaction.products.get(name, 0) - reaction.reactants.get(name, 0)) for name in names]
-            changes.append([(i, by) for i, by in net if by])
-        readers: dict[int, list[int]] = {}
-        for j, listed in enumerate(factors):
-            for i in {i for i, _ in listed}:
-                readers.setdefault(i, []).append(j)
-        dependants = [sorted({j for i, _ in listed for j in readers.get(i, ())}) for listed in changes]
-        arrays = (
-            _offsets(factors),
-            [i for listed in factors for i, _ in listed],
-            [less for listed in factors for _, less in listed],
-            _offsets(changes),
-            [i for listed in changes for i, _ in listed],
-            [by for listed in changes for _, by in listed],
-            _offsets(dependants),
-            [j for listed in dependants for j in listed],
-        )
-        return tuple(np.array(array, np.int64) for array in arrays)
-
-
-def _offsets(lists: Sequence[Sequence[Any]]) -> list[int]:
-    offsets = [0]
-    for listed in lists:
-        offsets.append(offsets[-1] + len(listed))
-    return offsets
+    def structure(self) -> Structure:
+        """The tables, with what kernels prepare from them; networks with other parameters share it."""
+        return Structure(Tables.of(self._reactions, self._place))
 
 
 def _checked_params(
-    params: Mapping[str, Any] | None, species: Sequence[str], known: Mapping[str, float] | None = None
+    params: Mapping[str, Any] | None, species: Collection[str], known: Mapping[str, float] | None = None
 ) -> dict[str, Any]:
     if params is None:
         return {}
@@ -439,37 +424,3 @@ def _checked_params(
     if len(sizes) > 1:
         raise ValueError(f"params must hold arrays of one length, got lengths {sorted(sizes)}")
     return checked
-
-
-# States
-
-
-def _row(x: State, species: Sequence[str], name: str) -> NDArray[Any]:
-    x = complete(x, name, species, "species")
-    if isinstance(x, Mapping):
-        known = dict.fromkeys(species)
-        for key in x:
-            if key not in known:
-                raise ValueError(
-                    f"{name} must name species of the network, {shown(species)}, got {key!r}{meant(key, species)}"
-                )
-        return as_real([x.get(key, 0) for key in species], name, shape=(len(species),), dtype=np.float64, inf=False)
-    return as_real(x, name, shape=(len(species),), dtype=np.float64, inf=False)
-
-
-def as_counts(x: State, species: Sequence[str], name: str = "x0") -> NDArray[np.int64]:
-    """Return whole non-negative counts of all species, or refuse by name."""
-    row = _row(x, species, name)
-    wrong = (row < 0) | (row != np.floor(row)) | (row > LARGEST_COUNT)
-    if wrong.any():
-        i = int(np.argmax(wrong))
-        raise ValueError(
-            f"{name} must hold whole numbers from 0 to 2**53 - 2**32, got {row[i]!r} for the species {species[i]!r}"
-        )
-    return row.astype(np.int64)
-
-
-def as_amounts(x: State, species: Sequence[str], name: str = "x0") -> NDArray[np.float64]:
-    """Return finite amounts of all species, or refuse by name."""
-    row: NDArray[np.float64] = _row(x, species, name)
-    return row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -143,6 +144,8 @@ def _checked(reactants: Mapping[str, int], products: Mapping[str, int], rate: st
 def _rate_text(rate: Any, where: str) -> str:
     if isinstance(rate, str):
         return rate.strip()
+    if type(rate) is float and 0 <= rate < math.inf:
+        return repr(rate)
     try:
         return repr(as_number(rate, f"{where}: the rate", low=0))
     except TypeError:
@@ -151,6 +154,8 @@ def _rate_text(rate: Any, where: str) -> str:
 
 def _side(side: Any, where: str) -> dict[str, int]:
     if isinstance(side, str):
+        if side.isascii() and side.isidentifier():  # a name alone, the commonest side
+            return {side: 1}
         terms = [] if side.strip() in _NOTHING else side.split("+")
     elif isinstance(side, Mapping):
         return _mapping_side(side, where)

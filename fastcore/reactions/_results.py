@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .._extras import require
 from .._labelled import meant, shown
 from .._validation import as_index
+from ._tables import Tables
 
 
 @dataclass(frozen=True, repr=False)
@@ -112,7 +113,7 @@ class Jumps:
     species: tuple[str, ...]
     t0: float
     x0: NDArray[np.int64]
-    changes: NDArray[np.int64] = field(repr=False)
+    tables: Tables = field(repr=False)
 
     def path(self, run: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Times (the start, then the events) and states after each, shapes (n_events + 1,) and (..., n_species)."""
@@ -121,8 +122,15 @@ class Jumps:
             raise IndexError(f"run must lie in [0, {len(self.offsets) - 1}), got {run}")
         events = slice(self.offsets[run], self.offsets[run + 1])
         times = np.concatenate(([self.t0], self.times[events]))
-        steps = np.concatenate((self.x0[None], self.changes[self.reactions[events]]))
-        return times, np.cumsum(steps, axis=0)
+        states = np.zeros((len(times), len(self.species)), np.int64)
+        states[0] = self.x0
+        fired, at = self.reactions[events], self.tables.change_at
+        lengths = at[fired + 1] - at[fired]
+        # The changes of the first event, of the second, ...: places within each event's list after its beginning.
+        ends = np.cumsum(lengths)
+        listed = np.arange(ends[-1] if len(ends) else 0) + np.repeat(at[fired] - ends + lengths, lengths)
+        states[np.repeat(np.arange(1, len(times)), lengths), self.tables.changed[listed]] = self.tables.by[listed]
+        return times, np.cumsum(states, axis=0, out=states)
 
     def __repr__(self) -> str:
         return f"Jumps({len(self.offsets) - 1} runs, species {', '.join(self.species)}, {len(self.times)} events)"

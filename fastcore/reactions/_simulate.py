@@ -11,15 +11,19 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._backend import active_backend
+from .._backend import active_backend, kernels
 from .._labelled import meant, shown
 from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
-from .._validation import as_choice, as_index, as_names, as_number, as_real
-from .._workers import Workers, call_kernel, check_workers, n_threads, run
-from ._network import LARGEST_COUNT, ReactionNetwork, State, as_counts
+from .._validation import as_choice, as_index, as_names
+from .._workers import Workers, check_workers, n_threads, run
+from ._network import ReactionNetwork
 from ._results import Jumps, Trajectories
+from ._states import LARGEST_COUNT, State, as_counts, as_span, as_times, initial_state
+from ._tables import Structure
 
+# By the kernels' codes.
+_METHODS = {"direct": 0, "first_reaction": 1}
 _STATUS = np.array(["finished", "absorbed", "stopped", "max_events"])
 _MAX_EVENTS, _OVERFLOW = 3, 4
 # Events after which a run ends unless `max_events` says otherwise: half a minute, or a gigabyte.
@@ -167,7 +171,8 @@ def simulate(
     counts = as_counts(start, network.species)
     span = as_span(t_span)
     as_choice(record, "record", ("grid", "jumps"))
-    first_reaction = as_choice(method, "method", ("auto", "direct", "first_reaction")) == "first_reaction"
+    as_choice(method, "method", ("auto", *_METHODS))
+    code = _METHODS["direct" if method == "auto" else method]
     runs = as_index(n, "n", low=1)
     limit = MOST_EVENTS[record]
     if max_events is not None:
@@ -181,7 +186,7 @@ def simulate(
     total = runs * len(constants)
     shape = sets if sets and runs == 1 else (*sets, runs)
     head: tuple[Any, ...]
-    tail: tuple[Any, ...] = (first_reaction, stops, limit)
+    tail: tuple[Any, ...] = (code, stops, limit)
     if record == "grid":
         times = as_times(t_eval, span)
         function, head, tail = "simulate_grid", (span, times), (*tail, keep)
@@ -191,10 +196,10 @@ def simulate(
         function, head = "simulate_jumps", (span,)
     key = stream_key(rng)
     backend = active_backend()
+    network.structure.prepared(backend)  # before threads ask for it
     chunks = _chunks(total, 1 if workers == 1 and progress is False else 8 * n_threads(workers))
     tasks = [
-        ("reactions", function, backend, (network.tables, constants, counts, *head, key, *chunk, runs, *tail))
-        for chunk in chunks
+        (function, backend, network.structure, (constants, counts, *head, key, *chunk, runs, *tail)) for chunk in chunks
     ]
     with progress_bar(progress, total, "runs") as step:
         sizes = iter([count for _, count in chunks])
@@ -202,7 +207,7 @@ def simulate(
         def report() -> None:
             step(next(sizes))
 
-        parts = run(call_kernel, tasks, workers, report)
+        parts = run(_called, tasks, workers, report)
     *data, n_events, codes = ([part[i] for part in parts] for i in range(len(parts[0])))
     numbers, status = _joined(n_events), _joined(codes)
     if (status == _OVERFLOW).any():
@@ -220,10 +225,16 @@ def simulate(
     ends = (numbers.reshape(shape), _STATUS[status].reshape(shape))
     if record == "grid":
         x = _joined(data[0]).reshape(*shape, len(times), len(keep))
-        return Trajectories(times, x, *ends, tuple(network.species[i] for i in keep))
+        names = network.species if species is None else tuple(network.species[i] for i in keep)
+        return Trajectories(times, x, *ends, names)
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(numbers)))
-    changes = np.ascontiguousarray(network.stoichiometry.T)
-    return Jumps(_joined(data[0]), _joined(data[1]), offsets, *ends, network.species, span[0], counts, changes)
+    return Jumps(_joined(data[0]), _joined(data[1]), offsets, *ends, network.species, span[0], counts, network.tables)
+
+
+def _called(task: tuple[str, str, Structure, tuple[Any, ...]]) -> Any:
+    """Call a kernel with a network that is prepared once in each process."""
+    function, backend, structure, arguments = task
+    return getattr(kernels("reactions", backend), function)(structure.prepared(backend), *arguments)
 
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
@@ -236,46 +247,16 @@ def _chunks(total: int, most: int) -> list[tuple[int, int]]:
     return [(first, min(size, total - first)) for first in range(0, max(total, 1), size)]
 
 
-def initial_state(network: ReactionNetwork, x0: State | None) -> State:
-    """`x0`, or the network's own, or an error."""
-    if x0 is not None:
-        return x0
-    if network.x0 is None:
-        raise ValueError("x0 must be given: the network has no initial state of its own")
-    return network.x0
-
-
-def as_span(t_span: Sequence[float]) -> tuple[float, float]:
-    """Return start <= end as floats, or refuse by name."""
-    try:
-        start, end = t_span
-    except (TypeError, ValueError):
-        raise ValueError(f"t_span must be (start, end), got {t_span!r}") from None
-    span = as_number(start, "t_span[0]"), as_number(end, "t_span[1]")
-    if span[0] > span[1]:
-        raise ValueError(f"t_span must be (start, end) with start <= end, got {span}")
-    return span
-
-
-def as_times(t_eval: ArrayLike | None, span: tuple[float, float]) -> NDArray[np.float64]:
-    """Return rising times inside the span (101 of them by default), or refuse by name."""
-    if t_eval is None:
-        return np.linspace(*span, 101)
-    times: NDArray[np.float64] = as_real(t_eval, "t_eval", ndim=1, dtype=np.float64, inf=False)
-    if (np.diff(times) < 0).any():
-        raise ValueError("t_eval must rise")
-    if len(times) and (times[0] < span[0] or times[-1] > span[1]):
-        raise ValueError(f"t_eval must lie in t_span, {span}, got times from {times[0]} to {times[-1]}")
-    return times
-
-
 def _indices(network: ReactionNetwork, species: Sequence[str] | None) -> NDArray[np.int64]:
-    names = network.species if species is None else as_names(species, "species")
-    unknown = [name for name in names if name not in network.species]
+    if species is None:
+        return np.arange(len(network.species))
+    names = as_names(species, "species")
+    place = {name: i for i, name in enumerate(network.species)}
+    unknown = [name for name in names if name not in place]
     if unknown or not names:
         near = meant(unknown[0], network.species) if unknown else ""
         raise ValueError(f"species must name some of {shown(network.species)}, got {species!r}{near}")
-    return np.array([network.species.index(name) for name in names], np.int64)
+    return np.array([place[name] for name in names], np.int64)
 
 
 def _conditions(network: ReactionNetwork, stop: str | None) -> NDArray[np.int64]:
@@ -285,9 +266,10 @@ def _conditions(network: ReactionNetwork, stop: str | None) -> NDArray[np.int64]
     if not isinstance(stop, str):
         raise TypeError(f"stop must be a str such as 'I == 0', got {type(stop).__name__}")
     rows = []
+    place = {name: i for i, name in enumerate(network.species)}
     for part in re.split(r"\bor\b", stop):
         match = _CONDITION.fullmatch(part.strip())
-        if match is None or match[1] not in network.species:
+        if match is None or match[1] not in place:
             near = meant(match[1], network.species) if match else ""
             raise ValueError(
                 f"stop must compare species of {shown(network.species)} with whole numbers, such as "
@@ -295,5 +277,5 @@ def _conditions(network: ReactionNetwork, stop: str | None) -> NDArray[np.int64]
             )
         value = min(int(match[3]), LARGEST_COUNT)
         kind, less = {"<": ("<=", 1), ">": (">=", -1)}.get(match[2], (match[2], 0))
-        rows.append((network.species.index(match[1]), _KINDS[kind], value - less))
+        rows.append((place[match[1]], _KINDS[kind], value - less))
     return np.array(rows, np.int64)

@@ -6,13 +6,15 @@ Prince 1980); Hairer and Wanner, *... II*, IV.2 (stiffness detection) and IV.7 (
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from ..reactions._tables import Tables
+
 Vector: TypeAlias = list[float]
-Tables: TypeAlias = tuple[NDArray[np.int64], ...]
 
 FINISHED, MAX_STEPS, STEP_TOO_SMALL, STIFF, NOT_FINITE = range(5)
 DOPRI5, RODAS4, AUTO = range(3)
@@ -72,8 +74,9 @@ def _moved(y: Vector, h: float, change: Vector) -> Vector:
 class _System:
     """Mass action: the state is the amounts, then the derivatives of the amounts by each parameter."""
 
-    def __init__(self, tables: Tables, constants: Vector, slopes: list[Vector], n: int) -> None:
-        factor_at, factor, _, change_at, changed, by = (t.tolist() for t in tables[:6])
+    def __init__(self, tables: "Tables", constants: Vector, slopes: list[Vector], n: int) -> None:
+        factor_at, factor = tables.factor_at.tolist(), tables.factor.tolist()
+        change_at, changed, by = tables.change_at.tolist(), tables.changed.tolist(), tables.by.tolist()
         ids = range(len(constants))
         self.n, self.n_params = n, len(slopes[0])
         self.factors = [factor[factor_at[j] : factor_at[j + 1]] for j in ids]
@@ -337,7 +340,7 @@ def _rodas4(run: _Integration) -> int:
 
 
 def integrate(
-    tables: Tables,
+    tables: "Tables",
     constants: NDArray[np.float64],
     slopes: NDArray[np.float64],
     x0: NDArray[np.float64],

@@ -5,7 +5,8 @@ chemical reactions*, J. Comput. Phys. 22 (1976) 403 and J. Phys. Chem. 81 (1977)
 """
 
 import math
-from typing import Any, TypeAlias
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from .._ziggurat import HEIGHT, INSIDE, WIDTH, R
 from ._rng import Rng
 
-Tables: TypeAlias = tuple[NDArray[np.int64], ...]
+if TYPE_CHECKING:
+    from ..reactions._tables import Tables
 
 FINISHED, ABSORBED, STOPPED, MAX_EVENTS, OVERFLOW = range(5)
 # The running total of the rates is summed afresh every so many events, and when it has fallen by this factor.
@@ -43,38 +45,50 @@ def _exponential(rng: Rng) -> float:
             return beyond + x
 
 
+class Network:
+    """A network as lists: factors and changes of each reaction, and each species' readers."""
+
+    def __init__(self, tables: "Tables") -> None:
+        self.factors = _lists(tables.factor_at, tables.factor, tables.minus)
+        self.changes = _lists(tables.change_at, tables.changed, tables.by)
+        self.readers = _lists(tables.reader_at, tables.reader)
+
+
+def _lists(offsets: NDArray[np.int64], *columns: NDArray[np.int64]) -> list[list[Any]]:
+    rows, bounds = list(zip(*(column.tolist() for column in columns))), offsets.tolist()
+    return [rows[a:b] for a, b in pairwise(bounds)]
+
+
 class _Run:
     """One trajectory: counts and rates now, and what to do when reaction j fires."""
 
-    def __init__(self, tables: Tables, constants: NDArray[np.float64], x0: NDArray[np.int64], stops: list[Any]) -> None:
-        factor_at, factor, minus, change_at, changed, by, dependant_at, dependant = (t.tolist() for t in tables)
-        ids = range(len(constants))
+    def __init__(
+        self, network: Network, constants: NDArray[np.float64], x0: NDArray[np.int64], stops: list[Any]
+    ) -> None:
+        self.network = network
         self.constants = constants.tolist()
-        self.factors = [list(zip(factor[a:b], minus[a:b])) for a, b in _spans(factor_at, ids)]
-        self.changes = [list(zip(changed[a:b], by[a:b])) for a, b in _spans(change_at, ids)]
-        self.dependants = [dependant[a:b] for a, b in _spans(dependant_at, ids)]
         self.stops = stops
         self.x = x0.tolist()
 
     def rate(self, j: int) -> float:
         """The propensity of reaction j, multiplied from left to right."""
         rate: float = self.constants[j]
-        for species, minus in self.factors[j]:
+        for species, minus in self.network.factors[j]:
             rate *= self.x[species] - minus
         return rate
 
     def fire(self, j: int) -> None:
-        for species, by in self.changes[j]:
+        for species, by in self.network.changes[j]:
             self.x[species] += by
+
+    def dependants(self, j: int) -> list[int]:
+        """The reactions with a factor that reaction j changes, in rising order."""
+        return sorted({i for species, _ in self.network.changes[j] for (i,) in self.network.readers[species]})
 
     def stopped(self) -> bool:
         """Whether any stop condition (species, kind, value) holds: kind 0 is <=, 1 is >=, 2 is ==, 3 is !=."""
         holds = (int.__le__, int.__ge__, int.__eq__, int.__ne__)
         return any(holds[kind](self.x[species], value) for species, kind, value in self.stops)
-
-
-def _spans(offsets: list[int], ids: range) -> list[tuple[int, int]]:
-    return [(offsets[j], offsets[j + 1]) for j in ids]
 
 
 class _Direct(_Run):
@@ -110,7 +124,7 @@ class _Direct(_Run):
         return max(j for j, rate in enumerate(self.rates) if rate > 0)  # rounding: the share is the whole
 
     def update(self, j: int, n_events: int) -> None:
-        for i in self.dependants[j]:
+        for i in self.dependants(j):
             new = self.rate(i)
             self.total += new - self.rates[i]
             self.rates[i] = new
@@ -143,6 +157,10 @@ class _FirstReaction(_Run):
 
     def update(self, j: int, n_events: int) -> None:
         pass
+
+
+# By the codes that callers know.
+_METHODS = (_Direct, _FirstReaction)
 
 
 def _simulate(
@@ -185,7 +203,7 @@ def _simulate(
 
 
 def simulate_grid(
-    tables: Tables,
+    network: Network,
     constants: NDArray[np.float64],
     x0: NDArray[np.int64],
     span: tuple[float, float],
@@ -194,7 +212,7 @@ def simulate_grid(
     first: int,
     count: int,
     per: int,
-    first_reaction: bool,
+    method: int,
     stops: NDArray[np.int64],
     max_events: int,
     keep: NDArray[np.int64],
@@ -206,7 +224,7 @@ def simulate_grid(
     x = np.full((count, len(times), len(keep)), -1, np.int64)
     n_events, statuses = np.zeros(count, np.int64), np.zeros(count, np.int8)
     for k in range(count):
-        run = (_FirstReaction if first_reaction else _Direct)(tables, constants[(first + k) // per], x0, stops.tolist())
+        run = _METHODS[method](network, constants[(first + k) // per], x0, stops.tolist())
         rng = Rng(key.tolist(), first + k)
         states, n_events[k], statuses[k] = _simulate(run, rng, span, times.tolist(), max_events, [])
         for row, state in zip(x[k], states):
@@ -215,7 +233,7 @@ def simulate_grid(
 
 
 def simulate_jumps(
-    tables: Tables,
+    network: Network,
     constants: NDArray[np.float64],
     x0: NDArray[np.int64],
     span: tuple[float, float],
@@ -223,7 +241,7 @@ def simulate_jumps(
     first: int,
     count: int,
     per: int,
-    first_reaction: bool,
+    method: int,
     stops: NDArray[np.int64],
     max_events: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.int64], NDArray[np.int8]]:
@@ -231,7 +249,7 @@ def simulate_jumps(
     events: list[tuple[float, int]] = []
     n_events, statuses = np.zeros(count, np.int64), np.zeros(count, np.int8)
     for k in range(count):
-        run = (_FirstReaction if first_reaction else _Direct)(tables, constants[(first + k) // per], x0, stops.tolist())
+        run = _METHODS[method](network, constants[(first + k) // per], x0, stops.tolist())
         _, n_events[k], statuses[k] = _simulate(run, Rng(key.tolist(), first + k), span, [], max_events, events)
     return (
         np.array([t for t, _ in events], np.float64),

@@ -10,13 +10,10 @@ import numpy as np
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from _signals cimport Pace, new_pace, spend
+from _types cimport real
 
 cdef extern from "memory_hints.h" nogil:
     void FASTCORE_PREFETCH(const void* p)
-
-ctypedef fused real:
-    float
-    double
 
 cdef enum:
     FAR = 16      # attributes ahead whose place in the table of features is fetched,

@@ -5,6 +5,7 @@ from libc.stdint cimport int8_t, int64_t
 
 import numpy as np
 
+from _owned cimport Pool, free_all, zeros
 from _signals cimport Pace, new_pace, spend
 
 cdef enum:
@@ -335,8 +336,8 @@ cdef void stage(const System* s, const double* y, const double* matrix, const Py
 
 
 cdef int rodas4(
-    const System* s, double* y, double* w, Py_ssize_t* order, State* state, double end, const double* times,
-    Py_ssize_t n_times, double* out, double rtol, double atol, Py_ssize_t max_steps,
+    const System* s, double* y, double* w, double* matrix, Py_ssize_t* order, State* state, double end,
+    const double* times, Py_ssize_t n_times, double* out, double rtol, double atol, Py_ssize_t max_steps,
 ) except -1 nogil:
     # RODAS, a stiffly accurate Rosenbrock method of order 4(3) (Hairer and Wanner II, IV.7), autonomous form.
     cdef Py_ssize_t n = s.size, m = s.n_species, i
@@ -349,7 +350,6 @@ cdef int rodas4(
     cdef double* u6 = w + 6 * n
     cdef double* moved = w + 7 * n
     cdef double* new = w + 8 * n
-    cdef double* matrix = w + 10 * n
     cdef double t = state.t, h = state.h, err, factor, share, rest
     cdef bint last, rejected = False
     while t < end:
@@ -470,8 +470,8 @@ def integrate(
     second. Returns states (rows, times, 1 + parameters, species), NaN where never reached, numbers of evaluations and
     steps, and statuses.
     """
-    cdef const int64_t[::1] factor_at = tables[0], factor = tables[1], change_at = tables[3], changed = tables[4]
-    cdef const int64_t[::1] by = tables[5]
+    cdef const int64_t[::1] factor_at = tables.factor_at, factor = tables.factor
+    cdef const int64_t[::1] change_at = tables.change_at, changed = tables.changed, by = tables.by
     cdef Py_ssize_t rows = constants.shape[0], n = x0.shape[0], k = slopes.shape[2], n_times = times.shape[0], row, i
     cdef double start = span[0], end = span[1]
     result = np.full((rows, n_times, 1 + k, n), np.nan)
@@ -479,8 +479,11 @@ def integrate(
     cdef double[::1] out = result.reshape(-1)
     cdef int64_t[::1] nfev = evaluations, n_steps = steps
     cdef int8_t[::1] status = statuses
-    cdef double[::1] y = np.empty((1 + k) * n), work = np.empty(10 * (1 + k) * n + n * n)
-    cdef Py_ssize_t[::1] order = np.empty(n, np.intp)
+    cdef double[::1] y = np.empty((1 + k) * n), work = np.empty(10 * (1 + k) * n)
+    # What only the linearly implicit method needs, made when it is first taken: quadratic in the species.
+    cdef Pool pool = Pool(NULL, 0, 0)
+    cdef double* matrix = NULL
+    cdef Py_ssize_t* order = NULL
     cdef System system
     cdef State state
     cdef int code
@@ -491,29 +494,36 @@ def integrate(
     system.factor = &factor[0] if factor.shape[0] > 0 else NULL
     system.changed = &changed[0] if changed.shape[0] > 0 else NULL
     system.by = &by[0] if by.shape[0] > 0 else NULL
-    with nogil:
-        state.pace = new_pace()
-        for row in range(rows):
-            spend(&state.pace, n_times + 8)
-            system.constants = &constants[row, 0]
-            system.slopes = &slopes[row, 0, 0] if k > 0 else NULL
-            for i in range(system.size):
-                y[i] = x0[i] if i < n else 0.0
-            target = &out[row * n_times * system.size] if n_times > 0 else NULL
-            state.t, state.h, state.n_steps, state.nfev, state.at = start, 0.0, 0, 0, 0
-            while state.at < n_times and asked[state.at] <= start:
+    try:
+        with nogil:
+            state.pace = new_pace()
+            for row in range(rows):
+                spend(&state.pace, n_times + 8)
+                system.constants = &constants[row, 0]
+                system.slopes = &slopes[row, 0, 0] if k > 0 else NULL
                 for i in range(system.size):
-                    target[state.at * system.size + i] = y[i]
-                state.at += 1
-            code = STIFF
-            if method != RODAS4:
-                code = dopri5(
-                    &system, &y[0], &work[0], &state, end, asked, n_times, target, rtol, atol, max_steps,
-                    method == AUTO,
-                )
-            if code == STIFF:
-                code = rodas4(
-                    &system, &y[0], &work[0], &order[0], &state, end, asked, n_times, target, rtol, atol, max_steps
-                )
-            nfev[row], n_steps[row], status[row] = state.nfev, state.n_steps, code
+                    y[i] = x0[i] if i < n else 0.0
+                target = &out[row * n_times * system.size] if n_times > 0 else NULL
+                state.t, state.h, state.n_steps, state.nfev, state.at = start, 0.0, 0, 0, 0
+                while state.at < n_times and asked[state.at] <= start:
+                    for i in range(system.size):
+                        target[state.at * system.size + i] = y[i]
+                    state.at += 1
+                code = STIFF
+                if method != RODAS4:
+                    code = dopri5(
+                        &system, &y[0], &work[0], &state, end, asked, n_times, target, rtol, atol, max_steps,
+                        method == AUTO,
+                    )
+                if code == STIFF:
+                    if matrix == NULL:
+                        matrix = <double*>zeros(&pool, n * n, sizeof(double))
+                        order = <Py_ssize_t*>zeros(&pool, n, sizeof(Py_ssize_t))
+                    code = rodas4(
+                        &system, &y[0], &work[0], matrix, order, &state, end, asked, n_times, target, rtol, atol,
+                        max_steps,
+                    )
+                nfev[row], n_steps[row], status[row] = state.nfev, state.n_steps, code
+    finally:
+        free_all(&pool)
     return result, evaluations, steps, statuses

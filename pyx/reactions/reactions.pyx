@@ -2,11 +2,11 @@
 
 from libc.math cimport INFINITY, exp
 from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
-from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 import numpy as np
 
+from _owned cimport Pool, drop, free_all, resized, roomy, zeros
 from _rng cimport Rng, next_double, next_u64, rng_stream
 from _signals cimport Pace, new_pace, spend
 
@@ -18,10 +18,13 @@ cdef enum:
     STOPPED = 2
     MAX_EVENTS = 3
     OVERFLOW = 4
+    DIRECT = 0
+    FIRST_REACTION = 1
     RESUM = 1024  # events after which the running total of the rates is summed afresh
     SHORT_CHANGE = 4  # lists up to these lengths are padded to one length, so that no branch is mispredicted
     SHORT_DEPENDANTS = 8
     FEW = 8  # up to so many reactions the search counts instead of branching
+    LISTED = 64  # dependants that are listed beforehand, at most, for each term of the network
 
 cdef double FALL = 1.0 / 1024
 cdef double LARGEST_COUNT = 9007199254740992.0 - 2147483648.0
@@ -97,95 +100,174 @@ cdef struct Law:
 cdef struct Reaction:
     int64_t change_start
     int64_t change_end
-    int64_t dependant_start
+    int64_t dependant_start  # -1: too many to be listed beforehand, merged whenever the reaction fires
     int64_t dependant_end
 
 cdef struct Change:
     int64_t species
     double by
 
-cdef struct Stop:
-    int64_t species
-    int64_t kind
-    double value
-
-cdef struct Network:
+cdef struct Structure:
     Py_ssize_t n_species
     Py_ssize_t n_reactions
-    Py_ssize_t n_stops
-    const Law* laws
-    const Reaction* reactions
-    const Change* changes
-    const int64_t* dependants
+    Law* laws
+    Reaction* reactions
+    Change* changes
+    int32_t* dependants
     const int64_t* more_species
     const int64_t* more_minus
-    const Stop* stops
-
-LAW = np.dtype([("a", np.int32), ("b", np.int32), ("minus", float), ("start", np.int64), ("end", np.int64)])
-REACTION = np.dtype([(name, np.int64) for name in ("change", "change_end", "dependant", "dependant_end")])
-CHANGE = np.dtype([("species", np.int64), ("by", float)])
-STOP = np.dtype([("species", np.int64), ("kind", np.int64), ("value", float)])
+    const int64_t* reader_at
+    const int64_t* reader
+    bint merges
 
 
-def _padded(offsets, columns, fill, longest):
-    """Lists as starts, ends and columns: all made as long as the longest by repeating `fill`, if that is short."""
-    lengths = np.diff(offsets)
-    width = int(lengths.max())
-    if width > longest:
-        return offsets[: len(lengths)], offsets[1:], columns
-    out = []
-    inside = np.arange(width) < lengths[:, None]
-    for column, value in zip(columns, fill):
-        table = np.full((len(lengths), width), value, column.dtype)
-        table[inside] = column
-        out.append(table.reshape(-1))
-    starts = np.arange(len(lengths)) * width
-    return starts, starts + width, out
+cdef Py_ssize_t merged(const Structure* network, Py_ssize_t j, int32_t** found, int32_t** spare) noexcept nogil:
+    # The dependants of a reaction, rising: the readers of the species that it changes, merged one list after another.
+    cdef const Reaction* reaction = &network.reactions[j]
+    cdef Py_ssize_t count = 0, i, at, into, begin, end, species
+    cdef int32_t k
+    cdef int32_t* out
+    for i in range(reaction.change_start, reaction.change_end):
+        species = network.changes[i].species
+        if species >= network.n_species:
+            continue
+        begin, end = network.reader_at[species], network.reader_at[species + 1]
+        if begin == end:
+            continue
+        out = spare[0]
+        at = into = 0
+        while at < count or begin < end:
+            if begin == end or at < count and found[0][at] <= network.reader[begin]:
+                k = found[0][at]
+                begin += begin < end and network.reader[begin] == k
+                at += 1
+            else:
+                k = <int32_t>network.reader[begin]
+                begin += 1
+            out[into] = k
+            into += 1
+        spare[0] = found[0]
+        found[0] = out
+        count = into
+    return count
 
 
-cdef class _Prepared:
-    """A network's tables laid out for the inner loops."""
+cdef class Network:
+    """A network laid out for the inner loops, in memory that is linear in its terms; made once, then only read."""
 
-    cdef object owned
-    cdef Network network
+    cdef Pool pool
+    cdef Structure structure
+    cdef const int64_t[::1] factor, minus, reader_at, reader
 
-    def __cinit__(self, tables, Py_ssize_t n_species, stops):
-        factor_at, factor, minus, change_at, changed, by, dependant_at, dependant = tables
-        cdef Py_ssize_t n = len(factor_at) - 1, j, start, end
+    def __cinit__(self, tables):
         cdef Pace pace = new_pace()
-        pad = n_species
-        laws = np.zeros(n + 1, LAW)
-        laws["a"] = laws["b"] = pad
-        for j in range(n):
-            spend(&pace, 1000)
+        self.pool = Pool(NULL, 0, 0)
+        self.factor, self.minus = tables.factor, tables.minus
+        self.reader_at, self.reader = tables.reader_at, tables.reader
+        self.structure.n_species = len(self.reader_at) - 1
+        self.structure.n_reactions = len(tables.factor_at) - 1
+        self.structure.more_species = &self.factor[0] if len(self.factor) else NULL
+        self.structure.more_minus = &self.minus[0] if len(self.minus) else NULL
+        self.structure.reader_at = &self.reader_at[0]
+        self.structure.reader = &self.reader[0] if len(self.reader) else NULL
+        self.structure.reactions = <Reaction*>zeros(&self.pool, self.structure.n_reactions, sizeof(Reaction))
+        self.lay_laws(tables.factor_at, &pace)
+        self.lay_changes(tables.change_at, tables.changed, tables.by, &pace)
+        self.lay_dependants(&pace)
+
+    def __dealloc__(self):
+        free_all(&self.pool)
+
+    cdef int lay_laws(self, const int64_t[::1] factor_at, Pace* pace) except -1:
+        # One more than there are reactions: a law whose rate is 0, which pads lists of dependants.
+        cdef Py_ssize_t n = self.structure.n_reactions, j, start, end
+        cdef Law* laws = <Law*>zeros(&self.pool, n + 1, sizeof(Law))
+        self.structure.laws = laws
+        for j in range(n + 1):
+            spend(pace, 8)
+            laws[j].a = laws[j].b = <int32_t>self.structure.n_species
+            if j == n:
+                break
             start, end = factor_at[j], factor_at[j + 1]
             if end > start:
-                laws[j]["a"] = factor[start]
+                laws[j].a = <int32_t>self.factor[start]
             if end > start + 1:
-                laws[j]["b"], laws[j]["minus"] = factor[start + 1], minus[start + 1]
-            laws[j]["start"], laws[j]["end"] = min(start + 2, end), end
-        reactions = np.zeros(n, REACTION)
-        starts, ends, columns = _padded(change_at, (changed, by), (pad + 1, 0), SHORT_CHANGE)
-        reactions["change"], reactions["change_end"] = starts, ends
-        changes = np.zeros(len(columns[0]), CHANGE)
-        changes["species"], changes["by"] = columns
-        starts, ends, columns = _padded(dependant_at, (dependant,), (n,), SHORT_DEPENDANTS)
-        reactions["dependant"], reactions["dependant_end"] = starts, ends
-        dependants = np.ascontiguousarray(columns[0])
-        stop = np.zeros(len(stops), STOP)
-        stop["species"], stop["kind"], stop["value"] = np.asarray(stops).T
-        factor, minus = np.ascontiguousarray(factor), np.ascontiguousarray(minus)
-        self.owned = (laws, reactions, changes, dependants, factor, minus, stop)
-        cdef size_t law_at = laws.ctypes.data, reaction_at = reactions.ctypes.data, changes_at = changes.ctypes.data
-        cdef size_t dependants_at = dependants.ctypes.data, species_at = factor.ctypes.data
-        cdef size_t minus_at = minus.ctypes.data, stop_at = stop.ctypes.data
-        self.network = Network(
-            n_species, n, len(stops), <const Law*>law_at, <const Reaction*>reaction_at, <const Change*>changes_at,
-            <const int64_t*>dependants_at, <const int64_t*>species_at, <const int64_t*>minus_at, <const Stop*>stop_at,
-        )
+                laws[j].b = <int32_t>self.factor[start + 1]
+                laws[j].minus = <double>self.minus[start + 1]
+            laws[j].more_start, laws[j].more_end = min(start + 2, end), end
+        return 0
+
+    cdef int lay_changes(
+        self, const int64_t[::1] change_at, const int64_t[::1] changed, const int64_t[::1] by, Pace* pace
+    ) except -1:
+        # All lists as long as the longest by changes of nothing, if that is short.
+        cdef Py_ssize_t n = self.structure.n_reactions, longest = 0, at = 0, j, i
+        for j in range(n):
+            longest = max(longest, change_at[j + 1] - change_at[j])
+        cdef Py_ssize_t width = longest if longest <= SHORT_CHANGE else 0
+        cdef Change* changes = <Change*>zeros(&self.pool, max(len(changed), n * width), sizeof(Change))
+        self.structure.changes = changes
+        for j in range(n):
+            spend(pace, 8)
+            self.structure.reactions[j].change_start = at
+            for i in range(change_at[j], change_at[j + 1]):
+                changes[at] = Change(changed[i], <double>by[i])
+                at += 1
+            while at < self.structure.reactions[j].change_start + width:
+                changes[at].species = self.structure.n_species + 1
+                at += 1
+            self.structure.reactions[j].change_end = at
+        return 0
+
+    cdef int lay_dependants(self, Pace* pace) except -1:
+        # Listed while they are few for the terms that there are: a hub that all reactions change and read would have
+        # as many as there are pairs of reactions.
+        cdef Structure* network = &self.structure
+        cdef Py_ssize_t n = network.n_reactions, longest = 0, room = 0, at = 0, left, most, count, j, i
+        cdef Reaction* reaction
+        cdef int32_t* found = <int32_t*>zeros(&self.pool, n, sizeof(int32_t))
+        cdef int32_t* spare = <int32_t*>zeros(&self.pool, n, sizeof(int32_t))
+        left = LISTED * (n + len(self.factor) + (network.reactions[n - 1].change_end if n else 0))
+        for j in range(n):
+            reaction = &network.reactions[j]
+            most = 0
+            for i in range(reaction.change_start, reaction.change_end):
+                if network.changes[i].species < network.n_species:
+                    most += network.reader_at[network.changes[i].species + 1]
+                    most -= network.reader_at[network.changes[i].species]
+            spend(pace, 16 + 4 * min(most, left))
+            if most > left:
+                reaction.dependant_start = -1
+                network.merges = True
+                continue
+            left -= most
+            count = merged(network, j, &found, &spare)
+            network.dependants = <int32_t*>roomy(&self.pool, network.dependants, &room, at + count, sizeof(int32_t))
+            memcpy(network.dependants + at, found, count * sizeof(int32_t))
+            reaction.dependant_start = at
+            at += count
+            reaction.dependant_end = at
+            longest = max(longest, count)
+        drop(&self.pool, found)
+        drop(&self.pool, spare)
+        if network.merges or longest > SHORT_DEPENDANTS:
+            network.dependants = <int32_t*>resized(&self.pool, network.dependants, at, sizeof(int32_t))
+            return 0
+        # All lists as long as the longest by the reaction that isn't there.
+        cdef int32_t* padded = <int32_t*>zeros(&self.pool, n * longest, sizeof(int32_t))
+        for j in range(n):
+            spend(pace, 8)
+            reaction = &network.reactions[j]
+            count = reaction.dependant_end - reaction.dependant_start
+            for i in range(longest):
+                padded[j * longest + i] = network.dependants[reaction.dependant_start + i] if i < count else <int32_t>n
+            reaction.dependant_start, reaction.dependant_end = j * longest, (j + 1) * longest
+        drop(&self.pool, network.dependants)
+        network.dependants = padded
+        return 0
 
 
-cdef inline double rate_of(const Network* network, const double* c, const double* x, Py_ssize_t j) noexcept nogil:
+cdef inline double rate_of(const Structure* network, const double* c, const double* x, Py_ssize_t j) noexcept nogil:
     cdef const Law* law = &network.laws[j]
     cdef double rate = (c[j] * x[law.a]) * (x[law.b] - law.minus)
     cdef Py_ssize_t f
@@ -194,14 +276,44 @@ cdef inline double rate_of(const Network* network, const double* c, const double
     return rate
 
 
-cdef inline bint stopped(const Network* network, const double* x) noexcept nogil:
+cdef inline void fire(const Structure* network, double* x, Py_ssize_t j) noexcept nogil:
+    cdef const Reaction* reaction = &network.reactions[j]
+    cdef Py_ssize_t i
+    for i in range(reaction.change_start, reaction.change_end):
+        x[network.changes[i].species] += network.changes[i].by
+
+
+# Where a trajectory goes, states at given times or all events, and when it stops.
+cdef struct Stop:
+    int64_t species
+    int64_t kind
+    int64_t value
+
+cdef struct Sink:
+    const Stop* stops
+    Py_ssize_t n_stops
+    const double* times
+    Py_ssize_t n_times
+    Py_ssize_t at  # the next time
+    const int64_t* keep
+    Py_ssize_t n_keep
+    int64_t* states
+    bint jumps
+    Pool pool
+    double* event_times
+    int32_t* event_reactions
+    Py_ssize_t n_events
+    Py_ssize_t capacity
+
+
+cdef inline bint stopped(const Sink* sink, const double* x) noexcept nogil:
     cdef Py_ssize_t i
     cdef double count, value
     cdef int64_t kind
-    for i in range(network.n_stops):
-        count = x[network.stops[i].species]
-        value = network.stops[i].value
-        kind = network.stops[i].kind
+    for i in range(sink.n_stops):
+        count = x[sink.stops[i].species]
+        value = <double>sink.stops[i].value
+        kind = sink.stops[i].kind
         if kind == 0 and count <= value or kind == 1 and count >= value:
             return True
         if kind == 2 and count == value or kind == 3 and count != value:
@@ -209,40 +321,35 @@ cdef inline bint stopped(const Network* network, const double* x) noexcept nogil
     return False
 
 
-# Where a trajectory goes: states at given times, or all events.
-cdef struct Sink:
-    const double* times
-    Py_ssize_t n_times
-    const int64_t* keep
-    Py_ssize_t n_keep
-    int64_t* states
-    bint jumps
-    double* event_times
-    int32_t* event_reactions
-    Py_ssize_t n_events
-    Py_ssize_t capacity
+cdef inline double next_time(const Sink* sink) noexcept nogil:
+    return sink.times[sink.at] if sink.at < sink.n_times else INFINITY
 
 
-cdef inline void record(Sink* sink, const double* x, Py_ssize_t at) noexcept nogil:
+cdef inline double record(Sink* sink, const double* x) noexcept nogil:
+    # Keep the state at the next time; return the one after it.
     cdef Py_ssize_t i
-    cdef int64_t* row = &sink.states[at * sink.n_keep]
+    cdef int64_t* row = &sink.states[sink.at * sink.n_keep]
     for i in range(sink.n_keep):
         row[i] = <int64_t>x[sink.keep[i]]
+    sink.at += 1
+    return next_time(sink)
 
 
 cdef int grow(Sink* sink) except -1 nogil:
     cdef Py_ssize_t capacity = 2 * sink.capacity + 1024
-    cdef double* times = <double*>realloc(sink.event_times, capacity * sizeof(double))
-    cdef int32_t* reactions
-    if times != NULL:
-        sink.event_times = times
-        reactions = <int32_t*>realloc(sink.event_reactions, capacity * sizeof(int32_t))
-        if reactions != NULL:
-            sink.event_reactions = reactions
-            sink.capacity = capacity
-            return 0
-    with gil:
-        raise MemoryError(f"no memory for {capacity} events")
+    sink.event_times = <double*>resized(&sink.pool, sink.event_times, capacity, sizeof(double))
+    sink.event_reactions = <int32_t*>resized(&sink.pool, sink.event_reactions, capacity, sizeof(int32_t))
+    sink.capacity = capacity
+    return 0
+
+
+cdef inline int note(Sink* sink, double t, Py_ssize_t j) except -1 nogil:
+    if sink.n_events == sink.capacity:
+        grow(sink)
+    sink.event_times[sink.n_events] = t
+    sink.event_reactions[sink.n_events] = <int32_t>j
+    sink.n_events += 1
+    return 0
 
 
 cdef inline double summed(const double* rates, Py_ssize_t n) noexcept nogil:
@@ -253,7 +360,7 @@ cdef inline double summed(const double* rates, Py_ssize_t n) noexcept nogil:
     return total
 
 
-cdef inline bint too_large(const Network* network, const double* x) noexcept nogil:
+cdef inline bint too_large(const Structure* network, const double* x) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(network.n_species):
         if x[i] > LARGEST_COUNT:
@@ -283,123 +390,174 @@ cdef inline Py_ssize_t search(const double* rates, Py_ssize_t n, double share) n
     return found
 
 
-cdef int simulate(
-    const Network* network, const double* c, double* x, double* rates, double t, double end, Rng stream,
-    bint first_reaction, int64_t max_events, Sink* sink, int64_t* counted, Pace* pace,
-) except -1 nogil:
-    # One trajectory from state x; returns its status.
-    cdef Rng rng = stream
-    cdef Py_ssize_t n = network.n_reactions, j = 0, i, k, at = 0
-    cdef int64_t n_events = 0
-    cdef double total = 0.0, floor = 0.0, waiting, best, following, fresh, next_time
-    cdef const Reaction* reaction
-    cdef int status = STOPPED if stopped(network, x) else FINISHED
-    next_time = sink.times[0] if sink.n_times > 0 else INFINITY
-    if not first_reaction:
-        for i in range(n + 1):
-            rates[i] = rate_of(network, c, x, i)
-        total = summed(rates, n)
-        floor = total * FALL
-    while status == FINISHED:
-        if first_reaction:
-            spend(pace, 16 * n)
-            best = INFINITY
-            j = -1
-            for i in range(n):
-                fresh = rate_of(network, c, x, i)
-                if fresh > 0:
-                    if not fresh < INFINITY:
-                        status = OVERFLOW
-                        break
-                    waiting = exponential(&rng) / fresh
-                    if waiting < best or j < 0:
-                        best = waiting
-                        j = i
-            if status == OVERFLOW:
-                break
-            if j < 0:
-                status = ABSORBED
-                break
-            following = t + best
-        else:
-            if not (floor < total and total < INFINITY):
-                total = summed(rates, n)
-                floor = total * FALL
-                if not (floor < total and total < INFINITY):
-                    status = ABSORBED if total == 0 else OVERFLOW
-                    break
-            following = t + exponential(&rng) / total
-        if following > end:
-            break
-        while next_time < following:
-            record(sink, x, at)
-            at += 1
-            next_time = sink.times[at] if at < sink.n_times else INFINITY
-        if n_events == max_events:
-            status = MAX_EVENTS
-            break
-        if not first_reaction:
-            j = search(rates, n, next_double(&rng) * total)
-        reaction = &network.reactions[j]
-        for i in range(reaction.change_start, reaction.change_end):
-            x[network.changes[i].species] += network.changes[i].by
-        n_events += 1
-        t = following
-        if not first_reaction:
-            for i in range(reaction.dependant_start, reaction.dependant_end):
-                k = network.dependants[i]
-                fresh = rate_of(network, c, x, k)
-                total += fresh - rates[k]
-                rates[k] = fresh
-            if total * FALL > floor:
-                floor = total * FALL
-        if sink.jumps:
-            if sink.n_events == sink.capacity:
-                grow(sink)
-            sink.event_times[sink.n_events] = t
-            sink.event_reactions[sink.n_events] = <int32_t>j
-            sink.n_events += 1
-        if n_events % RESUM == 0:
-            if not first_reaction:
-                total = summed(rates, n)
-                floor = total * FALL
-            if too_large(network, x):
-                status = OVERFLOW
-            spend(pace, RESUM * (16 + n // 8))
-        if network.n_stops > 0 and stopped(network, x):
-            status = STOPPED
+# What a trajectory begins with, and how it ended.
+cdef struct Run:
+    const double* c
+    double* x
+    double* rates
+    int32_t* merged  # room for two lists of dependants
+    int32_t* spare
+    double start
+    double end
+    int64_t max_events
+    int64_t n_events
+
+
+cdef inline int ended(const Structure* network, Run* run, Sink* sink, int64_t n_events, int status,
+                      Pace* pace) except -1 nogil:
     if status == FINISHED or status == ABSORBED or status == STOPPED:
-        while at < sink.n_times:
-            record(sink, x, at)
-            at += 1
-    counted[0] = n_events
+        while sink.at < sink.n_times:
+            record(sink, run.x)
+    run.n_events = n_events
     # What is left over, and a trajectory's own price.
-    spend(pace, (16 + n // 8) * (n_events % RESUM) + 16 * n + 4 * sink.n_times + 1024)
+    spend(pace, (16 + network.n_reactions // 8) * (n_events % RESUM) + 16 * network.n_reactions + 4 * sink.n_times
+          + 1024)
     return status
 
 
+cdef int direct(const Structure* network, Run* run, Sink* sink, Rng stream, Pace* pace) except -1 nogil:
+    # The direct method: when, then which.
+    cdef Rng rng = stream
+    cdef Py_ssize_t n = network.n_reactions, j, i, k, count
+    cdef int64_t n_events = 0
+    cdef double total, floor, following, fresh, t = run.start
+    cdef double recorded = next_time(sink)
+    cdef const double* c = run.c
+    cdef double* x = run.x
+    cdef double* rates = run.rates
+    cdef const int32_t* dependants
+    cdef int status = STOPPED if stopped(sink, x) else FINISHED
+    for i in range(n + 1):
+        rates[i] = rate_of(network, c, x, i)
+    total = summed(rates, n)
+    floor = total * FALL
+    while status == FINISHED:
+        if not (floor < total and total < INFINITY):
+            total = summed(rates, n)
+            floor = total * FALL
+            if not (floor < total and total < INFINITY):
+                status = ABSORBED if total == 0 else OVERFLOW
+                break
+        following = t + exponential(&rng) / total
+        if following > run.end:
+            break
+        while recorded < following:
+            recorded = record(sink, x)
+        if n_events == run.max_events:
+            status = MAX_EVENTS
+            break
+        j = search(rates, n, next_double(&rng) * total)
+        fire(network, x, j)
+        n_events += 1
+        t = following
+        if network.merges and network.reactions[j].dependant_start < 0:
+            count = merged(network, j, &run.merged, &run.spare)
+            dependants = run.merged
+            spend(pace, 8 * count)
+        else:
+            dependants = network.dependants + network.reactions[j].dependant_start
+            count = network.reactions[j].dependant_end - network.reactions[j].dependant_start
+        for i in range(count):
+            k = dependants[i]
+            fresh = rate_of(network, c, x, k)
+            total += fresh - rates[k]
+            rates[k] = fresh
+        if total * FALL > floor:
+            floor = total * FALL
+        if sink.jumps:
+            note(sink, t, j)
+        if n_events % RESUM == 0:
+            total = summed(rates, n)
+            floor = total * FALL
+            if too_large(network, x):
+                status = OVERFLOW
+            spend(pace, RESUM * (16 + n // 8))
+        if sink.n_stops > 0 and stopped(sink, x):
+            status = STOPPED
+    return ended(network, run, sink, n_events, status, pace)
+
+
+cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Rng stream, Pace* pace) except -1 nogil:
+    # The first reaction method: a waiting time for each reaction, and the shortest wins.
+    cdef Rng rng = stream
+    cdef Py_ssize_t n = network.n_reactions, j, i
+    cdef int64_t n_events = 0
+    cdef double rate, waiting, best, following, t = run.start
+    cdef double recorded = next_time(sink)
+    cdef double* x = run.x
+    cdef int status = STOPPED if stopped(sink, x) else FINISHED
+    while status == FINISHED:
+        spend(pace, 16 * n)
+        best = INFINITY
+        j = -1
+        for i in range(n):
+            rate = rate_of(network, run.c, x, i)
+            if rate > 0:
+                if not rate < INFINITY:
+                    status = OVERFLOW
+                    break
+                waiting = exponential(&rng) / rate
+                if waiting < best or j < 0:
+                    best = waiting
+                    j = i
+        if status == OVERFLOW:
+            break
+        if j < 0:
+            status = ABSORBED
+            break
+        following = t + best
+        if following > run.end:
+            break
+        while recorded < following:
+            recorded = record(sink, x)
+        if n_events == run.max_events:
+            status = MAX_EVENTS
+            break
+        fire(network, x, j)
+        n_events += 1
+        t = following
+        if sink.jumps:
+            note(sink, t, j)
+        if n_events % RESUM == 0:
+            if too_large(network, x):
+                status = OVERFLOW
+            spend(pace, RESUM * (16 + n // 8))
+        if sink.n_stops > 0 and stopped(sink, x):
+            status = STOPPED
+    return ended(network, run, sink, n_events, status, pace)
+
+
 cdef class _Simulation:
-    """Trajectories first..first+count-1 into a sink; owns the sink's buffers of events."""
+    """Trajectories first..first+count-1 into a sink; owns the sink's memory."""
 
     cdef Sink sink
 
     def __cinit__(self):
-        self.sink = Sink(NULL, 0, NULL, 0, NULL, False, NULL, NULL, 0, 0)
+        self.sink.pool = Pool(NULL, 0, 0)
 
     def __dealloc__(self):
-        free(self.sink.event_times)
-        free(self.sink.event_reactions)
+        free_all(&self.sink.pool)
 
     cdef run(
-        self, tables, const double[:, ::1] constants, const int64_t[::1] x0, double start, double end,
-        const uint64_t[::1] key, uint64_t first, Py_ssize_t count, Py_ssize_t per, bint first_reaction, stops,
-        int64_t max_events, int64_t[::1] n_events, int8_t[::1] statuses,
+        self, Network network, const double[:, ::1] constants, const int64_t[::1] x0, double start, double end,
+        const uint64_t[::1] key, uint64_t first, Py_ssize_t count, Py_ssize_t per, int method,
+        const int64_t[:, ::1] stops, int64_t max_events, int64_t[::1] n_events, int8_t[::1] statuses,
     ):
-        cdef _Prepared prepared = _Prepared(tables, len(x0), stops)
-        cdef Py_ssize_t n_species = x0.shape[0], n = constants.shape[1], k, i
-        cdef Pace pace = new_pace()
-        cdef double[::1] x = np.empty(n_species + 2), rates = np.empty(n + 1), c = np.zeros(n + 1)
+        cdef const Structure* structure = &network.structure
+        cdef Py_ssize_t n_species = structure.n_species, n = structure.n_reactions, k, i
         cdef Py_ssize_t stride = self.sink.n_times * self.sink.n_keep
+        cdef Pool* pool = &self.sink.pool
+        cdef Pace pace = new_pace()
+        cdef double* c = <double*>zeros(pool, n + 1, sizeof(double))
+        cdef double* x = <double*>zeros(pool, n_species + 2, sizeof(double))
+        cdef Rng rng
+        cdef Run run
+        run.c, run.x, run.start, run.end, run.max_events = c, x, start, end, max_events
+        run.rates = <double*>zeros(pool, n + 1, sizeof(double))
+        run.merged = <int32_t*>zeros(pool, n if structure.merges else 0, sizeof(int32_t))
+        run.spare = <int32_t*>zeros(pool, n if structure.merges else 0, sizeof(int32_t))
+        self.sink.n_stops = stops.shape[0]
+        self.sink.stops = <const Stop*>&stops[0, 0] if stops.shape[0] else NULL
         with nogil:
             for k in range(count):
                 for i in range(n):
@@ -408,17 +566,20 @@ cdef class _Simulation:
                     x[i] = <double>x0[i]
                 x[n_species] = 1.0
                 x[n_species + 1] = 0.0
-                statuses[k] = <int8_t>simulate(
-                    &prepared.network, &c[0], &x[0], &rates[0], start, end, rng_stream(&key[0], first + k),
-                    first_reaction, max_events, &self.sink, &n_events[k], &pace,
-                )
+                self.sink.at = 0
+                rng = rng_stream(&key[0], first + k)
+                if method == DIRECT:
+                    statuses[k] = <int8_t>direct(structure, &run, &self.sink, rng, &pace)
+                else:
+                    statuses[k] = <int8_t>first_reaction(structure, &run, &self.sink, rng, &pace)
+                n_events[k] = run.n_events
                 self.sink.states += stride
 
 
 def simulate_grid(
-    tables, const double[:, ::1] constants, const int64_t[::1] x0, span, const double[::1] times,
-    const uint64_t[::1] key, Py_ssize_t first, Py_ssize_t count, Py_ssize_t per, bint first_reaction, stops,
-    int64_t max_events, const int64_t[::1] keep,
+    Network network not None, const double[:, ::1] constants, const int64_t[::1] x0, span, const double[::1] times,
+    const uint64_t[::1] key, Py_ssize_t first, Py_ssize_t count, Py_ssize_t per, int method,
+    const int64_t[:, ::1] stops, int64_t max_events, const int64_t[::1] keep,
 ):
     """Trajectories first..first+count-1 at given times: states (-1 where never reached), numbers of events, statuses.
 
@@ -435,23 +596,21 @@ def simulate_grid(
         simulation.sink.n_keep = keep.shape[0]
         simulation.sink.states = &flat[0]
     simulation.run(
-        tables, constants, x0, span[0], span[1], key, first, count, per, first_reaction, stops, max_events, n_events,
-        statuses,
+        network, constants, x0, span[0], span[1], key, first, count, per, method, stops, max_events, n_events, statuses
     )
     return states, n_events, statuses
 
 
 def simulate_jumps(
-    tables, const double[:, ::1] constants, const int64_t[::1] x0, span, const uint64_t[::1] key, Py_ssize_t first,
-    Py_ssize_t count, Py_ssize_t per, bint first_reaction, stops, int64_t max_events,
+    Network network not None, const double[:, ::1] constants, const int64_t[::1] x0, span, const uint64_t[::1] key,
+    Py_ssize_t first, Py_ssize_t count, Py_ssize_t per, int method, const int64_t[:, ::1] stops, int64_t max_events,
 ):
     """All events of trajectories first..first+count-1: times, reactions, numbers of events, statuses."""
     n_events, statuses = np.zeros(count, np.int64), np.zeros(count, np.int8)
     cdef _Simulation simulation = _Simulation()
     simulation.sink.jumps = True
     simulation.run(
-        tables, constants, x0, span[0], span[1], key, first, count, per, first_reaction, stops, max_events, n_events,
-        statuses,
+        network, constants, x0, span[0], span[1], key, first, count, per, method, stops, max_events, n_events, statuses
     )
     cdef Py_ssize_t total = simulation.sink.n_events
     times, reactions = np.empty(total), np.empty(total, np.int32)

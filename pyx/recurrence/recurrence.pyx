@@ -5,10 +5,7 @@ import numpy as np
 from libc.math cimport exp, expf, tanh, tanhf
 from libc.string cimport memcpy, memset
 from _signals cimport Pace, new_pace, spend
-
-ctypedef fused real:
-    float
-    double
+from _types cimport real
 
 cdef extern from "affine.h":
     enum:

@@ -1,0 +1,85 @@
+"""States and times, as `simulate`, `fsp` and `ode` take them: checked, and read by name where they have names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._labelled import complete, meant, shown
+from .._validation import as_number, as_real
+
+if TYPE_CHECKING:
+    from ._network import ReactionNetwork
+
+State: TypeAlias = Mapping[str, Any] | ArrayLike
+
+# Counts are doubles inside the kernels: exact up to here.
+LARGEST_COUNT = 2**53 - 2**32
+
+
+def _row(x: State, species: Sequence[str], name: str) -> NDArray[np.float64]:
+    x = complete(x, name, species, "species")
+    if not isinstance(x, Mapping):
+        return as_real(x, name, shape=(len(species),), dtype=np.float64, inf=False)
+    place = {key: i for i, key in enumerate(species)}
+    for key in x:
+        if key not in place:
+            raise ValueError(
+                f"{name} must name species of the network, {shown(species)}, got {key!r}{meant(key, species)}"
+            )
+    row = np.zeros(len(species))
+    row[[place[key] for key in x]] = as_real(list(x.values()), name, shape=(len(x),), dtype=np.float64, inf=False)
+    return row
+
+
+def as_counts(x: State, species: Sequence[str], name: str = "x0") -> NDArray[np.int64]:
+    """Return whole non-negative counts of all species, or refuse by name."""
+    row = _row(x, species, name)
+    wrong = (row < 0) | (row != np.floor(row)) | (row > LARGEST_COUNT)
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        raise ValueError(
+            f"{name} must hold whole numbers from 0 to 2**53 - 2**32, got {row[i]!r} for the species {species[i]!r}"
+        )
+    return row.astype(np.int64)
+
+
+def as_amounts(x: State, species: Sequence[str], name: str = "x0") -> NDArray[np.float64]:
+    """Return finite amounts of all species, or refuse by name."""
+    return _row(x, species, name)
+
+
+def initial_state(network: ReactionNetwork, x0: State | None) -> State:
+    """`x0`, or the network's own, or an error."""
+    if x0 is not None:
+        return x0
+    if network.x0 is None:
+        raise ValueError("x0 must be given: the network has no initial state of its own")
+    return network.x0
+
+
+def as_span(t_span: Sequence[float]) -> tuple[float, float]:
+    """Return start <= end as floats, or refuse by name."""
+    try:
+        start, end = t_span
+    except (TypeError, ValueError):
+        raise ValueError(f"t_span must be (start, end), got {t_span!r}") from None
+    span = as_number(start, "t_span[0]"), as_number(end, "t_span[1]")
+    if span[0] > span[1]:
+        raise ValueError(f"t_span must be (start, end) with start <= end, got {span}")
+    return span
+
+
+def as_times(t_eval: ArrayLike | None, span: tuple[float, float]) -> NDArray[np.float64]:
+    """Return rising times inside the span (101 of them by default), or refuse by name."""
+    if t_eval is None:
+        return np.linspace(*span, 101)
+    times: NDArray[np.float64] = as_real(t_eval, "t_eval", ndim=1, dtype=np.float64, inf=False)
+    if (np.diff(times) < 0).any():
+        raise ValueError("t_eval must rise")
+    if len(times) and (times[0] < span[0] or times[-1] > span[1]):
+        raise ValueError(f"t_eval must lie in t_span, {span}, got times from {times[0]} to {times[-1]}")
+    return times

@@ -1,0 +1,240 @@
+"""What is set up from a network: once, in steps and memory that are linear in its terms."""
+
+from __future__ import annotations
+
+import pickle
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastcore import use_backend
+from fastcore._backend import kernels
+from fastcore.ode import solve
+from fastcore.reactions import ReactionNetwork, _tables, simulate
+from fastcore.reactions._expressions import Expression
+
+from .helpers import run_script
+
+
+class Name(str):
+    """A name that counts with how many others it was compared."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Name.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def chain(n: int, name: Callable[[str], str] = str) -> list[tuple[dict[str, int], dict[str, int], str]]:
+    """S0 -> S1 -> S2 ..., each mention of a species an object of its own."""
+    return [({name(f"S{i}"): 1}, {name(f"S{i + 1}"): 1}, f"k * {i % 3 + 1}") for i in range(n)]
+
+
+def hub(n: int) -> list[tuple[str, str, float]]:
+    """An enzyme that binds n substrates: each binding changes what all others read."""
+    bound = [(f"E + S{i}", f"C{i}", 0.25 + i % 3) for i in range(n)]
+    return bound + [(f"C{i}", f"E + P{i}", 1.0) for i in range(n)]
+
+
+def dense(network: ReactionNetwork) -> tuple[np.ndarray, np.ndarray]:
+    """The coefficients of reactants and products, from the reactions."""
+    sides = np.zeros((2, len(network.reactions), len(network.species)), np.int64)
+    for j, reaction in enumerate(network.reactions):
+        for side, listed in zip(sides, (reaction.reactants, reaction.products)):
+            for name, n in listed.items():
+                side[j, network.species.index(name)] = n
+    return sides[0], sides[1]
+
+
+def peak(call: Callable[[], Any]) -> float:
+    """The most memory in MB that a call held at once."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
+
+
+class TestLinear:
+    def test_comparisons_of_names(self):
+        counts = []
+        for n in (200, 2000):
+            reactions = chain(n, Name)
+            Name.compared = 0
+            network = ReactionNetwork(reactions, params={"k": 1.0})
+            state = {Name("S0"): 10}
+            for record in ("grid", "jumps"):
+                simulate(network, state, (0, 1), record=record, rng=0)
+            simulate(network, state, (0, 1), stop="S7 == 3", species=[Name(f"S{n}")], rng=0)
+            solve(network, state, (0, 1), method="dopri5")
+            counts.append(Name.compared)
+        assert counts[0] > 200
+        assert counts[1] < 11 * counts[0]
+
+    def test_comparisons_of_labels(self):
+        pandas = pytest.importorskip("pandas")
+        counts = []
+        for n in (200, 2000):
+            network = ReactionNetwork(chain(n), params={"k": 1.0})
+            labels = pandas.Index([Name(name) for name in network.species], dtype=object)
+            series = pandas.Series(np.ones(n + 1), index=labels)
+            Name.compared = 0
+            simulate(network, series, (0, 0), rng=0)
+            counts.append(Name.compared)
+        assert counts[0] > 200
+        assert counts[1] < 11 * counts[0]
+
+    @pytest.mark.parametrize("reactions", [chain, hub])
+    def test_entries(self, reactions):
+        sizes = []
+        for n in (100, 1000):
+            tables = ReactionNetwork(reactions(n), params={"k": 1.0} if reactions is chain else None).tables
+            sizes.append(sum(map(len, tables)))
+        assert sizes[1] < 10.1 * sizes[0]
+
+    @pytest.mark.parametrize("reactions", [chain, hub])
+    def test_memory(self, reactions):
+        # Where it was quadratic, this took gigabytes.
+        n = 20_000 if reactions is chain else 10_000
+        listed = reactions(n)
+
+        def call() -> None:
+            network = ReactionNetwork(listed, params={"k": 1.0} if reactions is chain else None)
+            first = network.species[0]
+            simulate(network, {first: 100}, (0, 1), [1], rng=0)
+            simulate(network, {first: 100}, (0, 1), record="jumps", max_events=10, rng=0)
+            network.rhs({first: 100})
+            network.propensities({first: 100})
+            solve(network, {first: 100}, (0, 0.1), [0.1], method="dopri5")
+
+        assert peak(call) < 50
+
+    @pytest.mark.compiled
+    def test_memory_of_the_kernel(self):
+        # Lists of dependants would take 800 MB.
+        result = run_script(
+            """
+import resource
+from fastcore.reactions import ReactionNetwork, simulate
+n = 10_000
+reactions = [(f"E + S{i}", f"C{i}", 1.0) for i in range(n)] + [(f"C{i}", f"E + P{i}", 1.0) for i in range(n)]
+network = ReactionNetwork(reactions)
+network.tables
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+simulate(network, {"E": 1}, (0, 1), [1], rng=0)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+        )
+        assert int(result.stdout) < 150_000, result.stderr
+
+
+class TestOnce:
+    def test_expressions(self, monkeypatch):
+        evaluated = []
+        gradient = Expression.gradient
+        monkeypatch.setattr(Expression, "gradient", lambda *args: evaluated.append(args) or gradient(*args))
+        network = ReactionNetwork(chain(1000), params={"k": 1.0})
+        assert len(evaluated) == 3
+        simulate(network, {"S0": 10}, (0, 1), rng=0)
+        solve(network, {"S0": 10}, (0, 1), method="dopri5")
+        assert len(evaluated) == 3
+        simulate(network, {"S0": 10}, (0, 1), params=[2.0], rng=0)
+        assert len(evaluated) == 6
+
+    def test_prepared(self, backend, monkeypatch):
+        made = []
+
+        def counted(*args: str) -> Any:
+            made.append(args)
+            return kernels(*args)
+
+        monkeypatch.setattr(_tables, "kernels", counted)
+        network = ReactionNetwork(chain(10), params={"k": 1.0})
+        for workers in (1, 2):
+            simulate(network, {"S0": 10}, (0, 1), n=4, rng=0, workers=workers)
+            simulate(network.with_params({"k": 2.0}), {"S0": 10}, (0, 1), n=4, rng=0, workers=workers)
+        assert made == [("reactions", backend.name)]
+
+    def test_constants_are_the_callers_own(self):
+        network = ReactionNetwork("A -> B @ 2")
+        network.constants()[0] = 5
+        assert network.constants().tolist() == [2.0]
+        assert network.propensities([3, 0]).tolist() == [6.0] == network.propensities([3, 0]).tolist()
+
+    def test_other_values(self):
+        network = ReactionNetwork("A -> B @ k; B -> A @ 2 * k; C -> A @ 3; k = 1")
+        changed = network.with_params({"k": 5.0})
+        assert changed.constants().tolist() == [5, 10, 3]
+        assert network.constants().tolist() == [1, 2, 3]
+        assert changed.structure is network.structure
+
+    def test_pickled(self, backend):
+        network = ReactionNetwork("A -> B @ k; B -> A @ 2 * k; k = 1")
+        found = simulate(network, {"A": 50}, (0, 5), record="jumps", rng=3)
+        for again in (pickle.loads(pickle.dumps(network)), pickle.loads(pickle.dumps(network.structure))):
+            assert all(a.tolist() == b.tolist() for a, b in zip(again.tables, network.tables))
+        again = pickle.loads(pickle.dumps(found))
+        assert all(a.tolist() == b.tolist() for a, b in zip(again.path(0), found.path(0)))
+        once_more = simulate(pickle.loads(pickle.dumps(network)), {"A": 50}, (0, 5), record="jumps", rng=3)
+        assert once_more.times.tolist() == found.times.tolist()
+
+
+class TestSame:
+    def test_dependants_that_are_merged(self):
+        # Too many to be listed beforehand: the events are the twin's all the same.
+        network = ReactionNetwork(hub(500))
+        x0 = {"E": 200, **{f"S{i}": 2 for i in range(500)}}
+        found = []
+        for name in ("compiled", "reference"):
+            with use_backend(name):
+                found.append(simulate(network, x0, (0, 5), record="jumps", max_events=400, rng=2))
+        assert found[0].times.tobytes() == found[1].times.tobytes()
+        assert found[0].reactions.tobytes() == found[1].reactions.tobytes()
+
+    @settings(max_examples=100)
+    @given(st.data())
+    def test_dense_matrices(self, data):
+        n_species, n_reactions = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 8))
+        side = st.lists(st.integers(0, 3), min_size=n_species, max_size=n_species)
+        sides = st.lists(side, min_size=n_reactions, max_size=n_reactions)
+        left, right = np.array(data.draw(sides)), np.array(data.draw(sides))
+        rates = data.draw(st.lists(st.integers(0, 9), min_size=n_reactions, max_size=n_reactions))
+        names = [f"X{i}" for i in range(n_species)]
+        network = ReactionNetwork(species=names, reactants=left, products=right, rates=rates)
+        assert [side.tolist() for side in dense(network)] == [left.tolist(), right.tolist()]
+        assert (network.stoichiometry == (right - left).T).all()
+        x = np.array(data.draw(st.lists(st.integers(0, 9), min_size=n_species, max_size=n_species)))
+        powers = rates * np.prod(x**left, axis=1)
+        falling = [np.prod([x[i] - k for i in range(n_species) for k in range(row[i])]) for row in left]
+        assert network.propensities(x).tolist() == (rates * np.array(falling)).tolist()
+        assert network.rhs(x).tolist() == ((right - left).T @ powers).tolist()
+        found = simulate(network, x, (0, 2), n=2, record="jumps", max_events=50, rng=1)
+        for run in range(2):
+            events = found.reactions[found.offsets[run] : found.offsets[run + 1]]
+            states = np.cumsum([x, *(right - left)[events]], axis=0)
+            assert (found.path(run)[1] == states).all()
+
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [
+            *[("1", 1), ("0", 0), ("1.", 1), ("0.5", 0.5), ("1e3", 1e3), ("2.5E-3", 2.5e-3), (".5", 0.5), ("1_0", 10)],
+            *[("0x10", 16), ("12345678901234567890123", 12345678901234567890123), ("2**3", 8)],
+        ],
+    )
+    def test_numbers(self, text, value):
+        assert ReactionNetwork(f"A -> B @ {text}").constants().tolist() == [float(value)]
+
+    @pytest.mark.parametrize("text", ["007", "1e400", "1e", "٣", "1 0"])
+    def test_no_numbers(self, text):
+        with pytest.raises(ValueError, match=r"line 1: the rate|must be finite"):
+            ReactionNetwork(f"A -> B @ {text}")
