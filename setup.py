@@ -27,8 +27,8 @@ HOT = {"chain", "crf", "lexicon", "nce", "ngrams", "ode", "reactions", "recurren
 # Modules whose twin agrees to a tolerance, so that a*b+c may become one instruction.
 CONTRACTED = {"chain", "crf"}
 # The levels of the x86-64 psABI. Spelled out: compilers older than their names (GCC before 11) know the features.
-V3 = "-mpopcnt -mcx16 -mavx2 -mbmi -mbmi2 -mf16c -mfma -mlzcnt -mmovbe -mxsave".split()
-V4 = [*V3, *"-mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mprefer-vector-width=512".split()]
+V3 = ["-mpopcnt", "-mcx16", "-mavx2", "-mbmi", "-mbmi2", "-mf16c", "-mfma", "-mlzcnt", "-mmovbe", "-mxsave"]
+V4 = [*V3, *["-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]]
 LEVELS = {"v3": V3, "v4": V4}
 
 

@@ -158,7 +158,7 @@ def test_segment_with_jiebas_dictionary():
 
 def test_bad_files_are_named_and_nothing_is_left(tmp_path, capsys):
     (tmp_path / "bad.txt").write_bytes(b"fine\n\xff\n")
-    (tmp_path / "lexicon.txt").write_text("word\n", encoding="utf-8")
+    (tmp_path / "lexicon.txt").write_text("word 0\n", encoding="utf-8")
     for arguments, words in (
         (["words", str(tmp_path / "absent")], "absent"),
         (["words", str(tmp_path / "bad.txt")], "line 2, byte 1"),

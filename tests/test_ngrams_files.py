@@ -39,7 +39,8 @@ LINES = ["ab中", "", "\u0301🙂𠀀 x", "ab\0中", "b\ta"]
 def small_blocks(monkeypatch):
     """Blocks, reads and merges so small that every boundary is crossed."""
     monkeypatch.setattr("fastcore.ngrams._counter.BLOCK", 50)
-    monkeypatch.setattr("fastcore.ngrams._sources.READ", 7)
+    monkeypatch.setattr("fastcore.ngrams._batches.READ", 7)
+    monkeypatch.setattr("fastcore._texts.sources.READ", 7)
     monkeypatch.setattr("fastcore.ngrams._runs.PART_ROWS", 40)
     monkeypatch.setattr("fastcore.ngrams._runs.FAN_IN", 3)
 
@@ -107,11 +108,11 @@ class TestBytes:
     def test_bad_bytes_name_file_line_and_byte(self, backend, small_blocks, tmp_path, unit, bad):
         path = tmp_path / "text"
         path.write_bytes(b"abcdefg\nhijkl\xe4\xb8\xad " + bad + b"\nmore\n")
-        with pytest.raises(ValueError, match=rf"text, line 2: not UTF-8, byte 0x{bad[0]:02x} at 17"):
+        with pytest.raises(ValueError, match=rf"text, line 2, byte 10: not UTF-8 \(0x{bad[0]:02x}\)"):
             count_ngrams(path, unit=unit)
-        with pytest.raises(ValueError, match=rf"text, line 2: not UTF-8, byte 0x{bad[0]:02x} at 17"):
+        with pytest.raises(ValueError, match=rf"text, line 2, byte 10: not UTF-8 \(0x{bad[0]:02x}\)"):
             count_ngrams(path, unit=unit, split=re.compile("-"))
-        with pytest.raises(ValueError, match=r"texts\[1\] must be UTF-8, got an invalid byte at 2"):
+        with pytest.raises(ValueError, match=rf"texts\[1\], byte 3: not UTF-8 \(0x{bad[0]:02x}\)"):
             count_ngrams([b"x", b"ab" + bad], unit=unit)
         text = path.read_bytes().decode("utf-8", "replace").split("\n")
         assert count_ngrams(path, unit=unit, errors="replace") == count_ngrams(text, unit=unit)
@@ -585,14 +586,14 @@ def test_null_over_bytes_is_empty(backend, kind):
 
 
 def test_bad_bytes_among_texts_that_are_split(backend):
-    with pytest.raises(ValueError, match=r"texts\[1\] must be UTF-8, got an invalid byte at 1"):
+    with pytest.raises(ValueError, match=r"texts\[1\], byte 2: not UTF-8 \(0xff\)"):
         count_ngrams([b"ok", b"a\xff"], 1, split=re.compile("x"))
 
 
 @pytest.mark.parametrize("split", [None, re.compile("x")])
 def test_place_of_a_bad_byte_after_a_byte_order_mark(backend, tmp_path, split):
     (tmp_path / "marked.txt").write_bytes(b"\xef\xbb\xbfab\n\xff")
-    with pytest.raises(ValueError, match="line 2: not UTF-8, byte 0xff at 6"):
+    with pytest.raises(ValueError, match=r"line 2, byte 1: not UTF-8 \(0xff\)"):
         count_ngrams(tmp_path / "marked.txt", split=split)
 
 

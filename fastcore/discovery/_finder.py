@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from .._backend import active_backend, kernels
 from .._progress import Progress, progress_bar
+from .._texts import Manner, Texts
 from .._validation import as_choice, as_index, as_number
 from .._workers import Workers, check_workers
 from ._adjacent import PUNCTUATION, chains, without_redundant
-from ._blocks import LAST, NOTHING, Blocks, Numbers, Texts, encoded, kept
+from ._blocks import LAST, NOTHING, Blocks, Numbers, encoded, kept
 from ._entropy import entropy_words
 from ._ngram import ngram_words
 from ._words import Words, kinds_of
@@ -144,25 +145,34 @@ class WordFinder:
             raise ValueError("there are no words yet: call fit(texts), or partial_fit(texts) and finish(texts)")
         return self._words
 
-    def fit(self, texts: Texts) -> WordFinder:
+    def fit(
+        self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+    ) -> WordFinder:
         """Find the words of `texts`, forgetting what was counted before.
 
         Parameters
         ----------
-        texts : iterable of str, or os.PathLike
-            Each str is a text; a path is a UTF-8 file whose lines are texts, uncompressed by its suffix (gz, xz, bz2,
-            zst), or a folder of such files. An
-            iterator is read once: the text is kept as 4 bytes a character, beyond 128 MB in a temporary file.
+        texts : iterable, path, bytes, open file or pyarrow array
+            Each str (or bytes) is a text; a path is a file whose lines are texts, uncompressed by its suffix (gz, xz,
+            bz2, zst), or a folder of such files. An iterator is read once: the text is kept as 4 bytes a character,
+            beyond 128 MB in a temporary file.
+        encoding : str, default "utf-8"
+            What bytes and files are encoded in.
+        errors : {"strict", "replace"}, default "strict"
+            Bytes that can't be decoded raise, or become U+FFFD.
+        pattern : str, optional
+            Of a folder only the files whose names match, as ``"*.txt"``.
 
         Returns
         -------
         WordFinder
             Itself.
         """
+        manner = Manner(encoding=encoding, errors=errors, pattern=pattern)
         self._reset()
         blocks = Blocks()
         with progress_bar(self.progress, None, "char") as step:
-            for ids in encoded(texts, self._encoder, self._separator):
+            for ids in encoded(texts, self._encoder, self._separator, manner):
                 if self.method == "adjacent":
                     self._counter.update(ids)
                 blocks.add(ids)
@@ -171,13 +181,16 @@ class WordFinder:
         self._counter = kernels("discovery", self._backend).PairCounter()
         return self
 
-    def partial_fit(self, texts: Texts) -> WordFinder:
+    def partial_fit(
+        self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+    ) -> WordFinder:
         """Learn from `texts` (as for `fit`), on top of what was learned before; `finish` then finds words.
 
         Method ``"adjacent"`` counts characters and pairs; the others keep the text, as `fit` does.
         """
+        manner = Manner(encoding=encoding, errors=errors, pattern=pattern)
         with progress_bar(self.progress, None, "char") as step:
-            for ids in encoded(texts, self._encoder, self._separator):
+            for ids in encoded(texts, self._encoder, self._separator, manner):
                 if self.method == "adjacent":
                     self._counter.update(ids)
                 else:
@@ -185,13 +198,16 @@ class WordFinder:
                 step(len(ids))
         return self
 
-    def finish(self, texts: Texts) -> WordFinder:
+    def finish(
+        self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+    ) -> WordFinder:
         """Find the words of `texts` (as for `fit`) by what `partial_fit` has learned.
 
         For ``"ngram"`` and ``"entropy"`` characters that weren't among it separate.
         """
+        manner = Manner(encoding=encoding, errors=errors, pattern=pattern)
         with progress_bar(self.progress, None, "char") as step:
-            blocks: Iterable[Numbers] = encoded(texts, self._encoder, self._separator)
+            blocks: Iterable[Numbers] = encoded(texts, self._encoder, self._separator, manner)
             if self.method == "entropy":
                 kept_blocks = Blocks()
                 for ids in blocks:

@@ -7,23 +7,25 @@ import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels, use_backend
 from .._progress import Progress, progress_bar
+from .._texts import Manner, Texts, check_texts, files_among
+from .._texts.characters import kept_ranges
 from .._validation import as_choice, as_index
+from .._whole import check_out, whole_folder
 from .._workers import Workers, check_workers, n_threads, stream
-from ._files import Place, check_out, whole_folder
+from ._batches import batches, check_split
+from ._files import Place
 from ._layout import MAX_ORDER, as_tuple, layout_for, narrow
 from ._runs import CountTask, Run, Runs, count_block, join_parts, part_rows, tabulate
-from ._sources import batches, check_split, check_texts, files_among, kept_ranges
 from ._table import NgramTable
-
-Texts: TypeAlias = "Iterable[Any] | os.PathLike[str]"
 
 # Ids that are counted at a time, and fewer than that aren't worth another task.
 BLOCK = 1 << 20
@@ -101,8 +103,10 @@ class NgramCounter:
         U+9FA5, ASCII letters and digits; ``"cjk"`` and ``"alnum"`` for either. Only for characters.
     split : re.Pattern, optional
         A compiled regex whose matches separate. Slower than `keep`.
+    encoding : str, default "utf-8"
+        What bytes and files are encoded in.
     errors : {"strict", "replace"}, default "strict"
-        What to do about bytes that aren't UTF-8: raise, or count U+FFFD in their place.
+        What to do about bytes that can't be decoded: raise, or count U+FFFD in their place.
     max_memory : int or str, optional
         About how many bytes ("64MB", "1.5GiB") counting may take beyond the symbols. What doesn't fit is spilled
         to disk, counts stay exact, and the table's arrays lie in files that are mapped into memory. At least 1 MB.
@@ -133,6 +137,7 @@ class NgramCounter:
         unit: str = "char",
         keep: Iterable[str] | None = None,
         split: "re.Pattern[str] | None" = None,
+        encoding: str = "utf-8",
         errors: str = "strict",
         max_memory: int | str | None = None,
         spill_dir: "os.PathLike[str] | str | None" = None,
@@ -145,7 +150,7 @@ class NgramCounter:
         self._ranges = kept_ranges(keep)
         check_split(split)
         self._split = split
-        self._errors = as_choice(errors, "errors", ("strict", "replace"))
+        self._manner = Manner(encoding=encoding, errors=errors)
         self._workers = check_workers(workers)
         # Another process gets what is to be counted, but sending runs there takes longer than merging them here.
         self._mergers = self._workers if isinstance(self._workers, int | ThreadPoolExecutor) else 1
@@ -173,12 +178,14 @@ class NgramCounter:
         low, high = self.orders
         return f"NgramCounter(n=({low}, {high}), unit={self.unit!r}): {len(self._encoder)} symbols so far"
 
-    def update(self, texts: Texts, *, progress: Progress = False) -> None:
+    def update(self, texts: Texts, *, pattern: str | None = None, progress: Progress = False) -> None:
         """Count more texts.
 
         Parameters
         ----------
         texts : iterable
+            As for :func:`count_ngrams`.
+        pattern : str, optional
             As for :func:`count_ngrams`.
         progress : bool or callable, default False
             As for :func:`count_ngrams`.
@@ -193,10 +200,11 @@ class NgramCounter:
             If a file can't be read, its compression is damaged, or a link leads nowhere.
         """
         check_texts(texts)
+        manner = replace(self._manner, pattern=pattern)
         before = self._runs.copy(), self._buffer, self._filled
         known = len(self._encoder)
         try:
-            if not isinstance(self._workers, int) and (files := files_among(texts)):
+            if not isinstance(self._workers, int) and (files := files_among(texts, pattern)):
                 update = uuid.uuid4().hex
                 with progress_bar(progress, len(files), "file") as step:
                     for part in stream(count_file, [self._file_task(file, update) for file in files], self._workers):
@@ -204,7 +212,7 @@ class NgramCounter:
                         step(1)
                 return
             with progress_bar(progress, None, "symbol") as step:
-                for run in stream(count_block, self._blocks(texts), self._workers):
+                for run in stream(count_block, self._blocks(texts, manner), self._workers):
                     self._runs.add(run, self._mergers)
                     if progress is not False:
                         step(int(run.counts.sum(dtype=np.int64)))
@@ -227,13 +235,14 @@ class NgramCounter:
             self._encoder.add(symbols[:known])
 
     def _file_task(self, file: Path, update: str) -> FileTask:
-        options = {"unit": self.unit, "keep": None, "split": self._split, "errors": self._errors}
+        manner = {"encoding": self._manner.encoding, "errors": self._manner.errors}
+        options = {"unit": self.unit, "keep": None, "split": self._split, **manner}
         return FileTask(file, self.orders, options, self._ranges, self._backend, update)
 
-    def _blocks(self, texts: Texts) -> Iterator[CountTask]:
+    def _blocks(self, texts: Texts, manner: Manner) -> Iterator[CountTask]:
         """Fill blocks of ids; the last one stays in the buffer until more comes."""
         again = self._order - 1
-        for batch in batches(texts, self._split, self._errors, self._block):
+        for batch in batches(texts, self._split, manner, self._block):
             done = False
             while not done:
                 if self._filled == len(self._buffer):
@@ -386,7 +395,9 @@ def count_ngrams(
     unit: str = "char",
     keep: Iterable[str] | None = None,
     split: "re.Pattern[str] | None" = None,
+    encoding: str = "utf-8",
     errors: str = "strict",
+    pattern: str | None = None,
     min_count: int = 1,
     max_memory: int | str | None = None,
     spill_dir: "os.PathLike[str] | str | None" = None,
@@ -398,12 +409,12 @@ def count_ngrams(
 
     Parameters
     ----------
-    texts : iterable, path, bytes or pyarrow array
+    texts : iterable, path, bytes, open file or pyarrow array
         Strings (or, with ``unit="token"``, lists of tokens, or strings that are split at white space), or all of
-        them `bytes` in UTF-8. An `os.PathLike` (or an iterable of them) is a UTF-8 file, each line a text,
-        uncompressed by its suffix gz, xz, bz2 or zst; a folder is every file in it and below, in sorted order
-        (links to folders aren't followed). Bare `bytes` (or a memory map) are read like a file. A pyarrow array
-        of strings is read in place, a null as an empty text. A bare str is refused.
+        them `bytes`. An `os.PathLike` (or an iterable of them) is a file, each line a text, uncompressed by its
+        suffix gz, xz, bz2 or zst; a folder is every file in it and below, in sorted order (links to folders aren't
+        followed). An open file, bare `bytes` or a memory map are read like a file. A pyarrow array of strings
+        (dictionary-encoded ones too) is read in place, a null as an empty text. A bare str is refused.
     n : int or (int, int), default (1, 4)
         The lowest and the highest order, both counted; at most 32. An int k means (k, k).
     unit : {"char", "token"}, default "char"
@@ -413,8 +424,12 @@ def count_ngrams(
         U+9FA5, ASCII letters and digits; ``"cjk"`` and ``"alnum"`` for either. Only for characters.
     split : re.Pattern, optional
         A compiled regex whose matches separate. Slower than `keep`.
+    encoding : str, default "utf-8"
+        What bytes and files are encoded in.
     errors : {"strict", "replace"}, default "strict"
-        What to do about bytes that aren't UTF-8: raise, or count U+FFFD in their place.
+        What to do about bytes that can't be decoded: raise, or count U+FFFD in their place.
+    pattern : str, optional
+        Of a folder only the files whose names match, as ``"*.txt"``.
     min_count : int, default 1
         Leave out n-grams that occur fewer times. Totals and entropies are those of all n-grams.
     max_memory : int or str, optional
@@ -470,6 +485,7 @@ def count_ngrams(
         unit=unit,
         keep=keep,
         split=split,
+        encoding=encoding,
         errors=errors,
         max_memory=max_memory,
         spill_dir=spill_dir,
@@ -478,5 +494,5 @@ def count_ngrams(
     min_count = as_index(min_count, "min_count", low=1)
     if out is not None:
         check_out(out)
-    counter.update(texts, progress=progress)
+    counter.update(texts, pattern=pattern, progress=progress)
     return counter.finish(min_count, out=out)

@@ -8,17 +8,17 @@ import errno
 import io
 import json
 import os
-import shutil
 import tempfile
 import tokenize
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .._whole import whole_file
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -28,73 +28,6 @@ VERSION = 1
 ZEROS = 1 << 15
 DTYPES = {"keys": ("<u8",), "counts": ("<u4", "<i8"), "left": ("<f8",), "right": ("<f8",)}
 SYMBOL_DTYPES = {"points": ("<u4",), "text": ("|u1",), "offsets": ("<i8",)}
-
-
-@contextmanager
-def whole_file(path: "os.PathLike[str] | str") -> Iterator[IO[bytes]]:
-    """Open a file that gets its name once it is wholly on disk; on an error nothing of it stays."""
-    target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-    try:
-        with open(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    sync_folder(target.parent)
-
-
-def check_out(path: "os.PathLike[str] | str") -> Path:
-    """Refuse a folder that is there already, or can't be made for want of the one it would lie in."""
-    target = Path(path)
-    if os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, "out must not exist yet", str(target))
-    if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "out must lie in a folder that exists", str(target))
-    return target
-
-
-@contextmanager
-def whole_folder(path: "os.PathLike[str] | str") -> Iterator[Path]:
-    """Make a folder that gets its name once all in it is on disk; on an error nothing of it stays."""
-    target = check_out(path)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
-    try:
-        yield folder
-        for file in folder.iterdir():
-            with open(file, "rb") as open_file:
-                os.fsync(open_file.fileno())
-        sync_folder(folder)
-        os.chmod(folder, 0o777 & ~_umask())
-        os.rename(folder, target)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    sync_folder(target.parent)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a new name in a folder last, where the system can."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
 
 
 def write_npz(path: "os.PathLike[str] | str", meta: dict[str, Any], arrays: Arrays) -> None:

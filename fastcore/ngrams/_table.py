@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .._backend import active_backend, kernels
 from .._extras import require
 from .._validation import as_index
+from .._whole import whole_file, whole_folder
 from . import _files, _merging, _saved, _scores
 from ._layout import Counts, Keys, Layout, Symbols, as_tuple
 
@@ -380,7 +381,7 @@ class NgramTable(Mapping[Any, int]):
         min_count = max(min_count, self.min_count)
         if out is None:
             return self._pruned(min_count, self._place)
-        with _files.whole_folder(out) as folder:
+        with whole_folder(out) as folder:
             self._pruned(min_count, _files.Place(self._place.spill_dir, folder))._describe(folder)
         return self._mapped(out)
 
@@ -604,7 +605,7 @@ class NgramTable(Mapping[Any, int]):
         for symbol in self._strings():
             if not symbol or symbol.split() != [symbol]:
                 raise ValueError(f"symbols must not be empty or hold white space in a file of counts, got {symbol!r}")
-        with _files.whole_file(path) as file:
+        with whole_file(path) as file:
             for ngram, count in self._pairs():
                 file.write(f"{' '.join(ngram)}\t{count}\n".encode())
 

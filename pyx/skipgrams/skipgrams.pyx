@@ -150,16 +150,18 @@ cdef class TokenStream:
         self.look_up()
         return 0
 
-    cdef int add_tokens(self, text) except -1:
+    cdef int add_tokens(self, text, Py_ssize_t number) except -1:
         cdef Py_ssize_t size, since = 0
         cdef const uint8_t *utf8
         try:
             items = text if type(text) is list else list(text)
         except TypeError:
-            raise TypeError(f"each text must be a list of str, or a str, got {type(text).__name__}") from None
+            raise TypeError(
+                f"token_lists[{number}] must be a list of tokens or a str to split, got {type(text).__name__}"
+            ) from None
         for token in <list>items:
             if not PyUnicode_Check(token):
-                raise TypeError(f"tokens must be str, got {type(token).__name__}")
+                raise TypeError(f"token_lists[{number}] must hold str tokens, got {type(token).__name__}")
             utf8 = utf8_of(token, &size, &self.scratch, &self.scratch_room)
             self.add(utf8, size)
             since += 1
@@ -170,8 +172,8 @@ cdef class TokenStream:
         self.look_up()
         return 0
 
-    def add_texts(self, texts):
-        """Append texts: lists of tokens, or str that are split at white space."""
+    def add_texts(self, texts, Py_ssize_t number):
+        """Append texts: lists of tokens, or str that are split at white space; errors call the first texts[number]."""
         cdef Py_ssize_t size
         cdef const uint8_t *utf8
         try:
@@ -180,8 +182,9 @@ cdef class TokenStream:
                     utf8 = utf8_of(text, &size, &self.scratch, &self.scratch_room)
                     self.split(utf8, size, False)
                 else:
-                    self.add_tokens(text)
+                    self.add_tokens(text, number)
                 self.close()
+                number += 1
         except BaseException:
             self.n_waiting = 0
             raise

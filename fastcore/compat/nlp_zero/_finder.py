@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..._backend import active_backend, kernels
+from ..._texts import Manner
 from ...discovery._adjacent import PUNCTUATION, chains, log_threshold, without_redundant
 from ...discovery._blocks import LAST, Numbers, encoded, kept
 from ...discovery._words import Words, kinds_of
@@ -60,7 +61,7 @@ class Word_Finder:
         """Count the characters and pairs of neighbours of `sents`."""
         kernel = kernels("discovery")
         encoder, counter = _encoder(kernel, filtering), kernel.PairCounter()
-        for ids in encoded(sents, encoder, _separator(filtering)):
+        for ids in encoded(sents, encoder, _separator(filtering), Manner("sents")):
             counter.update(ids)
         char_counts, pairs, pair_counts = counter.result()
         symbols = [chr(code) for code in encoder.symbols().tolist()]
@@ -91,7 +92,7 @@ class Word_Finder:
             probabilities = kernel.pair_scores(*counter.result())[0]
             strong = probabilities > log_threshold(self.min_proba)
             self.pairs = defaultdict(int, {pair: n for (pair, n), keep in zip(self.pairs.items(), strong) if keep})
-        blocks = _filtered(encoded(sents, encoder, LAST), encoder, filtering)
+        blocks = _filtered(encoded(sents, encoder, LAST, Manner("sents")), encoder, filtering)
         found = chains(counter, blocks, self.min_proba, self.min_pmi, lambda more: None, backend)
         words = self._added(found, encoder, backend)
         kinds = kinds_of(encoder.symbols(), PUNCTUATION)
