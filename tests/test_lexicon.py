@@ -8,7 +8,9 @@ import gzip
 import itertools
 import lzma
 import math
+import os
 import pickle
+import threading
 import tracemalloc
 
 import numpy as np
@@ -235,6 +237,41 @@ class TestFiles:
         assert dict(lexicon) == {"雪梨": 4, "颜色": 5, "AT&T": 7, "x": 1}
         lexicon.save(path)
         assert path.read_text(encoding="utf-8") == "雪梨 4\n颜色 5\nAT&T 7\nx 1\n"
+
+    def test_user_dictionaries(self, backend, tmp_path):
+        path = tmp_path / "user.txt"
+        path.write_text(
+            "云计算\n创新办 3 i\n凱特琳 nz\r\n\n台中\t2\n台中\n台中 ns\n  八一双鹿 \nx y2  \n", encoding="utf-8"
+        )
+        expected = {"云计算": 1, "创新办": 3, "凱特琳": 1, "台中": 2, "八一双鹿": 1, "x": 1}
+        assert dict(Lexicon.load(path)) == expected
+        with gzip.open(tmp_path / "user.gz", "wb") as file:
+            file.write(path.read_bytes())
+        assert dict(Lexicon.load(tmp_path / "user.gz")) == expected
+        assert Tokenizer(Lexicon.load(path)).tokenize("创新办的云计算") == ["创新办", "的", "云计算"]
+
+    def test_a_lexicon_of_no_words_is_no_empty_file(self, backend, tmp_path):
+        for binary in (False, True):
+            Lexicon({}).save(tmp_path / "words", binary=binary)
+            assert (tmp_path / "words").stat().st_size
+            assert dict(Lexicon.load(tmp_path / "words")) == {}
+        for name, data in (("words", b""), ("words.gz", gzip.compress(b""))):
+            (tmp_path / name).write_bytes(data)
+            with pytest.raises(ValueError, match=f"{name} is no lexicon: it is empty"):
+                Lexicon.load(tmp_path / name)
+        (tmp_path / "words.gz").write_bytes(b"")
+        with pytest.raises(OSError, match=r"words\.gz is damaged: it is empty"):
+            Lexicon.load(tmp_path / "words.gz")
+
+    @pytest.mark.parametrize("binary", [False, True])
+    def test_a_pipe_is_read_once(self, backend, tmp_path, binary):
+        Lexicon(WORDS).save(tmp_path / "words", binary=binary)
+        os.mkfifo(tmp_path / "pipe")
+        data = (tmp_path / "words").read_bytes()
+        writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(data))
+        writer.start()
+        assert dict(Lexicon.load(tmp_path / "pipe")) == WORDS
+        writer.join()
 
     @pytest.mark.parametrize("binary", [False, True])
     @pytest.mark.parametrize(("suffix", "module"), [(".gz", gzip), (".bz2", bz2), (".xz", lzma)])

@@ -9,6 +9,7 @@ import os
 import random
 import re
 import sys
+import zlib
 
 import pytest
 import zstandard
@@ -100,6 +101,68 @@ def test_damage_names_the_file(backend, tmp_path, door, suffix):
             door(path)
 
 
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_a_file_of_nothing_is_damaged(backend, tmp_path, door, suffix):
+    path = tmp_path / f"empty{suffix}"
+    path.write_bytes(b"")
+    with pytest.raises(OSError, match=rf"empty\{suffix} is damaged: it is empty"):
+        door(path)
+    path.write_bytes(PACKERS[suffix](b""))
+    assert list(lines_of(path)) == []
+
+
+def unpacked(path, data):
+    """What a file is read as, or None if it is said to be damaged."""
+    path.write_bytes(data)
+    try:
+        with reading(path) as file:
+            return file.read()
+    except OSError as error:
+        assert str(error).startswith(f"{path} is damaged: ")
+        return None
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_no_damage_is_read_as_another_text(tmp_path, suffix):
+    text = b"the quick brown fox\n" * 3
+    whole, path = PACKERS[suffix](text), tmp_path / f"a{suffix}"
+    assert unpacked(path, whole) == text
+    assert not [size for size in range(len(whole)) if unpacked(path, whole[:size]) is not None]
+    for bit in range(8 * len(whole)):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        # Some bits of a header are nobody's; in .xz all are checked.
+        assert unpacked(path, bytes(changed)) in ([None] if suffix == ".xz" else [None, text])
+    assert unpacked(path, whole + b"x") is None
+
+
+def test_zeros_after_a_stream(tmp_path):
+    for suffix, step in ((".gz", 1), (".xz", 4)):
+        whole = PACKERS[suffix](b"text")
+        for size in (*range(9), 40_000, 40_001):
+            for after, expected in ((b"", b"text"), (whole, b"texttext")):
+                found = unpacked(tmp_path / f"a{suffix}", whole + bytes(size) + after)
+                assert found == (None if size % step else expected), (suffix, size)
+
+
+def test_little_unpacks_to_much_in_little_memory(tmp_path):
+    import tracemalloc
+
+    size = 60_000_000
+    for suffix in (".gz", ".bz2", ".xz"):
+        packer = {".gz": zlib.compressobj(9, wbits=31), ".bz2": bz2.BZ2Compressor(), ".xz": lzma.LZMACompressor()}[
+            suffix
+        ]
+        parts = [packer.compress(bytes(10_000_000)) for _ in range(size // 10_000_000)]
+        (tmp_path / f"bomb{suffix}").write_bytes(b"".join([*parts, packer.flush()]))
+        tracemalloc.start()
+        with reading(tmp_path / f"bomb{suffix}") as file:
+            assert not any(file.read(100))
+            _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 20_000_000
+
+
 def test_a_folder_without_files_names_it(backend, tmp_path, door):
     (tmp_path / "empty" / "below").mkdir(parents=True)
     with pytest.raises(ValueError, match=r"the folder .*empty holds no file"):
@@ -157,9 +220,7 @@ def test_what_is_not_there(tmp_path):
 
 def test_not_utf8_names_file_line_and_byte(tmp_path):
     (tmp_path / "bad").write_bytes(b"fine\nab\xffc\n")
-    with pytest.raises(
-        ValueError, match=r"bad, line 2, byte 3: not UTF-8 \(0xff\); pass errors='replace'"
-    ):
+    with pytest.raises(ValueError, match=r"bad, line 2, byte 3: not UTF-8 \(0xff\); pass errors='replace'"):
         list(lines_of(tmp_path / "bad"))
     assert list(lines_of(tmp_path / "bad", errors="replace")) == ["fine", "ab\ufffdc"]
 

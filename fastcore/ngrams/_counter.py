@@ -287,7 +287,8 @@ class NgramCounter:
             table = self._table(Place(self._spill_dir))
             return table.prune(min_count, out=out) if min_count > 1 else table
         with whole_folder(out) as folder:
-            self._table(Place(self._spill_dir, folder))._describe(folder)
+            place = Place(self._spill_dir, folder)
+            self._table(place)._describe(place)
         return NgramTable._mapped(out)
 
     def _table(self, place: Place) -> NgramTable:

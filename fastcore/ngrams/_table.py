@@ -3,7 +3,6 @@
 import os
 from collections.abc import ItemsView, Iterator, Mapping, Sequence, ValuesView
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -382,7 +381,8 @@ class NgramTable(Mapping[Any, int]):
         if out is None:
             return self._pruned(min_count, self._place)
         with whole_folder(out) as folder:
-            self._pruned(min_count, _files.Place(self._place.spill_dir, folder))._describe(folder)
+            place = _files.Place(self._place.spill_dir, folder)
+            self._pruned(min_count, place)._describe(place)
         return self._mapped(out)
 
     def _pruned(self, min_count: int, place: _files.Place) -> Self:
@@ -548,18 +548,15 @@ class NgramTable(Mapping[Any, int]):
         meta, arrays = _saved.describe(self)
         _files.write_npz(path, meta, arrays)
 
-    def _describe(self, folder: Path) -> None:
+    def _describe(self, place: _files.Place) -> None:
         """Write what isn't in the folder yet: symbols and description."""
-        meta, arrays = _saved.describe(self)
-        arrays["meta"] = _files.encode_meta(meta)
-        for name, array in arrays.items():
-            if not (folder / f"{name}.npy").exists():
-                np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        assert place.folder is not None
+        _files.write_described(place.folder, *_saved.describe(self), place.checksums)
 
     @classmethod
     def _mapped(cls, path: "os.PathLike[str] | str") -> Self:
         """Map a folder that was just written."""
-        return cls._make(**_saved.parts(*_files.read_table(path), check=False))
+        return cls._make(**_saved.parts(*_files.read_table(path, check=False), check=False))
 
     @classmethod
     def load(cls, path: "os.PathLike[str] | str") -> Self:
@@ -578,7 +575,7 @@ class NgramTable(Mapping[Any, int]):
         Raises
         ------
         ValueError
-            If it isn't a table, or not a whole one: sizes, order and ranges are checked.
+            If it isn't a table, or not a whole one: checksums, sizes, order and ranges are checked.
         """
         meta, arrays = _files.read_table(path)
         try:
