@@ -148,8 +148,8 @@ def count_skipgrams(
         Drop rarer pairs; `total` and `token_counts` still count all.
     encoding : str, default "utf-8"
         What bytes and files are encoded in.
-    errors : {"strict", "replace"}, default "strict"
-        Bytes that can't be decoded raise, or become U+FFFD.
+    errors : {"strict", "replace", "ignore"}, default "strict"
+        Bytes that can't be decoded raise, become U+FFFD, or are left out.
     pattern : str, optional
         Of a folder only the files whose names match, as ``"*.txt"``.
     workers : int, map-like callable or executor, default 1

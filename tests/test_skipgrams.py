@@ -350,7 +350,7 @@ class TestBadInput:
             ((["a"], 0), {}, ValueError, "window must be at least 1, got 0"),
             ((["a"], 1.5), {}, TypeError, "window must be an int"),
             ((["a"], 1), {"min_count": 0}, ValueError, "min_count must be at least 1"),
-            ((["a"], 1), {"errors": "ignore"}, ValueError, "errors must be one of"),
+            ((["a"], 1), {"errors": "skip"}, ValueError, "errors must be one of"),
             ((["a"], 1), {"workers": 0}, ValueError, "workers must be at least 1"),
             ((["a"], 1), {"vocabulary": ["a"]}, ValueError, "vocabulary names integer ids"),
             ((["a"], 1), {"lengths": [1]}, TypeError, "token_lists must be integers"),

@@ -148,7 +148,7 @@ def test_zeros_after_a_stream(tmp_path):
 def test_little_unpacks_to_much_in_little_memory(tmp_path):
     import tracemalloc
 
-    size = 60_000_000
+    size = 20_000_000
     for suffix in (".gz", ".bz2", ".xz"):
         packer = {".gz": zlib.compressobj(9, wbits=31), ".bz2": bz2.BZ2Compressor(), ".xz": lzma.LZMACompressor()}[
             suffix
@@ -160,7 +160,7 @@ def test_little_unpacks_to_much_in_little_memory(tmp_path):
             assert not any(file.read(100))
             _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert peak < 20_000_000
+        assert peak < 8_000_000
 
 
 def test_a_folder_without_files_names_it(backend, tmp_path, door):

@@ -15,6 +15,7 @@ from .sources import (
     decoded,
     files_among,
     how_many,
+    is_source,
     string_lists,
     strings,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "files_among",
     "files_of",
     "how_many",
+    "is_source",
     "packing",
     "reading",
     "string_lists",

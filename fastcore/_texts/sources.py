@@ -28,6 +28,7 @@ Texts: TypeAlias = "Iterable[Any] | os.PathLike[str]"
 # Texts of a batch, and bytes that are read at a time.
 CHUNK = 4096
 READ = 1 << 20
+ERRORS = ("strict", "replace", "ignore")
 _UTF8 = ("utf-8", "utf-8-sig")
 _BYTES = (bytes, bytearray, memoryview, mmap)
 
@@ -42,7 +43,7 @@ class Manner:
     pattern: str | None = None
 
     def __post_init__(self) -> None:
-        as_choice(self.errors, "errors", ("strict", "replace"))
+        as_choice(self.errors, "errors", ERRORS)
         if not isinstance(self.encoding, str):
             raise TypeError(f"encoding must be the name of a text encoding, got {type(self.encoding).__name__}")
         try:
@@ -191,14 +192,26 @@ class Lines:
 Batch: TypeAlias = Listed | Spans | Lines
 
 
+def is_source(texts: Any) -> bool:
+    """Whether these aren't texts one by one, but something that texts are read from."""
+    return (
+        isinstance(texts, (os.PathLike, *_BYTES))
+        or hasattr(texts, "readline")
+        or type(texts).__module__.startswith("pyarrow")
+    )
+
+
 def check_texts(texts: Any, name: str = "texts") -> None:
     """Refuse a bare str and what can't be iterated over."""
     if isinstance(texts, str):
         raise TypeError(
             f"{name} must be an iterable of texts or a path, got a bare str: put it into a list, or make it a Path"
         )
-    if not isinstance(texts, Iterable | os.PathLike | memoryview) and not hasattr(texts, "__getitem__"):
-        raise TypeError(f"{name} must be an iterable of texts or a path, got {type(texts).__name__}")
+    if not isinstance(texts, os.PathLike):
+        try:
+            iter(texts)
+        except TypeError:
+            raise TypeError(f"{name} must be an iterable of texts or a path, got {type(texts).__name__}") from None
 
 
 def batches(texts: Any, manner: Manner, size: int | None = None) -> Iterator[Batch]:
@@ -241,7 +254,8 @@ def strings(texts: Any, manner: Manner) -> Iterator[str]:
 
 def how_many(texts: Any) -> int | None:
     """The number of texts, where it can be told before they are read."""
-    if not isinstance(texts, Sized) or isinstance(texts, _BYTES):
+    check_texts(texts)
+    if not isinstance(texts, Sized) or (is_source(texts) and not type(texts).__module__.startswith("pyarrow")):
         return None
     files = isinstance(texts, list | tuple) and len(texts) and isinstance(texts[0], os.PathLike)
     return None if files else len(texts)

@@ -1,6 +1,6 @@
 """Word segmentation as labelling: each character begins, continues or ends a word, or is one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from .._backend import active_backend
 from .._metrics import oov_recall, span_f1
+from .._texts import Listed, Manner, Texts, batches, strings
 from .._validation import as_index, as_list, as_number
 from .._workers import Workers, check_workers
 from ._features import Array, Items
@@ -140,13 +141,20 @@ class Segmenter:
         self.__dict__.update(state)
         self._backend = active_backend()
 
-    def fit(self, texts: Iterable[Sequence[str]]) -> Self:
+    def fit(self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None) -> Self:
         """Train on segmented texts.
 
         Parameters
         ----------
-        texts : iterable of lists of str
-            Each text as its words.
+        texts : iterable, path, bytes, open file or pyarrow array
+            Each text as a list of its words, or as a str (or bytes) with white space between them. A path is a file
+            whose lines are such texts, uncompressed by its suffix (gz, xz, bz2, zst), or a folder of such files.
+        encoding : str, default "utf-8"
+            What bytes and files are encoded in.
+        errors : {"strict", "replace", "ignore"}, default "strict"
+            Bytes that can't be decoded raise, become U+FFFD, or are left out.
+        pattern : str, optional
+            Of a folder only the files whose names match, as ``"*.txt"``.
 
         Returns
         -------
@@ -156,11 +164,11 @@ class Segmenter:
         Raises
         ------
         TypeError
-            If a text isn't a list of str.
+            If a text is neither a list of str nor a str.
         ValueError
-            If a word is empty or there is no word.
+            If a word is empty, there is no word, or texts are str and none has white space.
         """
-        lines = _checked_words(texts, "texts")
+        lines = _checked_words(texts, Manner("texts", encoding, errors, pattern))
         features, items, observed, known = compiled_training_set(lines, self.min_freq)
         objective = Objective(features, items, observed, self.c2, np.dtype(np.float64), self.workers, self._backend)
         found = search(
@@ -183,8 +191,17 @@ class Segmenter:
             raise TypeError(f"text must be a str, got {type(text).__name__}")
         return self.segment_many([text])[0]
 
-    def segment_many(self, texts: Iterable[str]) -> list[list[str]]:
+    def segment_many(
+        self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+    ) -> list[list[str]]:
         """Return the words of each text.
+
+        Parameters
+        ----------
+        texts : iterable, path, bytes, open file or pyarrow array
+            Each str (or bytes) is a text; a path is a file whose lines are texts, or a folder of such files.
+        encoding, errors, pattern
+            As for `fit`.
 
         Raises
         ------
@@ -195,26 +212,30 @@ class Segmenter:
         """
         if self._features is None:
             raise ValueError("this Segmenter isn't fitted yet: call fit first")
-        lines = _checked_texts(texts)
+        lines = list(strings(texts, Manner("texts", encoding, errors, pattern)))
         offsets, keys = _keys(lines)
         items = _items(offsets, keys, self._attribute_keys)
         paths = decode(self._features, items, self._weights, np.float64, self.workers, self._backend)
         return [_words(text, path) for text, path in zip(lines, paths)]
 
-    def evaluate(self, gold: Iterable[Sequence[str]]) -> Scores:
+    def evaluate(
+        self, gold: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+    ) -> Scores:
         """Segment texts whose words are known and return how well it went.
 
         Parameters
         ----------
-        gold : iterable of lists of str
-            Each text as its words.
+        gold : iterable, path, bytes, open file or pyarrow array
+            Segmented texts, as for `fit`.
+        encoding, errors, pattern
+            As for `fit`.
 
         Returns
         -------
         Scores
             Precision, recall and F1 over words as spans; recall over words that training didn't hold.
         """
-        lines = _checked_words(gold, "gold")
+        lines = _checked_words(gold, Manner("gold", encoding, errors, pattern))
         predicted = self.segment_many(["".join(words) for words in lines])
         return Scores(*span_f1(lines, predicted), oov_recall(lines, predicted, self._vocabulary))
 
@@ -261,22 +282,24 @@ def _items(offsets: Array, keys: Array, known: Array) -> Items:
     return Items(offsets, rows, places[found].astype(np.int32), np.empty(0))
 
 
-def _checked_texts(texts: Iterable[str]) -> list[str]:
-    lines: list[str] = as_list(texts, "texts", "a list of str")
-    for i, line in enumerate(lines):
-        if not isinstance(line, str):
-            raise TypeError(f"texts[{i}] must be a str, got {type(line).__name__}")
-    return lines
-
-
-def _checked_words(texts: Iterable[Sequence[str]], name: str) -> list[list[str]]:
+def _checked_words(texts: Any, manner: Manner) -> list[list[str]]:
     lines: list[list[str]] = []
-    for i, words in enumerate(as_list(texts, name, "a list of lists of words")):
-        line = as_list(words, f"{name}[{i}]", "a list of words")
-        for word in line:
-            if not isinstance(word, str):
-                raise TypeError(f"{name}[{i}] must be a list of str, got {type(word).__name__}")
-            if not word:
-                raise ValueError(f"{name}[{i}] must not hold an empty word")
-        lines.append(line)
+    spaced = given = False
+    for batch in batches(texts, manner):
+        for part in [batch.texts] if isinstance(batch, Listed) else batch.strings(manner):
+            for words in part:
+                here = f"{manner.name}[{len(lines)}]"
+                if isinstance(words, str):
+                    line = str.split(words)
+                    spaced, given = spaced or len(line) > 1, True
+                else:
+                    line = as_list(words, here, "a list of words")
+                for word in line:
+                    if not isinstance(word, str):
+                        raise TypeError(f"{here} must be a list of str, got {type(word).__name__}")
+                    if not word:
+                        raise ValueError(f"{here} must not hold an empty word")
+                lines.append(line)
+    if given and not spaced:
+        raise ValueError(f"{manner.name} must be lists of words, or have white space between words, got none")
     return lines

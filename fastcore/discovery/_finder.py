@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +43,9 @@ class WordFinder:
         Length in characters of the shortest words wanted.
     max_length : int, optional
         Length of the longest words wanted. ``"entropy"`` looks at n-grams up to it, default 5, at most 64.
-    exclude : collection of str, optional
-        Words that aren't wanted, for example a known `Lexicon`, so that only new ones are left.
+    exclude : collection of str, or os.PathLike, optional
+        Words that aren't wanted, for example a known `Lexicon`, so that only new ones are left. A path is a file of
+        them, a line each (a count and a tag may follow, as for `Lexicon.load`).
     keep : str or set of str, default "cjk+alnum"
         The characters that words are made of: ``"cjk"`` (U+4E00 to U+9FA5), ``"alnum"`` (ASCII letters and
         digits), both, a collection of characters, or None for all. Everything else separates.
@@ -107,7 +109,7 @@ class WordFinder:
         min_count: int | None = None,
         min_length: int = 1,
         max_length: int | None = None,
-        exclude: Collection[str] | None = None,
+        exclude: Collection[str] | os.PathLike[str] | None = None,
         keep: Any = "cjk+alnum",
         workers: Workers = 1,
         progress: Progress = False,
@@ -120,9 +122,8 @@ class WordFinder:
         self.max_length = None if max_length is None else as_index(max_length, "max_length", low=self.min_length)
         if self.method == "entropy" and (self.max_length or 0) > LONGEST:
             raise ValueError(f"max_length must be at most {LONGEST} where method is 'entropy', got {max_length}")
-        if exclude is not None and (isinstance(exclude, str) or not isinstance(exclude, Collection)):
-            raise TypeError(f"exclude must be a collection of str, got {type(exclude).__name__}")
         self.exclude = exclude
+        self._excluded = _as_words(exclude)
         self.keep = keep
         check_workers(workers)
         self.workers = workers
@@ -158,8 +159,8 @@ class WordFinder:
             beyond 128 MB in a temporary file.
         encoding : str, default "utf-8"
             What bytes and files are encoded in.
-        errors : {"strict", "replace"}, default "strict"
-            Bytes that can't be decoded raise, or become U+FFFD.
+        errors : {"strict", "replace", "ignore"}, default "strict"
+            Bytes that can't be decoded raise, become U+FFFD, or are left out.
         pattern : str, optional
             Of a folder only the files whose names match, as ``"*.txt"``.
 
@@ -239,9 +240,7 @@ class WordFinder:
         if self.max_length is not None:
             chosen &= lengths <= self.max_length
         found = words.take(chosen).to_sorted_dict(symbols, self._backend)
-        if self.exclude is not None:
-            found = {word: count for word, count in found.items() if word not in self.exclude}
-        return found
+        return {word: n for word, n in found.items() if word not in self._excluded} if self._excluded else found
 
     def to_lexicon(self) -> Lexicon:
         """Return the words and counts as a `fastcore.lexicon.Lexicon`."""
@@ -271,6 +270,17 @@ class WordFinder:
         self._counter.merge(*counted)
         for ids in learned:
             self._learned.add(ids)
+
+
+def _as_words(exclude: Any) -> Collection[str]:
+    """The words that aren't wanted."""
+    if isinstance(exclude, os.PathLike):
+        from ..lexicon import Lexicon
+
+        return Lexicon.load(exclude)
+    if isinstance(exclude, str) or not isinstance(exclude, Collection | None):
+        raise TypeError(f"exclude must be a collection of str or a path, got {type(exclude).__name__}")
+    return () if exclude is None else exclude
 
 
 def _as_thresholds(min_pmi: Any, method: str) -> tuple[float, ...]:

@@ -143,8 +143,8 @@ class Tokenizer:
             bz2, zst), or a folder of such files. A bare str is refused.
         encoding : str, default "utf-8"
             What bytes and files are encoded in.
-        errors : {"strict", "replace"}, default "strict"
-            Bytes that can't be decoded raise, or become U+FFFD.
+        errors : {"strict", "replace", "ignore"}, default "strict"
+            Bytes that can't be decoded raise, become U+FFFD, or are left out.
         pattern : str, optional
             Of a folder only the files whose names match, as ``"*.txt"``.
         workers : int, callable or executor

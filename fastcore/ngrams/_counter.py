@@ -105,8 +105,8 @@ class NgramCounter:
         A compiled regex whose matches separate. Slower than `keep`.
     encoding : str, default "utf-8"
         What bytes and files are encoded in.
-    errors : {"strict", "replace"}, default "strict"
-        What to do about bytes that can't be decoded: raise, or count U+FFFD in their place.
+    errors : {"strict", "replace", "ignore"}, default "strict"
+        What to do about bytes that can't be decoded: raise, count U+FFFD in their place, or leave them out.
     max_memory : int or str, optional
         About how many bytes ("64MB", "1.5GiB") counting may take beyond the symbols. What doesn't fit is spilled
         to disk, counts stay exact, and the table's arrays lie in files that are mapped into memory. At least 1 MB.
@@ -427,8 +427,8 @@ def count_ngrams(
         A compiled regex whose matches separate. Slower than `keep`.
     encoding : str, default "utf-8"
         What bytes and files are encoded in.
-    errors : {"strict", "replace"}, default "strict"
-        What to do about bytes that can't be decoded: raise, or count U+FFFD in their place.
+    errors : {"strict", "replace", "ignore"}, default "strict"
+        What to do about bytes that can't be decoded: raise, count U+FFFD in their place, or leave them out.
     pattern : str, optional
         Of a folder only the files whose names match, as ``"*.txt"``.
     min_count : int, default 1

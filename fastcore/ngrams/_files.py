@@ -65,7 +65,7 @@ def write_described(folder: Path, meta: dict[str, Any], arrays: Arrays, checksum
 
 def checksum(array: NDArray[Any]) -> int:
     """A checksum of an array's content, type and shape."""
-    data, value = np.ascontiguousarray(array).reshape(-1).view(np.uint8), 0
+    data, value = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, 0
     for start in range(0, len(data), PIECE):
         value = crc32(data[start : start + PIECE], value)
     return _with_shape(value, array.dtype, array.shape)

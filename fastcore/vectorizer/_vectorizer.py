@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib import import_module
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from numbers import Integral, Real
 from types import ModuleType
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, issparse
 
 from .._backend import active_backend, kernels
+from .._texts import Manner, check_texts, is_source, strings
 from . import _analysis as analysis
 from ._features import Found, Vocabulary, find, token_stream
 
@@ -257,8 +259,9 @@ class NgramVectorizer:
 
         Parameters
         ----------
-        raw_documents : iterable
-            Documents; a one-shot generator will do.
+        raw_documents : iterable, path, bytes, open file or pyarrow array
+            Documents; a one-shot generator will do. Where `input` is "content" the path of a file (or an iterable of
+            paths, or a folder), bare bytes and an open file stand for their lines.
         y : ignored
 
         Returns
@@ -305,8 +308,8 @@ class NgramVectorizer:
 
         Parameters
         ----------
-        raw_documents : iterable
-            Documents.
+        raw_documents : iterable, path, bytes, open file or pyarrow array
+            Documents, as for `fit_transform`.
 
         Returns
         -------
@@ -374,6 +377,7 @@ class NgramVectorizer:
 
     def _find(self, raw_documents: Iterable[Any]) -> Found:
         """Find all features: in the kernel, where no one has replaced the analysis."""
+        raw_documents = self._documents(raw_documents)
         kernel = self._kernel()
         analyze = self.build_analyzer()
         ours = type(self).build_analyzer is NgramVectorizer.build_analyzer
@@ -405,6 +409,18 @@ class NgramVectorizer:
         return find(
             kernel, symbols.finish(), low, high, short=self.analyzer == "char_wb", joined=self.analyzer == "word"
         )
+
+    def _documents(self, raw_documents: Iterable[Any]) -> Iterable[Any]:
+        """Documents one by one, also where they are lines of files; names and open files are `input`'s affair."""
+        if self.input != "content":
+            return raw_documents
+        if not is_source(raw_documents):
+            rest = iter(raw_documents)
+            first = list(islice(rest, 1))
+            raw_documents = chain(first, rest)
+            if not (first and isinstance(first[0], os.PathLike)):
+                return raw_documents
+        return strings(raw_documents, Manner("raw_documents", self.encoding, self.decode_error))
 
     def _transformed(self, raw_documents: Iterable[Any]) -> Any:
         kernel = self._kernel()
@@ -475,6 +491,7 @@ class NgramVectorizer:
     def _check_documents(self, raw_documents: Any) -> None:
         if isinstance(raw_documents, str):
             raise ValueError("Iterable over raw text documents expected, string object received.")
+        check_texts(raw_documents, "raw_documents")
 
     def _check_fitted(self) -> None:
         if "_terms" not in vars(self):

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ... import lexicon as _lexicon
+from ..._texts import reading
+from ...lexicon._files import parse_text
 
 PATHS = 1_000_000  # DAG.all_paths refuses more
 
@@ -28,7 +30,7 @@ class Trie:
     Parameters
     ----------
     path_or_trie : str, path-like or iterable of (word, count), optional
-        A UTF-8 file of lines ``word count``, or what `update` takes.
+        A UTF-8 file of lines ``word [count]``, or what `update` takes.
     """
 
     def __init__(self, path_or_trie: str | os.PathLike[str] | Iterable[tuple[Any, int]] | None = None) -> None:
@@ -39,10 +41,8 @@ class Trie:
         self.log_total_items: float = log(0)
         self._changes = 0  # so that a compiled form knows whether it still holds
         if isinstance(path_or_trie, str | os.PathLike):
-            for line in Path(path_or_trie).read_text("utf-8").split("\n"):
-                if line.strip():
-                    word, count, *_ = re.split(" +", line.strip())
-                    self[word] = int(count)
+            with reading(path_or_trie) as file:
+                self.update(parse_text(file.read(), os.fspath(path_or_trie)).items())
         elif path_or_trie is not None:
             self.update(path_or_trie)
 
