@@ -1,4 +1,6 @@
-"""Build the compiled kernels: ``pyx/DOMAIN/NAME.pyx`` becomes ``fastcore._kernels.NAME``.
+"""Build the compiled kernels: ``pyx/chain/chain.pyx`` becomes ``fastcore._kernels.chain``.
+
+A domain of several kernel modules is a package: ``pyx/ngrams/rows.pyx`` becomes ``fastcore._kernels.ngrams.rows``.
 
 Hot modules are compiled again for newer x86-64 levels as ``fastcore._kernels.v3.NAME`` and
 ``.v4.NAME``, as far as the compiler can; ``fastcore/_isa.py`` picks one at import. Environment
@@ -6,7 +8,7 @@ switches, for builds only:
 
 ``FASTCORE_DEBUG=1``     bounds, overflow-free indexing and initialisation checks on, assertions on
 ``FASTCORE_SANITIZE=1``  address and undefined-behaviour sanitizers
-``FASTCORE_TRACE=1``     line tracing of the ``.pyx`` for coverage
+``FASTCORE_COVERAGE=1``  the compiler's own counters, which ``tests/kernel_coverage.py`` reads
 ``FASTCORE_NATIVE=1``    one build with ``-march=native`` instead of the variants, to measure against
 """
 
@@ -23,23 +25,22 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
 # Modules whose inner loops gain from vectors; the others are built once.
-HOT = {"chain", "crf", "lexicon", "nce", "ngrams", "ode", "reactions", "recurrence"}
+HOT = {"chain", "crf", "lexicon", "nce", "ngrams.rows", "ngrams.symbols", "ode", "reactions", "recurrence"}
 # Modules whose twin agrees to a tolerance, so that a*b+c may become one instruction.
 CONTRACTED = {"chain", "crf"}
 # The levels of the x86-64 psABI. Spelled out: compilers older than their names (GCC before 11) know the features.
 V3 = ["-mpopcnt", "-mcx16", "-mavx2", "-mbmi", "-mbmi2", "-mf16c", "-mfma", "-mlzcnt", "-mmovbe", "-mxsave"]
-V4 = [*V3, *["-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]]
-LEVELS = {"v3": V3, "v4": V4}
+V4 = ["-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
+LEVELS = {"v3": V3, "v4": [*V3, *V4]}
 
 
 def switch(name: str) -> bool:
     return os.environ.get(f"FASTCORE_{name}", "0") not in ("", "0")
 
 
-DEBUG, SANITIZE, TRACE, NATIVE = (switch(name) for name in ("DEBUG", "SANITIZE", "TRACE", "NATIVE"))
-MODE = "-".join(
-    ["build", *(n for n, on in zip(("debug", "sanitize", "trace", "native"), (DEBUG, SANITIZE, TRACE, NATIVE)) if on)]
-)
+SWITCHES = "DEBUG", "SANITIZE", "COVERAGE", "NATIVE"
+DEBUG, SANITIZE, COVERAGE, NATIVE = map(switch, SWITCHES)
+MODE = "-".join(["build", *(name.lower() for name in SWITCHES if switch(name))])
 MSVC = sys.platform == "win32"
 X86 = platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32
 
@@ -47,26 +48,31 @@ X86 = platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32
 def compile_args(name: str) -> list[str]:
     if MSVC:
         return ["/O2"]
-    args = ["-O1" if SANITIZE else "-O2" if DEBUG or TRACE else "-O3"]
+    args = ["-O1" if SANITIZE or COVERAGE else "-O2" if DEBUG else "-O3"]
     args += ["-g" if SANITIZE else "-g0", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wno-unused-function"]
     args.append("-ffp-contract=" + ("fast" if name in CONTRACTED else "off"))
     if SANITIZE:
         args += ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined"]
+    if COVERAGE:
+        args.append("--coverage")
     if NATIVE:
         args.append("-march=native")
     return args
 
 
-def macros() -> list[tuple[str, str | None]]:
-    defined: list[tuple[str, str | None]] = [("FASTCORE_MODE", f'"{MODE}"')]
-    if TRACE:
-        defined += [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
-    return defined
+def link_args() -> list[str]:
+    return [*["-fsanitize=address,undefined"] * SANITIZE, *["--coverage"] * COVERAGE]
+
+
+def kernel_name(path: Path) -> str:
+    """What a ``.pyx`` is called below ``fastcore._kernels``."""
+    alone = path.stem == path.parent.name or path.parent.name == "shared"
+    return path.stem if alone else f"{path.parent.name}.{path.stem}"
 
 
 def extension(path: Path, source: str | None = None, level: str | None = None) -> Extension:
     """The kernel module of a ``.pyx``, from the C that an earlier extension generated if `source` names it."""
-    package, name = "fastcore._kernels" + (f".{level}" if level else ""), path.stem
+    package, name = "fastcore._kernels" + (f".{level}" if level else ""), kernel_name(path)
     # A header's change rebuilds its own domain only, one of the shared ones all.
     folders = ["pyx/shared", str(path.parent)]
     return Extension(
@@ -74,9 +80,9 @@ def extension(path: Path, source: str | None = None, level: str | None = None) -
         [source or str(path)],
         include_dirs=folders,
         depends=sorted(str(p) for folder in folders for p in Path(folder).iterdir() if p.suffix in (".h", ".pxd")),
-        define_macros=macros(),
+        define_macros=[("FASTCORE_MODE", f'"{MODE}"')],
         extra_compile_args=compile_args(name) + (LEVELS[level] if level else []),
-        extra_link_args=["-fsanitize=address,undefined"] if SANITIZE else [],
+        extra_link_args=link_args(),
     )
 
 
@@ -85,15 +91,14 @@ def extensions() -> list[Extension]:
     shared = Extension(
         "fastcore._kernels._cyutility",
         ["pyx/_cyutility.c"],
-        define_macros=macros(),
+        define_macros=[("FASTCORE_MODE", f'"{MODE}"')],
         extra_compile_args=compile_args("_cyutility"),
-        extra_link_args=["-fsanitize=address,undefined"] if SANITIZE else [],
+        extra_link_args=link_args(),
     )
     base = cythonize(
         [shared] + [extension(path) for path in paths],
         include_path=sorted({"pyx/shared", *(str(path.parent) for path in paths)}),
-        build_dir=None if TRACE else f"build/{MODE}",
-        force=TRACE,
+        build_dir=f"build/{MODE}",
         annotate=switch("ANNOTATE"),
         shared_utility_qualified_name="fastcore._kernels._cyutility",
         compiler_directives={
@@ -103,13 +108,13 @@ def extensions() -> list[Extension]:
             "cdivision": True,
             "initializedcheck": DEBUG,
             "freethreading_compatible": True,
-            "linetrace": TRACE,
             "embedsignature": False,
         },
     )
-    if X86 and not (MSVC or DEBUG or SANITIZE or TRACE or NATIVE):
-        generated = {ext.name.rpartition(".")[2]: ext.sources[0] for ext in base}
-        base += [extension(path, generated[path.stem], level) for level in LEVELS for path in paths if path.stem in HOT]
+    if X86 and not (MSVC or DEBUG or SANITIZE or COVERAGE or NATIVE):
+        generated = {ext.name.removeprefix("fastcore._kernels."): ext.sources[0] for ext in base}
+        hot = [(path, generated[kernel_name(path)]) for path in paths if kernel_name(path) in HOT]
+        base += [extension(path, source, level) for level in LEVELS for path, source in hot]
     return base
 
 

@@ -14,10 +14,12 @@ check_name()
 
 BACKENDS = ("compiled", "reference")
 # The kernel modules, each with a twin of the same name, in the order in which they build on one another.
-DOMAINS = (
-    "ngrams",
+KERNELS = (
+    "ngrams.symbols",
+    "ngrams.rows",
     "skipgrams",
-    "vectorizer",
+    "vectorizer.symbols",
+    "vectorizer.features",
     "lexicon",
     "discovery",
     "templates",
@@ -28,6 +30,7 @@ DOMAINS = (
     "recurrence",
     "nce",
 )
+DOMAINS = tuple(dict.fromkeys(name.partition(".")[0] for name in KERNELS))
 
 
 def _checked(name: str, source: str) -> str:
@@ -80,8 +83,8 @@ def use_backend(name: str) -> Iterator[None]:
         _active.reset(token)
 
 
-def kernels(domain: str, backend: str | None = None) -> ModuleType:
-    """Return the kernel module of a domain, of the given or else of the active backend."""
+def kernels(name: str, backend: str | None = None) -> ModuleType:
+    """Return a kernel module, of the given or else of the active backend."""
     if (backend or active_backend()) == "reference":
-        return import_module(f"fastcore.reference.{domain}")
-    return _isa.load(domain)
+        return import_module(f"fastcore.reference.{name}")
+    return _isa.load(name)

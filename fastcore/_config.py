@@ -3,11 +3,10 @@
 import platform
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from . import _isa
-from ._backend import DOMAINS, active_backend
+from ._backend import KERNELS, active_backend
 from ._workers import cpu_count
 
 
@@ -18,7 +17,7 @@ def config() -> dict[str, Any]:
 
     from . import __version__
 
-    built = find_spec("fastcore._kernels._platform") is not None
+    built = _isa.is_built("_platform")
     found: dict[str, Any] = {
         "fastcore": __version__,
         "python": sys.version.split()[0],
@@ -34,9 +33,7 @@ def config() -> dict[str, Any]:
         found["build"] = here.build_mode()
         found["isa_available"] = list(_isa.available())
         found["isa_selected"] = _isa.selected()
-        found["kernels"] = {
-            name: _isa.variant(_isa.load(name)) for name in DOMAINS if find_spec(f"fastcore._kernels.{name}")
-        }
+        found["kernels"] = {name: _isa.variant(_isa.load(name)) for name in KERNELS if _isa.is_built(name)}
     else:
         found["build"] = "not built"
     return found

@@ -32,10 +32,3 @@ def reaction_models() -> dict[str, Any]:
     text = files("fastcore").joinpath("data", "reactions", "models.json").read_text("utf-8")
     found: dict[str, Any] = json.loads(text)
     return found
-
-
-def dsmts(case: str) -> dict[str, list[float]]:
-    """Exact results of a case of the Discrete Stochastic Models Test Suite: ``"X-mean"`` to values at t = 0..50."""
-    text = files("fastcore").joinpath("data", "dsmts", f"{case}-results.csv").read_text("utf-8")
-    head, *rows = ([cell.strip() for cell in line.split(",")] for line in text.splitlines() if line.strip())
-    return {name: [float(value) for value in column] for name, column in zip(head, zip(*rows))}

@@ -35,24 +35,30 @@ def selected() -> str:
 
 
 @cache
-def load(domain: str) -> ModuleType:
-    """Import the compiled kernels of a domain, built for the selected instruction set."""
-    isa = selected()
-    if isa != "baseline":
-        name = f"fastcore._kernels.{isa}.{domain}"
-        if find_spec(name) is not None:
-            return import_module(name)
+def load(kernel: str) -> ModuleType:
+    """Import a compiled kernel module, built for the selected instruction set."""
+    isa, name = selected(), f"fastcore._kernels.{kernel}"
+    if isa != "baseline" and is_built(f"{isa}.{kernel}"):
+        return import_module(f"fastcore._kernels.{isa}.{kernel}")
     try:
-        return import_module(f"fastcore._kernels.{domain}")
+        return import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != f"fastcore._kernels.{domain}":
+        if error.name != name:
             raise
         raise ImportError(
-            f"the compiled kernels 'fastcore._kernels.{domain}' are missing: the package was not built. If you run "
+            f"the compiled kernels '{name}' are missing: the package was not built. If you run "
             "inside a source checkout, install it in place with 'pip install -e .' (or set FASTCORE_BACKEND=reference "
             "to run on the slow twin)",
             name=error.name,
         ) from error
+
+
+def is_built(kernel: str) -> bool:
+    """Whether there is a compiled module of that name below ``fastcore._kernels``."""
+    try:
+        return find_spec(f"fastcore._kernels.{kernel}") is not None
+    except ModuleNotFoundError:  # no such package
+        return False
 
 
 def variant(module: ModuleType) -> str:

@@ -22,6 +22,7 @@ from ._backend import active_backend, kernels
 from ._extras import require
 from ._texts import Lines, Listed, Manner, batches
 from ._validation import as_index, as_integers
+from ._widths import index_dtype
 from ._workers import Workers, call_kernel, n_threads, run
 
 __all__ = ["SkipGrams", "count_skipgrams"]
@@ -276,7 +277,7 @@ def _count(
         for low, high in pairwise(_bounds(ids, size, n_threads(workers)))
     ]
     token_counts, indptr, indices, data = _stacked(run(call_kernel, tasks, workers))
-    index = np.int32 if len(data) < 2**31 - 1 else np.int64
+    index = index_dtype(len(data))
     matrix = csr_array((data, indices.astype(index, copy=False), indptr.astype(index)), shape=(size, size))
     matrix.has_canonical_format = True
     return SkipGrams(matrix, names, token_counts, total, window, min_count)

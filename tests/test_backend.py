@@ -10,15 +10,15 @@ import pytest
 
 import fastcore
 from fastcore import _isa
-from fastcore._backend import DOMAINS, kernels
+from fastcore._backend import KERNELS, kernels
 from fastcore._config import config
 
 from .helpers import run_script
 
 PRINT_BACKEND = "import fastcore; print(fastcore.active_backend())"
 PRINT_VARIANTS = (
-    "from fastcore import _isa; from fastcore._backend import DOMAINS; "
-    "print(*(f'{d}:{_isa.variant(_isa.load(d))}' for d in DOMAINS))"
+    "from fastcore import _isa; from fastcore._backend import KERNELS; "
+    "print(*(f'{d}:{_isa.variant(_isa.load(d))}' for d in KERNELS))"
 )
 
 
@@ -27,8 +27,8 @@ class TestUseBackend:
         for name in ("compiled", "reference"):
             with fastcore.use_backend(name):
                 assert fastcore.active_backend() == name
-                expected = f"fastcore.reference.{DOMAINS[-1]}" if name == "reference" else "fastcore._kernels"
-                assert kernels(DOMAINS[-1]).__spec__.name.startswith(expected)
+                expected = f"fastcore.reference.{KERNELS[-1]}" if name == "reference" else "fastcore._kernels"
+                assert kernels(KERNELS[-1]).__spec__.name.startswith(expected)
 
     def test_nests_and_restores_after_an_error(self):
         before = fastcore.active_backend()
@@ -82,11 +82,11 @@ class TestInstructionSet:
         result = run_script(PRINT_VARIANTS, env={"FASTCORE_ISA": isa})
         assert result.returncode == 0, result.stderr
         found = dict(pair.split(":") for pair in result.stdout.split())
-        assert set(found) == set(DOMAINS)
+        assert set(found) == set(KERNELS)
         # A kernel built once, and a debug build, have the baseline only.
         assert set(found.values()) <= {isa, "baseline"}
         if config()["build"] == "build" and isa in ("v3", "v4"):
-            assert found["chain"] == found["ngrams"] == found["reactions"] == isa
+            assert found["chain"] == found["ngrams.rows"] == found["reactions"] == isa
 
     def test_newest_is_the_default(self):
         assert run_script(PRINT_VARIANTS, env={"FASTCORE_ISA": ""}).stdout == (

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import inspect
 import pkgutil
 import re
+import textwrap
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import fastcore
+from fastcore._backend import DOMAINS
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = [name for name in fastcore.__all__ if inspect.ismodule(getattr(fastcore, name)) and name != "compat"]
@@ -24,6 +28,10 @@ MODULES = sorted(
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
+def has_examples(module_name: str) -> bool:
+    return any(test.examples for test in doctest.DocTestFinder().find(importlib.import_module(module_name)))
+
+
 def public_items(module_name: str) -> dict[str, object]:
     module = importlib.import_module(f"fastcore.{module_name}")
     return {f"{module_name}.{name}": getattr(module, name) for name in module.__all__}
@@ -32,22 +40,78 @@ def public_items(module_name: str) -> dict[str, object]:
 ITEMS = {key: value for module in PUBLIC for key, value in public_items(module).items()}
 
 
-@pytest.mark.parametrize("name", MODULES)
+WITH_EXAMPLES = [name for name in MODULES if has_examples(name)]
+PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)
+PAGES_WITH_EXAMPLES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("backends", "texts")),
+    *(p for p in PAGES if p.parent.name == "guide"),
+]
+# A fenced block of Python, or a plot's; what a comment says isn't run is left out.
+BLOCK = re.compile(
+    r"(?P<not_run><!-- not run: [^\n]*-->\n)?"
+    r"^```(?:python\n(?P<python>.*?)|\{eval-rst\}\n\.\. plot::\n(?P<plot>.*?))^```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples_in_docstrings(name):
     with np.printoptions(legacy=False):
         result = doctest.testmod(importlib.import_module(name), optionflags=FLAGS)
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("page", sorted(p.name for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts))
-def test_examples_in_the_guide(page):
-    (path,) = (p for p in (ROOT / "docs").rglob(page) if "_build" not in p.parts) if page != "index.md" else (None,)
-    if path is None:
-        return
-    parser, runner = doctest.DocTestParser(), doctest.DocTestRunner(optionflags=FLAGS, verbose=False)
-    examples = re.sub(r"^```.*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    runner.run(parser.get_doctest(examples, {}, page, str(path), 0))
+def test_every_public_function_has_an_example_that_runs():
+    found = doctest.DocTestFinder(exclude_empty=False)
+    ran = {test.name for name in WITH_EXAMPLES for test in found.find(importlib.import_module(name)) if test.examples}
+    for name, item in ITEMS.items():
+        if inspect.isfunction(item) and name != "recurrence.from_torch":  # torch isn't among the tests' requirements
+            assert any(full.endswith("." + item.__name__) for full in ran), name
+
+
+def run_script(source: str, scope: dict[str, object]) -> None:
+    """Run statements; where a line's comment is a literal (or `near` a number), it must be the line's value."""
+    # Places in a line are counted in bytes.
+    lines = source.encode("utf-8").splitlines()
+    for statement in ast.parse(source).body:
+        comment = lines[statement.end_lineno - 1][statement.end_col_offset :].decode("utf-8").strip()
+        if not isinstance(statement, ast.Expr):
+            exec(compile(ast.Module([statement], []), "<example>", "exec"), scope)
+            continue
+        value = eval(compile(ast.Expression(statement.value), "<example>", "eval"), scope)
+        if comment.startswith("# near "):
+            assert value == pytest.approx(float(comment.removeprefix("# near ")), rel=0.05), comment
+        elif re.match(r"# [\d('\"\[{]", comment):
+            assert value == ast.literal_eval(comment.removeprefix("# ")), comment
+
+
+@pytest.mark.parametrize("path", PAGES_WITH_EXAMPLES, ids=lambda path: path.stem)
+def test_examples_on_a_page(path, tmp_path, monkeypatch):
+    plt.switch_backend("agg")
+    monkeypatch.chdir(tmp_path)
+    Path("corpus.txt").write_text("床前明月光\n" * 10, encoding="utf-8")
+    # One scope a page, as for a reader who types it all in.
+    scope: dict[str, object] = {"__name__": "page", "plt": plt, "Path": Path}
+    runner, ran = doctest.DocTestRunner(optionflags=FLAGS, verbose=False), 0
+    for block in BLOCK.finditer(path.read_text(encoding="utf-8")):
+        if block["not_run"]:
+            continue
+        source = block["python"] or textwrap.dedent(re.sub(r"^ +:.*\n", "", block["plot"], flags=re.MULTILINE))
+        ran += 1
+        if ">>> " in source:
+            test = doctest.DocTestParser().get_doctest(source, scope, path.name, str(path), 0)
+            runner.run(test, clear_globs=False)
+            scope.update(test.globs)
+        else:
+            run_script(source, scope)
+    plt.close("all")
+    assert ran > 0
     assert runner.summarize(verbose=False).failed == 0
+
+
+def test_every_page_of_the_guide_belongs_to_a_domain():
+    assert {path.stem for path in PAGES if path.parent.name == "guide"} == set(DOMAINS)
 
 
 def test_every_public_name_is_in_the_reference():

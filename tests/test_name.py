@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
+import scipy
 
 import fastcore
 
@@ -26,9 +28,14 @@ THEIRS = {
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """A folder to import from that ours is copied into."""
+    """A folder to import from that ours is copied into, and what it needs beside it."""
     source = Path(fastcore.__file__).parent
     shutil.copytree(source, tmp_path / "fastcore", ignore=shutil.ignore_patterns("data", "__pycache__"))
+    for needed in (numpy, scipy):
+        folder = Path(needed.__file__).parent
+        for path in (folder, folder.with_name(folder.name + ".libs")):
+            if path.exists():
+                (tmp_path / path.name).symlink_to(path)
     return tmp_path
 
 
@@ -40,8 +47,10 @@ def install_theirs(site: Path, *, over_ours: bool) -> None:
 
 
 def run(site: Path, code: str) -> subprocess.CompletedProcess[str]:
+    # Without site-packages (-S): the suite may run against an installed fastcore.
     env = {**os.environ, "PYTHONPATH": str(site)}
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=site, env=env, check=False)
+    command = [sys.executable, "-S", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, cwd=site, env=env, check=False)
 
 
 def assert_named(result: subprocess.CompletedProcess[str]) -> None:

@@ -149,10 +149,10 @@ class TestCounts:
         for largest in (1 << 21, 1 << 22, 2**32 - 2):
             layout = layout_for(6, largest)
             ids = np.random.default_rng(1).integers(1, largest + 1, (50, 6)).astype(np.uint32)
-            rows = kernels("ngrams").pack(ids, *layout)
-            assert kernels("ngrams").unpack(rows, 6, *layout).tolist() == ids.tolist()
-            sorted_rows, _ = kernels("ngrams").sort_rows(rows, np.ones(50, np.int64))
-            assert kernels("ngrams").unpack(sorted_rows, 6, *layout).tolist() == sorted(ids.tolist())
+            rows = kernels("ngrams.rows").pack(ids, *layout)
+            assert kernels("ngrams.rows").unpack(rows, 6, *layout).tolist() == ids.tolist()
+            sorted_rows, _ = kernels("ngrams.rows").sort_rows(rows, np.ones(50, np.int64))
+            assert kernels("ngrams.rows").unpack(sorted_rows, 6, *layout).tolist() == sorted(ids.tolist())
 
     @pytest.mark.parametrize("step", [53, pytest.param(1, marks=pytest.mark.slow)])
     def test_scalar_values_of_all_planes(self, step):
@@ -254,7 +254,7 @@ class TestBadInput:
             NgramTable()
 
     def test_kernels_refuse_inconsistent_shapes(self, backend):
-        kernel = kernels("ngrams")
+        kernel = kernels("ngrams.rows")
         if not backend.compiled:
             return
         keys, counts = np.ones((2, 1), np.uint64), np.ones(3, np.int64)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fastcore import use_backend
-from fastcore._data import dsmts, reaction_models
+from fastcore._data import reaction_models
 from fastcore.reactions import Jumps, Reaction, ReactionNetwork, Trajectories, fsp, simulate
 
-from .helpers import memory_growth, nasty_forms, run_script, seconds_to_interrupt, sized
+from .helpers import dsmts, memory_growth, nasty_forms, run_script, seconds_to_interrupt, sized
 
 GENE = ReactionNetwork("0 -> m @ 20\nm -> m + n @ 2.5\nm -> 0 @ 1\nn -> 0 @ 1")
 SIR = ReactionNetwork("S + I -> 2 I @ beta\nI -> R @ gamma\nbeta = 5e-5\ngamma = 0.1")

@@ -346,7 +346,7 @@ class TestBadInput:
             (([5], 1), {}, TypeError, r"token_lists\[0\] must be a list of tokens or a str to split, got int"),
             ((["a", ["a", 5]], 1), {}, TypeError, r"token_lists\[1\] must hold str tokens, got int"),
             (([[b"a"]], 1), {}, TypeError, r"token_lists\[0\] must hold str tokens, got bytes"),
-            ((iter([["a", None]]), 1), {}, TypeError, r"token_lists\[0\] must hold str tokens, got NoneType"),
+            (([["a", None]], 1), {}, TypeError, r"token_lists\[0\] must hold str tokens, got NoneType"),
             ((["a"], 0), {}, ValueError, "window must be at least 1, got 0"),
             ((["a"], 1.5), {}, TypeError, "window must be an int"),
             ((["a"], 1), {"min_count": 0}, ValueError, "min_count must be at least 1"),

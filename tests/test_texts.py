@@ -160,7 +160,7 @@ def test_little_unpacks_to_much_in_little_memory(tmp_path):
             assert not any(file.read(100))
             _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert peak < 8_000_000
+        assert peak < 16_000_000  # .xz keeps the last 8 MB
 
 
 def test_a_folder_without_files_names_it(backend, tmp_path, door):

@@ -264,7 +264,7 @@ class TestLikeCountVectorizer:
         text = " ".join(f"{chr(point)}{chr(point)}" for point in points)
         found = []
         for name in ("compiled", "reference"):
-            symbols = kernels("vectorizer", name).Symbols()
+            symbols = kernels("vectorizer.symbols", name).Symbols()
             symbols.add_words(text)
             found.append(symbols.finish()[3])
         assert found[0] == found[1]
@@ -274,7 +274,7 @@ class TestLikeCountVectorizer:
         text = "a".join(f"{chr(point)}{chr(point)}" for point in points)
         found = []
         for name in ("compiled", "reference"):
-            symbols = kernels("vectorizer", name).Symbols()
+            symbols = kernels("vectorizer.symbols", name).Symbols()
             symbols.add_chars(text)
             symbols.add_words_of_chars(text)
             found.append([part.tolist() for part in symbols.finish()[:3]])
@@ -407,8 +407,8 @@ class TestKernels:
     def test_twins_agree(self, corpus, low, more, short):
         results = []
         for name in ("compiled", "reference"):
-            kernel = kernels("vectorizer", name)
-            symbols = kernel.Symbols()
+            kernel = kernels("vectorizer.features", name)
+            symbols = kernels("vectorizer.symbols", name).Symbols()
             for document in corpus:
                 symbols.add_words_of_chars("\n".join(document))
             stream, pieces, documents, alphabet = symbols.finish()
@@ -425,14 +425,14 @@ class TestKernels:
         keys = np.array([key if key < 0 else key * scale // 300 for row in rows for key in row], np.int32)
         bounds = np.cumsum([0, *map(len, rows)]).astype(np.int64)
         ours, twins = (
-            [part.tolist() for part in kernels("vectorizer", name).count_rows(keys, bounds)]
+            [part.tolist() for part in kernels("vectorizer.features", name).count_rows(keys, bounds)]
             for name in ("compiled", "reference")
         )
         assert ours == twins
 
     def test_rows_of_the_largest_keys(self):
         keys = np.array([2**31 - 1, 0, 2**31 - 1, 2**24, 255, 256] * 20, np.int32)
-        _, columns, counts = kernels("vectorizer", "compiled").count_rows(keys, np.array([0, len(keys)]))
+        _, columns, counts = kernels("vectorizer.features", "compiled").count_rows(keys, np.array([0, len(keys)]))
         assert columns.tolist() == [0, 255, 256, 2**24, 2**31 - 1]
         assert counts.tolist() == [20, 20, 20, 20, 40]
 
@@ -443,7 +443,10 @@ class TestKernels:
         a, b = (Packed.of(sorted(strings)) for strings in (some, others))
         expected = [sorted(others).index(s) if s in others else -1 for s in sorted(some)]
         for name in ("compiled", "reference"):
-            assert kernels("vectorizer", name).match(a.points, a.offsets, b.points, b.offsets).tolist() == expected
+            assert (
+                kernels("vectorizer.features", name).match(a.points, a.offsets, b.points, b.offsets).tolist()
+                == expected
+            )
 
 
 def test_memory_is_flat():

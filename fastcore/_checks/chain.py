@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..chain import log_partition, loss_and_grad, marginals, viterbi
+from ..chain import (
+    backward,
+    backward_scaled,
+    entropy,
+    forward,
+    forward_scaled,
+    log_partition,
+    loss_and_grad,
+    marginals,
+    sample,
+    viterbi,
+    viterbi_nbest,
+)
 from . import Check, exact, largest_difference
 
 
@@ -52,16 +65,36 @@ def _loss_and_grad(data: _Data) -> list[Any]:
     return [loss, grads.emissions, grads.transitions]
 
 
+def _nbest(data: _Data) -> Any:
+    paths, scores = viterbi_nbest(data.emissions, data.transitions, 3, lengths=data.lengths)
+    return [path.tolist() for path in paths], [score.tolist() for score in scores]
+
+
+def _sampled(data: _Data) -> Any:
+    return sample(data.emissions, data.transitions, 2, lengths=data.lengths, rng=1).tolist()
+
+
+def _over_batch(function: Callable[..., Any]) -> Callable[[_Data], Any]:
+    return lambda data: function(data.emissions, data.transitions, lengths=data.lengths)
+
+
 CHECKS = [
     Check(
         "chain.log_partition",
         _batch,
-        lambda data: log_partition(data.emissions, data.transitions, lengths=data.lengths),
+        _over_batch(log_partition),
         largest_difference,
         1e-12,
     ),
     Check("chain.viterbi", _batch, _viterbi, exact),
     # In the sequence of huge scores a probability loses what rounding takes from its exponent.
     Check("chain.marginals", _batch, _marginals, largest_difference, 1e-8),
+    Check("chain.viterbi_nbest", _batch, _nbest, exact),
+    Check("chain.sample", _tame, _sampled, exact),
+    Check("chain.forward", _batch, _over_batch(forward), largest_difference, 1e-11),
+    Check("chain.backward", _batch, _over_batch(backward), largest_difference, 1e-11),
+    Check("chain.forward_scaled", _tame, _over_batch(forward_scaled), largest_difference, 1e-11),
+    Check("chain.backward_scaled", _tame, _over_batch(backward_scaled), largest_difference, 1e-11),
+    Check("chain.entropy", _tame, _over_batch(entropy), largest_difference, 1e-10),
     Check("chain.loss_and_grad", _tame, _loss_and_grad, largest_difference, 1e-11),
 ]

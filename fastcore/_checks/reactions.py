@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from .._backend import kernels
+from .._random import stream_key
 from ..reactions import ReactionNetwork, simulate
 from . import Check, largest_difference
 
@@ -21,7 +25,18 @@ def _simulated(method: str, n: int) -> Any:
     return call
 
 
+def _jumps(network: ReactionNetwork) -> Any:
+    found = simulate(network, {"m": 20, "n": 50}, (0, 20), n=4, record="jumps", rng=0)
+    return [found.times, found.reactions, found.n_events]
+
+
+def _waiting_times(key: np.ndarray) -> Any:
+    return kernels("reactions").exponentials(key, 0, 100_000)
+
+
 CHECKS = [
     Check("reactions.simulate, direct", _gene, _simulated("direct", 16), largest_difference),
     Check("reactions.simulate, first reaction", _gene, _simulated("first_reaction", 4), largest_difference),
+    Check("reactions.simulate, jumps", _gene, _jumps, largest_difference),
+    Check("reactions.exponentials", lambda: stream_key(0), _waiting_times, largest_difference),
 ]

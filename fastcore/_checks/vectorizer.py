@@ -35,5 +35,11 @@ CHECKS = [
     Check(
         "vectorizer.char_wb", _english, lambda data: _both(data, analyzer="char_wb", ngram_range=(2, 5)), _difference
     ),
+    Check(
+        "vectorizer.word, without stop words",
+        _english,
+        lambda data: _both(data, stop_words="english"),
+        _difference,
+    ),
     Check("vectorizer.word", _english, lambda data: _both(data, ngram_range=(1, 4)), _difference),
 ]

@@ -171,7 +171,7 @@ class NgramCounter:
         self._least = 1
 
     def _new_encoder(self) -> Any:
-        kernel = kernels("ngrams", self._backend)
+        kernel = kernels("ngrams.symbols", self._backend)
         return kernel.Alphabet(self._ranges) if self.unit == "char" else kernel.Vocabulary()
 
     def __repr__(self) -> str:
@@ -331,7 +331,7 @@ class NgramCounter:
             raise TypeError(f"other must be an NgramCounter, got {type(other).__name__}")
         if (self.unit, self.orders) != (other.unit, other.orders) or not np.array_equal(self._ranges, other._ranges):
             raise ValueError(f"other must count the same n-grams as {self!r}, got {other!r}")
-        kernel = kernels("ngrams", self._backend)
+        kernel = kernels("ngrams.rows", self._backend)
         ids = self._encoder.add(*as_tuple(other._encoder.symbols()))
         ids = np.concatenate([np.zeros(1, np.uint32), ids])
         layout = layout_for(self._order, len(self._encoder))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
+from .._widths import count_dtype
 
 Keys = NDArray[np.uint64]
 Counts = NDArray[np.uint32] | NDArray[np.int64]
@@ -55,13 +56,13 @@ def repack(keys: Keys, order: int, old: Layout, new: Layout, backend: str) -> Ke
     """Return the same rows in another layout; their order stays."""
     if old == new:
         return np.ascontiguousarray(keys)
-    kernel = kernels("ngrams", backend)
+    kernel = kernels("ngrams.rows", backend)
     return kernel.pack(kernel.unpack(np.ascontiguousarray(keys), order, *old), *new)  # type: ignore[no-any-return]
 
 
 def narrow(counts: NDArray[np.int64]) -> Counts:
     """Hold counts in 32 bits where they fit."""
-    return counts.astype(np.uint32) if counts.size == 0 or counts.max() < 2**32 else counts
+    return counts.astype(count_dtype(int(counts.max(initial=0))), copy=False)
 
 
 def lower_bound(ids: tuple[int, ...], layout: Layout) -> Keys:

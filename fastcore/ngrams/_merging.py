@@ -10,8 +10,10 @@ from ._layout import as_tuple, layout_for, narrow, repack
 
 def merged(ours: Any, theirs: Any) -> dict[str, Any]:
     """Return what the table of both tables' texts is made of."""
-    kernel = kernels("ngrams", ours._backend)
-    encoder: Any = kernel.Alphabet(np.array([[0, 0x110000]], np.int64)) if ours.unit == "char" else kernel.Vocabulary()
+    symbols, kernel = kernels("ngrams.symbols", ours._backend), kernels("ngrams.rows", ours._backend)
+    encoder: Any = (
+        symbols.Alphabet(np.array([[0, 0x110000]], np.int64)) if ours.unit == "char" else symbols.Vocabulary()
+    )
     encoder.add(*as_tuple(ours._symbols))
     new_ids = encoder.add(*as_tuple(theirs._symbols))
     held = ours.orders[1] + 1

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
+from .._widths import count_dtype
 from .._workers import Workers, n_threads, run, stream
 from ._files import Place, Writer
 from ._layout import Counts, Keys, Layout, lower_bound, repack
@@ -61,7 +62,7 @@ class MergeTask(NamedTuple):
 
 def count_block(task: CountTask) -> Run:
     """Count one block of ids."""
-    keys, counts = kernels("ngrams", task.backend).count_windows(task.ids, task.starts, task.order, *task.layout)
+    keys, counts = kernels("ngrams.rows", task.backend).count_windows(task.ids, task.starts, task.order, *task.layout)
     return Run(keys, counts, task.layout)
 
 
@@ -69,14 +70,14 @@ def merge_part(task: MergeTask) -> Run:
     """Merge one range of keys."""
     keys = [repack(r.keys, task.order, r.layout, task.layout, task.backend) for r in task.runs]
     counts = [np.ascontiguousarray(r.counts, np.int64) for r in task.runs]
-    rows, sums = kernels("ngrams", task.backend).merge_runs(keys, counts)
+    rows, sums = kernels("ngrams.rows", task.backend).merge_runs(keys, counts)
     return Run(rows, sums, task.layout)
 
 
 def table_part(task: MergeTask) -> tuple[list[Keys], list[NDArray[np.int64]]]:
     """Merge one range of keys and read off the rows of every order."""
     merged = merge_part(task)
-    found: tuple[list[Keys], list[NDArray[np.int64]]] = kernels("ngrams", task.backend).prefixes(
+    found: tuple[list[Keys], list[NDArray[np.int64]]] = kernels("ngrams.rows", task.backend).prefixes(
         merged.keys, merged.counts, task.order, *task.layout
     )
     return found
@@ -87,7 +88,7 @@ def split_rows(runs: Sequence[Run], order: int, layout: Layout, backend: str, li
     total = sum(len(r.keys) for r in runs)
     if total <= limit:
         return []
-    kernel = kernels("ngrams", backend)
+    kernel = kernels("ngrams.rows", backend)
     sampled, weights = [], []
     for r in runs:
         step = max(1, min(len(r.keys), limit) // SAMPLES)
@@ -103,7 +104,7 @@ def split_rows(runs: Sequence[Run], order: int, layout: Layout, backend: str, li
 
 def merge_tasks(runs: Sequence[Run], order: int, layout: Layout, backend: str, rows: int) -> Iterator[MergeTask]:
     """Cut a merge into tasks, one a range of keys, in the order of the keys."""
-    kernel = kernels("ngrams", backend)
+    kernel = kernels("ngrams.rows", backend)
     starts = [0] * len(runs)
     for cut in [*split_rows(runs, order, layout, backend, rows), None]:
         pieces = []
@@ -235,8 +236,3 @@ def join_parts(
 
 def _done(writer: Writer) -> NDArray[Any]:
     return writer.done()
-
-
-def count_dtype(total: int) -> Any:
-    """The type that holds any count of a total."""
-    return np.uint32 if total < 2**32 else np.int64

@@ -51,7 +51,7 @@ def parts(meta: dict[str, Any], arrays: Arrays, check: bool = True) -> dict[str,
         raise ValueError("layout and symbols don't fit")
     held = range(1, length + 1 if min_count == 1 else length)
     keys, counts = [arrays[f"keys_{k}"] for k in held], [arrays[f"counts_{k}"] for k in held]
-    kernel = kernels("ngrams")
+    kernel = kernels("ngrams.rows")
     if check and len(_encoder_of(symbols)) != n:
         raise ValueError("symbols must be distinct")
     for k, (rows, count) in enumerate(zip(keys, counts, strict=True), 1):
@@ -95,7 +95,7 @@ def parts(meta: dict[str, Any], arrays: Arrays, check: bool = True) -> dict[str,
 
 def _encoder_of(symbols: Symbols) -> Any:
     """An encoder that has met these symbols."""
-    kernel = kernels("ngrams")
+    kernel = kernels("ngrams.symbols")
     encoder: Any = kernel.Vocabulary() if isinstance(symbols, tuple) else kernel.Alphabet(np.array([[0, 0x110000]]))
     encoder.add(*as_tuple(symbols))
     return encoder

@@ -38,7 +38,7 @@ def tails(table: Rowed, order: int) -> Rows:
 
 
 def _parts(table: Rowed, order: int, which: str) -> Rows:
-    kernel: Any = getattr(kernels("ngrams", table._backend), which)
+    kernel: Any = getattr(kernels("ngrams.rows", table._backend), which)
     return inside(kernel(table._keys[order - 1], table._keys[order - 2], order, *table._layout), order)
 
 
@@ -65,7 +65,7 @@ def pmi(table: Rowed, order: int) -> Floats:
         return np.zeros_like(score)
     singles = np.zeros(int(table._keys[0][-1, 0]) + 1 if len(table._keys[0]) else 1)
     singles[table._keys[0][:, 0].astype(np.int64)] = log_probabilities(table, 1)
-    kernel = kernels("ngrams", table._backend)
+    kernel = kernels("ngrams.rows", table._backend)
     ids: NDArray[np.uint32] = kernel.unpack(table._keys[order - 1], order, *table._layout)
     for k in range(order):
         score -= singles[ids[:, k]]
@@ -100,7 +100,7 @@ def cohesion(table: Rowed, order: int) -> Floats:
 
 def neighbour_entropy(table: Rowed, order: int, side: str) -> Floats:
     """The entropy, in nats, of the symbol before ("left") or after ("right") each n-gram; 0 where there is none."""
-    kernel: Any = getattr(kernels("ngrams", table._backend), "tails" if side == "left" else "heads")
+    kernel: Any = getattr(kernels("ngrams.rows", table._backend), "tails" if side == "left" else "heads")
     longer, all_counts = table._keys[order], table._counts[order]
     size = len(table._counts[order - 1])
     total, weighted = table._place.zeros(size), table._place.zeros(size)

@@ -172,7 +172,7 @@ class NgramTable(Mapping[Any, int]):
         return row if row is None else (order, row)
 
     def _search(self, ids: list[int], order: int) -> int | None:
-        kernel = kernels("ngrams", self._backend)
+        kernel = kernels("ngrams.rows", self._backend)
         wanted = kernel.pack(np.array([ids], np.uint32), *self._layout)
         row = int(kernel.find(self._keys[order - 1], wanted)[0])
         if row < self._size(order) and (self._keys[order - 1][row] == wanted[0]).all():
@@ -214,7 +214,7 @@ class NgramTable(Mapping[Any, int]):
 
     def _ngrams(self, order: int, rows: Any) -> list[Any]:
         """The n-grams in some rows of one order."""
-        ids = kernels("ngrams", self._backend).unpack(
+        ids = kernels("ngrams.rows", self._backend).unpack(
             np.ascontiguousarray(self._keys[order - 1][rows]), order, *self._layout
         )
         if not isinstance(self._symbols, tuple):
@@ -276,7 +276,7 @@ class NgramTable(Mapping[Any, int]):
     def ids(self, k: int) -> NDArray[np.uint32]:
         """Return the n-grams of order k as an array (n-grams, k) of ids; id i stands for ``symbols[i - 1]``."""
         k = as_index(k, "k", low=self.orders[0], high=self.orders[1])
-        ids: NDArray[np.uint32] = kernels("ngrams", self._backend).unpack(self._keys[k - 1], k, *self._layout)
+        ids: NDArray[np.uint32] = kernels("ngrams.rows", self._backend).unpack(self._keys[k - 1], k, *self._layout)
         return ids
 
     def counts(self, k: int | None = None) -> NDArray[np.int64]:
@@ -348,7 +348,7 @@ class NgramTable(Mapping[Any, int]):
         """The rows of one order that begin with these ids."""
         more = order - len(ids)
         ends = np.array([ids + [0] * more, ids + [self._layout.radix - 1] * more], np.uint32)
-        kernel = kernels("ngrams", self._backend)
+        kernel = kernels("ngrams.rows", self._backend)
         wanted = kernel.pack(ends, *self._layout)
         start, stop = kernel.find(self._keys[order - 1], wanted).tolist()
         if stop < self._size(order) and (self._keys[order - 1][stop] == wanted[1]).all():

@@ -19,6 +19,7 @@ from scipy.sparse import csr_matrix, issparse
 
 from .._backend import active_backend, kernels
 from .._texts import Manner, check_texts, is_source, strings
+from .._widths import index_dtype
 from . import _analysis as analysis
 from ._features import Found, Vocabulary, find, token_stream
 
@@ -283,7 +284,7 @@ class NgramVectorizer:
             self._warn_of_upper_case()
             return self._transformed(raw_documents)
 
-        kernel = self._kernel()
+        kernel = self._kernel("features")
         found = self._find(raw_documents)
         if not len(found.order):
             raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
@@ -372,13 +373,13 @@ class NgramVectorizer:
 
     # -- inside
 
-    def _kernel(self) -> ModuleType:
-        return kernels("vectorizer", getattr(self, "_backend", None))
+    def _kernel(self, name: str) -> ModuleType:
+        return kernels(f"vectorizer.{name}", getattr(self, "_backend", None))
 
     def _find(self, raw_documents: Iterable[Any]) -> Found:
         """Find all features: in the kernel, where no one has replaced the analysis."""
         raw_documents = self._documents(raw_documents)
-        kernel = self._kernel()
+        kernel = self._kernel("features")
         analyze = self.build_analyzer()
         ours = type(self).build_analyzer is NgramVectorizer.build_analyzer
         if not (ours and isinstance(analyze, analysis.Analyzer) and analyze.analyze is None):
@@ -391,7 +392,7 @@ class NgramVectorizer:
         ):
             tokens = (analyze.tokens(analyze.decode(document)) for document in raw_documents)
             return find(kernel, token_stream(tokens), low, high, joined=True)
-        symbols = kernel.Symbols()
+        symbols = self._kernel("symbols").Symbols()
         if analyze.stop_words is not None:
             symbols.drop([word for word in analyze.stop_words if isinstance(word, str)])
         add = {"char": symbols.add_chars, "char_wb": symbols.add_words_of_chars, "word": symbols.add_words}[
@@ -423,7 +424,7 @@ class NgramVectorizer:
         return strings(raw_documents, Manner("raw_documents", self.encoding, self.decode_error))
 
     def _transformed(self, raw_documents: Iterable[Any]) -> Any:
-        kernel = self._kernel()
+        kernel = self._kernel("features")
         found = self._find(raw_documents)
         _map_in_place(found.instances, self._terms.columns_of(kernel, found))
         offsets, columns, counts = kernel.count_rows(found.instances, found.bounds)
@@ -434,7 +435,7 @@ class NgramVectorizer:
     def _matrix(self, offsets: NDArray[Any], columns: NDArray[Any], counts: NDArray[Any], width: int) -> csr_matrix:
         if self.binary:
             counts.fill(1)
-        index = np.int32 if len(columns) < 2**31 else np.int64
+        index = index_dtype(len(columns))
         return csr_matrix(
             (counts.astype(self.dtype, copy=False), columns.astype(index, copy=False), offsets.astype(index)),
             shape=(len(offsets) - 1, width),

@@ -12,7 +12,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from _rng cimport Rng, next_double, rng_stream
-from _signals cimport poll
+from _signals cimport Pace, new_pace, spend
 
 ctypedef fused real:
     float
@@ -78,7 +78,7 @@ cdef extern from "lanes.h" nogil:
                          double* best)
 
 cdef enum:
-    BUDGET = 4000000      # multiplications between two looks for Ctrl-C: about a millisecond
+    BUDGET = 4000000      # multiplications in one stretch of steps: about a millisecond
     LOG_PRICE = 40        # what a step in log space costs against one in scaled space
     GROUP_BYTES = 33554432  # columns of a group of lanes; longer sequences are computed one at a time
 
@@ -88,7 +88,8 @@ cdef class _Batch:
     cdef FcModel model
     cdef const char* rows
     cdef int single
-    cdef Py_ssize_t sequences, longest, item, work
+    cdef Py_ssize_t sequences, longest, item
+    cdef Pace pace
     cdef const int64_t* offsets
     cdef const int64_t* order
     cdef object kept
@@ -122,7 +123,7 @@ cdef class _Batch:
         self.model.start = &start[0]
         self.model.end = &end[0]
         fc_model(&self.model, &transitions[0, 0], &tables[0])
-        self.work = 0
+        self.pace = new_pace()
         return 0
 
     cdef inline Py_ssize_t length(self, Py_ssize_t s) noexcept nogil:
@@ -132,14 +133,11 @@ cdef class _Batch:
         return self.rows + self.offsets[s] * self.model.labels * self.item
 
     cdef inline int spend(self, Py_ssize_t work) except -1 nogil:
-        self.work += work
-        if self.work >= BUDGET:
-            self.work = 0
-            poll()
-        return 0
+        # A multiplication is a small part of a nanosecond.
+        return spend(&self.pace, work >> 4)
 
     cdef inline Py_ssize_t steps(self, Py_ssize_t price) noexcept nogil:
-        # How many steps at that price (times L * (L + 16)) fit between two looks for Ctrl-C.
+        # How many steps at that price (times L * (L + 16)) are one stretch.
         cdef Py_ssize_t cost = price * self.model.labels * (self.model.labels + 16)
         return max(<Py_ssize_t>1, BUDGET // cost)
 
@@ -322,13 +320,13 @@ cdef _scaled_rows(columns, dtype):
     cdef Py_ssize_t n = rows.shape[0], L = rows.shape[1], t, j
     scales = np.empty(n)
     cdef double[::1] scale = scales
+    cdef Pace pace = new_pace()
     with nogil:
         for t in range(n):
             scale[t] = fc_log_row_sum(&rows[t, 0], L)
             for j in range(L):
                 rows[t, j] = exp(rows[t, j] - scale[t]) if scale[t] > -INFINITY else 0.0
-            if t % 8192 == 8191:
-                poll()
+            spend(&pace, 8 * L)
     return columns.astype(dtype, copy=False), scales.astype(dtype, copy=False)
 
 
@@ -339,8 +337,10 @@ def path_score(const real[:, ::1] emissions, const int64_t[::1] offsets, const d
     result = np.empty(n, dtype=np.float32 if real is float else np.float64)
     cdef real[::1] found = result
     cdef double score, step
+    cdef Pace pace = new_pace()
     with nogil:
         for s in range(n):
+            spend(&pace, 8)
             a = offsets[s]
             b = offsets[s + 1]
             score = 0.0
@@ -353,8 +353,8 @@ def path_score(const real[:, ::1] emissions, const int64_t[::1] offsets, const d
                 if t == b - 1:
                     step += end[paths[t]]
                 score += step
-                if t % 1048576 == 1048575:
-                    poll()
+                if t % 4096 == 4095:
+                    spend(&pace, 4 * 4096)
             found[s] = <real>score
     return result
 
@@ -534,6 +534,7 @@ def entropy(const real[:, ::1] emissions, const int64_t[::1] offsets, const doub
     with nogil:
         for s in range(batch.sequences):
             length = batch.length(s)
+            batch.spend(64)
             if length == 0:
                 found[s] = 0.0
                 continue
@@ -620,6 +621,7 @@ def viterbi_nbest(const real[:, ::1] emissions, const int64_t[::1] offsets, cons
                     break
                 found[s, k] = <real>into_score[k]
                 choice = chosen[k]
+                batch.spend(16 * length)
                 for t in range(length - 1, -1, -1):
                     label = choice // n
                     paths[k, into + t] = label

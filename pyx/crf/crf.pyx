@@ -9,7 +9,7 @@ import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
 
-from _signals cimport poll
+from _signals cimport Pace, new_pace, spend
 
 cdef extern from "memory_hints.h" nogil:
     void FASTCORE_PREFETCH(const void* p)
@@ -19,7 +19,6 @@ ctypedef fused real:
     double
 
 cdef enum:
-    BLOCK = 4096  # steps between two looks for Ctrl-C
     FAR = 16      # attributes ahead whose place in the table of features is fetched,
     NEAR = 8      # and whose features are: rare attributes lie all over memory
 
@@ -35,6 +34,7 @@ def state_scores(const int64_t[::1] items, const int32_t[::1] attributes, const 
     cdef real value = 1
     cdef real* row
     cdef const real* weight
+    cdef Pace pace = new_pace()
     if feature_labels.shape[0] == 0:
         return result
     with nogil:
@@ -57,8 +57,7 @@ def state_scores(const int64_t[::1] items, const int32_t[::1] attributes, const 
                 else:
                     for k in range(first, last):
                         row[feature_labels[k]] += value * weights[k]
-            if p % BLOCK == BLOCK - 1:
-                poll()
+            spend(&pace, 8 * (items[p + 1] - items[p]) + labels)
     return result
 
 
@@ -73,6 +72,7 @@ def state_gradient(const int64_t[::1] items, const int32_t[::1] attributes, cons
     cdef double value = 1
     cdef double* sums
     cdef const real* row
+    cdef Pace pace = new_pace()
     if feature_labels.shape[0] == 0:
         return result
     with nogil:
@@ -95,6 +95,5 @@ def state_gradient(const int64_t[::1] items, const int32_t[::1] attributes, cons
                 else:
                     for k in range(first, last):
                         gradient[k] += value * row[feature_labels[k]]
-            if p % BLOCK == BLOCK - 1:
-                poll()
+            spend(&pace, 8 * (items[p + 1] - items[p]) + labels)
     return result

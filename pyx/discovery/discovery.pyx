@@ -11,16 +11,16 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
-from _signals cimport poll
+from _signals cimport Pace, must_stop, new_pace, spend
 
 cdef extern from "memory_hints.h":
     void FASTCORE_PREFETCH(const void* address) noexcept nogil
     void* fastcore_spread(size_t bytes) noexcept nogil
 
-# Steps between two looks for Ctrl-C: about a millisecond. Code points end at POINTS. AHEAD positions before a
-# table is asked, its line is fetched; texts go through tables in pieces of CHUNK for the same reason.
+# Code points end at POINTS. AHEAD positions before a table is asked, its line is fetched; texts go through tables in
+# pieces of CHUNK for the same reason. BLOCK characters or words are spent at a time where less would cost.
 cdef enum:
-    BLOCK = 65536
+    BLOCK = 4096
     POINTS = 1114112
     AHEAD = 12
     CHUNK = 256
@@ -100,9 +100,10 @@ cdef class Encoder:
         result = np.empty(n + 1, np.int32)
         cdef int32_t[::1] numbers = result
         cdef int32_t* ids = &numbers[0]
+        cdef Pace pace = new_pace()
         with nogil:
             while start < n:
-                size = min(n - start, 16 * BLOCK)
+                size = min(n - start, BLOCK)
                 if kind == 1:
                     m = self.write(<const uint8_t*>data + start, size, ids, m)
                 elif kind == 2:
@@ -110,7 +111,7 @@ cdef class Encoder:
                 else:
                     m = self.write(<const uint32_t*>data + start, size, ids, m)
                 start += size
-                poll()
+                spend(&pace, size)
         return result[:m].copy()
 
     def symbols(self):
@@ -150,7 +151,7 @@ cdef inline Slot* table_find(const Table* table, uint64_t key) noexcept nogil:
     return &table.slots[at]
 
 
-cdef int table_put(Table* table, Slot* slot, uint64_t key, int64_t value) except -1 nogil:
+cdef int table_put(Table* table, Slot* slot, uint64_t key, int64_t value, Pace* pace) except -1 nogil:
     """Give a free slot to a new key; afterwards there is room for one more."""
     cdef int64_t mask = 4 * table.mask + 3, k
     cdef uint64_t at
@@ -165,6 +166,11 @@ cdef int table_put(Table* table, Slot* slot, uint64_t key, int64_t value) except
         raise MemoryError
     memset(slots, 0, (mask + 1) * sizeof(Slot))
     for k in range(table.mask + 1):
+        if k % BLOCK == 0:
+            # The key is in its place already, and the table as good as before, if a little fuller.
+            if must_stop(pace, 8 * BLOCK):
+                free(slots)
+                return -1
         if table.slots[k].value:
             at = mix(table.slots[k].key) & mask
             while slots[at].value:
@@ -205,7 +211,7 @@ cdef class PairCounter:
         self.n_chars = max(self.n_chars, number + 1)
         return 0
 
-    cdef int put(self, Slot* slot, uint64_t key, int64_t count) except -1 nogil:
+    cdef int put(self, Slot* slot, uint64_t key, int64_t count, Pace* pace) except -1 nogil:
         cdef uint64_t* order
         if self.pairs.size == self.order_room:
             order = <uint64_t*>realloc(self.order, (2 * self.order_room + 512) * sizeof(uint64_t))
@@ -213,7 +219,7 @@ cdef class PairCounter:
                 raise MemoryError
             self.order, self.order_room = order, 2 * self.order_room + 512
         self.order[self.pairs.size] = key
-        table_put(&self.pairs, slot, key, count)
+        table_put(&self.pairs, slot, key, count, pace)
         return 0
 
     def update(self, const int32_t[::1] ids):
@@ -223,6 +229,7 @@ cdef class PairCounter:
         cdef uint64_t keys[CHUNK]
         cdef uint64_t key
         cdef Slot* slot
+        cdef Pace pace = new_pace()
         with nogil:
             for i in range(n):
                 most = max(most, ids[i])
@@ -243,25 +250,26 @@ cdef class PairCounter:
                     if slot.value:
                         slot.value += 1
                     else:
-                        self.put(slot, keys[k], 1)
-                if start % BLOCK == 0:
-                    poll()
+                        self.put(slot, keys[k], 1, &pace)
+                spend(&pace, 8 * CHUNK)
 
     def merge(self, const int64_t[::1] char_counts, const int32_t[:, ::1] pairs, const int64_t[::1] pair_counts):
         """Add counts such as `result` gives."""
         cdef int64_t k
         cdef uint64_t key
         cdef Slot* slot
+        cdef Pace pace = new_pace()
         self.reach(char_counts.shape[0] - 1)
         for k in range(char_counts.shape[0]):
             self.chars[k + 1] += char_counts[k]
         for k in range(pairs.shape[0]):
+            spend(&pace, 10)
             key = pair_key(pairs[k, 0], pairs[k, 1])
             slot = table_find(&self.pairs, key)
             if slot.value:
                 slot.value += pair_counts[k]
             else:
-                self.put(slot, key, pair_counts[k])
+                self.put(slot, key, pair_counts[k], &pace)
 
     def result(self):
         """Return (counts of the characters, pairs as rows of two numbers, their counts)."""
@@ -271,9 +279,11 @@ cdef class PairCounter:
         counts = np.zeros(self.pairs.size, np.int64)
         cdef int32_t[:, ::1] pair = pairs
         cdef int64_t[::1] char_count = chars, count = counts
+        cdef Pace pace = new_pace()
         if self.n_chars:
             memcpy(&char_count[0], self.chars + 1, self.n_chars * sizeof(int64_t))
         for k in range(self.pairs.size):
+            spend(&pace, 10)
             if k + AHEAD < self.pairs.size:
                 FASTCORE_PREFETCH(&self.pairs.slots[mix(self.order[k + AHEAD]) & self.pairs.mask])
             pair[k, 0] = <int32_t>(self.order[k] >> 32)
@@ -296,15 +306,18 @@ cdef class PairIndex:
     def __init__(self, const int32_t[:, ::1] pairs):
         cdef int64_t k
         cdef uint64_t key
+        cdef Pace pace = new_pace()
         for k in range(pairs.shape[0]):
+            spend(&pace, 10)
             key = pair_key(pairs[k, 0], pairs[k, 1])
-            table_put(&self.rows, table_find(&self.rows, key), key, k + 1)
+            table_put(&self.rows, table_find(&self.rows, key), key, k + 1, &pace)
 
     def find(self, const int32_t[::1] ids):
         """Return for each position the row of the pair that begins there, -1 if it has none."""
         cdef int64_t i, start, stop = 0, n = ids.shape[0]
         result = np.full(n, -1, np.int32)
         cdef int32_t[::1] found = result
+        cdef Pace pace = new_pace()
         with nogil:
             while stop < n - 1:
                 start, stop = stop, min(stop + CHUNK, n - 1)
@@ -313,8 +326,7 @@ cdef class PairIndex:
                 for i in range(start, stop):
                     if (ids[i] | ids[i + 1]) >= 0:
                         found[i] = <int32_t>table_find(&self.rows, pair_key(ids[i], ids[i + 1])).value - 1
-                if start % BLOCK == 0:
-                    poll()
+                spend(&pace, 8 * CHUNK)
         return result
 
 
@@ -336,6 +348,7 @@ cdef class PairSet:
     def __init__(self, const int32_t[:, ::1] pairs):
         cdef int64_t k, most = -1
         cdef uint64_t key
+        cdef Pace pace = new_pace()
         for k in range(pairs.shape[0]):
             most = max(most, pairs[k, 0], pairs[k, 1])
         if most < DENSE:
@@ -345,13 +358,14 @@ cdef class PairSet:
             if self.bits == NULL:
                 raise MemoryError
         for k in range(pairs.shape[0]):
+            spend(&pace, 10)
             if self.bits != NULL:
                 self.bits[(pairs[k, 0] + 1) * self.words + (pairs[k, 1] + 1) // 64] |= (
                     <uint64_t>1 << ((pairs[k, 1] + 1) % 64)
                 )
             else:
                 key = pair_key(pairs[k, 0], pairs[k, 1])
-                table_put(&self.table, table_find(&self.table, key), key, 1)
+                table_put(&self.table, table_find(&self.table, key), key, 1, &pace)
 
     def holds(self, const int32_t[::1] ids):
         """Return for each position whether the pair that begins there is in the set."""
@@ -360,6 +374,7 @@ cdef class PairSet:
         cdef const uint64_t* bits = self.bits
         result = np.zeros(n, np.uint8)
         cdef uint8_t[::1] held = result
+        cdef Pace pace = new_pace()
         with nogil:
             while stop < n - 1:
                 start, stop = stop, min(stop + CHUNK, n - 1)
@@ -378,8 +393,7 @@ cdef class PairSet:
                         held[i] = (ids[i] | ids[i + 1]) >= 0 and table_find(
                             &self.table, pair_key(ids[i], ids[i + 1])
                         ).value > 0
-                if start % BLOCK == 0:
-                    poll()
+                spend(&pace, 8 * CHUNK)
         return result
 
 
@@ -392,6 +406,7 @@ def cover(const int32_t[:, ::1] grams, const uint8_t[::1] passing):
     cdef int64_t i, k, orders = grams.shape[0], n = grams.shape[1], reach = 0
     result = np.zeros(n, np.uint8)
     cdef uint8_t[::1] joined = result
+    cdef Pace pace = new_pace()
     with nogil:
         for i in range(n):
             k = orders - 1
@@ -401,7 +416,7 @@ def cover(const int32_t[:, ::1] grams, const uint8_t[::1] passing):
                 k -= 1
             joined[i] = i < reach
             if i % BLOCK == 0:
-                poll()
+                spend(&pace, BLOCK * orders)
     return result
 
 
@@ -418,6 +433,7 @@ def pair_scores(const int64_t[::1] char_counts, const int32_t[:, ::1] pairs, con
     probabilities = np.zeros(pairs.shape[0])
     scores = np.zeros(pairs.shape[0])
     cdef double[::1] single = singles, probability = probabilities, score = scores
+    cdef Pace pace = new_pace()
     for k in range(char_counts.shape[0]):
         chars += char_counts[k]
     for k in range(pair_counts.shape[0]):
@@ -426,6 +442,7 @@ def pair_scores(const int64_t[::1] char_counts, const int32_t[:, ::1] pairs, con
     for k in range(char_counts.shape[0]):
         single[k] = log_count(char_counts[k]) - log_chars
     for k in range(pairs.shape[0]):
+        spend(&pace, 10)
         probability[k] = log_count(pair_counts[k]) - log_pairs
         score[k] = probability[k] - single[pairs[k, 0]] - single[pairs[k, 1]]
     return probabilities, scores
@@ -482,7 +499,7 @@ cdef class WordCounter:
             and memcmp(self.pool + start, word, length * sizeof(int32_t)) == 0
         )
 
-    cdef inline int add(self, uint64_t key, const int32_t* word, int64_t length) except -1 nogil:
+    cdef inline int add(self, uint64_t key, const int32_t* word, int64_t length, Pace* pace) except -1 nogil:
         cdef uint64_t at = mix(key) & self.table.mask
         cdef Slot* slot = &self.table.slots[at]
         while slot.value:
@@ -492,7 +509,7 @@ cdef class WordCounter:
             at = (at + 1) & self.table.mask
             slot = &self.table.slots[at]
         self.append(word, length)
-        table_put(&self.table, slot, key, self.table.size + 1)
+        table_put(&self.table, slot, key, self.table.size + 1, pace)
         return 0
 
     cdef int append(self, const int32_t* word, int64_t length) except -1 nogil:
@@ -530,6 +547,7 @@ cdef class WordCounter:
         cdef int64_t begins[CHUNK]
         cdef int64_t lengths[CHUNK]
         cdef uint64_t keys[CHUNK]
+        cdef Pace pace = new_pace()
         if n == 0:
             return
         cdef const int32_t* text = &ids[0]
@@ -560,9 +578,8 @@ cdef class WordCounter:
                     if lengths[k] > 3:
                         FASTCORE_PREFETCH(&self.pool[self.offsets[self.candidate(keys[k])]])
                 for k in range(m):
-                    self.add(keys[k], text + begins[k], lengths[k])
-                if start % BLOCK == 0:
-                    poll()
+                    self.add(keys[k], text + begins[k], lengths[k], &pace)
+                spend(&pace, 8 * CHUNK)
 
     def result(self):
         """Return (numbers of the characters of all words one after another, offsets, counts)."""
@@ -585,10 +602,12 @@ def frequent(const int64_t[::1] counts, double log_min_proba):
     cdef double log_total
     result = np.zeros(counts.shape[0], np.bool_)
     cdef uint8_t[::1] chosen = result
+    cdef Pace pace = new_pace()
     for k in range(counts.shape[0]):
         total += counts[k]
     log_total = log_count(total)
     for k in range(counts.shape[0]):
+        spend(&pace, 10)
         chosen[k] = log_count(counts[k]) - log_total > log_min_proba
     return result
 
@@ -618,7 +637,8 @@ cdef class _Lattice:
     cdef double* scores
     cdef int64_t* parts
     cdef int64_t* chosen
-    cdef int64_t mask, total, work
+    cdef int64_t mask, total
+    cdef Pace pace
     cdef int shift
     cdef double log_total, most
     # Whether two words share a key, so that `value` can't tell them apart.
@@ -631,6 +651,7 @@ cdef class _Lattice:
     def __cinit__(self, int64_t n_words, const int64_t[::1] lengths, int64_t n_symbols):
         cdef int64_t k, longest = lengths[lengths.shape[0] - 1], slots = 64
         self.lengths = lengths
+        self.pace = new_pace()
         # Eight bits of the filter for each slot.
         self.shift = 64 - 9
         while 2 * slots < 3 * n_words:
@@ -715,9 +736,9 @@ cdef class _Lattice:
             while begin < length:
                 self.meet(mix(self.key(word, 0, begin) ^ BEGINS))
                 begin *= 2
-            if k % 4096 == 0:
-                poll()
+            spend(&self.pace, 10 + 4 * length)
         for k in range(n):
+            spend(&self.pace, 10)
             if k + AHEAD < n:
                 FASTCORE_PREFETCH(&self.entries[mix(keys[k + AHEAD]) & self.mask])
             at = mix(keys[k]) & self.mask
@@ -837,10 +858,7 @@ cdef class _Lattice:
                 key = self.key(word, i, length)
                 if self.known(mix(key)):
                     self.arrive(i, i + length, self.find(word, i, length, key))
-            self.work += k + 1
-            if self.work >= BLOCK:
-                self.work = 0
-                poll()
+            spend(&self.pace, 8 * k + 8)
             if self.back[i + 1] < 0:
                 self.scores[i + 1] = self.scores[i] - 100.0
                 self.back[i + 1] = i
@@ -985,8 +1003,7 @@ def remove_redundant(
             if offsets[word + 1] - offsets[word] < 2:
                 break
             lattice.judge(lattice.slots[word], &ids[offsets[word]], offsets[word + 1] - offsets[word])
-            if k % 4096 == 0:
-                poll()
+            spend(&lattice.pace, 20 * (offsets[word + 1] - offsets[word]))
         for k in range(n):
             if k + AHEAD < n:
                 FASTCORE_PREFETCH(&lattice.entries[lattice.slots[k + AHEAD]])
@@ -1007,6 +1024,7 @@ def word_counts(
     """
     cdef int64_t n = order.shape[0], k, i, word, longest = 0
     cdef dict result = {}
+    cdef Pace pace = new_pace()
     for k in range(n):
         longest = max(longest, offsets[order[k] + 1] - offsets[order[k]])
     cdef uint32_t* text = <uint32_t*>malloc((longest + 1) * sizeof(uint32_t))
@@ -1018,8 +1036,7 @@ def word_counts(
             for i in range(offsets[word], offsets[word + 1]):
                 text[i - offsets[word]] = <uint32_t>symbols[ids[i]]
             result[PyUnicode_FromKindAndData(4, text, offsets[word + 1] - offsets[word])] = counts[word]
-            if k % 4096 == 0:
-                poll()
+            spend(&pace, 100)
     finally:
         free(text)
     return result
@@ -1046,11 +1063,12 @@ def expected_counts(const int32_t[:, ::1] grams, const double[::1] scores, doubl
     log-probability. Each stretch between separators is a lattice of its own: the words that can begin at each
     position, all segmentations weighted by their probability (forward and backward in log space).
     """
-    cdef int64_t orders = grams.shape[0], n = grams.shape[1], i = 0, j, m, t, k, w, gram, work = 0
+    cdef int64_t orders = grams.shape[0], n = grams.shape[1], i = 0, j, m, t, k, w, gram
     cdef double likelihood = 0
     cdef double* forward = <double*>malloc((n + 1) * sizeof(double))
     cdef double* backward = <double*>malloc((n + 1) * sizeof(double))
     cdef double* terms = <double*>malloc((orders + 1) * sizeof(double))
+    cdef Pace pace = new_pace()
     try:
         if forward == NULL or backward == NULL or terms == NULL:
             raise MemoryError
@@ -1069,8 +1087,7 @@ def expected_counts(const int32_t[:, ::1] grams, const double[::1] scores, doubl
                             terms[w] = forward[t - 1 - k] + scores[gram]
                             w += 1
                     forward[t] = log_sum(terms, w)
-                    if t % 8192 == 0:
-                        poll()
+                    spend(&pace, 8 * orders)
                 backward[m] = 0
                 for t in range(m - 1, -1, -1):
                     w = 0
@@ -1080,20 +1097,15 @@ def expected_counts(const int32_t[:, ::1] grams, const double[::1] scores, doubl
                             terms[w] = scores[gram] + backward[t + 1 + k]
                             w += 1
                     backward[t] = log_sum(terms, w)
-                    if t % 8192 == 0:
-                        poll()
+                    spend(&pace, 8 * orders)
                 for t in range(m):
                     for k in range(min(orders, m - t)):
                         gram = grams[k, i + t]
                         if gram >= 0:
                             counts[gram] += exp(forward[t] + scores[gram] + backward[t + 1 + k] - forward[m])
-                    if t % 8192 == 0:
-                        poll()
+                    spend(&pace, 8 * orders)
                 likelihood += forward[m]
-                work += m + 1
-                if work >= 8192:
-                    work = 0
-                    poll()
+                spend(&pace, 8)
                 i = j + 1
     finally:
         free(forward)

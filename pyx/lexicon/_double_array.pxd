@@ -8,13 +8,12 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, qsort, realloc
 from libc.string cimport memset
 
-from _signals cimport poll
+from _signals cimport Pace, new_pace, spend
 
 cdef enum:
     LIMIT = 1 << 30  # slots: indices are int32
     LARGE = 24  # children of a large family
     TRIED = 64  # blocks of 64 bases, when placing a family
-    BLOCK = 65536  # code points between two looks for Ctrl-C
 
 cdef struct Unit:
     int32_t base
@@ -67,6 +66,7 @@ cdef struct Builder:
     int32_t* bases
     uint32_t* family
     Py_ssize_t n_nodes, n_symbols, capacity, n_families
+    Pace pace
     int32_t highest_base, highest_slot
 
 
@@ -88,6 +88,7 @@ cdef inline int number_symbols(Builder* self, const uint32_t* codes, Py_ssize_t 
     if self.symbol_of == NULL:
         raise MemoryError
     for i in range(n):
+        spend(&self.pace, 1)
         if codes[i] > 0x10FFFF:
             raise ValueError(f"codes must be code points below 0x110000, got {codes[i]:#x}")
         self.symbol_of[codes[i]] += 1
@@ -114,7 +115,7 @@ cdef inline int insert_words(
     Builder* self, const uint32_t* codes, const int64_t* offsets, const int64_t* counts, Py_ssize_t n_words
 ) except -1 nogil:
     # A trie of nodes, children found by hashing (parent, symbol).
-    cdef Py_ssize_t n = offsets[n_words], size = 64, w, k, since = 0
+    cdef Py_ssize_t n = offsets[n_words], size = 64, w, k
     cdef uint64_t mask, h
     cdef int32_t node, child
     cdef uint32_t symbol
@@ -150,10 +151,7 @@ cdef inline int insert_words(
         if self.nodes[node].word >= 0:
             raise ValueError(f"words {self.nodes[node].word} and {w} are the same")
         self.nodes[node].word = <int32_t>w
-        since += offsets[w + 1] - offsets[w]
-        if since >= BLOCK:
-            since = 0
-            poll()
+        spend(&self.pace, 20 * (offsets[w + 1] - offsets[w]))
     free(self.table)
     self.table = NULL
     return 0
@@ -181,7 +179,7 @@ cdef inline int _grow(Builder* self, Py_ssize_t slots) except -1 nogil:
 cdef inline int place_families(Builder* self) except -1 nogil:
     # First fit, 64 bases at a time: the free bits at base + symbol of all children, ANDed. Each size of
     # family starts where searches of its size stopped being long.
-    cdef Py_ssize_t i, n, size, child, since = 0
+    cdef Py_ssize_t i, n, size, child
     cdef Py_ssize_t k = 0, tried
     cdef int64_t base
     cdef int32_t slot
@@ -204,6 +202,7 @@ cdef inline int place_families(Builder* self) except -1 nogil:
         self.used[slot >> 6] |= <uint64_t>1 << (slot & 63)
         child = self.nodes[child].next
     for i in range(1, self.n_nodes):
+        spend(&self.pace, 8)
         if self.nodes[i].first:
             n = 0
             child = self.nodes[i].first
@@ -234,7 +233,7 @@ cdef inline int place_families(Builder* self) except -1 nogil:
                 fits &= _free_bits(self.used, base + self.family[k])
                 if fits == 0:
                     break
-            since += k + 1
+            spend(&self.pace, 4 * (k + 1))
             if fits:
                 break
             base += 64
@@ -257,8 +256,5 @@ cdef inline int place_families(Builder* self) except -1 nogil:
             self.highest_slot = max(self.highest_slot, slot)
             self.used[slot >> 6] |= <uint64_t>1 << (slot & 63)
             child = self.nodes[child].next
-        since += n
-        if since >= BLOCK:
-            since = 0
-            poll()
+        spend(&self.pace, 20 * n)
     return 0

@@ -3,12 +3,16 @@ from libc.math cimport INFINITY, exp, log
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from _double_array cimport BLOCK, Unit
+from _double_array cimport Unit
 from _rng cimport Rng, next_double
-from _signals cimport poll
+from _signals cimport Pace, spend
 
 cdef extern from "memory_hints.h":
     void FASTCORE_PREFETCH(const void* p) noexcept nogil
+
+cdef enum:
+    # Positions between two words on what was spent.
+    BLOCK = 1024
 
 cdef struct Step:
     # How one of the best paths to a position gets there.
@@ -19,7 +23,8 @@ cdef struct Step:
 
 
 cdef inline int best_path(
-    const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, double* score, uint64_t* back
+    const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, double* score, uint64_t* back,
+    Pace* pace
 ) except -1 nogil:
     # score[j]: the best sum up to j; back[j]: length and slot of its last edge. symbols[n] must be 0, which no
     # child has. Sums start at 1 and a later start must be strictly better, as in nlp-zero: so ties, and sums that
@@ -49,14 +54,14 @@ cdef inline int best_path(
             slot = units[slot].base + <int32_t>symbols[j]
         if score[i + 1] == -INFINITY:
             score[i + 1] = start + null_score
-        if i % BLOCK == BLOCK - 1:
-            poll()
+        if i % BLOCK == 0:
+            spend(pace, 8 * BLOCK)
     return 0
 
 
 cdef inline int log_beta(
     const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, double scale,
-    uint8_t* reached, double* beta, double* edges
+    uint8_t* reached, double* beta, double* edges, Pace* pace
 ) except -1 nogil:
     # beta[i]: the logarithm of the summed exp(scale * score) of all paths from i to n; reached[j]: a word ends at j.
     # An edge of null_score goes where no word ends. Edges are summed by rising end.
@@ -65,6 +70,8 @@ cdef inline int log_beta(
     cdef double most, total
     memset(reached, 0, n + 1)
     for i in range(n):
+        if i % BLOCK == 0:
+            spend(pace, 8 * BLOCK)
         parent = 0
         slot = <int32_t>symbols[i]
         j = i
@@ -96,14 +103,14 @@ cdef inline int log_beta(
             if most > -INFINITY:
                 total += exp(edges[k] - most)
         beta[i] = most + log(total) if most > -INFINITY else -INFINITY
-        if i % BLOCK == BLOCK - 1:
-            poll()
+        if i % BLOCK == 0:
+            spend(pace, 8 * BLOCK)
     return 0
 
 
 cdef inline int expect(
     const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, const uint8_t* reached,
-    const double* beta, double* passed, double* weights
+    const double* beta, double* passed, double* weights, Pace* pace
 ) except -1 nogil:
     # passed[i]: the probability that a path goes through i; each edge's is added to its slot's weight.
     cdef Py_ssize_t i, j
@@ -112,6 +119,8 @@ cdef inline int expect(
     memset(passed, 0, (n + 1) * sizeof(double))
     passed[0] = 1.0
     for i in range(n):
+        if i % BLOCK == 0:
+            spend(pace, 8 * BLOCK)
         if passed[i] == 0:
             continue
         if not reached[i + 1]:
@@ -127,8 +136,6 @@ cdef inline int expect(
                 weights[slot] += probability
             parent = slot
             slot = units[slot].base + <int32_t>symbols[j]
-        if i % BLOCK == BLOCK - 1:
-            poll()
     return 0
 
 
@@ -160,10 +167,10 @@ cdef inline void _take_in(
 
 cdef inline int best_paths(
     const Unit* units, const uint32_t* symbols, Py_ssize_t n, double null_score, Py_ssize_t k,
-    Step* best, int64_t* filled
+    Step* best, int64_t* filled, Pace* pace
 ) except -1 nogil:
     # best[j * k + r]: the path of rank r to j; so for k = 1 `best_path`.
-    cdef Py_ssize_t i, j, since = 0
+    cdef Py_ssize_t i, j
     cdef int32_t slot, parent
     memset(filled, 0, (n + 1) * sizeof(int64_t))
     best[0] = Step(1.0, 0, 0, 0)
@@ -176,18 +183,12 @@ cdef inline int best_paths(
             j += 1
             if units[slot].score > -INFINITY:
                 _take_in(best + j * k, filled + j, k, best + i * k, filled[i], units[slot].score, j - i, slot)
-                since += filled[j]
-                if since >= BLOCK:
-                    since = 0
-                    poll()
+                spend(pace, 4 * filled[j])
             parent = slot
             slot = units[slot].base + <int32_t>symbols[j]
         if filled[i + 1] == 0:
             _take_in(best + (i + 1) * k, filled + i + 1, k, best + i * k, filled[i], null_score, 1, 0)
-        since += filled[i]
-        if since >= BLOCK:
-            since = 0
-            poll()
+        spend(pace, 4 * filled[i])
     return 0
 
 

@@ -15,10 +15,10 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from _double_array cimport BLOCK, LIMIT, Builder, Node, Unit, free_builder, insert_words, number_symbols, place_families
+from _double_array cimport LIMIT, Builder, Node, Unit, free_builder, insert_words, number_symbols, place_families
 from _lattice cimport Step, best_path, best_paths, draw, expect, log_beta
 from _rng cimport Rng, rng_stream
-from _signals cimport poll
+from _signals cimport Pace, new_pace, spend
 
 cdef extern from "bits.h" nogil:
     int set_bits(uint64_t word)
@@ -33,6 +33,7 @@ cdef enum:
     PAGE = 256  # code points a page of the symbol table
     PAGES = 4352  # 0x110000 / PAGE
     HEADER = 128  # bytes
+    BLOCK = 4096  # characters or tokens between two words on what was spent
     MAGIC = 0x32726174736166  # "fastar2"
     SYMBOL = 0x1FFFFF  # mask of the symbol in a page's entry; classes lie above
     # Classes of characters.
@@ -84,6 +85,7 @@ cdef object _build(const uint32_t[::1] codes, const int64_t[::1] offsets, const 
     """Return the layout of a double array built anew."""
     cdef Builder build
     memset(&build, 0, sizeof(Builder))
+    build.pace = new_pace()
     try:
         return _laid_out(&build, codes, offsets, counts)
     finally:
@@ -304,10 +306,12 @@ cdef class Trie:
         cdef Py_ssize_t i, slot, parent, length
         cdef uint32_t* letters = <uint32_t*>malloc(self.n_slots * sizeof(uint32_t))
         cdef list words = []
+        cdef Pace pace = new_pace()
         if letters == NULL:
             raise MemoryError
         try:
             for i in range(max(start, 0), min(stop, self.n_words)):
+                spend(&pace, 200)
                 # From its end up to the root.
                 slot = self.slots[i]
                 length = 0
@@ -336,13 +340,14 @@ cdef class Trie:
 
     def search(self, str text):
         """Arrays (starts, ends, ids) of every occurrence of every word, by rising start, then end."""
-        cdef Py_ssize_t n = PyUnicode_GET_LENGTH(text), i, j, slot, found = 0, since = 0
+        cdef Py_ssize_t n = PyUnicode_GET_LENGTH(text), i, j, slot, found = 0
         cdef int kind = PyUnicode_KIND(text)
         cdef void* data = PyUnicode_DATA(text)
         cdef int64_t[::1] start, end
         cdef int32_t[::1] id
         cdef int32_t word
         cdef int turn
+        cdef Pace pace = new_pace()
         starts = ends = np.empty(0, np.int64)
         ids = np.empty(0, np.int32)
         # Once to count, once to fill.
@@ -365,10 +370,7 @@ cdef class Trie:
                             if turn:
                                 start[found], end[found], id[found] = i, j, word
                             found += 1
-                    since += j - i + 1
-                    if since >= BLOCK:
-                        since = 0
-                        poll()
+                    spend(&pace, 4 * (j - i + 1))
         return starts, ends, ids
 
     def longest(self, str text, Py_ssize_t start):
@@ -401,7 +403,8 @@ cdef class Trie:
         """
         counts = np.zeros(self.n_words)
         cdef _Lattice lattice = _Lattice(self, offsets, scores)
-        cdef Py_ssize_t t, n, since = 0
+        cdef Py_ssize_t t, n
+        cdef Pace pace = new_pace()
         cdef double likelihood = 0
         with nogil:
             for t in range(offsets.shape[0] - 1):
@@ -410,14 +413,11 @@ cdef class Trie:
                     continue
                 lattice.read(&codes[offsets[t]], n)
                 log_beta(lattice.units, lattice.symbols, n, null_score, 1.0, lattice.reached, lattice.beta,
-                          lattice.edges)
+                          lattice.edges, &pace)
                 likelihood += lattice.beta[0]
                 expect(lattice.units, lattice.symbols, n, null_score, lattice.reached, lattice.beta,
-                        lattice.score, lattice.weights)
-                since += n
-                if since >= BLOCK:
-                    since = 0
-                    poll()
+                        lattice.score, lattice.weights, &pace)
+                spend(&pace, n)
         lattice.gather(counts)
         return counts, likelihood
 
@@ -431,7 +431,8 @@ cdef class Trie:
         """Occurrences of each word in the best segmentation of each text, and the sum of its scores."""
         counts = np.zeros(self.n_words)
         cdef _Lattice lattice = _Lattice(self, offsets, scores)
-        cdef Py_ssize_t t, n, j, since = 0
+        cdef Py_ssize_t t, n, j
+        cdef Pace pace = new_pace()
         cdef double total = 0
         with nogil:
             for t in range(offsets.shape[0] - 1):
@@ -439,16 +440,13 @@ cdef class Trie:
                 if n == 0:
                     continue
                 lattice.read(&codes[offsets[t]], n)
-                best_path(lattice.units, lattice.symbols, n, null_score, lattice.score, lattice.back)
+                best_path(lattice.units, lattice.symbols, n, null_score, lattice.score, lattice.back, &pace)
                 total += lattice.score[n] - 1.0
                 j = n
                 while j > 0:
                     lattice.weights[<uint32_t>lattice.back[j]] += 1
                     j -= lattice.back[j] >> 32
-                since += n
-                if since >= BLOCK:
-                    since = 0
-                    poll()
+                spend(&pace, 8 * n)
         lattice.gather(counts)
         return counts.astype(np.int64), total
 
@@ -523,6 +521,10 @@ cdef class _Room:
     cdef uint64_t* back
     cdef Token* tokens
     cdef Py_ssize_t capacity
+    cdef Pace pace
+
+    def __cinit__(self):
+        self.pace = new_pace()
 
     def __dealloc__(self):
         free(self.symbols)
@@ -648,8 +650,7 @@ cdef class Segmenter:
             else:
                 seen |= _read(<const uint32_t*>text.data + i, n, index, pages, room.symbols + i, room.classes + i)
             i += n
-            if i < text.length:
-                poll()
+            spend(&room.pace, 2 * n)
         return seen
 
     cdef Py_ssize_t cut(self, const Text* text, _Room room) except -1 nogil:
@@ -657,6 +658,7 @@ cdef class Segmenter:
         cdef Py_ssize_t n = text.length, start = 0, end, found = 0, slot
         cdef int seen = self.read(text, room)
         while start < n:
+            spend(&room.pace, 16)
             end = self.piece_end(room, start, n)
             if room.classes[start] & BREAK:
                 slot = self.trie.walk(text.kind, text.data, start, end)
@@ -675,20 +677,20 @@ cdef class Segmenter:
         cdef Py_ssize_t j = end - start, last = end
         cdef Token* tokens = room.tokens
         cdef uint64_t step
-        best_path(self.trie.units, room.symbols + start, j, self.null_score, room.score, room.back)
+        best_path(self.trie.units, room.symbols + start, j, self.null_score, room.score, room.back, &room.pace)
         while j > 0:
             step = room.back[j]
             last -= 1
             tokens[last].end = start + j
             tokens[last].slot = <int32_t>step
             j -= <Py_ssize_t>(step >> 32)
-            if last % BLOCK == BLOCK - 1:
-                poll()
+            if last % BLOCK == 0:
+                spend(&room.pace, 4 * BLOCK)
         for j in range(last, end):
             tokens[found] = Token(tokens[j].end, self.trie.id_at(tokens[j].slot), 0)
             found += 1
-            if found % BLOCK == BLOCK - 1:
-                poll()
+            if found % BLOCK == 0:
+                spend(&room.pace, 8 * BLOCK)
         return found
 
     cdef Py_ssize_t join_runs(self, const Text* text, _Room room, Py_ssize_t found) except -1 nogil:
@@ -699,8 +701,8 @@ cdef class Segmenter:
         cdef bint joining = False, joined = False, grow
         cdef uint8_t last
         for k in range(found):
-            if k % BLOCK == BLOCK - 1:
-                poll()
+            if k % BLOCK == 0:
+                spend(&room.pace, 4 * BLOCK)
             end = room.tokens[k].end
             last = room.classes[end - 1]
             grow = False
@@ -760,7 +762,7 @@ cdef class Segmenter:
                 raise MemoryError
             with nogil:
                 self.read(&piece, room)
-                best_paths(self.trie.units, room.symbols, n, self.null_score, k, best, filled)
+                best_paths(self.trie.units, room.symbols, n, self.null_score, k, best, filled, &room.pace)
             for r in range(filled[n]):
                 path = np.empty(n, np.int64)
                 m, j, at = n, n, r
@@ -790,7 +792,7 @@ cdef class Segmenter:
         Draw i takes from stream i of the key one uniform number an edge, from left to right.
         """
         cdef Text whole = Text(PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text), PyUnicode_KIND(text))
-        cdef Py_ssize_t length = whole.length, start, end, i, t, found, since = 0
+        cdef Py_ssize_t length = whole.length, start, end, i, t, found
         cdef _Room room = _Room()
         cdef double scale = 1.0 / temperature
         cdef double* edges = <double*>malloc((length + 1) * sizeof(double))
@@ -812,9 +814,10 @@ cdef class Segmenter:
                         log_beta(
                             self.trie.units, room.symbols + start, end - start, self.null_score, scale,
                             reached + start, room.score + start, edges,
+                            &room.pace,
                         )
                     start = end
-                    poll()
+                    spend(&room.pace, 16)
             for t in range(n):
                 rng = rng_stream(&key[0], t)
                 found = 0
@@ -828,6 +831,7 @@ cdef class Segmenter:
                         else:
                             i = 0
                             while start + i < end:
+                                spend(&room.pace, 32)
                                 i = draw(
                                     self.trie.units, room.symbols + start, i, self.null_score, scale,
                                     reached + start, room.score + start, &rng,
@@ -835,12 +839,9 @@ cdef class Segmenter:
                                 room.tokens[found] = Token(start + i, 0, 0)
                                 found += 1
                         start = end
+                        spend(&room.pace, 16)
                     if self.join:
                         found = self.join_runs(&whole, room, found)
-                    since += length
-                    if since >= BLOCK:
-                        since = 0
-                        poll()
                 drawn = np.empty(found, np.int64)
                 path = drawn
                 for i in range(found):
@@ -881,7 +882,7 @@ cdef class Segmenter:
                 end += 1
         return end
 
-    cdef list strings(self, str text, const Token* tokens, Py_ssize_t n):
+    cdef list strings(self, str text, const Token* tokens, Py_ssize_t n, Pace* pace):
         # Tokens as str; a word's object is made once and handed out again.
         cdef list result = PyList_New(n)
         cdef list objects = self.trie.objects
@@ -889,6 +890,7 @@ cdef class Segmenter:
         cdef int32_t id
         cdef object word
         for k in range(n):
+            spend(pace, 32)
             id = tokens[k].id
             if id >= 0:
                 word = <object>PyList_GET_ITEM(objects, id)
@@ -904,7 +906,7 @@ cdef class Segmenter:
 
     def words(self, list texts):
         """The tokens of each text, a list of str each."""
-        cdef Py_ssize_t t, n = len(texts), n_tokens, since = 0
+        cdef Py_ssize_t t, n = len(texts), n_tokens
         cdef Text text
         cdef _Room room = _Room()
         cdef list result = []
@@ -915,11 +917,7 @@ cdef class Segmenter:
             text = Text(PyUnicode_DATA(string), PyUnicode_GET_LENGTH(string), PyUnicode_KIND(string))
             room.need(text.length)
             n_tokens = self.cut(&text, room)
-            result.append(self.strings(string, room.tokens, n_tokens))
-            since += text.length
-            if since >= BLOCK:
-                since = 0
-                poll()
+            result.append(self.strings(string, room.tokens, n_tokens, &room.pace))
         return result
 
     def ends(self, str text):
@@ -939,7 +937,7 @@ cdef class Segmenter:
 
     def encode(self, list texts):
         """The ids of all tokens, (ids, offsets): text t's are offsets[t]:offsets[t + 1]; -1 for what is no word."""
-        cdef Py_ssize_t t, k, n = len(texts), n_tokens, since = 0, total = 0, longest = 0, found = 0
+        cdef Py_ssize_t t, k, n = len(texts), n_tokens, total = 0, longest = 0, found = 0
         cdef _Room room = _Room()
         cdef Text* text = <Text*>malloc((n + 1) * sizeof(Text))
         cdef int64_t[::1] offset
@@ -962,14 +960,9 @@ cdef class Segmenter:
                     n_tokens = self.cut(&text[t], room)
                     for k in range(n_tokens):
                         id[found + k] = room.tokens[k].id
-                        if k % BLOCK == BLOCK - 1:
-                            poll()
                     found += n_tokens
                     offset[t + 1] = found
-                    since += text[t].length
-                    if since >= BLOCK:
-                        since = 0
-                        poll()
+                    spend(&room.pace, 2 * n_tokens + 8)
         finally:
             free(text)
         return ids[:found].copy(), offsets

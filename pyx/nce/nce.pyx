@@ -5,7 +5,7 @@ import numpy as np
 from libc.math cimport exp, fabs, log1p
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from _rng cimport Rng, rng_stream
-from _signals cimport poll
+from _signals cimport Pace, new_pace, spend
 
 cdef extern from "rng_lanes.h":
     enum:
@@ -19,7 +19,7 @@ cdef enum:
     CHUNK = 65536
     BUFFER = 1024
     ROWS = 256
-    WORK = 4194304  # products between two looks for Ctrl-C
+    BLOCK = 4096  # outcomes between two words on what was spent
 
 
 def alias_table(const double[::1] weights):
@@ -34,16 +34,23 @@ def alias_table(const double[::1] weights):
     cdef double[::1] share = share_array
     cdef int32_t[::1] stack = stack_array
     cdef int32_t heaviest = 0
+    cdef Pace pace = new_pace()
     with nogil:
         for i in range(n):
+            if i % BLOCK == 0:
+                spend(&pace, BLOCK)
             if weights[i] > largest:
                 largest = weights[i]
                 heaviest = <int32_t>i
         for i in range(n):
+            if i % BLOCK == 0:
+                spend(&pace, BLOCK)
             share[i] = weights[i] / largest
             total += share[i]
         scale = n / total
         for i in range(n):
+            if i % BLOCK == 0:
+                spend(&pace, BLOCK)
             share[i] = share[i] * scale
             if share[i] < 1.0:
                 stack[small] = <int32_t>i
@@ -51,8 +58,8 @@ def alias_table(const double[::1] weights):
             else:
                 large += 1
                 stack[n - large] = <int32_t>i
-        poll()
         while small > 0 and large > 0:
+            spend(&pace, 8)
             small -= 1
             s = stack[small]
             g = stack[n - large]
@@ -66,11 +73,13 @@ def alias_table(const double[::1] weights):
                 large += 1
                 stack[n - large] = <int32_t>g
         while large > 0:
+            spend(&pace, 1)
             g = stack[n - large]
             large -= 1
             table[g] = <uint64_t>g
         while small > 0:
             # Left over by rounding: full, unless it must never be drawn.
+            spend(&pace, 1)
             small -= 1
             s = stack[small]
             table[s] = <uint64_t>(s if weights[s] > 0.0 else heaviest)
@@ -91,6 +100,7 @@ def alias_draw(const uint64_t[::1] table, const uint64_t[::1] key, Py_ssize_t ch
     cdef uint64_t words[BUFFER]
     cdef lanes_t state
     cdef Rng rng
+    cdef Pace pace = new_pace()
     with nogil:
         while done < size:
             for i in range(LANES):
@@ -106,9 +116,8 @@ def alias_draw(const uint64_t[::1] table, const uint64_t[::1] key, Py_ssize_t ch
                 look_up(&table[0], columns, words, &out[done], n)
                 done += n
                 left -= n
+                spend(&pace, n)
             chunk += 1
-            if chunk % 16 == 0:
-                poll()
     return result
 
 
@@ -131,7 +140,7 @@ def logistic(
 
     The logit of a row is its features times `theta`, whose last element is the intercept, plus its offset.
     """
-    cdef Py_ssize_t n = features.shape[0], k = features.shape[1], i, j, l, last, first = 0, since = 0
+    cdef Py_ssize_t n = features.shape[0], k = features.shape[1], i, j, l, last, first = 0
     gradient_array = np.zeros(k + 1)
     hessian_array = np.zeros((k + 1, k + 1))
     block_array = np.zeros((k + 2) * (k + 1))
@@ -140,6 +149,7 @@ def logistic(
     cdef double loss = 0.0, part, g, e, h, w, r
     cdef const double* row
     cdef double* line
+    cdef Pace pace = new_pace()
     with nogil:
         while first < n:
             # Partial sums over blocks of rows keep the rounding error small.
@@ -178,11 +188,8 @@ def logistic(
                 gradient[j] += block[j]
                 for l in range(j + 1):
                     hessian[j, l] += block[(j + 1) * (k + 1) + l]
-            since += (last - first) * (k + 4) * (k + 4)
+            spend(&pace, (last - first) * (k + 4) * (k + 4) >> 2)
             first = last
-            if since >= WORK:
-                since = 0
-                poll()
         for j in range(k + 1):
             for l in range(j):
                 hessian[l, j] = hessian[j, l]

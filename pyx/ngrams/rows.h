@@ -2,7 +2,9 @@
 
    Included by ngrams.h once a width: ROW_WORDS is the number of words of a row (a constant, or the variable
    `words`), ROW(name) the name of a function for that width. A row of a window of symbols holds `per` symbols a
-   word as one number in base `radix`, first symbol highest; 0 is no symbol, and only 0 follows a 0. */
+   word as one number in base `radix`, first symbol highest; 0 is no symbol, and only 0 follows a 0.
+
+   What takes a pace returns -1 with a Python exception set if it must stop (shared/pace.h). */
 
 static inline int ROW(compare)(const uint64_t *a, const uint64_t *b, int words)
 {
@@ -21,7 +23,7 @@ static inline void ROW(copy)(uint64_t *to, const uint64_t *from, int words)
 /* One row for each of the first `starts` ids that isn't 0: the window of up to `order` symbols that begins there
    and ends before a 0. `rows` must have room for starts + 1 rows. Returns the number of rows. */
 static Py_ssize_t ROW(windows)(const uint32_t *ids, Py_ssize_t size, Py_ssize_t starts, int order, int per,
-                               uint64_t radix, uint64_t *rows, int words)
+                               uint64_t radix, uint64_t *rows, Pace *pace, int words)
 {
     uint32_t s[NG_BLOCK + NG_MAX_ORDER], left[NG_BLOCK + NG_MAX_ORDER];
     uint64_t number[NG_BLOCK];
@@ -51,6 +53,7 @@ static Py_ssize_t ROW(windows)(const uint32_t *ids, Py_ssize_t size, Py_ssize_t 
             }
             if (w == ROW_WORDS - 1) n = m;
         }
+        if (spend(pace, block * order)) return -1;
     }
     return n;
 }
@@ -71,8 +74,8 @@ static void ROW(insertion)(uint64_t *rows, Py_ssize_t n, int words)
 }
 
 /* A stable radix sort by the bits [low, high) of one word. */
-static ROW_NOINLINE void ROW(radix_sort)(uint64_t *rows, uint64_t *spare, Py_ssize_t n, int word, int low, int high,
-                                         int width, int words)
+static ROW_NOINLINE int ROW(radix_sort)(uint64_t *rows, uint64_t *spare, Py_ssize_t n, int word, int low, int high,
+                                        int width, Pace *pace, int words)
 {
     const int passes = (high - low + width - 1) / width, digit = (high - low + passes - 1) / passes;
     const uint64_t mask = ((uint64_t)1 << digit) - 1;
@@ -82,32 +85,40 @@ static ROW_NOINLINE void ROW(radix_sort)(uint64_t *rows, uint64_t *spare, Py_ssi
     for (int pass = 0; pass < passes; pass++) {
         const int shift = low + pass * digit;
         memset(place, 0, sizeof(*place) << digit);
-        for (Py_ssize_t i = 0; i < n; i++) place[from[i * ROW_WORDS + word] >> shift & mask]++;
+        for (Py_ssize_t i = 0; i < n;) {
+            const Py_ssize_t end = n - i < NG_CHUNK ? n : i + NG_CHUNK;
+            if (spend(pace, end - i)) return -1;
+            for (; i < end; i++) place[from[i * ROW_WORDS + word] >> shift & mask]++;
+        }
         Py_ssize_t sum = 0;
         for (Py_ssize_t d = 0; d <= (Py_ssize_t)mask; d++) {
             const Py_ssize_t here = place[d];
             place[d] = sum;
             sum += here;
         }
-        for (Py_ssize_t i = 0; i < n; i++) {
-            const Py_ssize_t p = place[from[i * ROW_WORDS + word] >> shift & mask]++;
-            ROW(copy)(to + p * ROW_WORDS, from + i * ROW_WORDS, words);
+        for (Py_ssize_t i = 0; i < n;) {
+            const Py_ssize_t end = n - i < NG_CHUNK ? n : i + NG_CHUNK;
+            if (spend(pace, (end - i) * ROW_WORDS)) return -1;
+            for (; i < end; i++) {
+                const Py_ssize_t p = place[from[i * ROW_WORDS + word] >> shift & mask]++;
+                ROW(copy)(to + p * ROW_WORDS, from + i * ROW_WORDS, words);
+            }
         }
         uint64_t *swap = from;
         from = to;
         to = swap;
     }
-    if (from != rows && n) memcpy(rows, from, (size_t)n * ROW_WORDS * sizeof(*rows));
+    return from != rows && n ? ng_copy(rows, from, (size_t)n * ROW_WORDS * sizeof(*rows), pace) : 0;
 }
 
 /* Sort rows that agree in the words before `word`; the last `payload` words don't count. First by about as many
    of the highest differing bits as tell n rows apart, then each group of rows that still agree. */
-static void ROW(sort)(uint64_t *rows, uint64_t *spare, Py_ssize_t n, int word, int payload, int words)
+static int ROW(sort)(uint64_t *rows, uint64_t *spare, Py_ssize_t n, int word, int payload, Pace *pace, int words)
 {
     while (word < ROW_WORDS - payload) {
         if (n <= NG_FEW) {
             ROW(insertion)(rows, n, words);
-            return;
+            return spend(pace, n);
         }
         uint64_t differ = 0;
         for (Py_ssize_t i = 0; i < n; i++) differ |= rows[i * ROW_WORDS + word] ^ rows[word];
@@ -119,70 +130,89 @@ static void ROW(sort)(uint64_t *rows, uint64_t *spare, Py_ssize_t n, int word, i
         int depth = width;
         while (depth < high && (Py_ssize_t)1 << depth < n << NG_SLACK) depth += width;
         const int low = depth < high ? high - depth : 0;
-        ROW(radix_sort)(rows, spare, n, word, low, high, width, words);
-        if (!low && word + 1 >= ROW_WORDS - payload) return;
+        if (ROW(radix_sort)(rows, spare, n, word, low, high, width, pace, words)) return -1;
+        if (!low && word + 1 >= ROW_WORDS - payload) return 0;
         for (Py_ssize_t i = 0, j; i < n; i = j) {
             const uint64_t top = rows[i * ROW_WORDS + word] >> low;
             for (j = i + 1; j < n && rows[j * ROW_WORDS + word] >> low == top;) j++;
-            if (j - i > 1) ROW(sort)(rows + i * ROW_WORDS, spare, j - i, low ? word : word + 1, payload, words);
+            if (j - i > 1 && ROW(sort)(rows + i * ROW_WORDS, spare, j - i, low ? word : word + 1, payload, pace, words))
+                return -1;
+            if (spend(pace, j - i)) return -1;
         }
-        return;
+        return 0;
     }
+    return 0;
 }
 
 /* Make sorted rows distinct, in place, and count them. */
-static Py_ssize_t ROW(combine)(uint64_t *rows, Py_ssize_t n, uint32_t *counts, int words)
+static Py_ssize_t ROW(combine)(uint64_t *rows, Py_ssize_t n, uint32_t *counts, Pace *pace, int words)
 {
     if (!n) return 0;
     Py_ssize_t last = 0;
     counts[0] = 1;
-    for (Py_ssize_t i = 1; i < n; i++) {
-        const int more = ROW(compare)(rows + last * ROW_WORDS, rows + i * ROW_WORDS, words) != 0;
-        last += more;
-        ROW(copy)(rows + last * ROW_WORDS, rows + i * ROW_WORDS, words);
-        counts[last] = more ? 1 : counts[last] + 1;
+    for (Py_ssize_t i = 1; i < n;) {
+        const Py_ssize_t end = n - i < NG_CHUNK ? n : i + NG_CHUNK;
+        if (spend(pace, end - i)) return -1;
+        for (; i < end; i++) {
+            const int more = ROW(compare)(rows + last * ROW_WORDS, rows + i * ROW_WORDS, words) != 0;
+            last += more;
+            ROW(copy)(rows + last * ROW_WORDS, rows + i * ROW_WORDS, words);
+            counts[last] = more ? 1 : counts[last] + 1;
+        }
     }
     return last + 1;
 }
 
 /* Merge two sorted runs of distinct rows, adding the counts of equal ones. */
 static Py_ssize_t ROW(merge)(const uint64_t *a, const int64_t *count_a, Py_ssize_t size_a, const uint64_t *b,
-                             const int64_t *count_b, Py_ssize_t size_b, uint64_t *rows, int64_t *counts, int words)
+                             const int64_t *count_b, Py_ssize_t size_b, uint64_t *rows, int64_t *counts, Pace *pace,
+                             int words)
 {
     Py_ssize_t i = 0, j = 0, n = 0;
     while (i < size_a && j < size_b) {
-        const int order = ROW(compare)(a + i * ROW_WORDS, b + j * ROW_WORDS, words);
-        const int from_a = order <= 0, from_b = order >= 0;
-        ROW(copy)(rows + n * ROW_WORDS, from_a ? a + i * ROW_WORDS : b + j * ROW_WORDS, words);
-        counts[n++] = (-(int64_t)from_a & count_a[i]) + (-(int64_t)from_b & count_b[j]);
-        i += from_a;
-        j += from_b;
+        const Py_ssize_t end = n + NG_CHUNK;
+        if (spend(pace, NG_CHUNK)) return -1;
+        while (i < size_a && j < size_b && n < end) {
+            const int order = ROW(compare)(a + i * ROW_WORDS, b + j * ROW_WORDS, words);
+            const int from_a = order <= 0, from_b = order >= 0;
+            ROW(copy)(rows + n * ROW_WORDS, from_a ? a + i * ROW_WORDS : b + j * ROW_WORDS, words);
+            counts[n++] = (-(int64_t)from_a & count_a[i]) + (-(int64_t)from_b & count_b[j]);
+            i += from_a;
+            j += from_b;
+        }
     }
     const Py_ssize_t rest_a = size_a - i, rest_b = size_b - j;
     /* An empty run may have no address at all, which memcpy mustn't see. */
     if (rest_a) {
-        memcpy(rows + n * ROW_WORDS, a + i * ROW_WORDS, (size_t)rest_a * ROW_WORDS * sizeof(*rows));
-        memcpy(counts + n, count_a + i, (size_t)rest_a * sizeof(*counts));
+        if (ng_copy(rows + n * ROW_WORDS, a + i * ROW_WORDS, (size_t)rest_a * ROW_WORDS * sizeof(*rows), pace)
+            || ng_copy(counts + n, count_a + i, (size_t)rest_a * sizeof(*counts), pace))
+            return -1;
     }
     n += rest_a;
     if (rest_b) {
-        memcpy(rows + n * ROW_WORDS, b + j * ROW_WORDS, (size_t)rest_b * ROW_WORDS * sizeof(*rows));
-        memcpy(counts + n, count_b + j, (size_t)rest_b * sizeof(*counts));
+        if (ng_copy(rows + n * ROW_WORDS, b + j * ROW_WORDS, (size_t)rest_b * ROW_WORDS * sizeof(*rows), pace)
+            || ng_copy(counts + n, count_b + j, (size_t)rest_b * sizeof(*counts), pace))
+            return -1;
     }
     return n + rest_b;
 }
 
 /* Make sorted rows with counts distinct, in place, adding the counts. The count is the row's last word. */
-static Py_ssize_t ROW(gather)(const uint64_t *counted, Py_ssize_t n, uint64_t *rows, int64_t *counts, int words)
+static Py_ssize_t ROW(gather)(const uint64_t *counted, Py_ssize_t n, uint64_t *rows, int64_t *counts, Pace *pace,
+                              int words)
 {
     Py_ssize_t last = -1;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        const uint64_t *row = counted + i * (ROW_WORDS + 1);
-        if (last < 0 || ROW(compare)(rows + last * ROW_WORDS, row, words) != 0) {
-            ROW(copy)(rows + ++last * ROW_WORDS, row, words);
-            counts[last] = 0;
+    for (Py_ssize_t i = 0; i < n;) {
+        const Py_ssize_t end = n - i < NG_CHUNK ? n : i + NG_CHUNK;
+        if (spend(pace, end - i)) return -1;
+        for (; i < end; i++) {
+            const uint64_t *row = counted + i * (ROW_WORDS + 1);
+            if (last < 0 || ROW(compare)(rows + last * ROW_WORDS, row, words) != 0) {
+                ROW(copy)(rows + ++last * ROW_WORDS, row, words);
+                counts[last] = 0;
+            }
+            counts[last] += (int64_t)row[ROW_WORDS];
         }
-        counts[last] += (int64_t)row[ROW_WORDS];
     }
     return last + 1;
 }

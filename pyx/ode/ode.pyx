@@ -5,7 +5,7 @@ from libc.stdint cimport int8_t, int64_t
 
 import numpy as np
 
-from _signals cimport poll
+from _signals cimport Pace, new_pace, spend
 
 cdef enum:
     FINISHED = 0
@@ -17,7 +17,6 @@ cdef enum:
     AUTO = 2
     STIFF_STEPS = 15
     CALM_STEPS = 6
-    POLL = 200000  # components of right-hand sides between two looks for Ctrl-C: about a millisecond
 
 cdef double EPSILON = 2.0 ** -52
 cdef double TINY = 1e-300
@@ -146,15 +145,7 @@ cdef struct State:
     Py_ssize_t n_steps
     Py_ssize_t nfev
     Py_ssize_t at  # the next output
-    Py_ssize_t work
-
-
-cdef inline int look(State* state, Py_ssize_t size) except -1 nogil:
-    state.work += 8 * size
-    if state.work >= POLL:
-        state.work = 0
-        poll()
-    return 0
+    Pace pace
 
 
 cdef int dopri5(
@@ -191,7 +182,7 @@ cdef int dopri5(
         if last:
             h = end - t
         state.n_steps += 1
-        look(state, n)
+        spend(&state.pace, 40 * n)
         for i in range(n):
             moved[i] = y[i] + h * (1.0 / 5.0 * k1[i])
         rhs(s, moved, k2)
@@ -365,7 +356,7 @@ cdef int rodas4(
             if last:
                 h = end - t
             state.n_steps += 1
-            look(state, n + m * m)
+            spend(&state.pace, 40 * (n + m * m))
             minus_jacobian(s, y, matrix)
             for i in range(m):
                 matrix[i * m + i] += 1.0 / (0.25 * h)
@@ -488,8 +479,9 @@ def integrate(
     system.changed = &changed[0] if changed.shape[0] > 0 else NULL
     system.by = &by[0] if by.shape[0] > 0 else NULL
     with nogil:
-        state.work = 0
+        state.pace = new_pace()
         for row in range(rows):
+            spend(&state.pace, n_times + 8)
             system.constants = &constants[row, 0]
             system.slopes = &slopes[row, 0, 0] if k > 0 else NULL
             for i in range(system.size):

@@ -8,7 +8,7 @@ from libc.string cimport memcpy
 import numpy as np
 
 from _rng cimport Rng, next_double, next_u64, rng_stream
-from _signals cimport poll
+from _signals cimport Pace, new_pace, spend
 
 from fastcore._ziggurat import HEIGHT, INSIDE, WIDTH, R
 
@@ -19,7 +19,6 @@ cdef enum:
     MAX_EVENTS = 3
     OVERFLOW = 4
     RESUM = 1024  # events after which the running total of the rates is summed afresh
-    POLL = 65536  # events between two looks for Ctrl-C: about two milliseconds
     SHORT_CHANGE = 4  # lists up to these lengths are padded to one length, so that no branch is mispredicted
     SHORT_DEPENDANTS = 8
     FEW = 8  # up to so many reactions the search counts instead of branching
@@ -76,8 +75,11 @@ def exponentials(const uint64_t[::1] key, uint64_t stream, Py_ssize_t count):
     cdef double[::1] x = out
     cdef Rng rng = rng_stream(&key[0], stream)
     cdef Py_ssize_t i
+    cdef Pace pace = new_pace()
     with nogil:
         for i in range(count):
+            if i % RESUM == 0:
+                spend(&pace, 4 * RESUM)
             x[i] = exponential(&rng)
     return out
 
@@ -150,10 +152,12 @@ cdef class _Prepared:
     def __init__(self, tables, Py_ssize_t n_species, stops):
         factor_at, factor, minus, change_at, changed, by, dependant_at, dependant = tables
         cdef Py_ssize_t n = len(factor_at) - 1, j, start, end
+        cdef Pace pace = new_pace()
         pad = n_species
         laws = np.zeros(n + 1, LAW)
         laws["a"] = laws["b"] = pad
         for j in range(n):
+            spend(&pace, 1000)
             start, end = factor_at[j], factor_at[j + 1]
             if end > start:
                 laws[j]["a"] = factor[start]
@@ -281,13 +285,12 @@ cdef inline Py_ssize_t search(const double* rates, Py_ssize_t n, double share) n
 
 cdef int simulate(
     const Network* network, const double* c, double* x, double* rates, double t, double end, Rng stream,
-    bint first_reaction, int64_t max_events, Sink* sink, int64_t* counted, Py_ssize_t* since,
+    bint first_reaction, int64_t max_events, Sink* sink, int64_t* counted, Pace* pace,
 ) except -1 nogil:
     # One trajectory from state x; returns its status.
     cdef Rng rng = stream
     cdef Py_ssize_t n = network.n_reactions, j = 0, i, k, at = 0
     cdef int64_t n_events = 0
-    cdef int64_t left = POLL - since[0]
     cdef double total = 0.0, floor = 0.0, waiting, best, following, fresh, next_time
     cdef const Reaction* reaction
     cdef int status = STOPPED if stopped(network, x) else FINISHED
@@ -299,6 +302,7 @@ cdef int simulate(
         floor = total * FALL
     while status == FINISHED:
         if first_reaction:
+            spend(pace, 16 * n)
             best = INFINITY
             j = -1
             for i in range(n):
@@ -361,10 +365,7 @@ cdef int simulate(
                 floor = total * FALL
             if too_large(network, x):
                 status = OVERFLOW
-            left -= RESUM
-            if left <= 0:
-                left = POLL
-                poll()
+            spend(pace, RESUM * (16 + n // 8))
         if network.n_stops > 0 and stopped(network, x):
             status = STOPPED
     if status == FINISHED or status == ABSORBED or status == STOPPED:
@@ -372,11 +373,8 @@ cdef int simulate(
             record(sink, x, at)
             at += 1
     counted[0] = n_events
-    left -= n_events % RESUM + 64  # a trajectory has a price of its own
-    if left <= 0:
-        left = POLL
-        poll()
-    since[0] = POLL - left
+    # What is left over, and a trajectory's own price.
+    spend(pace, (16 + n // 8) * (n_events % RESUM) + 16 * n + 4 * sink.n_times + 1024)
     return status
 
 
@@ -398,7 +396,8 @@ cdef class _Simulation:
         int64_t max_events, int64_t[::1] n_events, int8_t[::1] statuses,
     ):
         cdef _Prepared prepared = _Prepared(tables, len(x0), stops)
-        cdef Py_ssize_t n_species = x0.shape[0], n = constants.shape[1], k, i, since = 0
+        cdef Py_ssize_t n_species = x0.shape[0], n = constants.shape[1], k, i
+        cdef Pace pace = new_pace()
         cdef double[::1] x = np.empty(n_species + 2), rates = np.empty(n + 1), c = np.zeros(n + 1)
         cdef Py_ssize_t stride = self.sink.n_times * self.sink.n_keep
         with nogil:
@@ -411,7 +410,7 @@ cdef class _Simulation:
                 x[n_species + 1] = 0.0
                 statuses[k] = <int8_t>simulate(
                     &prepared.network, &c[0], &x[0], &rates[0], start, end, rng_stream(&key[0], first + k),
-                    first_reaction, max_events, &self.sink, &n_events[k], &since,
+                    first_reaction, max_events, &self.sink, &n_events[k], &pace,
                 )
                 self.sink.states += stride
 

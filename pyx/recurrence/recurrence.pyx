@@ -4,7 +4,7 @@ import numpy as np
 
 from libc.math cimport exp, expf, tanh, tanhf
 from libc.string cimport memcpy, memset
-from _signals cimport poll
+from _signals cimport Pace, new_pace, spend
 
 ctypedef fused real:
     float
@@ -23,10 +23,8 @@ cdef extern from "affine.h":
         const double* packed, const double* bias, const double* z, Py_ssize_t k, Py_ssize_t columns, double* out
     ) noexcept nogil
 
-# Elements between two looks for Ctrl-C: about a millisecond. A cell counts its products.
 cdef enum:
-    BLOCK = 1048576
-    PRODUCTS = 16777216
+    BLOCK = 4096  # elements between two words on what was spent
     SIMPLE_TANH = 0
     SIMPLE_RELU = 1
     GRU = 2
@@ -35,10 +33,11 @@ cdef enum:
 
 def linear_scan(const real[:, ::1] a, const real[:, ::1] b, const real[::1] y0, bint reverse):
     """y[t] = a[t] * y[t-1] + b[t] down the rows (up, if `reverse`), from y0; one recurrence a column."""
-    cdef Py_ssize_t n = b.shape[0], m = b.shape[1], t, j, row, before, since = 0
+    cdef Py_ssize_t n = b.shape[0], m = b.shape[1], t, j, row, before
     result = np.empty((n, m), dtype=np.float32 if real is float else np.float64)
     cdef real[:, ::1] y = result
     cdef real last
+    cdef Pace pace = new_pace()
     with nogil:
         if m == 1:
             last = y0[0]
@@ -46,10 +45,8 @@ def linear_scan(const real[:, ::1] a, const real[:, ::1] b, const real[::1] y0, 
                 row = n - 1 - t if reverse else t
                 last = a[row, 0] * last + b[row, 0]
                 y[row, 0] = last
-                since += 1
-                if since >= BLOCK:
-                    since = 0
-                    poll()
+                if t % BLOCK == BLOCK - 1:
+                    spend(&pace, BLOCK)
         else:
             for t in range(n):
                 row = n - 1 - t if reverse else t
@@ -60,10 +57,7 @@ def linear_scan(const real[:, ::1] a, const real[:, ::1] b, const real[::1] y0, 
                 else:
                     for j in range(m):
                         y[row, j] = a[row, j] * y[before, j] + b[row, j]
-                since += m
-                if since >= BLOCK:
-                    since = 0
-                    poll()
+                spend(&pace, m)
     return result
 
 
@@ -128,7 +122,7 @@ cdef run_cell(
     cdef Py_ssize_t n_batch = x.shape[0], n_steps = x.shape[1], d = x.shape[2], hidden = h0.shape[1]
     cdef Py_ssize_t k = d + hidden, n = weights.shape[1], width = AFFINE_BYTES // sizeof(real)
     cdef Py_ssize_t columns = (n + width - 1) // width * width
-    cdef Py_ssize_t first = 0, rows, r, t, since = 0
+    cdef Py_ssize_t first = 0, rows, r, t
     if n_batch == 0 or n_steps == 0 or hidden == 0:
         return
     dtype = np.float32 if real is float else np.float64
@@ -137,6 +131,7 @@ cdef run_cell(
     # A row of z is [x[t], h[t-1]].
     cdef real[:, ::1] z = np.zeros((AFFINE_ROWS, k), dtype)
     cdef real[:, ::1] gates = np.empty((AFFINE_ROWS, columns), dtype)
+    cdef Pace pace = new_pace()
     with nogil:
         memcpy(&padded[0], &bias[0], n * sizeof(real))
         if real is float:
@@ -161,10 +156,8 @@ cdef run_cell(
                         kind, &gates[r, 0], &z[r, d], &cell[first + r, 0] if kind == LSTM else &z[r, d], hidden
                     )
                     memcpy(&y[first + r, t, 0], &z[r, d], hidden * sizeof(real))
-                since += AFFINE_ROWS * k * columns
-                if since >= PRODUCTS:
-                    since = 0
-                    poll()
+                # A product is an eighth of a nanosecond or so.
+                spend(&pace, (AFFINE_ROWS * k * columns >> 3) + AFFINE_ROWS * hidden)
             first += rows
 
 

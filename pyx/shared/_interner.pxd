@@ -1,63 +1,49 @@
-# Byte strings to dense ids in order of first occurrence: open addressing with linear probing. A slot keeps a short
-# string's bytes, or a long one's hash, so that most look-ups touch one cache line; the bytes of all strings lie end
-# to end in an arena.
+# Byte strings to dense ids 0, 1, ... in order of first occurrence. A cell of the table keeps a short string's bytes, or
+# a long one's hash, so that most look-ups touch one cache line; the bytes of all strings lie end to end in an arena.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy
 
-cdef extern from "memory_hints.h":
-    void FASTCORE_PREFETCH(const void *p) noexcept nogil
-    void *fastcore_spread(size_t size) noexcept nogil
+from _owned cimport Pool, roomy
+from _signals cimport Pace, spend
+from _table cimport FASTCORE_PREFETCH, Cell, Table, table_after, table_fetch, table_find, table_init, table_took
 
-
-cdef struct Slot:
-    uint64_t key
-    uint32_t length  # one more than the string's, at most 2**32 - 1; 0 marks an empty slot
-    uint32_t id
+cdef enum:
+    BATCH = 32  # strings looked up together
 
 
 cdef struct Interner:
-    Slot *slots
-    Py_ssize_t mask  # number of slots, a power of two, minus one
-    Py_ssize_t count  # distinct strings
+    # A cell's mark: one more than the string's length (at most 2**32 - 1) in the upper half, its id in the lower.
+    Table table
+    Pool *pool
+    Py_ssize_t count, most  # distinct strings, and how many there may be
     uint8_t *arena
     Py_ssize_t arena_room
     Py_ssize_t *ends  # string i lies in arena[ends[i]:ends[i + 1]]
     Py_ssize_t ends_room
 
 
-cdef inline int interner_init(Interner *table) noexcept nogil:
-    """Make an empty table; -1 if there is no memory (then free it still)."""
-    table.mask = 4095
-    table.count = 0
-    table.arena_room = 65536
-    table.ends_room = 2048
-    table.slots = <Slot *>calloc(table.mask + 1, sizeof(Slot))
-    table.arena = <uint8_t *>malloc(table.arena_room)
-    table.ends = <Py_ssize_t *>malloc(table.ends_room * sizeof(Py_ssize_t))
-    if table.slots == NULL or table.arena == NULL or table.ends == NULL:
-        return -1
-    table.ends[0] = 0
+cdef struct Batch:
+    # Strings that wait to be looked up, while their cells arrive from memory. Their bytes must stay till then.
+    const uint8_t *texts[BATCH]
+    Py_ssize_t lengths[BATCH]
+    uint64_t keys[BATCH]
+    int n
+
+
+cdef inline int interner_init(Interner *self, Pool *pool, Pace *pace, Py_ssize_t most) except -1 nogil:
+    # An empty table for at most `most` strings (below 2**32), in the memory and at the pace of its owner.
+    self.pool = pool
+    self.most = most
+    self.count = 0
+    table_init(&self.table, pool, pace, 0, sizeof(Cell))
+    self.ends = <Py_ssize_t *>roomy(pool, NULL, &self.ends_room, 1, sizeof(Py_ssize_t))
+    self.arena = <uint8_t *>roomy(pool, NULL, &self.arena_room, 1, 1)
+    self.ends[0] = 0
     return 0
 
 
-cdef inline void interner_free(Interner *table) noexcept nogil:
-    free(table.slots)
-    free(table.arena)
-    free(table.ends)
-    table.slots = NULL
-    table.arena = NULL
-    table.ends = NULL
-
-
-cdef inline uint64_t _mixed(uint64_t x) noexcept nogil:
-    x = (x ^ (x >> 32)) * <uint64_t>0xd6e8feb86659fd93
-    x = (x ^ (x >> 32)) * <uint64_t>0xd6e8feb86659fd93
-    return x ^ (x >> 32)
-
-
 cdef inline uint64_t interner_key(const uint8_t *text, Py_ssize_t length) noexcept nogil:
-    """What is one to one with the bytes, up to eight of them; a hash of more."""
+    # One to one with the bytes, given the length, if there are up to eight of them; a hash of more.
     cdef uint64_t word = 0, key = 0
     cdef uint32_t low = 0, high = 0
     if length <= 8:
@@ -77,83 +63,79 @@ cdef inline uint64_t interner_key(const uint8_t *text, Py_ssize_t length) noexce
         text += 8
         length -= 8
     memcpy(&word, text + length - 8, 8)
-    return _mixed(key ^ word)
+    key = (key ^ word) * <uint64_t>0xd6e8feb86659fd93
+    return key ^ (key >> 32)
 
 
-cdef inline uint32_t _stored(Py_ssize_t length) noexcept nogil:
-    return <uint32_t>(length + 1 if length < <Py_ssize_t>0xfffffffe else <Py_ssize_t>0xffffffff)
+cdef inline uint64_t _stored(Py_ssize_t length) noexcept nogil:
+    return <uint64_t>(length + 1 if length < <Py_ssize_t>0xfffffffe else <Py_ssize_t>0xffffffff)
 
 
-cdef inline void interner_fetch(Interner *table, uint64_t key, Py_ssize_t length) noexcept nogil:
-    """Let the slot where a look-up will begin arrive in the cache."""
-    FASTCORE_PREFETCH(table.slots + (_mixed(key + _stored(length)) & table.mask))
+cdef inline bint _holds(const Interner *self, const Cell *cell, const uint8_t *text, Py_ssize_t length) noexcept nogil:
+    # Whether a cell with the string's key is the string's.
+    cdef Py_ssize_t id = <uint32_t>cell.mark, start
+    if cell.mark >> 32 != _stored(length):
+        return False
+    if length <= 8:
+        return True
+    start = self.ends[id]
+    return self.ends[id + 1] - start == length and memcmp(self.arena + start, text, length) == 0
 
 
-cdef inline int _grow_slots(Interner *table) noexcept nogil:
-    cdef Py_ssize_t size = 2 * (table.mask + 1), i, at
-    cdef Slot *bigger = <Slot *>fastcore_spread(size * sizeof(Slot))
-    if bigger == NULL:
-        return -1
-    memset(bigger, 0, size * sizeof(Slot))
-    for i in range(table.mask + 1):
-        if table.slots[i].length:
-            at = _mixed(table.slots[i].key + table.slots[i].length) & (size - 1)
-            while bigger[at].length:
-                at = (at + 1) & (size - 1)
-            bigger[at] = table.slots[i]
-    free(table.slots)
-    table.slots = bigger
-    table.mask = size - 1
-    return 0
-
-
-cdef inline int _append(Interner *table, const uint8_t *text, Py_ssize_t length) noexcept nogil:
-    cdef Py_ssize_t used = table.ends[table.count], room
-    cdef uint8_t *arena
-    cdef Py_ssize_t *ends
-    if used + length > table.arena_room:
-        room = 2 * table.arena_room + length
-        arena = <uint8_t *>realloc(table.arena, room)
-        if arena == NULL:
-            return -1
-        table.arena = arena
-        table.arena_room = room
-    if table.count + 2 > table.ends_room:
-        room = 2 * table.ends_room
-        ends = <Py_ssize_t *>realloc(table.ends, room * sizeof(Py_ssize_t))
-        if ends == NULL:
-            return -1
-        table.ends = ends
-        table.ends_room = room
+cdef inline int _append(Interner *self, const uint8_t *text, Py_ssize_t length) except -1 nogil:
+    cdef Py_ssize_t used = self.ends[self.count]
+    self.arena = <uint8_t *>roomy(self.pool, self.arena, &self.arena_room, used + length, 1)
+    self.ends = <Py_ssize_t *>roomy(
+        self.pool, self.ends, &self.ends_room, self.count + 2, sizeof(Py_ssize_t))
     if length:
-        memcpy(table.arena + used, text, length)
-    table.ends[table.count + 1] = used + length
-    table.count += 1
+        memcpy(self.arena + used, text, length)
+    self.ends[self.count + 1] = used + length
+    self.count += 1
     return 0
 
 
-cdef inline Py_ssize_t interner_id(Interner *table, const uint8_t *text, Py_ssize_t length) noexcept nogil:
-    """The id of a string, a new one if it wasn't there; -1 if there is no memory (or no id) left."""
-    cdef uint64_t key = interner_key(text, length)
-    cdef uint32_t stored = _stored(length)
-    cdef Py_ssize_t at = _mixed(key + stored) & table.mask, start
-    cdef Slot *slot
-    while True:
-        slot = table.slots + at
-        if slot.length == 0:
-            break
-        if slot.key == key and slot.length == stored:
-            if length <= 8:
-                return slot.id
-            start = table.ends[slot.id]
-            if table.ends[slot.id + 1] - start == length and memcmp(table.arena + start, text, length) == 0:
-                return slot.id
-        at = (at + 1) & table.mask
-    if table.count >= 0x7fffffff or _append(table, text, length) < 0:
-        return -1
-    slot.key = key
-    slot.length = stored
-    slot.id = <uint32_t>(table.count - 1)
-    if 2 * table.count > table.mask and _grow_slots(table) < 0:
-        return -1
-    return table.count - 1
+cdef inline Py_ssize_t _id(Interner *self, const uint8_t *text, Py_ssize_t length, uint64_t key) except -1 nogil:
+    cdef Cell *cell = table_find(&self.table, key, sizeof(Cell))
+    while cell.mark:
+        if _holds(self, cell, text, length):
+            return <uint32_t>cell.mark
+        cell = table_after(&self.table, cell, key, sizeof(Cell))
+    if self.count >= self.most:
+        with gil:
+            raise ValueError(f"texts must hold at most {self.most} distinct tokens")
+    _append(self, text, length)
+    cell.key = key
+    cell.mark = _stored(length) << 32 | <uint64_t>(self.count - 1)
+    table_took(&self.table, sizeof(Cell))
+    return self.count - 1
+
+
+cdef inline Py_ssize_t interner_id(Interner *self, const uint8_t *text, Py_ssize_t length) except -1 nogil:
+    # The id of a string, a new one if it wasn't there.
+    return _id(self, text, length, interner_key(text, length))
+
+
+cdef inline bint batch_add(Batch *batch, const Interner *table, const uint8_t *text, Py_ssize_t length) noexcept nogil:
+    # Let one more string wait; whether the batch is full now.
+    batch.texts[batch.n] = text
+    batch.lengths[batch.n] = length
+    batch.keys[batch.n] = interner_key(text, length)
+    table_fetch(&table.table, batch.keys[batch.n], sizeof(Cell))
+    batch.n += 1
+    return batch.n == BATCH
+
+
+cdef inline int batch_ids(Batch *batch, Interner *table, uint32_t *ids) except -1 nogil:
+    # The ids of all that wait, and an empty batch.
+    cdef int i, n = batch.n
+    cdef Cell *cell
+    batch.n = 0
+    spend(table.table.pace, 20 * n)
+    for i in range(n):
+        if batch.lengths[i] > 8:
+            cell = table_find(&table.table, batch.keys[i], sizeof(Cell))
+            if cell.mark:
+                FASTCORE_PREFETCH(&table.ends[<uint32_t>cell.mark])
+    for i in range(n):
+        ids[i] = <uint32_t>_id(table, batch.texts[i], batch.lengths[i], batch.keys[i])
+    return 0

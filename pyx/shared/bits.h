@@ -3,7 +3,6 @@
 #define FASTCORE_BITS_H
 
 #include <stdint.h>
-#include <stdlib.h>
 #if defined(_MSC_VER)
 #include <intrin.h>
 #endif
@@ -41,19 +40,20 @@ typedef struct {
     int64_t n_high;
 } SortedSet;
 
-/* Make an empty set for integers below n; -1 without memory. */
-static inline int sorted_set_init(SortedSet *set, int64_t n) {
+/* How many words of memory a set of integers below n needs. */
+static inline int64_t sorted_set_words(int64_t n) {
     const int64_t low = n / 64 + 1, middle = low / 64 + 1;
-    set->n_high = middle / 64 + 1;
-    set->low = (uint64_t *)calloc((size_t)(low + middle + set->n_high), sizeof(uint64_t));
-    if (set->low == NULL)
-        return -1;
-    set->middle = set->low + low;
-    set->high = set->middle + middle;
-    return 0;
+    return low + middle + middle / 64 + 1;
 }
 
-static inline void sorted_set_free(SortedSet *set) { free(set->low); }
+/* An empty set for integers below n, in zeroed memory. */
+static inline void sorted_set_init(SortedSet *set, uint64_t *memory, int64_t n) {
+    const int64_t low = n / 64 + 1, middle = low / 64 + 1;
+    set->n_high = middle / 64 + 1;
+    set->low = memory;
+    set->middle = set->low + low;
+    set->high = set->middle + middle;
+}
 
 static inline void sorted_set_add(SortedSet *set, int64_t member) {
     set->low[member >> 6] |= (uint64_t)1 << (member & 63);

@@ -14,6 +14,19 @@
 #define FASTCORE_PREFETCH(p) ((void)(p))
 #endif
 
+/* Let what lies within some memory, once it is touched, come in large pages: fewer faults, fewer waits for addresses. */
+static inline void fastcore_large_pages(void *memory, size_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    const size_t large = (size_t)1 << 21;
+    const size_t first = ((size_t)memory + large - 1) & ~(large - 1), last = ((size_t)memory + bytes) & ~(large - 1);
+    if (last > first)
+        madvise((void *)first, last - first, MADV_HUGEPAGE);
+#else
+    (void)memory;
+    (void)bytes;
+#endif
+}
+
 /* Memory for `free`; of many megabytes in large pages, since random access over small ones waits for addresses. */
 static inline void *fastcore_spread(size_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)

@@ -4,10 +4,7 @@ import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc, qsort, realloc
-from _signals cimport poll
-
-cdef enum:
-    BLOCK = 1048576  # steps between two looks for Ctrl-C
+from _signals cimport Pace, new_pace, spend
 
 cdef int64_t UNREACHED = -4611686018427387904
 
@@ -46,6 +43,7 @@ cdef struct Work:
     Active* following
     Found* found
     Py_ssize_t n_tracks, n_sources, n_active, n_found, sources_size, found_size
+    Pace pace
 
 
 cdef class TemplateTrie:
@@ -62,8 +60,10 @@ cdef class TemplateTrie:
         edges, node, n_nodes, ends = {}, 0, 1, []
         rank = np.zeros(len(scores), np.int64)
         self.longest = 0
+        cdef Pace pace = new_pace()
         for t in range(len(scores)):
             node = 0
+            spend(&pace, 200 * (offsets[t + 1] - offsets[t] + 1))
             for i in range(offsets[t], offsets[t + 1]):
                 key = (node, symbols[i])
                 node = edges.get(key, 0)
@@ -122,6 +122,7 @@ cdef class TemplateTrie:
             result = np.empty((work.n_found, 3), np.int64)
             out = result
             for i in range(work.n_found):
+                spend(&work.pace, 4)
                 out[i, 0], out[i, 1], out[i, 2] = work.found[i].start, work.found[i].end, work.found[i].template
         finally:
             close(&work)
@@ -129,6 +130,7 @@ cdef class TemplateTrie:
 
     cdef int open(self, Work* work) except -1:
         # A node is active, or has an open slot, once at most; untouched pages of these arrays cost nothing.
+        work.pace = new_pace()
         work.n_tracks = work.n_sources = work.n_active = work.n_found = 0
         work.sources_size, work.found_size = 64, 64
         work.tracks = <Track*>malloc(self.n_nodes * sizeof(Track))
@@ -158,7 +160,7 @@ cdef class TemplateTrie:
     ) except -1 nogil:
         # For each first word, from the last one back, walk the trie along all ends at once. Without `best`, list
         # what matches instead.
-        cdef Py_ssize_t turn, start, end, i, opened, since = 0
+        cdef Py_ssize_t turn, start, end, i, opened
         cdef int32_t node, source, pick, root_slot = self.slot_child[0]
         cdef int64_t score, value
         for turn in range(n):
@@ -185,16 +187,13 @@ cdef class TemplateTrie:
                                 value, work.sources[source].score + best[end * (n + 1) + work.sources[source].start]
                             )
                             source = work.sources[source].next
-                            since += 1
+                            spend(&work.pace, 1)
                     work.tracks[i].value = value
                     self.consider(start, end, work.tracks[i].node, value, &score, &pick, best, work)
                 if best != NULL:
                     best[end * (n + 1) + start] = score
                     choice[end * (n + 1) + start] = pick
-                since += work.n_active + opened + 1
-                if since >= BLOCK:
-                    since = 0
-                    poll()
+                spend(&work.pace, 2 * (work.n_active + opened + 1))
                 for i in range(work.n_active):
                     node = self.slot_child[work.active[i].node]
                     if node >= 0:
@@ -269,6 +268,7 @@ cdef class TemplateTrie:
         cdef int64_t[:, ::1] stack = np.empty((2 * n + 1, 2), np.int64)
         # reach[k, p]: the best score of a template's first k symbols reading up to p.
         cdef int64_t[:, ::1] reach = np.empty((self.longest + 1, n + 1), np.int64)
+        cdef Pace pace = new_pace()
         stack[0, 0], stack[0, 1], top = 0, n, 1
         while top > 0:
             top -= 1
@@ -276,8 +276,7 @@ cdef class TemplateTrie:
             t = choice[end, start]
             out[count, 0], out[count, 1], out[count, 2] = start, end, t
             count += 1
-            if count % 64 == 0:
-                poll()
+            spend(&pace, 1)
             if t < 0:
                 continue
             first, size = self.offsets[t], self.offsets[t + 1] - self.offsets[t]
@@ -287,12 +286,14 @@ cdef class TemplateTrie:
                 for k in range(size):
                     reach[k + 1, start:end + 1] = UNREACHED
                     for p in range(start, end):
+                        spend(&pace, 1)
                         if reach[k, p] == UNREACHED:
                             continue
                         if self.symbols[first + k] >= 0:
                             if ids[p] == self.symbols[first + k]:
                                 reach[k + 1, p + 1] = reach[k, p]
                             continue
+                        spend(&pace, end - p if k + 1 < size else 1)
                         for q in range(p + 1 if k + 1 < size else end, end + 1):
                             if p > start or q < end:
                                 reach[k + 1, q] = max(reach[k + 1, q], reach[k, p] + best[q, p])
@@ -432,7 +433,8 @@ def find_templates(
     cdef int64_t total = 0, paths = 0
     cdef Graph graph
     cdef Search search
-    on_first_array, on_array = join(ids, offsets, pairs_first, pairs_second, window)
+    cdef Pace pace = new_pace()
+    on_first_array, on_array = join(ids, offsets, pairs_first, pairs_second, window, &pace)
     cdef int64_t[::1] on_first = on_first_array, on = on_array
     cdef int32_t[::1] sentence = np.zeros(n + 1, np.int32)
     cdef int64_t[::1] completions = np.zeros(n + 1, np.int64)
@@ -440,9 +442,11 @@ def find_templates(
     cdef int64_t[::1] ends = np.array(offsets[1:])
     with nogil:
         for s in range(n_sentences):
+            spend(&pace, offsets[s + 1] - offsets[s] + 4)
             for i in range(offsets[s], offsets[s + 1]):
                 sentence[i] = <int32_t>s
         for i in range(n - 1, -1, -1):
+            spend(&pace, 2 * (on_first[i + 1] - on_first[i] + 1))
             if on_first[i] == on_first[i + 1]:
                 completions[i] = 1
             for j in range(on_first[i], on_first[i + 1]):
@@ -461,8 +465,8 @@ def find_templates(
     try:
         if n:
             with nogil:
-                first_steps(&graph, &offsets[0], &entered[0], &search)
-                explore(&graph, &search, min_count, limit)
+                first_steps(&graph, &offsets[0], &entered[0], &search, &pace)
+                explore(&graph, &search, min_count, limit, &pace)
         return (*found_arrays(&search), total)
     finally:
         free(search.steps)
@@ -475,10 +479,10 @@ def find_templates(
 
 cdef join(
     const int64_t[::1] ids, const int64_t[::1] offsets, const int64_t[::1] pairs_first,
-    const int64_t[::1] pairs_second, Py_ssize_t window
+    const int64_t[::1] pairs_second, Py_ssize_t window, Pace* pace
 ):
     # For each token those up to `window` on with which it makes a strong pair.
-    cdef Py_ssize_t n = ids.shape[0], s, i, j, last, turn, count = 0, since = 0
+    cdef Py_ssize_t n = ids.shape[0], s, i, j, last, turn, count = 0
     cdef int64_t low, high, end, middle
     first_array, on_array = np.zeros(n + 1, np.int64), np.zeros(1, np.int64)
     cdef int64_t[::1] first = first_array, on = on_array
@@ -506,10 +510,7 @@ cdef join(
                                 if turn:
                                     on[count] = j
                                 count += 1
-                    since += window
-                    if since >= BLOCK:
-                        since = 0
-                        poll()
+                    spend(pace, 4 * (last - i))
             first[n] = count
     return first_array, on_array
 
@@ -547,19 +548,20 @@ cdef inline int add_step(Search* search, int64_t key, int64_t place, int64_t way
     return 0
 
 
-cdef int first_steps(Graph* graph, const int64_t* offsets, const char* entered, Search* search) except -1 nogil:
+cdef int first_steps(Graph* graph, const int64_t* offsets, const char* entered, Search* search, Pace* pace) except -1 nogil:
     # Paths begin where no strong pair leads to.
     cdef Py_ssize_t i
     for i in range(graph.n):
         if not entered[i]:
             add_step(search, 2 * graph.ids[i] + (i != offsets[graph.sentence[i]]), i, 1)
-    return add_level(search, 0)
+    return add_level(search, 0, pace)
 
 
-cdef int add_level(Search* search, Py_ssize_t first) except -1 nogil:
+cdef int add_level(Search* search, Py_ssize_t first, Pace* pace) except -1 nogil:
     # Put the steps from `first` on in order, and make one of those that lead to the same place.
     cdef Py_ssize_t i, kept = first
     cdef Step* steps = search.steps
+    spend(pace, 100 * (search.n_steps - first))
     qsort(steps + first, search.n_steps - first, sizeof(Step), &by_key_and_place)
     for i in range(first, search.n_steps):
         if kept > first and steps[kept - 1].key == steps[i].key and steps[kept - 1].place == steps[i].place:
@@ -596,9 +598,9 @@ cdef int64_t weight(Graph* graph, const Step* steps, Py_ssize_t first, Py_ssize_
     return count
 
 
-cdef int explore(Graph* graph, Search* search, int64_t min_count, Py_ssize_t limit) except -1 nogil:
+cdef int explore(Graph* graph, Search* search, int64_t min_count, Py_ssize_t limit, Pace* pace) except -1 nogil:
     # Depth first over beginnings of templates: one that is too rare can't have an ending that is frequent.
-    cdef Py_ssize_t first, last, i, j, since = 0
+    cdef Py_ssize_t first, last, i, j
     cdef int64_t key, place, count
     cdef Level* level
     cdef int kind
@@ -614,10 +616,7 @@ cdef int explore(Graph* graph, Search* search, int64_t min_count, Py_ssize_t lim
         while last < level.end and search.steps[last].key == key:
             last += 1
         level.next = last
-        since += last - first
-        if since >= BLOCK:
-            since = 0
-            poll()
+        spend(pace, 4 * (last - first))
         if weight(graph, search.steps, first, last, -1) < min_count:
             continue
         if search.n_levels > search.path_size:
@@ -636,7 +635,7 @@ cdef int explore(Graph* graph, Search* search, int64_t min_count, Py_ssize_t lim
                     search, 2 * graph.ids[graph.on[key]] + (graph.on[key] > place + 1), graph.on[key], count
                 )
         if search.n_steps > j:
-            add_level(search, j)
+            add_level(search, j, pace)
     return 0
 
 

@@ -1,18 +1,9 @@
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int32]
 Offsets = NDArray[np.int64]
 Points = NDArray[np.uint32]
-
-class Symbols:
-    def add_chars(self, text: str) -> None: ...
-    def add_words_of_chars(self, text: str) -> None: ...
-    def drop(self, tokens: Iterable[str]) -> None: ...
-    def add_words(self, text: str) -> None: ...
-    def finish(self) -> tuple[Ints, Offsets, Offsets, list[str]]: ...
 
 def find_ngrams(
     symbols: Ints, pieces: Offsets, documents: Offsets, ranks: Ints, min_n: int, max_n: int, short: bool

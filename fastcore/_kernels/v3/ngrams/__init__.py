@@ -1,0 +1,1 @@
+"""Kernels of n-gram counting for AVX2."""
