@@ -302,9 +302,13 @@ def _item_batches(texts: Iterable[Any], manner: Manner, size: int | None) -> Ite
 
 def _chunks(texts: Iterable[Any], size: int | None) -> Iterator[tuple[int, list[Any]]]:
     """Yield lists of texts, of about `size` characters or tokens at most, and the number of the first."""
-    if size is None and isinstance(texts, list):
+    if isinstance(texts, list):
         for number in range(0, len(texts), CHUNK):
-            yield number, texts[number : number + CHUNK]
+            chunk = texts[number : number + CHUNK]
+            if size is None or (set(map(type, chunk)) == {str} and sum(map(len, chunk)) <= size):
+                yield number, chunk
+            else:
+                yield from ((number + place, part) for place, part in _chunks(iter(chunk), size))
         return
     number, chunk, held = 0, list[Any](), 0
     for text in texts:
