@@ -550,13 +550,13 @@ def _(k: Any) -> Any:
 @long("skipgrams.TokenStream.add_texts")
 def _(k: Any) -> Any:
     stream = k.TokenStream()
-    return lambda: stream.add_texts(["a b cd " * 20_000_000]), lambda: stream.add_texts(["a b"])
+    return lambda: stream.add_texts(["a b cd " * 20_000_000], 0), lambda: stream.add_texts(["a b"], 0)
 
 
 @long("skipgrams.TokenStream.add_texts of tokens")
 def _(k: Any) -> Any:
     stream = k.TokenStream()
-    return lambda: stream.add_texts([["a", "b"] * 10_000_000]), lambda: stream.add_texts([["a"]])
+    return lambda: stream.add_texts([["a", "b"] * 10_000_000], 0), lambda: stream.add_texts([["a"]], 0)
 
 
 @long("skipgrams.TokenStream.add_bytes")
@@ -568,7 +568,7 @@ def _(k: Any) -> Any:
 @long("skipgrams.TokenStream.finish")
 def _(k: Any) -> Any:
     stream = k.TokenStream()
-    stream.add_texts([" ".join(map(str, range(1_000_000)))])
+    stream.add_texts([" ".join(map(str, range(1_000_000)))], 0)
     return stream.finish, stream.finish
 
 
@@ -703,6 +703,7 @@ def stop(call: Call) -> tuple[float, bool]:
             trace = trace.tb_next
         return late, within
     finally:
+        armed = False
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
         gc.enable()
