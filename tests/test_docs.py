@@ -34,7 +34,14 @@ def has_examples(module_name: str) -> bool:
 
 def public_items(module_name: str) -> dict[str, object]:
     module = importlib.import_module(f"fastcore.{module_name}")
-    return {f"{module_name}.{name}": getattr(module, name) for name in module.__all__}
+    found = {name: getattr(module, name) for name in module.__all__}
+    # What another domain shows too has its page there.
+    return {f"{module_name}.{name}": it for name, it in found.items() if home(it) in (module.__name__, None)}
+
+
+def home(item: object) -> str | None:
+    """The public module of a name; None for a constant."""
+    return item.__module__ if inspect.isfunction(item) or inspect.isclass(item) else None
 
 
 ITEMS = {key: value for module in PUBLIC for key, value in public_items(module).items()}
