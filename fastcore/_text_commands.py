@@ -6,17 +6,17 @@ import argparse
 import io
 import itertools
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from ._progress import progress_bar
-from ._texts import STDIN, lines_of, open_binary
+from ._texts import Manner, packing, strings
+from ._whole import whole_file
 
+STDIN = "-"
 # Lines that are segmented at a time.
 SHARE = 1 << 14
 
@@ -55,7 +55,7 @@ def add_commands(add: AddCommand) -> None:
         "  fastcore segment --separator / --workers 2 corpus.txt.xz -o cut.txt.gz\n",
     )
     _add_input(segment)
-    segment.add_argument("--lexicon", metavar="FILE", help="lines 'word count' (default: jieba's dictionary)")
+    segment.add_argument("--lexicon", metavar="FILE", help="lines 'word [count] [tag]' (default: jieba's)")
     segment.add_argument("--separator", default=" ", metavar="S", help="put between words (default a space)")
     segment.add_argument("--join-fullwidth", action="store_true", help="join full-width letters and digits too")
     segment.add_argument("--no-join", action="store_true", help="don't join letters and digits to one word")
@@ -77,43 +77,42 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         default=[STDIN],
         metavar="path",
-        help="UTF-8 files or folders, .gz .bz2 .xz .zst too; - (the default) is standard input",
+        help="files or folders, .gz .bz2 .xz .zst too; - (the default) is standard input",
     )
     parser.add_argument("-o", "--output", default=STDIN, metavar="FILE", help="write here (compressed by suffix)")
-    parser.add_argument("--replace", action="store_true", help="read bytes that aren't UTF-8 as U+FFFD")
+    parser.add_argument("--encoding", default="utf-8", metavar="NAME", help="what the texts are encoded in")
+    parser.add_argument("--replace", action="store_true", help="read bytes that can't be decoded as U+FFFD")
     parser.add_argument("--json", action="store_true", help="write JSON: an object a word, or an array a line")
     parser.add_argument("--progress", action="store_true", help="show a bar on standard error")
 
 
 def _lines(options: argparse.Namespace) -> Iterator[str]:
-    errors = "replace" if options.replace else "strict"
-    return itertools.chain.from_iterable(lines_of(path, errors) for path in options.paths)
+    manner = Manner(encoding=options.encoding, errors="replace" if options.replace else "strict")
+    for path in options.paths:
+        # Standard input stays open: it isn't ours.
+        yield from strings(sys.stdin.buffer if path == STDIN else Path(path), manner)
 
 
 @contextmanager
 def _output(path: str) -> Iterator[TextIO]:
-    """Open standard output, or a file that takes its name only once it is whole."""
+    """Open standard output, or a file that is written whole or not at all."""
     if path == STDIN:
-        wrapper = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="\n")
-        try:
+        with _written(sys.stdout.buffer) as wrapper:
             yield wrapper
-            wrapper.flush()
-        finally:
-            wrapper.detach()
         return
-    target = Path(path)
-    handle, name = tempfile.mkstemp(suffix=target.suffix, prefix=f".{target.name}.", dir=target.parent)
-    os.close(handle)
+    with whole_file(path) as file, packing(file, path) as stream, _written(stream) as wrapper:
+        yield wrapper
+
+
+@contextmanager
+def _written(stream: BinaryIO) -> Iterator[TextIO]:
+    """Write text into a stream, which stays open."""
+    wrapper = io.TextIOWrapper(stream, encoding="utf-8", newline="\n")
     try:
-        with open_binary(name, "wb") as file, io.TextIOWrapper(file, encoding="utf-8", newline="\n") as wrapper:
-            yield wrapper
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
+        yield wrapper
+        wrapper.flush()
+    finally:
+        wrapper.detach()
 
 
 def _counted(lines: Iterable[str], show: bool) -> Iterator[str]:
@@ -136,9 +135,9 @@ def _words(options: argparse.Namespace) -> int:
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     finder = WordFinder(method=options.method, min_length=options.min_length, **chosen)
-    finder.fit(_counted(_lines(options), options.progress))
-    found = sorted(finder.words_.items(), key=lambda item: -item[1])[: options.top]
     with _output(options.output) as file:
+        finder.fit(_counted(_lines(options), options.progress))
+        found = sorted(finder.words_.items(), key=lambda item: -item[1])[: options.top]
         for word, count in found:
             if options.json:
                 file.write(json.dumps({"word": word, "count": count}, ensure_ascii=False) + "\n")

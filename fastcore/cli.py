@@ -6,9 +6,13 @@ import argparse
 import json
 import os
 import runpy
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from . import __version__, _backend
@@ -27,6 +31,36 @@ EPILOG = """examples:
 
 class UsageError(Exception):
     """Something the user can mend; printed without a traceback, exit status 2."""
+
+
+class Stopped(KeyboardInterrupt):
+    """The process is to end: what Ctrl-C undoes is undone too."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP leave nothing half done, unless whoever started us has other plans for them."""
+    names = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    main = threading.current_thread() is threading.main_thread()
+    taken = [name for name in names if main and signal.getsignal(name) is signal.SIG_DFL]
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        # Once is enough: another must not stop the tidying up.
+        for name in taken:
+            signal.signal(name, signal.SIG_IGN)
+        raise Stopped(number)
+
+    for name in taken:
+        signal.signal(name, stop)
+    try:
+        yield
+    finally:
+        for name in taken:
+            signal.signal(name, signal.SIG_DFL)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -135,7 +169,10 @@ def _config(options: argparse.Namespace) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status: 0 well, 1 a check failed, 2 wrong use or input, 130 Ctrl-C."""
+    """Run the command line; return the exit status.
+
+    0: well; 1: a check failed; 2: wrong use or input; 130: Ctrl-C; 143 or 129: SIGTERM or SIGHUP.
+    """
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     if options.command == "bench":
@@ -144,8 +181,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        status: int = options.run(options)
-        sys.stdout.flush()
+        with _stoppable():
+            status: int = options.run(options)
+            sys.stdout.flush()
         return status
     except UsageError as error:
         print(f"fastcore {options.command}: {error}", file=sys.stderr)
@@ -156,6 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         print(f"fastcore {options.command}: {error}", file=sys.stderr)
         return 2
+    except Stopped as stop:
+        return 128 + stop.number
     except KeyboardInterrupt:
         print(f"fastcore {options.command}: interrupted", file=sys.stderr)
         return 130

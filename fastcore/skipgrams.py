@@ -7,23 +7,21 @@ Guthrie, Allison, Liu, Guthrie and Wilks, "A closer look at skip-gram modelling"
 
 from __future__ import annotations
 
-import codecs
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from numbers import Integral
-from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._backend import active_backend, kernels
 from ._extras import require
-from ._texts import files_of, reading
-from ._validation import as_choice, as_index, as_integers
+from ._texts import Lines, Listed, Manner, batches
+from ._validation import as_index, as_integers
 from ._widths import index_dtype
 from ._workers import Workers, call_kernel, n_threads, run
 
@@ -126,7 +124,9 @@ def count_skipgrams(
     lengths: ArrayLike | None = None,
     vocabulary: Sequence[Any] | None = None,
     min_count: int = 1,
+    encoding: str = "utf-8",
     errors: str = "strict",
+    pattern: str | None = None,
     workers: Workers = 1,
 ) -> SkipGrams:
     """Count ordered pairs of tokens that stand at most `window` apart in one text.
@@ -134,9 +134,10 @@ def count_skipgrams(
     Parameters
     ----------
     token_lists : iterable, os.PathLike or array of int
-        Texts, each a list of str, or a str that is split at white space; a one-shot generator will do. Or a
-        UTF-8 file whose lines are texts, decompressed by suffix (a folder: every file below it, in sorted
-        order). Or integer ids: a list of lists or arrays, or one array of all, texts one after another, with
+        Texts, each a list of str, or a str (or `bytes`, or an element of a pyarrow array) that is split at white
+        space; a one-shot generator will do. Or the path of a file whose lines are texts, decompressed by suffix (a
+        folder: every file below it, in sorted order), an iterable of paths, an open file, or bare `bytes` of
+        lines. Or integer ids: a list of lists or arrays, or one array of all, texts one after another, with
         `lengths`; ids are row numbers, so they should be dense.
     window : int
         Pairs (i, j) have 1 <= j - i <= window.
@@ -146,10 +147,14 @@ def count_skipgrams(
         For ids: the names of 0, 1, ...; it sets the size of the matrix.
     min_count : int, default 1
         Drop rarer pairs; `total` and `token_counts` still count all.
-    errors : {"strict", "replace"}
-        For files: bytes that aren't UTF-8 raise, or become U+FFFD.
-    workers : int, map-like callable or executor, default 1
-        Who counts. The result doesn't depend on it.
+    encoding : str, default "utf-8"
+        What bytes and files are encoded in.
+    errors : {"strict", "replace", "ignore"}, default "strict"
+        Bytes that can't be decoded raise, become U+FFFD, or are left out.
+    pattern : str, optional
+        Of a folder only the files whose names match, as ``"*.txt"``.
+    workers : int, executor or map-like callable, default 1
+        Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it.
 
     Returns
     -------
@@ -159,9 +164,9 @@ def count_skipgrams(
     Raises
     ------
     TypeError
-        If `token_lists` is a bare str or bytes, or something in it isn't a text or a token.
+        If `token_lists` is a bare str, or something in it isn't a text or a token.
     ValueError
-        If a number is out of range, `lengths` don't add up, or a file isn't UTF-8 (named with line and byte).
+        If a number is out of range, `lengths` don't add up, or a byte can't be decoded (named with line and byte).
     OSError
         If a file can't be read, or its compression is damaged.
 
@@ -188,7 +193,7 @@ def count_skipgrams(
     """
     window = as_index(window, "window", low=1)
     min_count = as_index(min_count, "min_count", low=1)
-    as_choice(errors, "errors", ("strict", "replace"))
+    manner = Manner("token_lists", encoding, errors, pattern)
     names: Sequence[Any]
     if isinstance(token_lists, np.ndarray) and token_lists.dtype.kind in "OUT":
         token_lists = token_lists.tolist()
@@ -199,7 +204,7 @@ def count_skipgrams(
     elif vocabulary is not None:
         raise ValueError("vocabulary names integer ids: give those, with lengths")
     else:
-        ids, offsets, names = _from_texts(token_lists, errors)
+        ids, offsets, names = _from_texts(token_lists, manner)
     return _count(ids, offsets, names, window, min_count, workers)
 
 
@@ -232,57 +237,28 @@ def _from_ids(
     return ids, offsets, names
 
 
-def _from_texts(token_lists: Any, errors: str) -> tuple[Ids, NDArray[np.int64], Sequence[str]]:
+def _from_texts(token_lists: Any, manner: Manner) -> tuple[Ids, NDArray[np.int64], Sequence[str]]:
     kernel = kernels("skipgrams")
     stream = kernel.TokenStream()
-    if isinstance(token_lists, str | bytes):
-        raise TypeError(
-            f"token_lists must be an iterable of texts, got one {type(token_lists).__name__} "
-            "(put it in a list, or give a pathlib.Path to read a file)"
-        )
-    if isinstance(token_lists, os.PathLike):
-        for path in files_of(token_lists):
-            with reading(path) as file:
-                _add_file(stream, kernel.first_invalid, file, path, errors)
-    else:
-        try:
-            texts = iter(token_lists)
-        except TypeError:
-            raise TypeError(
-                f"token_lists must be an iterable of texts, a path or an array of ids, got {type(token_lists).__name__}"
-            ) from None
-        stream.add_texts(texts)
+    for batch in batches(token_lists, manner):
+        if isinstance(batch, Listed):
+            stream.add_texts(batch.texts, batch.number)
+        elif isinstance(batch, Lines):
+            _add_lines(stream, kernel.first_invalid, batch)
+        else:
+            for texts in batch.strings(manner):
+                stream.add_texts(texts, 0)
     ids, offsets, names = stream.finish()
     return ids, offsets, names
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    """Yield a file in blocks that don't end inside a token."""
-    pending: list[bytes] = []
-    while block := file.read(_BLOCK):
-        cut = 1 + max(block.rfind(b"\n"), block.rfind(b" "))
-        if cut:
-            yield b"".join((*pending, block[:cut]))
-            pending = []
-        pending.append(block[cut:])
-    yield b"".join(pending)
-
-
-def _add_file(stream: Any, first_invalid: Any, file: BinaryIO, path: Path, errors: str) -> None:
-    line, offset = 1, 0
-    for piece in _pieces(file):
-        if not offset and piece.startswith(codecs.BOM_UTF8):
-            offset, piece = 3, piece[3:]
+def _add_lines(stream: Any, first_invalid: Any, lines: Lines) -> None:
+    for piece in lines.pieces(b"\n ", _BLOCK):
         bad = first_invalid(piece)
-        if bad >= 0 and errors == "strict":
-            line += piece.count(b"\n", 0, bad)
-            raise ValueError(
-                f"{path} isn't UTF-8: byte 0x{piece[bad]:02x} at {offset + bad}, in line {line} "
-                "(errors='replace' puts U+FFFD)"
-            )
-        stream.add_bytes(piece if bad < 0 else piece.decode("utf-8", "replace").encode())
-        line += piece.count(b"\n")
-        offset += len(piece)
+        if bad >= 0:
+            raise lines.bad(piece, bad)
+        stream.add_bytes(piece)
+        lines.take(piece)
     stream.end_text()
 
 

@@ -141,6 +141,26 @@ def test_words_leave_out_what_is_known(corpus, tmp_path, capsys):
     assert not new & {line.partition(" ")[0] for line in known.splitlines()}
 
 
+def test_words_without_counts(corpus, tmp_path, capsys):
+    arguments = ["words", str(corpus), "--method", "adjacent"]
+    found = []
+    for more in ([], ["--exclude", str(tmp_path / "known.txt")]):
+        assert cli.main([*arguments, *more]) == 0
+        found.append([line.partition(" ")[0] for line in capsys.readouterr().out.splitlines()])
+        (tmp_path / "known.txt").write_text("{}\n{} nz\n".format(*found[0]), encoding="utf-8")
+    assert found[1] == found[0][2:]
+
+
+def test_texts_in_another_encoding(tmp_path, capsys):
+    (tmp_path / "words").write_text("明月 3\n", encoding="utf-8")
+    (tmp_path / "in.txt").write_bytes("床前明月光\n明月".encode("gb18030"))
+    arguments = ["segment", "--lexicon", str(tmp_path / "words"), str(tmp_path / "in.txt")]
+    assert cli.main([*arguments, "--encoding", "gb18030"]) == 0
+    assert capsys.readouterr().out == "床 前 明月 光\n明月\n"
+    assert cli.main(arguments) == 2
+    assert "in.txt, line 1, byte 1: not UTF-8 (0xb4)" in capsys.readouterr().err
+
+
 def test_segment_a_share_at_a_time(corpus, tmp_path, monkeypatch):
     lexicon = tmp_path / "lexicon.txt"
     lexicon.write_text("明月 3\n")
@@ -161,7 +181,7 @@ def test_segment_with_jiebas_dictionary():
 
 def test_bad_files_are_named_and_nothing_is_left(tmp_path, capsys):
     (tmp_path / "bad.txt").write_bytes(b"fine\n\xff\n")
-    (tmp_path / "lexicon.txt").write_text("word\n", encoding="utf-8")
+    (tmp_path / "lexicon.txt").write_text("word 0\n", encoding="utf-8")
     for arguments, words in (
         (["words", str(tmp_path / "absent")], "absent"),
         (["words", str(tmp_path / "bad.txt")], "line 2, byte 1"),

@@ -570,14 +570,23 @@ class TestSegmenter:
     @pytest.mark.parametrize(
         ("call", "error", "words"),
         [
-            (lambda s: s.fit("text"), TypeError, "texts must be a list of lists of words"),
-            (lambda s: s.fit(["a b"]), TypeError, r"texts\[0\] must be a list of words"),
+            (lambda s: s.fit("text"), TypeError, "iterable of texts or a path, got a bare str"),
+            (
+                lambda s: s.fit(["我们喜欢音乐", "电影"]),
+                ValueError,
+                "texts must be lists of words, or have white space",
+            ),
+            (lambda s: s.fit([5]), TypeError, r"texts\[0\] must be a list of words, got int"),
             (lambda s: s.fit([["a", 1]]), TypeError, r"texts\[0\] must be a list of str"),
             (lambda s: s.fit([["a", ""]]), ValueError, r"texts\[0\] must not hold an empty word"),
             (lambda s: s.fit([]), ValueError, "at least one word"),
             (lambda s: s.segment("a"), ValueError, "isn't fitted"),
             (lambda s: s.fit(TOY).segment(b"a"), TypeError, "text must be a str"),
-            (lambda s: s.fit(TOY).segment_many("a"), TypeError, "texts must be a list of str"),
+            (
+                lambda s: s.fit(TOY).segment_many("a"),
+                TypeError,
+                "texts must be an iterable of texts or a path, got a bare str",
+            ),
             (lambda s: s.fit(TOY).segment_many([1]), TypeError, r"texts\[0\] must be a str"),
             (lambda s: s.fit(TOY).evaluate([["a", None]]), TypeError, r"gold\[0\]"),
         ],
@@ -609,7 +618,7 @@ class TestDoors:
 
     def test_texts_that_are_a_scalar_array(self):
         for call in (Segmenter().fit, Segmenter().evaluate):
-            with pytest.raises(TypeError, match="must be a list of lists of words, got ndarray"):
+            with pytest.raises(TypeError, match="must be an iterable of texts or a path, got ndarray"):
                 call(np.array(1))
 
     def test_flags_and_labels(self):

@@ -21,13 +21,9 @@ from fastcore import _interrupt, _isa
 from fastcore.lexicon import Lexicon, Tokenizer
 from fastcore.reactions import ReactionNetwork
 
-from .helpers import TRACED
-from .test_twins import DOMAINS, methods, public
+from .test_twins import TWINS, methods, public
 
-pytestmark = [
-    pytest.mark.compiled,
-    pytest.mark.skipif(TRACED, reason="tracing makes kernels slower than any bound"),
-]
+pytestmark = pytest.mark.compiled
 
 BEGUN = 0.02  # seconds of work before Ctrl-C
 PROMISED = 0.2
@@ -46,13 +42,13 @@ SHORT = {
     "discovery.PairCounter": "starts empty",
     "discovery.WordCounter": "starts empty",
     "discovery.Encoder": "at most 0x110000 code points",
-    "ngrams.Alphabet": "starts empty",
-    "ngrams.Alphabet.symbols": "at most 0x110000 code points",
-    "ngrams.Vocabulary": "starts empty",
-    "ngrams.Vocabulary.symbols": "two copies of memory",
+    "ngrams.symbols.Alphabet": "starts empty",
+    "ngrams.symbols.Alphabet.symbols": "at most 0x110000 code points",
+    "ngrams.symbols.Vocabulary": "starts empty",
+    "ngrams.symbols.Vocabulary.symbols": "two copies of memory",
     "skipgrams.TokenStream": "starts empty",
     "skipgrams.TokenStream.end_text": "one number",
-    "vectorizer.Symbols": "starts empty",
+    "vectorizer.symbols.Symbols": "starts empty",
 }
 
 KEY = np.arange(1, 5, dtype=np.uint64)
@@ -135,10 +131,37 @@ def _(k: Any) -> Any:
     return lambda: k.state_scores(*attributes(1_000_000), np.zeros(50), 50)
 
 
-@long("crf.state_gradient")
+def turned(k: Any, steps: int) -> tuple[np.ndarray, ...]:
+    return k.by_attribute(np.arange(steps + 1), np.arange(steps, dtype=np.int32), np.empty(0))
+
+
+@long("crf.by_attribute")
 def _(k: Any) -> Any:
-    nodes = np.zeros((1_000_000, 50))
-    return lambda: k.state_gradient(*attributes(1_000_000), nodes)
+    items, attributes = np.arange(5_000_001), np.arange(5_000_000, dtype=np.int32)
+    return lambda: k.by_attribute(items, attributes, np.empty(0))
+
+
+@long("crf.count_labels")
+def _(k: Any) -> Any:
+    n = 20_000_000
+    parts, y = turned(k, n), np.zeros(n, np.int32)
+    return lambda: k.count_labels(*parts, y, 0, np.zeros((n, 1)), np.zeros((n, 1), np.uint8))
+
+
+@long("crf.scores_by_attribute")
+def _(k: Any) -> Any:
+    n = 5_000_000
+    parts, offsets, labels = turned(k, n), np.arange(n + 1) * 4, np.tile(np.arange(4, dtype=np.int32), n)
+    weights = np.zeros(4 * n)
+    return lambda: k.scores_by_attribute(*parts, offsets, labels, weights, n, 5)
+
+
+@long("crf.gradient_by_attribute")
+def _(k: Any) -> Any:
+    n = 5_000_000
+    parts, offsets, labels = turned(k, n), np.arange(n + 1) * 4, np.tile(np.arange(4, dtype=np.int32), n)
+    nodes, gradient = np.zeros((n, 5)), np.zeros(4 * n)
+    return lambda: k.gradient_by_attribute(*parts, offsets, labels, nodes, gradient, 0)
 
 
 # discovery
@@ -364,14 +387,14 @@ def alphabet(k: Any) -> Any:
 ROOM = 200_000_000
 
 
-@long("ngrams.Alphabet.add")
+@long("ngrams.symbols.Alphabet.add")
 def _(k: Any) -> Any:
     symbols, encoder = np.zeros(ROOM, np.uint32), alphabet(k)
     return lambda: encoder.add(symbols), lambda: encoder.add(symbols[:3])
 
 
 @each(
-    "ngrams",
+    "ngrams.symbols",
     *(f"{name}.{kind}" for name in ("Alphabet", "Vocabulary") for kind in ("encode", "encode_utf8", "encode_spans")),
 )
 def _(k: Any, name: str) -> Any:
@@ -391,14 +414,14 @@ def _(k: Any, name: str) -> Any:
     )
 
 
-@long("ngrams.Vocabulary.add")
+@long("ngrams.symbols.Vocabulary.add")
 def _(k: Any) -> Any:
     vocabulary = k.Vocabulary()
     text, offsets = np.tile(np.arange(100, 108, dtype=np.uint8), 1_000_000), np.arange(8_000_001)
     return lambda: vocabulary.add(text, offsets), lambda: vocabulary.add(text[:2], np.arange(3))
 
 
-@long("ngrams.count_windows")
+@long("ngrams.rows.count_windows")
 def _(k: Any) -> Any:
     ids = np.arange(1, 10_000_001, dtype=np.uint32) % 1000
     return lambda: k.count_windows(ids, len(ids), 4, 4, 2000)
@@ -408,50 +431,50 @@ def rows_of(n: int) -> np.ndarray:
     return np.arange(n, dtype=np.uint64)[:, None]
 
 
-@long("ngrams.sort_rows")
+@long("ngrams.rows.sort_rows")
 def _(k: Any) -> Any:
     rows, ones = rows_of(5_000_000)[::-1].copy(), np.ones(5_000_000, np.int64)
     return lambda: k.sort_rows(rows, ones)
 
 
-@long("ngrams.merge_runs")
+@long("ngrams.rows.merge_runs")
 def _(k: Any) -> Any:
     rows = rows_of(20_000_000)
     return lambda: k.merge_runs([rows, rows], [rows.view(np.int64)[:, 0]] * 2)
 
 
-@long("ngrams.prefixes")
+@long("ngrams.rows.prefixes")
 def _(k: Any) -> Any:
     rows, ones = rows_of(10_000_000), np.ones(10_000_000, np.int64)
     return lambda: k.prefixes(rows, ones, 4, 4, 2000)
 
 
-@long("ngrams.unpack")
+@long("ngrams.rows.unpack")
 def _(k: Any) -> Any:
     rows = rows_of(20_000_000)
     return lambda: k.unpack(rows, 4, 4, 2000)
 
 
-@long("ngrams.pack")
+@long("ngrams.rows.pack")
 def _(k: Any) -> Any:
     ids = np.zeros((80_000_000, 4), np.uint32)
     return lambda: k.pack(ids, 4, 2000)
 
 
-@long("ngrams.find")
+@long("ngrams.rows.find")
 def _(k: Any) -> Any:
     rows = rows_of(10_000_000)
     wanted = rows[::-1].copy()
     return lambda: k.find(rows, wanted)
 
 
-@each("ngrams", "heads", "tails")
+@each("ngrams.rows", "heads", "tails")
 def _(k: Any, name: str) -> Any:
     rows = rows_of(10_000_000)
     return lambda: getattr(k, name)(rows, rows, 4, 4, 2000)
 
 
-@long("ngrams.is_sorted")
+@long("ngrams.rows.is_sorted")
 def _(k: Any) -> Any:
     rows = rows_of(50_000_000)
     return lambda: [k.is_sorted(rows) for _ in range(30)]
@@ -527,13 +550,13 @@ def _(k: Any) -> Any:
 @long("skipgrams.TokenStream.add_texts")
 def _(k: Any) -> Any:
     stream = k.TokenStream()
-    return lambda: stream.add_texts(["a b cd " * 20_000_000]), lambda: stream.add_texts(["a b"])
+    return lambda: stream.add_texts(["a b cd " * 20_000_000], 0), lambda: stream.add_texts(["a b"], 0)
 
 
 @long("skipgrams.TokenStream.add_texts of tokens")
 def _(k: Any) -> Any:
     stream = k.TokenStream()
-    return lambda: stream.add_texts([["a", "b"] * 10_000_000]), lambda: stream.add_texts([["a"]])
+    return lambda: stream.add_texts([["a", "b"] * 10_000_000], 0), lambda: stream.add_texts([["a"]], 0)
 
 
 @long("skipgrams.TokenStream.add_bytes")
@@ -545,7 +568,7 @@ def _(k: Any) -> Any:
 @long("skipgrams.TokenStream.finish")
 def _(k: Any) -> Any:
     stream = k.TokenStream()
-    stream.add_texts([" ".join(map(str, range(1_000_000)))])
+    stream.add_texts([" ".join(map(str, range(1_000_000)))], 0)
     return stream.finish, stream.finish
 
 
@@ -585,33 +608,33 @@ def _(k: Any, name: str) -> Any:
     ids = np.arange(60) % 2 if "many" in name else np.zeros(3_000_000, np.int64)
     offsets, first = np.array([0, len(ids)]), np.array([0, 2, 4] if "many" in name else [0, 1])
     second = np.array([0, 1, 0, 1] if "many" in name else [1])
-    return lambda: k.find_templates(ids, offsets, first, second, 20, False, 1, 0.0, 10**6)
+    return lambda: k.find_templates(ids, offsets, first, second, 20, False, 1, 0.0, 10**6, 10**12)
 
 
 # vectorizer
 
 
-@each("vectorizer.Symbols", "add_chars", "add_words", "add_words_of_chars")
+@each("vectorizer.symbols.Symbols", "add_chars", "add_words", "add_words_of_chars")
 def _(k: Any, name: str) -> Any:
     symbols = k.Symbols()
     text = "ab cde  " * 12_000_000
     return lambda: getattr(symbols, name)(text), lambda: getattr(symbols, name)("ab c")
 
 
-@long("vectorizer.Symbols.drop")
+@long("vectorizer.symbols.Symbols.drop")
 def _(k: Any) -> Any:
     tokens, symbols = ["ab"] * 20_000_000, k.Symbols()
     return lambda: symbols.drop(tokens)
 
 
-@long("vectorizer.Symbols.finish")
+@long("vectorizer.symbols.Symbols.finish")
 def _(k: Any) -> Any:
     symbols = k.Symbols()
     symbols.add_words(" ".join(map(str, range(10, 1_000_000))))
     return symbols.finish
 
 
-@long("vectorizer.find_ngrams")
+@long("vectorizer.features.find_ngrams")
 def _(k: Any) -> Any:
     symbols = spread(3_000_000)
     whole = np.array([0, len(symbols)])
@@ -619,13 +642,13 @@ def _(k: Any) -> Any:
     return lambda: k.find_ngrams(symbols, whole, np.array([0, 1]), ranks, 1, 3, False)
 
 
-@long("vectorizer.count_rows")
+@long("vectorizer.features.count_rows")
 def _(k: Any) -> Any:
     keys, bounds = spread(5_000_000), np.arange(0, 5_000_001, 100)
     return lambda: k.count_rows(keys, bounds)
 
 
-@long("vectorizer.spell")
+@long("vectorizer.features.spell")
 def _(k: Any) -> Any:
     n = 20_000_000
     symbols, letters = np.zeros(2, np.int32), np.array([97], np.uint32)
@@ -633,7 +656,7 @@ def _(k: Any) -> Any:
     return lambda: k.spell(symbols, starts, lengths, letters, np.array([0, 1]), True)
 
 
-@long("vectorizer.match")
+@long("vectorizer.features.match")
 def _(k: Any) -> Any:
     n = 20_000_000
     points, offsets = np.arange(n, dtype=np.uint32), np.arange(n + 1)
@@ -645,11 +668,11 @@ def _(k: Any) -> Any:
 
 def names() -> Iterator[str]:
     """Every public kernel: functions, classes (their making) and methods."""
-    for domain in DOMAINS:
-        for name, value in public(_isa.load(domain)).items():
-            yield f"{domain}.{name}"
+    for kernel in TWINS:
+        for name, value in public(_isa.load(kernel)).items():
+            yield f"{kernel}.{name}"
             if isinstance(value, type):
-                yield from (f"{domain}.{name}.{method}" for method in methods(value))
+                yield from (f"{kernel}.{name}.{method}" for method in methods(value))
 
 
 def test_every_kernel_is_walked():
@@ -680,6 +703,7 @@ def stop(call: Call) -> tuple[float, bool]:
             trace = trace.tb_next
         return late, within
     finally:
+        armed = False
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
         gc.enable()
@@ -688,7 +712,8 @@ def stop(call: Call) -> tuple[float, bool]:
 
 @pytest.mark.parametrize("name", sorted(LONG))
 def test_ctrl_c_stops_a_kernel(name):
-    entry = LONG[name](_isa.load(name.partition(".")[0]))
+    kernel = next(kernel for kernel in TWINS if name.startswith(f"{kernel}."))
+    entry = LONG[name](_isa.load(kernel))
     call, afterwards = entry if isinstance(entry, tuple) else (entry, None)
     late, within = stop(call)
     assert within, "Ctrl-C was seen only after the kernel, or the call is too short"

@@ -10,7 +10,9 @@ import gzip
 import itertools
 import lzma
 import math
+import os
 import pickle
+import threading
 import tracemalloc
 import zlib
 from collections import OrderedDict
@@ -242,8 +244,41 @@ class TestFiles:
         assert dict(lexicon) == {"雪梨": 4, "颜色": 5, "AT&T": 7, "x": 1}
         lexicon.save(path)
         assert path.read_text(encoding="utf-8") == "雪梨 4\n颜色 5\nAT&T 7\nx 1\n"
-        path.write_bytes(b"")
-        assert len(Lexicon.load(path)) == 0
+
+    def test_user_dictionaries(self, backend, tmp_path):
+        path = tmp_path / "user.txt"
+        path.write_text(
+            "云计算\n创新办 3 i\n凱特琳 nz\r\n\n台中\t2\n台中\n台中 ns\n  八一双鹿 \nx y2  \n", encoding="utf-8"
+        )
+        expected = {"云计算": 1, "创新办": 3, "凱特琳": 1, "台中": 2, "八一双鹿": 1, "x": 1}
+        assert dict(Lexicon.load(path)) == expected
+        with gzip.open(tmp_path / "user.gz", "wb") as file:
+            file.write(path.read_bytes())
+        assert dict(Lexicon.load(tmp_path / "user.gz")) == expected
+        assert Tokenizer(Lexicon.load(path)).tokenize("创新办的云计算") == ["创新办", "的", "云计算"]
+
+    def test_a_lexicon_of_no_words_is_no_empty_file(self, backend, tmp_path):
+        for binary in (False, True):
+            Lexicon({}).save(tmp_path / "words", binary=binary)
+            assert (tmp_path / "words").stat().st_size
+            assert dict(Lexicon.load(tmp_path / "words")) == {}
+        for name, data in (("words", b""), ("words.gz", gzip.compress(b""))):
+            (tmp_path / name).write_bytes(data)
+            with pytest.raises(ValueError, match=f"{name} is no lexicon: it is empty"):
+                Lexicon.load(tmp_path / name)
+        (tmp_path / "words.gz").write_bytes(b"")
+        with pytest.raises(OSError, match=r"words\.gz is damaged: it is empty"):
+            Lexicon.load(tmp_path / "words.gz")
+
+    @pytest.mark.parametrize("binary", [False, True])
+    def test_a_pipe_is_read_once(self, backend, tmp_path, binary):
+        Lexicon(WORDS).save(tmp_path / "words", binary=binary)
+        os.mkfifo(tmp_path / "pipe")
+        data = (tmp_path / "words").read_bytes()
+        writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(data))
+        writer.start()
+        assert dict(Lexicon.load(tmp_path / "pipe")) == WORDS
+        writer.join()
 
     @pytest.mark.parametrize("binary", [False, True])
     @pytest.mark.parametrize(("suffix", "module"), [(".gz", gzip), (".bz2", bz2), (".xz", lzma)])
@@ -264,7 +299,7 @@ class TestFiles:
             with pytest.raises(OSError, match=rf"words\{suffix} is damaged"):
                 Lexicon.load(tmp_path / f"words{suffix}")
         with module.open(tmp_path / f"words{suffix}", "wb") as file:
-            file.write(b"a 1\nb\n")
+            file.write(b"a 1\nb 0\n")
         with pytest.raises(ValueError, match=rf"words\{suffix}, line 2"):
             Lexicon.load(tmp_path / f"words{suffix}")
 
@@ -285,16 +320,18 @@ print(*tokenizer.lcut("扫描二维码", HMM=False), sep="|")
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            ("a 1\nb\n", "words.txt, line 2: expected 'word count .tag.', got no count in 'b'"),
-            ("a 1\n\nb x\n", "line 3: the count must be an integer in .* got 'x'"),
-            ("a -1", "line 1: the count must be an integer in .* got '-1'"),
+            ("a 1\n\nb X\n", r"words.txt, line 3: expected 'word .count. .tag.' with a count in .*, got 'X' in 'b X'"),
+            ("a -1", "line 1: expected .* got '-1'"),
             ("a 0", "line 1: .* got '0'"),
-            ("a nan", "line 1: .* got 'nan'"),
+            ("a n 3", "line 1: .* got 'n' in 'a n 3'"),
+            ("a 中", "line 1: .* got '中'"),
+            ("a\0 3", "line 1: holds NUL"),
+            ("", "words.txt is no lexicon: it is empty"),
             ("a 1.5", "line 1: .* got '1.5'"),
             ("a ٣", "line 1: .* got '٣'"),
             ("a 9223372036854775808", "line 1: .* got '9223372036854775808'"),
-            ("a " + "9" * 5000, "line 1: the count"),
-            (b"a 1\nb\xff 2\n", "words.txt, line 2, byte 1: not UTF-8"),
+            ("a " + "9" * 5000, "line 1: expected"),
+            (b"a 1\nb\xff 2\n", r"words.txt, line 2, byte 2: not UTF-8 \(0xff\)"),
         ],
     )
     def test_bad_lines(self, backend, tmp_path, content, message):
@@ -304,7 +341,7 @@ print(*tokenizer.lcut("扫描二维码", HMM=False), sep="|")
             Lexicon.load(path)
 
     def test_words_that_text_cannot_hold(self, backend, tmp_path):
-        for word, message in (("a b", "holds white space"), ("\ud800", "lone surrogate")):
+        for word, message in (("a b", "holds white space"), ("a\0", "or NUL"), ("\ud800", "lone surrogate")):
             with pytest.raises(ValueError, match=message):
                 Lexicon({word: 1}).save(tmp_path / "words.txt")
         assert list(tmp_path.iterdir()) == []
@@ -404,7 +441,7 @@ print(*tokenizer.lcut("扫描二维码", HMM=False), sep="|")
 
     def test_byte_order_mark_before_a_bad_byte(self, backend, tmp_path):
         (tmp_path / "words").write_bytes(b"\xef\xbb\xbfab 1\n\xff 3\n")
-        with pytest.raises(ValueError, match="line 2, byte 0"):
+        with pytest.raises(ValueError, match="line 2, byte 1: not UTF-8"):
             Lexicon.load(tmp_path / "words")
 
     def test_a_file_named_like_standard_input(self, backend, tmp_path, monkeypatch):
@@ -564,9 +601,9 @@ assert "jieba" not in sys.modules
         for call in (tokenizer.tokenize, tokenizer.spans, tokenizer.encode):
             with pytest.raises(TypeError, match="text must be a str, got bytes"):
                 call(b"abc")
-        with pytest.raises(TypeError, match="texts must be an iterable of str, got str"):
+        with pytest.raises(TypeError, match="texts must be an iterable of texts or a path, got a bare str"):
             tokenizer.tokenize_many("abc")
-        with pytest.raises(TypeError, match="texts must hold str, got int"):
+        with pytest.raises(TypeError, match=r"texts\[1\] must be a str, got int"):
             tokenizer.encode_many(["a", 1])
 
 
@@ -913,7 +950,7 @@ def test_texts_of_a_file(backend, tmp_path):
     path.write_bytes(b"\xef\xbb\xbfabc\r\nc\n")
     assert tokenizer.tokenize_many(path) == [["ab", "c"], ["c"]]
     assert tokenizer.encode_many(path)[1].tolist() == [0, 2, 3]
-    with pytest.raises(TypeError, match="texts must be an iterable of str or a path, got NoneType"):
+    with pytest.raises(TypeError, match="texts must be an iterable of texts or a path, got NoneType"):
         tokenizer.tokenize_many(None)
 
 

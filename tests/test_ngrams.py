@@ -232,7 +232,7 @@ class TestBadInput:
             (["a"], {"keep": "cjk", "unit": "token"}, ValueError, "keep must be None"),
             (["a"], {"split": "a"}, TypeError, "split must be a compiled"),
             (["a"], {"split": re.compile(b"a")}, TypeError, "split must be a compiled"),
-            ([["a"]], {"split": re.compile("a"), "unit": "token"}, TypeError, r"texts\[0\] must be a str where split"),
+            ([["a"]], {"split": re.compile("a"), "unit": "token"}, TypeError, r"texts\[0\] must be a str, got list"),
             (["a"], {"min_count": 0}, ValueError, "min_count must be at least 1"),
             (["a"], {"min_count": "x"}, TypeError, "min_count must be an int"),
             (["a"], {"workers": 0}, ValueError, "workers must be at least 1"),

@@ -104,7 +104,7 @@ class TestDask:
 
     def test_an_error_comes_back(self, backend, client, folder):
         (folder / "3.txt").write_bytes(b"ab\ncd\xff")
-        with pytest.raises(ValueError, match=r"3\.txt, line 2: not UTF-8, byte 0xff at 5"):
+        with pytest.raises(ValueError, match=r"3\.txt, line 2, byte 3: not UTF-8 \(0xff\)"):
             count_ngrams(folder, workers=client.get_executor())
         with pytest.raises(FileNotFoundError, match=r"missing\.txt"):
             count_ngrams([folder / "0.txt", folder / "missing.txt"], workers=client.get_executor())

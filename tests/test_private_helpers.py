@@ -11,10 +11,10 @@ import pytest
 
 from fastcore import _interrupt
 from fastcore._backend import kernels
-from fastcore._characters import kept_ranges
 from fastcore._extras import require
 from fastcore._progress import progress_bar
 from fastcore._random import stream_key
+from fastcore._texts.characters import kept_ranges
 from fastcore._validation import as_choice, as_flag, as_index, as_integers, as_list, as_names, as_number, as_real
 from fastcore._workers import call_kernel, check_workers, cpu_count, run, stream
 from fastcore.discovery import WordFinder

@@ -16,6 +16,7 @@ from scipy import stats
 
 from fastcore import chain, nce
 from fastcore._backend import kernels, use_backend
+from fastcore._texts import READ
 from fastcore.compat.nlp_zero import Word_Finder
 from fastcore.crf import CRF
 from fastcore.crf._search import search
@@ -23,7 +24,6 @@ from fastcore.discovery import WordFinder
 from fastcore.lexicon import Lexicon, Tokenizer
 from fastcore.lexicon._tokenizer import CHUNK
 from fastcore.ngrams import NgramCounter, count_ngrams
-from fastcore.ngrams._sources import READ
 from fastcore.ode import fit, solve
 from fastcore.reactions import ReactionNetwork, fsp, simulate
 from fastcore.recurrence import gru, lstm, simple_rnn
@@ -150,25 +150,26 @@ class TestLines:
 
     GOOD = "床前明月光\n".encode()
 
-    def bad(self) -> tuple[bytes, int, int]:
+    def bad(self) -> tuple[bytes, str]:
         lines = int(1.5 * READ) // len(self.GOOD)
-        return self.GOOD * lines + b"ab\xffc\n" + self.GOOD, lines + 1, lines * len(self.GOOD) + 2
+        data = self.GOOD * lines + b"ab\xffc\n" + self.GOOD
+        return data, rf"line {lines + 1}, byte 3: not UTF-8 \(0xff\)"
 
     def test_characters(self, backend):
-        data, line, place = self.bad()
-        with pytest.raises(ValueError, match=rf"line {line}\b.*\b{place}\b"):
+        data, words = self.bad()
+        with pytest.raises(ValueError, match=words):
             count_ngrams(data, 1)
 
     def test_tokens_of_a_file(self, backend, tmp_path):
-        data, line, place = self.bad()
+        data, words = self.bad()
         path = tmp_path / "corpus"
         path.write_bytes(data)
-        with pytest.raises(ValueError, match=rf"0xff at {place}, in line {line}\b"):
+        with pytest.raises(ValueError, match=words):
             count_skipgrams(path, 2)
 
-    def test_a_byte_order_mark_is_counted_in_places(self, backend):
-        data, line, place = self.bad()
-        with pytest.raises(ValueError, match=rf"line {line}\b.*\b{place + 3}\b"):
+    def test_after_a_byte_order_mark(self, backend):
+        data, words = self.bad()
+        with pytest.raises(ValueError, match=words):
             count_ngrams(b"\xef\xbb\xbf" + data, 1)
 
     def test_networks(self):

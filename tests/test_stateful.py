@@ -151,7 +151,7 @@ class FinderMachine(RuleBasedStateMachine):
     def refused(self, texts, call):
         new = ["新的字", *texts]
         if call != "finish" or any(set(text) - {"。"} for text in self.learned):
-            with pytest.raises(TypeError, match="texts must hold str"):
+            with pytest.raises(TypeError, match=rf"texts\[{len(new)}\] must be a str"):
                 getattr(self.finder, call)([*new, 7])
             with pytest.raises(Broken):
                 getattr(self.finder, call)(breaks_off(new))
@@ -243,7 +243,7 @@ class TestWordFinderFiles:
             before = finder.get_params()
             for call in (finder.partial_fit, finder.finish):
                 finder.set_params(**change)
-                with pytest.raises(ValueError, match="method and keep must be what they were"):
+                with pytest.raises(ValueError, match="method, keep and join_alnum must be what they were"):
                     call(["看电影"])
             finder.set_params(**before)
         assert finder.set_params(min_count=1).finish(["看电影"]).words_

@@ -531,7 +531,7 @@ class TestTemplateFinder:
     @pytest.mark.parametrize(
         ("texts", "error", "message"),
         [
-            ("abc", TypeError, "texts must be an iterable of sentences or a path, got str"),
+            ("abc", TypeError, "texts must be an iterable of texts or a path, got a bare str"),
             (["abc"], TypeError, "must be a list of words"),
             ([[1]], TypeError, "words must hold str, got int"),
             ([3], TypeError, "words must be a list of str, got int"),
@@ -572,7 +572,7 @@ class TestDoors:
             Template.parse("a [X]", 3)
 
     def test_finder(self):
-        with pytest.raises(TypeError, match="texts must be an iterable of sentences"):
+        with pytest.raises(TypeError, match="texts must be an iterable of texts or a path, got int"):
             TemplateFinder().fit(3)
         with pytest.raises(TypeError, match="trivial must be a bool"):
             TemplateFinder(trivial="no").fit(FRAMES)

@@ -6,8 +6,11 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import signal
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -25,7 +28,7 @@ from fastcore.ngrams import NgramCounter, count_ngrams
 from fastcore.templates import Parser, Template, TemplateFinder, TemplateTrie
 from fastcore.vectorizer import NgramVectorizer
 
-from .helpers import memory_growth, run_script, seconds_to_interrupt
+from .helpers import memory_growth, run_script
 
 # These tests start threads of their own, and set how often they change.
 pytestmark = pytest.mark.parallel_threads(1)
@@ -155,9 +158,10 @@ class TestWordFinder:
         assert finder.finish(TEXTS).words_ == expected.finish(TEXTS).words_
         learned, alone = (it.__getstate__()["_learned"] for it in (finder, expected))
         if method == "adjacent":
-            assert [learned[k].tolist() for k in (2, 4, 6)] == [alone[k].tolist() for k in (2, 4, 6)]
+            assert learned[3] == alone[3]
+            assert [learned[k].tolist() for k in (5, 7)] == [alone[k].tolist() for k in (5, 7)]
         else:
-            assert sum(map(len, learned[3])) == sum(map(len, alone[3]))
+            assert sum(map(len, learned[4])) == sum(map(len, alone[4]))
 
     def test_all_it_can_do_at_once(self, backend, method):
         finder = WordFinder(1e-4, method=method).partial_fit(TEXTS * 3)
@@ -333,8 +337,8 @@ def discovered(kernel: Any, cls: str, size: int) -> tuple[Any, list[Callable[[],
     ids = numbers(size)
     if cls == "Encoder":
         text = "".join(chr(0x4E00 + i) for i in ids.tolist())
-        it = kernel.Encoder(np.ones(0x110000, np.uint8))
-        return it, [lambda: it.encode(text), it.symbols], lambda _: len(it.symbols()) == len(set(text))
+        it = kernel.Encoder(np.ones(0x110000, np.uint8), True)
+        return it, [lambda: it.encode(text), it.symbols], lambda _: len(it.symbols()[1]) == len(set(text)) + 1
     if cls == "PairCounter":
         it, one = kernel.PairCounter(), kernel.PairCounter()
         one.update(ids)
@@ -358,7 +362,7 @@ def tokens(kernel: Any, cls: str, size: int) -> tuple[Any, list[Callable[[], Any
     it = kernel.TokenStream()
     words = [f"w{i}" for i in range(size // 8)]
     line = " ".join(words).encode() + b"\n"
-    works = [lambda: it.add_texts(iter([words])), lambda: it.add_bytes(line), it.end_text, it.finish]
+    works = [lambda: it.add_texts(iter([words]), 0), lambda: it.add_bytes(line), it.end_text, it.finish]
     return it, works, lambda done: len(it.finish()[0]) == done * len(words) and it.finish()[2] == words
 
 
@@ -443,8 +447,8 @@ class TestKernels:
             stream.finish()
 
         with pytest.raises(RuntimeError, match=f"this TokenStream {BUSY}"):
-            stream.add_texts(texts())
-        stream.add_texts([["a"]])
+            stream.add_texts(texts(), 0)
+        stream.add_texts([["a"]], 0)
         assert stream.finish()[2] == ["a"]
 
 
@@ -481,7 +485,7 @@ print("alive")
     @pytest.mark.parametrize(
         ("domain", "arguments"),
         [
-            ("discovery.Encoder", "np.ones(100, np.uint8)"),
+            ("discovery.Encoder", "np.ones(100, np.uint8), True"),
             ("discovery.PairIndex", "np.array([[0, 1], [1, 2]], np.int32)"),
             ("discovery.PairSet", "np.array([[0, 100]], np.int32)"),
             ("lexicon.Trie", "np.array([97], np.uint32), np.array([0, 1]), np.array([1]), np.empty(0, np.uint8)"),
@@ -754,8 +758,9 @@ class TestFromWithin:
 
 
 WAITING = """
-import threading
+import signal, threading
 from fastcore.ngrams import NgramCounter
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
 counter, go, held = NgramCounter(1), threading.Event(), threading.Event()
 def texts():
     held.set()
@@ -778,7 +783,16 @@ print("usable")
 
 
 def test_ctrl_c_ends_the_waiting():
-    assert seconds_to_interrupt(WAITING) < 0.2
+    with subprocess.Popen([sys.executable, "-u", "-c", WAITING], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.5)
+        start = time.perf_counter()
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "interrupted\n"
+        # Promised are 0.2 seconds; the rest is for a busy machine. Nobody would come before the waiting is over.
+        assert time.perf_counter() - start < 1.0
+        assert process.stdout.read() == "usable\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="about fork")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .._backend import active_backend
 from .._config import config
+from .._whole import whole_file
 from . import _labels, _reactions, _text, _trust
 from ._report import Report
 
@@ -31,7 +32,8 @@ def run(out: Path, *, plot: bool = True) -> int:
     report.data["seconds"] = time.perf_counter() - start
     report.data["mismatches"] = report.mismatches
     text = json.dumps(report.data, ensure_ascii=False, indent=1, default=float)
-    out.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    with whole_file(out.with_suffix(".json")) as file:
+        file.write(f"{text}\n".encode())
     print(f"\nNumbers: {out.with_suffix('.json')}")
     if plot:
         from ._picture import draw

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .._extras import require
+from .._whole import whole_file
 from ._report import Report
 
 
@@ -20,7 +21,8 @@ def draw(report: Report, path: Path) -> None:
     _histogram(panels[0, 1], report)
     _competition(panels[1, 0], report)
     _ratios(panels[1, 1], report)
-    figure.savefig(path, dpi=110)
+    with whole_file(path) as file:
+        figure.savefig(file, format="png", dpi=110)
 
 
 def _segmentation(axes: Any, report: Report) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from .._backend import active_backend
 from .._estimator import Estimator, Ragged, not_fitted
 from .._metrics import oov_recall, span_f1
+from .._texts import Listed, Manner, Texts, batches, strings
 from .._turns import in_turn
 from .._validation import as_index, as_list, as_number
 from .._workers import Workers, check_workers
@@ -94,7 +95,7 @@ class Segmenter(Estimator):
         Most iterations of L-BFGS.
     delta : float
         Stop when the objective fell by less than this share in the last ten iterations.
-    workers : int, executor or map-like callable
+    workers : int, executor or map-like callable, default 1
         Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it.
 
     Attributes
@@ -155,15 +156,30 @@ class Segmenter(Estimator):
         self._backend = active_backend()
 
     @in_turn
-    def fit(self, texts: Iterable[Sequence[str]], y: Any = None) -> Self:
+    def fit(
+        self,
+        texts: Texts,
+        y: Any = None,
+        *,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        pattern: str | None = None,
+    ) -> Self:
         """Train on segmented texts.
 
         Parameters
         ----------
-        texts : iterable of lists of str
-            Each text as its words.
+        texts : iterable, path, bytes, open file or pyarrow array
+            Each text as a list of its words, or as a str (or bytes) with white space between them. A path is a file
+            whose lines are such texts, uncompressed by its suffix (gz, xz, bz2, zst), or a folder of such files.
         y : ignored
             Pipelines give it.
+        encoding : str, default "utf-8"
+            What bytes and files are encoded in.
+        errors : {"strict", "replace", "ignore"}, default "strict"
+            Bytes that can't be decoded raise, become U+FFFD, or are left out.
+        pattern : str, optional
+            Of a folder only the files whose names match, as ``"*.txt"``.
 
         Returns
         -------
@@ -173,16 +189,16 @@ class Segmenter(Estimator):
         Raises
         ------
         TypeError
-            If a text isn't a list of str.
+            If a text is neither a list of str nor a str.
         ValueError
-            If a word is empty or there is no word, or a parameter is out of range.
+            If a word is empty, there is no word, texts are str without white space, or a parameter is out of range.
         """
         c2 = as_number(self.c2, "c2", low=0)
         min_freq = as_index(self.min_freq, "min_freq", low=1)
         limit = None if self.max_iterations is None else as_index(self.max_iterations, "max_iterations")
         delta = as_number(self.delta, "delta", low=0)
         check_workers(self.workers)
-        lines = _checked_words(texts, "texts")
+        lines = _checked_words(texts, Manner("texts", encoding, errors, pattern))
         features, blocks, observed, known = compiled_training_set(lines, min_freq, self._backend)
         objective = Objective(features, blocks, observed, c2, np.dtype(np.float64), self.workers, self._backend)
         found = search(
@@ -219,8 +235,17 @@ class Segmenter(Estimator):
             raise TypeError(f"text must be a str, got {type(text).__name__}")
         return self.segment_many([text])[0]
 
-    def segment_many(self, texts: Iterable[str]) -> list[list[str]]:
+    def segment_many(
+        self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+    ) -> list[list[str]]:
         """Return the words of each text.
+
+        Parameters
+        ----------
+        texts : iterable, path, bytes, open file or pyarrow array
+            Each str (or bytes) is a text; a path is a file whose lines are texts, or a folder of such files.
+        encoding, errors, pattern
+            As for `fit`.
 
         Raises
         ------
@@ -229,7 +254,7 @@ class Segmenter(Estimator):
         NotFittedError
             If the segmenter isn't fitted; it is a ValueError, and scikit-learn's where that is loaded.
         """
-        return self._segmented(self._fitted(), _checked_texts(texts))
+        return self._segmented(self._fitted(), list(strings(texts, Manner("texts", encoding, errors, pattern))))
 
     def _segmented(self, trained: _Trained, lines: list[str]) -> list[list[str]]:
         offsets, keys = _keys(lines)
@@ -246,20 +271,24 @@ class Segmenter(Estimator):
         """Return F1 of `evaluate`; `y` is ignored."""
         return self.evaluate(gold).f1
 
-    def evaluate(self, gold: Iterable[Sequence[str]]) -> Scores:
+    def evaluate(
+        self, gold: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+    ) -> Scores:
         """Segment texts whose words are known and return how well it went.
 
         Parameters
         ----------
-        gold : iterable of lists of str
-            Each text as its words.
+        gold : iterable, path, bytes, open file or pyarrow array
+            Segmented texts, as for `fit`.
+        encoding, errors, pattern
+            As for `fit`.
 
         Returns
         -------
         Scores
             Precision, recall and F1 over words as spans; recall over words that training didn't hold.
         """
-        lines = _checked_words(gold, "gold")
+        lines = _checked_words(gold, Manner("gold", encoding, errors, pattern))
         trained = self._fitted()
         predicted = self._segmented(trained, ["".join(words) for words in lines])
         return Scores(*span_f1(lines, predicted), oov_recall(lines, predicted, trained.vocabulary))
@@ -309,22 +338,24 @@ def _items(offsets: Array, keys: Array, known: Array) -> Items:
     return Items(offsets, rows, places[found].astype(np.int32), np.empty(0))
 
 
-def _checked_texts(texts: Iterable[str]) -> list[str]:
-    lines: list[str] = as_list(texts, "texts", "a list of str")
-    for i, line in enumerate(lines):
-        if not isinstance(line, str):
-            raise TypeError(f"texts[{i}] must be a str, got {type(line).__name__}")
-    return lines
-
-
-def _checked_words(texts: Iterable[Sequence[str]], name: str) -> list[list[str]]:
+def _checked_words(texts: Any, manner: Manner) -> list[list[str]]:
     lines: list[list[str]] = []
-    for i, words in enumerate(as_list(texts, name, "a list of lists of words")):
-        line = as_list(words, f"{name}[{i}]", "a list of words")
-        for word in line:
-            if not isinstance(word, str):
-                raise TypeError(f"{name}[{i}] must be a list of str, got {type(word).__name__}")
-            if not word:
-                raise ValueError(f"{name}[{i}] must not hold an empty word")
-        lines.append(line)
+    spaced = given = False
+    for batch in batches(texts, manner):
+        for part in [batch.texts] if isinstance(batch, Listed) else batch.strings(manner):
+            for words in part:
+                here = f"{manner.name}[{len(lines)}]"
+                if isinstance(words, str):
+                    line = str.split(words)
+                    spaced, given = spaced or len(line) > 1, True
+                else:
+                    line = as_list(words, here, "a list of words")
+                for word in line:
+                    if not isinstance(word, str):
+                        raise TypeError(f"{here} must be a list of str, got {type(word).__name__}")
+                    if not word:
+                        raise ValueError(f"{here} must not hold an empty word")
+                lines.append(line)
+    if given and not spaced:
+        raise ValueError(f"{manner.name} must be lists of words, or have white space between words, got none")
     return lines

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._characters import CODE_POINTS, kept_ranges
-from .._texts import lines_of
+from .._texts import Manner, Texts, string_lists
+from .._texts.characters import CODE_POINTS, kept_ranges
 
-Texts: TypeAlias = "Iterable[str] | os.PathLike[str]"
 Numbers: TypeAlias = NDArray[np.int32]
 
 # Characters of a block, and numbers kept in memory (4 bytes each).
@@ -35,37 +33,10 @@ def kept(keep: Any) -> NDArray[np.uint8]:
     return table
 
 
-def _lists(texts: Texts) -> Iterator[list[str]]:
-    if isinstance(texts, str | bytes):
-        raise TypeError(f"texts must be an iterable of str or a path, got a bare {type(texts).__name__}")
-    if isinstance(texts, os.PathLike):
-        texts = lines_of(texts)
-    if not isinstance(texts, Iterable):
-        raise TypeError(f"texts must be an iterable of str or a path, got {type(texts).__name__}")
-    if isinstance(texts, list | tuple):
-        for start in range(0, len(texts), 4096):
-            yield list(texts[start : start + 4096])
-        return
-    block, size = [], 0
-    for text in texts:
-        block.append(text)
-        size += len(text) + 1 if isinstance(text, str) else 1
-        if size >= BLOCK:
-            yield block
-            block, size = [], 0
-    if block:
-        yield block
-
-
-def encoded(texts: Texts, encoder: Any, separator: str) -> Iterator[Numbers]:
+def encoded(texts: Texts, encoder: Any, separator: str, manner: Manner | None = None) -> Iterator[Numbers]:
     """Yield the texts as blocks of numbers."""
-    for block in _lists(texts):
-        try:
-            joined = separator.join(block)
-        except TypeError:
-            other = next(text for text in block if not isinstance(text, str))
-            raise TypeError(f"texts must hold str, got {type(other).__name__}") from None
-        yield encoder.encode(joined + separator)
+    for block in string_lists(texts, manner or Manner(), BLOCK):
+        yield encoder.encode(separator.join(block) + separator)
 
 
 class Blocks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,11 +11,12 @@ import numpy as np
 from .._backend import active_backend
 from .._estimator import Estimator, not_fitted
 from .._progress import Progress, progress_bar
+from .._texts import Manner, Texts
 from .._turns import in_turn
 from .._validation import as_choice, as_flag, as_index, as_number
 from .._workers import Workers, check_workers
 from ._adjacent import PUNCTUATION, chains, without_redundant
-from ._blocks import Blocks, Numbers, Texts
+from ._blocks import Blocks, Numbers
 from ._entropy import entropy_words
 from ._learned import Learned
 from ._ngram import ngram_words
@@ -38,6 +40,7 @@ class _Settings(NamedTuple):
     min_length: int
     max_length: int | None
     join_alnum: bool
+    excluded: Collection[str]
 
 
 class WordFinder(Estimator):
@@ -59,18 +62,21 @@ class WordFinder(Estimator):
     max_length : int, optional
         Length of the longest words wanted, a joined run counting as one. ``"entropy"`` looks at n-grams up to it,
         default 5, at most 64.
-    exclude : collection of str, optional
-        Words that aren't wanted, for example a known `Lexicon`, so that only new ones are left.
+    exclude : collection of str, or os.PathLike, optional
+        Words that aren't wanted, for example a known `Lexicon`, so that only new ones are left. A path is a file of
+        them, a line each (a count and a tag may follow, as for `Lexicon.load`).
     keep : str or set of str, default "cjk+alnum"
         The characters that words are made of: ``"cjk"`` (U+4E00 to U+9FA5), ``"alnum"`` (ASCII letters and
         digits), both, a collection of characters, or None for all. Everything else separates.
     join_alnum : bool, default True
         Take a run of ASCII letters and digits as one character that no word divides, as `Tokenizer` joins it.
         False for text that is to be cut within such runs.
-    workers : int, map-like callable or executor, default 1
-        What estimates the model of ``"entropy"``, block by block; words and counts don't depend on it.
+    workers : int, executor or map-like callable, default 1
+        Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it. For ``"entropy"``, whose model is
+        estimated block by block.
     progress : bool or callable, default False
-        A bar, or a function that is called with (characters read so far, in all passes; None).
+        True shows a bar (needs tqdm); a function is called with (done, total or None). Counted are the characters read
+        so far, in all passes.
 
     Attributes
     ----------
@@ -133,7 +139,7 @@ class WordFinder(Estimator):
         min_count: int | None = None,
         min_length: int = 1,
         max_length: int | None = None,
-        exclude: Collection[str] | None = None,
+        exclude: Collection[str] | os.PathLike[str] | None = None,
         keep: Any = "cjk+alnum",
         join_alnum: bool = True,
         workers: Workers = 1,
@@ -166,11 +172,10 @@ class WordFinder(Estimator):
             min_length,
             None if self.max_length is None else as_index(self.max_length, "max_length", low=min_length),
             as_flag(self.join_alnum, "join_alnum"),
+            _as_words(self.exclude),
         )
         if method == "entropy" and (settings.max_length or 0) > LONGEST:
             raise ValueError(f"max_length must be at most {LONGEST} where method is 'entropy', got {self.max_length}")
-        if self.exclude is not None and (isinstance(self.exclude, str) or not isinstance(self.exclude, Collection)):
-            raise TypeError(f"exclude must be a collection of str, got {type(self.exclude).__name__}")
         check_workers(self.workers)
         return settings
 
@@ -197,15 +202,23 @@ class WordFinder(Estimator):
         return self._words is not None
 
     @in_turn
-    def fit(self, texts: Texts) -> WordFinder:
+    def fit(
+        self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+    ) -> WordFinder:
         """Find the words of `texts`, forgetting what was counted before.
 
         Parameters
         ----------
-        texts : iterable of str, or os.PathLike
-            Each str is a text; a path is a UTF-8 file whose lines are texts, uncompressed by its suffix (gz, xz, bz2,
-            zst), or a folder of such files. An
-            iterator is read once: the text is kept as 4 bytes a character, beyond 128 MB in a temporary file.
+        texts : iterable, path, bytes, open file or pyarrow array
+            Each str (or bytes) is a text; a path is a file whose lines are texts, uncompressed by its suffix (gz, xz,
+            bz2, zst), or a folder of such files. An iterator is read once: the text is kept as 4 bytes a character,
+            beyond 128 MB in a temporary file.
+        encoding : str, default "utf-8"
+            What bytes and files are encoded in.
+        errors : {"strict", "replace", "ignore"}, default "strict"
+            Bytes that can't be decoded raise, become U+FFFD, or are left out.
+        pattern : str, optional
+            Of a folder only the files whose names match, as ``"*.txt"``.
 
         Returns
         -------
@@ -213,9 +226,10 @@ class WordFinder(Estimator):
             Itself.
         """
         settings = self._checked()
+        manner = Manner(encoding=encoding, errors=errors, pattern=pattern)
         read, blocks = Learned(self.keep, settings.join_alnum, settings.method == "adjacent", self._backend), Blocks()
         with progress_bar(self.progress, None, "char") as step:
-            for ids in read.read(texts):
+            for ids in read.read(texts, manner):
                 if read.counts_only:
                     read.counter.update(ids)
                 blocks.add(ids)
@@ -225,30 +239,36 @@ class WordFinder(Estimator):
         return self
 
     @in_turn
-    def partial_fit(self, texts: Texts) -> WordFinder:
+    def partial_fit(
+        self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+    ) -> WordFinder:
         """Learn from `texts` (as for `fit`), on top of what was learned before; `finish` then finds words.
 
         Method ``"adjacent"`` counts characters and pairs; the others keep the text, as `fit` does. Texts that are
         refused, be it in their last line, aren't learned at all.
         """
+        manner = Manner(encoding=encoding, errors=errors, pattern=pattern)
         learned = self._so_far(self._checked())
         with progress_bar(self.progress, None, "char") as step:
-            learned.learn(texts, step)
+            learned.learn(texts, manner, step)
         self._learned = learned
         return self
 
     @in_turn
-    def finish(self, texts: Texts) -> WordFinder:
+    def finish(
+        self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+    ) -> WordFinder:
         """Find the words of `texts` (as for `fit`) by what `partial_fit` has learned, which stays as it is.
 
         For ``"ngram"`` and ``"entropy"`` characters that weren't among it separate.
         """
+        manner = Manner(encoding=encoding, errors=errors, pattern=pattern)
         settings = self._checked()
         learned = self._so_far(settings)
         known = len(learned)
         try:
             with progress_bar(self.progress, None, "char") as step:
-                blocks: Iterable[Numbers] = learned.read(texts)
+                blocks: Iterable[Numbers] = learned.read(texts, manner)
                 if settings.method == "entropy":
                     kept_blocks = Blocks()
                     for ids in blocks:
@@ -289,9 +309,8 @@ class WordFinder(Estimator):
         if settings.max_length is not None:
             chosen &= words.lengths <= settings.max_length
         found = words.take(chosen).to_sorted_dict(symbols, self._backend)
-        if self.exclude is not None:
-            found = {word: count for word, count in found.items() if word not in self.exclude}
-        return found
+        excluded = settings.excluded
+        return {word: n for word, n in found.items() if word not in excluded} if excluded else found
 
     def to_lexicon(self) -> Lexicon:
         """Return the words and counts as a `fastcore.lexicon.Lexicon`."""
@@ -308,6 +327,17 @@ class WordFinder(Estimator):
         self.__dict__.update(state)
         if self._learned is not None:
             self._learned = Learned.of_state(state["_learned"], self._backend)
+
+
+def _as_words(exclude: Any) -> Collection[str]:
+    """The words that aren't wanted."""
+    if isinstance(exclude, os.PathLike):
+        from ..lexicon import Lexicon
+
+        return Lexicon.load(exclude)
+    if isinstance(exclude, str) or not isinstance(exclude, Collection | None):
+        raise TypeError(f"exclude must be a collection of str or a path, got {type(exclude).__name__}")
+    return () if exclude is None else exclude
 
 
 def _as_thresholds(min_pmi: Any, method: str) -> tuple[float, ...]:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._backend import kernels
-from ._blocks import LAST, Blocks, Numbers, Texts, encoded, kept
+from .._texts import Manner, Texts
+from ._blocks import LAST, Blocks, Numbers, encoded, kept
 from ._words import Symbols, spelled
 
 
@@ -40,21 +41,21 @@ class Learned:
         self._encoder = self._new_encoder()
         self._encoder.encode(self._separator.join(symbols))
 
-    def read(self, texts: Texts) -> Iterator[Numbers]:
+    def read(self, texts: Texts, manner: Manner) -> Iterator[Numbers]:
         """Yield texts as blocks of numbers; characters that are new get one."""
-        return encoded(texts, self._encoder, self._separator)
+        return encoded(texts, self._encoder, self._separator, manner)
 
     def forget(self, known: int) -> None:
         """Keep the first numbers only: what was read but not learned leaves no trace."""
         if len(self) > known:
             self._know(spelled(self.symbols())[:known])
 
-    def learn(self, texts: Texts, step: Callable[[int], object]) -> None:
+    def learn(self, texts: Texts, manner: Manner, step: Callable[[int], object]) -> None:
         """Add texts to what was learned."""
         known, blocks = len(self), len(self.blocks)
         counter = self._kernel.PairCounter()
         try:
-            for ids in self.read(texts):
+            for ids in self.read(texts, manner):
                 if self.counts_only:
                     counter.update(ids)
                 else:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
-import tempfile
+import stat
 from collections.abc import Iterable, Mapping
+from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -14,49 +15,63 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from .._texts import COMPRESSED, open_binary, reading
+from .._texts import COMPRESSED, AnyPath, Lines, Manner, packing, reading
+from .._whole import whole_file
 
 MAGIC = b"fastcore lexicon 1\n".ljust(32, b"\0")
+# What may be a tag where no count is: anything else could be the rest of a word, or a count gone wrong.
+TAG = re.compile("[a-z][a-z0-9]*")
 Arrays = tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
 
 
-def read_lines(path: str | os.PathLike[str]) -> list[str]:
-    """Lines of a UTF-8 file, or a ValueError naming file, line and byte."""
-    with reading(Path(path)) as file:
-        data = file.read()
-    data = data.removeprefix(codecs.BOM_UTF8)
-    try:
-        return data.decode("utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = error.start - (data.rfind(b"\n", 0, error.start) + 1)
-        raise ValueError(f"{os.fspath(path)}, line {line}, byte {column}: not UTF-8 ({error.reason})") from None
+def read_lexicon(path: AnyPath) -> Arrays | dict[str, int]:
+    """The arrays of a binary file, mapped if it lies on disk as it is; or words and counts of lines of text."""
+    name = os.fspath(path)
+    with reading(path) as file:
+        head = file.read(len(MAGIC))
+        if head == MAGIC and Path(path).suffix not in COMPRESSED and file.seekable():
+            return parse_binary(np.memmap(path, np.uint8, mode="r"), name)
+        data = head + file.read()
+    if head == MAGIC:
+        return parse_binary(np.frombuffer(data, np.uint8), name)
+    return parse_text(data, name)
 
 
-def parse_text(lines: Iterable[str], name: str) -> dict[str, int]:
-    """Words and counts of lines ``word count [tag]``; the last of a repeated word holds."""
+def parse_text(data: bytes, name: str) -> dict[str, int]:
+    """Words and counts of lines ``word [count] [tag]``; the last count of a repeated word holds.
+
+    A word without a count gets 1, the least there is; a tag without a count is of small Latin letters and digits.
+    """
+    if not data:
+        raise ValueError(f"{name} is no lexicon: it is empty")
     words: dict[str, int] = {}
-    for number, line in enumerate(lines, 1):
-        parts = line.rstrip("\r").replace("\t", " ").strip(" ").split(" ", 2)
+    manner = Manner(name)
+    for number, line in enumerate(chain.from_iterable(Lines(BytesIO(data), name, manner).strings(manner)), 1):
+        parts = line.replace("\t", " ").strip(" ").split(" ", 2)
         if len(parts) == 3 and not parts[1]:
-            parts = re.split(" +", line.rstrip("\r").replace("\t", " ").strip(" "))
-        if len(parts) < 2:
-            if not parts[0]:
-                continue
-            raise ValueError(f"{name}, line {number}: expected 'word count [tag]', got no count in {line!r}")
-        count = parts[1]
-        if not (count.isascii() and count.isdigit()) or not 0 < (value := int(count.lstrip("0")[:20] or "0")) < 2**63:
-            raise ValueError(f"{name}, line {number}: the count must be an integer in [1, 2**63), got {count!r}")
-        words[parts[0]] = value
+            parts = re.split(" +", line.replace("\t", " ").strip(" "), maxsplit=2)
+        word, count = parts[0], parts[1] if len(parts) > 1 else None
+        if "\0" in line:
+            raise ValueError(f"{name}, line {number}: holds NUL, so this is no text, or a damaged lexicon")
+        if count is None or (len(parts) == 2 and TAG.fullmatch(count)):
+            if word:
+                words.setdefault(word, 1)
+        elif not (count.isascii() and count.isdigit()) or not 0 < (value := int(count.lstrip("0")[:20] or "0")) < 2**63:
+            wanted = "expected 'word [count] [tag]' with a count in [1, 2**63)"
+            raise ValueError(f"{name}, line {number}: {wanted}, got {count!r} in {line!r}")
+        else:
+            words[word] = value
     return words
 
 
-def write_text(path: str | os.PathLike[str], items: Iterable[tuple[str, int]]) -> None:
+def write_text(path: AnyPath, items: Iterable[tuple[str, int]]) -> None:
     """Write lines ``word count``."""
     lines = []
     for word, count in items:
-        if any(character.isspace() for character in word):
-            raise ValueError(f"{word!r} can't be saved as text, since it holds white space: save with binary=True")
+        if any(character.isspace() or character == "\0" for character in word):
+            raise ValueError(
+                f"{word!r} can't be saved as text, since it holds white space or NUL: save with binary=True"
+            )
         lines.append(f"{word} {count}\n")
     try:
         # A word may begin with what a reader takes for a byte order mark: then the file gets one of its own.
@@ -64,11 +79,12 @@ def write_text(path: str | os.PathLike[str], items: Iterable[tuple[str, int]]) -
         data = "".join([mark, *lines]).encode("utf-8")
     except UnicodeEncodeError as error:
         raise ValueError(f"a word can't be saved as text, since it holds a lone surrogate: {error.reason}") from None
-    _replace(path, [data])
+    # A file of nothing is what a failure leaves behind, so no lexicon is written like that.
+    _write(path, [data or b"\n"])
 
 
 def write_binary(
-    path: str | os.PathLike[str],
+    path: AnyPath,
     codes: NDArray[np.uint32],
     offsets: NDArray[np.int64],
     counts: NDArray[np.int64],
@@ -82,25 +98,14 @@ def write_binary(
     for part in parts:
         checksum = crc32(part, checksum)
     sizes = np.array([len(counts), len(codes), len(layout), checksum], "<i8")
-    _replace(path, [MAGIC + sizes.tobytes(), *parts])
+    _write(path, [MAGIC + sizes.tobytes(), *parts])
 
 
-def _replace(path: str | os.PathLike[str], parts: list[bytes]) -> None:
-    """Write beside `path`, compressed by its suffix, and rename: a failure leaves nothing that looks whole."""
-    target = Path(path)
-    prefix, suffix = f".{target.name}.", target.suffix
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=prefix, suffix=suffix, delete=False) as file:
-        try:
-            file.close()
-            with open_binary(file.name, "wb") as stream:
-                for part in parts:
-                    stream.write(part)
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, target)
-        except BaseException:
-            file.close()
-            os.unlink(file.name)
-            raise
+def _write(path: AnyPath, parts: list[bytes]) -> None:
+    """Write a file whole or not at all, compressed by its suffix."""
+    with whole_file(path) as file, packing(file, path) as stream:
+        for part in parts:
+            stream.write(part)
 
 
 class MappedFile(NamedTuple):
@@ -117,9 +122,9 @@ class MappedFile(NamedTuple):
         return self.path
 
 
-def mapped_file(path: str | os.PathLike[str]) -> MappedFile | None:
-    """What is known of a binary file that can be mapped; None for a compressed one or another kind of file."""
-    if Path(path).suffix in COMPRESSED:
+def mapped_file(path: AnyPath) -> MappedFile | None:
+    """What is known of a binary file that can be mapped; None for any other."""
+    if Path(path).suffix in COMPRESSED or not stat.S_ISREG(os.stat(path).st_mode):
         return None
     with open(path, "rb") as file:
         head = file.read(64)
@@ -129,17 +134,8 @@ def mapped_file(path: str | os.PathLike[str]) -> MappedFile | None:
     return MappedFile(os.path.abspath(path), size, int(np.frombuffer(head, "<i8")[7]))
 
 
-def parse_binary(path: str | os.PathLike[str]) -> Arrays | None:
-    """Map a binary file's arrays, checked so far that they can be used; None if it isn't a binary file.
-
-    A compressed one is read into memory.
-    """
-    with reading(Path(path)) as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            return None
-        packed = Path(path).suffix in COMPRESSED
-        data = np.frombuffer(MAGIC + file.read(), np.uint8) if packed else np.memmap(path, np.uint8, mode="r")
-    name = os.fspath(path)
+def parse_binary(data: NDArray[np.uint8], name: str) -> Arrays:
+    """The arrays of a binary file's bytes, checked so far that they can be used."""
     if len(data) < 64:
         raise ValueError(f"{name} isn't a whole lexicon file: it is cut short")
     n_words, n_codes, n_layout, checksum = (int(n) for n in data[32:64].view("<i8"))
@@ -184,7 +180,7 @@ def jieba_dictionary() -> Mapping[str, int]:
     for folder in folders:
         path = Path(folder, "dict.txt")
         if path.exists():
-            return parse_text(read_lines(path), str(path))
+            return parse_text(path.read_bytes(), str(path))
     raise ImportError(
         "a Tokenizer without a lexicon uses jieba's dictionary: pip install 'fastcore-kernels[zh]', or give a lexicon"
     )

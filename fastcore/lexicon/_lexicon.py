@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .._backend import active_backend, kernels
 from .._immutable import Immutable
 from .._validation import as_index
-from ._files import MappedFile, mapped_file, parse_binary, parse_text, read_lines, write_binary, write_text
+from ._files import MappedFile, mapped_file, read_lexicon, write_binary, write_text
 
 EMPTY = np.empty(0, np.uint8)
 
@@ -202,17 +202,19 @@ class Lexicon(Immutable, Mapping[str, int]):
         Parameters
         ----------
         path : str or path-like
-            UTF-8 text of lines ``word count`` or ``word count tag`` (as in jieba's dictionary; tags are dropped,
-            empty lines are skipped, of a repeated word the last count holds), or the binary form that `save` writes,
-            which is mapped into memory. Uncompressed by suffix (.gz, .bz2, .xz, .zst); then nothing is mapped.
+            UTF-8 text of lines ``word [count] [tag]``, as in jieba's dictionary and user dictionaries, or the binary
+            form that `save` writes, which is mapped into memory. Uncompressed by suffix (.gz, .bz2, .xz, .zst); then
+            nothing is mapped. Tags are dropped (one that follows a word directly is of small Latin letters and
+            digits, as ``nz``), empty lines are skipped, of a repeated word the last count holds. A word without a count
+            gets 1, as if it had been seen once: in a lexicon of large counts give it one that it can win with.
 
         Raises
         ------
         OSError
             If the file can't be read, or its compression is damaged.
         ValueError
-            If a line has no count or one that isn't a positive integer, if the text isn't UTF-8 (all naming file
-            and line), or if a binary file is cut short or damaged.
+            If a count isn't a positive integer or the text isn't UTF-8 (both naming file and line), if the file is
+            empty, or if a binary file is cut short or damaged.
 
         Examples
         --------
@@ -222,24 +224,26 @@ class Lexicon(Immutable, Mapping[str, int]):
         >>> Lexicon.load(path)["雪梨"]
         3
         """
-        binary = parse_binary(path)
-        if binary is None:
-            return cls(parse_text(read_lines(path), os.fspath(path)))
+        found = read_lexicon(path)
+        if isinstance(found, dict):
+            return cls(found)
         lexicon = cls.__new__(cls)
         try:
-            lexicon._set(*binary)
+            lexicon._set(*found)
             lexicon._file = mapped_file(path)
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)} isn't a whole lexicon file: {error}") from None
         return lexicon
 
     def save(self, path: str | os.PathLike[str], *, binary: bool = False) -> None:
-        """Write the lexicon to a file, whole or not at all.
+        """Write the lexicon to a file, whole or not at all: on an error an older file of the name is as it was.
 
         Parameters
         ----------
         path : str or path-like
-            Where to; compressed by suffix (.gz, .bz2, .xz, .zst).
+            Where to; compressed by suffix (.gz, .bz2, .xz, .zst). Links are followed, devices and pipes written into,
+            and an older file keeps its mode; one with several names is written in place, so that a lexicon that is
+            mapped from it must not be used any more.
         binary : bool, default False
             Write the form that `load` maps into memory, instead of lines ``word count``, which jieba's
             ``load_userdict`` and ``set_dictionary`` read too.
@@ -247,7 +251,7 @@ class Lexicon(Immutable, Mapping[str, int]):
         Raises
         ------
         ValueError
-            If a word can't stand in a text file: it holds white space or a lone surrogate.
+            If a word can't stand in a text file: it holds white space, NUL or a lone surrogate.
         """
         if binary:
             write_binary(path, *_as_arrays(list(self)), self._counts, self._trie.layout())

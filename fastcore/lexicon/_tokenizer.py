@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import os
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterator
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from .._backend import active_backend, kernels, use_backend
 from .._immutable import Immutable, stream_with
 from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
-from .._texts import lines_of
+from .._texts import Manner, Texts, how_many, string_lists
 from .._validation import as_index, as_number
 from .._workers import Workers
 from ._files import jieba_dictionary
@@ -26,8 +25,6 @@ CHUNK = 1024  # texts a task
 COLDEST = 1e-200  # the best path already, and scores divided by it stay finite
 LARGEST_SCORE = 1e100
 MOST_PATHS = 2**31 - 1
-
-Texts: TypeAlias = "Iterable[str] | os.PathLike[str]"
 
 
 class Tokenizer(Immutable):
@@ -128,21 +125,39 @@ class Tokenizer(Immutable):
         words: list[str] = self._segmenter.words([_checked(text)])[0]
         return words
 
-    def tokenize_many(self, texts: Texts, *, workers: Workers = 1, progress: Progress = False) -> list[list[str]]:
+    def tokenize_many(
+        self,
+        texts: Texts,
+        *,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        pattern: str | None = None,
+        workers: Workers = 1,
+        progress: Progress = False,
+    ) -> list[list[str]]:
         """Return the words of each text, in order.
 
         Parameters
         ----------
-        texts : iterable of str, or os.PathLike
-            A bare str is refused; a path is a UTF-8 file whose lines are texts, or a folder of such files.
-        workers : int, callable or executor
-            As everywhere; threads share the lexicon, other processes get it once.
-        progress : bool or callable
-            True shows a bar of the texts done (needs tqdm); a function is called with (done, total or None).
+        texts : iterable, path, bytes, open file or pyarrow array
+            Each str (or bytes) is a text; a path is a file whose lines are texts, uncompressed by its suffix (gz, xz,
+            bz2, zst), or a folder of such files. A bare str is refused.
+        encoding : str, default "utf-8"
+            What bytes and files are encoded in.
+        errors : {"strict", "replace", "ignore"}, default "strict"
+            Bytes that can't be decoded raise, become U+FFFD, or are left out.
+        pattern : str, optional
+            Of a folder only the files whose names match, as ``"*.txt"``.
+        workers : int, executor or map-like callable, default 1
+            Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it. Threads share the lexicon,
+            other processes get it once.
+        progress : bool or callable, default False
+            True shows a bar (needs tqdm); a function is called with (done, total or None). Counted are texts.
         """
+        manner = Manner(encoding=encoding, errors=errors, pattern=pattern)
         found: list[list[str]] = []
-        with progress_bar(progress, len(texts) if isinstance(texts, Sized) else None, "text") as step:
-            for part in stream_with(_words, self, _chunks(texts), workers):
+        with progress_bar(progress, how_many(texts), "text") as step:
+            for part in stream_with(_words, self, _chunks(texts, manner), workers):
                 found += part
                 step(len(part))
         return found
@@ -161,15 +176,23 @@ class Tokenizer(Immutable):
         return ids
 
     def encode_many(
-        self, texts: Texts, *, workers: Workers = 1, progress: Progress = False
+        self,
+        texts: Texts,
+        *,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        pattern: str | None = None,
+        workers: Workers = 1,
+        progress: Progress = False,
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return the ids of all texts, concatenated, and the offsets of each text's first, with the end.
 
         Parameters are those of `tokenize_many`.
         """
+        manner = Manner(encoding=encoding, errors=errors, pattern=pattern)
         parts = []
-        with progress_bar(progress, len(texts) if isinstance(texts, Sized) else None, "text") as step:
-            for part in stream_with(_ids, self, _chunks(texts), workers):
+        with progress_bar(progress, how_many(texts), "text") as step:
+            for part in stream_with(_ids, self, _chunks(texts, manner), workers):
                 parts.append(part)
                 step(len(part[1]) - 1)
         if len(parts) == 1:
@@ -224,7 +247,7 @@ class Tokenizer(Immutable):
         text : str
             Any text.
         rng : None, int, SeedSequence or Generator
-            As everywhere.
+            Source of randomness (SPEC 7): an int repeats, the others move on.
         temperature : float, default 1
             Above 0; small ones give the best path, large ones all paths alike.
 
@@ -270,21 +293,11 @@ def _checked(text: Any) -> str:
     return str.__str__(text)  # a subclass may lie about its length
 
 
-def _chunks(texts: Texts) -> Iterator[list[str]]:
+def _chunks(texts: Texts, manner: Manner) -> Iterator[list[str]]:
     """Lists of `CHUNK` texts."""
-    if isinstance(texts, str | bytes):
-        raise TypeError(f"texts must be an iterable of str, got {type(texts).__name__}")
-    if isinstance(texts, os.PathLike):
-        texts = lines_of(texts)
-    if not isinstance(texts, Iterable):
-        raise TypeError(f"texts must be an iterable of str or a path, got {type(texts).__name__}")
-    rest = iter(texts)
-    while chunk := list(itertools.islice(rest, CHUNK)):
-        kinds = set(map(type, chunk))
-        for kind in kinds:
-            if not issubclass(kind, str):
-                raise TypeError(f"texts must hold str, got {kind.__name__}")
-        yield chunk if kinds == {str} else [_checked(text) for text in chunk]
+    for part in string_lists(texts, manner):
+        for start in range(0, len(part), CHUNK):
+            yield part[start : start + CHUNK]
 
 
 def _words(task: tuple[Tokenizer, list[str]]) -> list[list[str]]:

@@ -7,24 +7,26 @@ import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels, use_backend
 from .._progress import Progress, progress_bar
+from .._texts import Manner, Texts, check_texts, files_among
+from .._texts.characters import kept_ranges
 from .._turns import TakesTurns, in_turn
 from .._validation import as_choice, as_index
+from .._whole import check_out, whole_folder
 from .._workers import Workers, check_workers, n_threads, stream
-from ._files import Place, check_out, whole_folder
+from ._batches import batches, check_split
+from ._files import Place
 from ._layout import MAX_ORDER, as_tuple, layout_for, narrow
 from ._runs import CountTask, Run, Runs, count_block, join_parts, part_rows, tabulate
-from ._sources import batches, check_split, check_texts, files_among, kept_ranges
 from ._table import NgramTable
-
-Texts: TypeAlias = "Iterable[Any] | os.PathLike[str]"
 
 # Ids that are counted at a time, and fewer than that aren't worth another task.
 BLOCK = 1 << 20
@@ -102,8 +104,10 @@ class NgramCounter(TakesTurns):
         U+9FA5, ASCII letters and digits; ``"cjk"`` and ``"alnum"`` for either. Only for characters.
     split : re.Pattern, optional
         A compiled regex whose matches separate. Slower than `keep`.
-    errors : {"strict", "replace"}, default "strict"
-        What to do about bytes that aren't UTF-8: raise, or count U+FFFD in their place.
+    encoding : str, default "utf-8"
+        What bytes and files are encoded in.
+    errors : {"strict", "replace", "ignore"}, default "strict"
+        Bytes that can't be decoded raise, become U+FFFD, or are left out.
     max_memory : int or str, optional
         About how many bytes ("64MB", "1.5GiB") counting may take beyond the symbols. What doesn't fit is spilled
         to disk, counts stay exact, and the table's arrays lie in files that are mapped into memory. At least 1 MB.
@@ -111,7 +115,7 @@ class NgramCounter(TakesTurns):
         The folder for what is spilled, by default the one for temporary files. The files there have no names
         (on POSIX systems): however the process ends, nothing of them stays.
     workers : int, executor or map-like callable, default 1
-        See :func:`count_ngrams`.
+        Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it.
 
     Notes
     -----
@@ -138,6 +142,7 @@ class NgramCounter(TakesTurns):
         unit: str = "char",
         keep: Iterable[str] | None = None,
         split: "re.Pattern[str] | None" = None,
+        encoding: str = "utf-8",
         errors: str = "strict",
         max_memory: int | str | None = None,
         spill_dir: "os.PathLike[str] | str | None" = None,
@@ -150,7 +155,7 @@ class NgramCounter(TakesTurns):
         self._ranges = kept_ranges(keep)
         check_split(split)
         self._split = split
-        self._errors = as_choice(errors, "errors", ("strict", "replace"))
+        self._manner = Manner(encoding=encoding, errors=errors)
         self._workers = check_workers(workers)
         # Another process gets what is to be counted, but sending runs there takes longer than merging them here.
         self._mergers = self._workers if isinstance(self._workers, int | ThreadPoolExecutor) else 1
@@ -179,12 +184,14 @@ class NgramCounter(TakesTurns):
         return f"NgramCounter(n=({low}, {high}), unit={self.unit!r}): {len(self._encoder)} symbols so far"
 
     @in_turn
-    def update(self, texts: Texts, *, progress: Progress = False) -> None:
+    def update(self, texts: Texts, *, pattern: str | None = None, progress: Progress = False) -> None:
         """Count more texts.
 
         Parameters
         ----------
         texts : iterable
+            As for :func:`count_ngrams`.
+        pattern : str, optional
             As for :func:`count_ngrams`.
         progress : bool or callable, default False
             As for :func:`count_ngrams`.
@@ -201,10 +208,11 @@ class NgramCounter(TakesTurns):
             If the texts' own iterator uses this counter.
         """
         check_texts(texts)
+        manner = replace(self._manner, pattern=pattern)
         before = self._runs.copy(), self._buffer, self._filled
         known = len(self._encoder)
         try:
-            if not isinstance(self._workers, int) and (files := files_among(texts)):
+            if not isinstance(self._workers, int) and (files := files_among(texts, pattern)):
                 update = uuid.uuid4().hex
                 with progress_bar(progress, len(files), "file") as step:
                     for part in stream(count_file, [self._file_task(file, update) for file in files], self._workers):
@@ -212,7 +220,7 @@ class NgramCounter(TakesTurns):
                         step(1)
                 return
             with progress_bar(progress, None, "symbol") as step:
-                for run in stream(count_block, self._blocks(texts), self._workers):
+                for run in stream(count_block, self._blocks(texts, manner), self._workers):
                     self._runs.add(run, self._mergers)
                     if progress is not False:
                         step(int(run.counts.sum(dtype=np.int64)))
@@ -235,13 +243,14 @@ class NgramCounter(TakesTurns):
             self._encoder.add(symbols[:known])
 
     def _file_task(self, file: Path, update: str) -> FileTask:
-        options = {"unit": self.unit, "keep": None, "split": self._split, "errors": self._errors}
+        manner = {"encoding": self._manner.encoding, "errors": self._manner.errors}
+        options = {"unit": self.unit, "keep": None, "split": self._split, **manner}
         return FileTask(file, self.orders, options, self._ranges, self._backend, update)
 
-    def _blocks(self, texts: Texts) -> Iterator[CountTask]:
+    def _blocks(self, texts: Texts, manner: Manner) -> Iterator[CountTask]:
         """Fill blocks of ids; the last one stays in the buffer until more comes."""
         again = self._order - 1
-        for batch in self._turns.feeding(batches(texts, self._split, self._errors, self._block)):
+        for batch in self._turns.feeding(batches(texts, self._split, manner, self._block)):
             done = False
             while not done:
                 if self._filled == len(self._buffer):
@@ -287,7 +296,8 @@ class NgramCounter(TakesTurns):
             table = self._table(Place(self._spill_dir))
             return table.prune(min_count, out=out) if min_count > 1 else table
         with whole_folder(out) as folder:
-            self._table(Place(self._spill_dir, folder))._describe(folder)
+            place = Place(self._spill_dir, folder)
+            self._table(place)._describe(place)
         return NgramTable._mapped(out)
 
     def _table(self, place: Place) -> NgramTable:
@@ -417,7 +427,9 @@ def count_ngrams(
     unit: str = "char",
     keep: Iterable[str] | None = None,
     split: "re.Pattern[str] | None" = None,
+    encoding: str = "utf-8",
     errors: str = "strict",
+    pattern: str | None = None,
     min_count: int = 1,
     max_memory: int | str | None = None,
     spill_dir: "os.PathLike[str] | str | None" = None,
@@ -429,12 +441,12 @@ def count_ngrams(
 
     Parameters
     ----------
-    texts : iterable, path, bytes or pyarrow array
+    texts : iterable, path, bytes, open file or pyarrow array
         Strings (or, with ``unit="token"``, lists of tokens, or strings that are split at white space), or all of
-        them `bytes` in UTF-8. An `os.PathLike` (or an iterable of them) is a UTF-8 file, each line a text,
-        uncompressed by its suffix gz, xz, bz2 or zst; a folder is every file in it and below, in sorted order
-        (links to folders aren't followed). Bare `bytes` (or a memory map) are read like a file. A pyarrow array
-        of strings is read in place, a null as an empty text. A bare str is refused.
+        them `bytes`. An `os.PathLike` (or an iterable of them) is a file, each line a text, uncompressed by its
+        suffix gz, xz, bz2 or zst; a folder is every file in it and below, in sorted order (links to folders aren't
+        followed). An open file, bare `bytes` or a memory map are read like a file. A pyarrow array of strings
+        (dictionary-encoded ones too) is read in place, a null as an empty text. A bare str is refused.
     n : int or (int, int), default (1, 4)
         The lowest and the highest order, both counted; at most 32. An int k means (k, k).
     unit : {"char", "token"}, default "char"
@@ -444,8 +456,12 @@ def count_ngrams(
         U+9FA5, ASCII letters and digits; ``"cjk"`` and ``"alnum"`` for either. Only for characters.
     split : re.Pattern, optional
         A compiled regex whose matches separate. Slower than `keep`.
-    errors : {"strict", "replace"}, default "strict"
-        What to do about bytes that aren't UTF-8: raise, or count U+FFFD in their place.
+    encoding : str, default "utf-8"
+        What bytes and files are encoded in.
+    errors : {"strict", "replace", "ignore"}, default "strict"
+        Bytes that can't be decoded raise, become U+FFFD, or are left out.
+    pattern : str, optional
+        Of a folder only the files whose names match, as ``"*.txt"``.
     min_count : int, default 1
         Leave out n-grams that occur fewer times. Totals and entropies are those of all n-grams.
     max_memory : int or str, optional
@@ -458,12 +474,12 @@ def count_ngrams(
         A folder to be made, that the table's arrays are written into; `NgramTable.load` maps it again. It gets its
         name when all of it is on disk.
     workers : int, executor or map-like callable, default 1
-        Threads that count (-1 for all cores), or an executor (a process pool, Dask's ``client.get_executor()``)
-        or map-like callable. Threads share the blocks of all texts; an executor is sent whole files when `texts`
-        is a folder or a list of paths, and blocks otherwise. The table is the same to the bit for any workers.
+        Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it. Threads share the blocks of all
+        texts; an executor (a process pool, Dask's ``client.get_executor()``) is sent whole files when `texts` is a
+        folder or a list of paths, and blocks otherwise.
     progress : bool or callable, default False
-        True shows a bar of the symbols counted so far (needs tqdm); a function is called with (done, None). With an
-        executor and files, what is counted are files, and the second argument is how many there are.
+        True shows a bar (needs tqdm); a function is called with (done, total or None). Counted are symbols, or, with an
+        executor and files, files.
 
     Returns
     -------
@@ -501,6 +517,7 @@ def count_ngrams(
         unit=unit,
         keep=keep,
         split=split,
+        encoding=encoding,
         errors=errors,
         max_memory=max_memory,
         spill_dir=spill_dir,
@@ -509,5 +526,5 @@ def count_ngrams(
     min_count = as_index(min_count, "min_count", low=1)
     if out is not None:
         check_out(out)
-    counter.update(texts, progress=progress)
+    counter.update(texts, pattern=pattern, progress=progress)
     return counter.finish(min_count, out=out)

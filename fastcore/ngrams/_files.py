@@ -1,6 +1,6 @@
 """Tables in files: an uncompressed npz, a folder of npy files that can be mapped into memory, counts as text.
 
-No pickle. What is read is checked before it is believed: sizes against the file's, then every number that
+No pickle. What is read is checked before it is believed: sizes against the file's, checksums, then every number that
 another one depends on. What is written gets its name when it is whole.
 """
 
@@ -8,93 +8,32 @@ import errno
 import io
 import json
 import os
-import shutil
 import tempfile
 import tokenize
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._whole import whole_file
+
 Arrays = dict[str, NDArray[Any]]
 
 KIND = "fastcore n-gram table"
-VERSION = 1
+VERSION = 2
+# Tables of version 1 had no checksums in folders, nor one of the description.
+READABLE = (1, VERSION)
+# Bytes whose checksum is taken at a time.
+PIECE = 1 << 24
 # Floats that are written at a time.
 ZEROS = 1 << 15
 DTYPES = {"keys": ("<u8",), "counts": ("<u4", "<i8"), "left": ("<f8",), "right": ("<f8",)}
 SYMBOL_DTYPES = {"points": ("<u4",), "text": ("|u1",), "offsets": ("<i8",)}
-
-
-@contextmanager
-def whole_file(path: "os.PathLike[str] | str") -> Iterator[IO[bytes]]:
-    """Open a file that gets its name once it is wholly on disk; on an error nothing of it stays."""
-    target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-    try:
-        with open(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    sync_folder(target.parent)
-
-
-def check_out(path: "os.PathLike[str] | str") -> Path:
-    """Refuse a folder that is there already, or can't be made for want of the one it would lie in."""
-    target = Path(path)
-    if os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, "out must not exist yet", str(target))
-    if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "out must lie in a folder that exists", str(target))
-    return target
-
-
-@contextmanager
-def whole_folder(path: "os.PathLike[str] | str") -> Iterator[Path]:
-    """Make a folder that gets its name once all in it is on disk; on an error nothing of it stays."""
-    target = check_out(path)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
-    try:
-        yield folder
-        for file in folder.iterdir():
-            with open(file, "rb") as open_file:
-                os.fsync(open_file.fileno())
-        sync_folder(folder)
-        os.chmod(folder, 0o777 & ~_umask())
-        os.rename(folder, target)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    sync_folder(target.parent)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a new name in a folder last, where the system can."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
 
 
 def write_npz(path: "os.PathLike[str] | str", meta: dict[str, Any], arrays: Arrays) -> None:
@@ -106,23 +45,55 @@ def write_npz(path: "os.PathLike[str] | str", meta: dict[str, Any], arrays: Arra
 
 
 def encode_meta(meta: dict[str, Any]) -> NDArray[np.uint8]:
-    """The description of a table as bytes."""
-    text = json.dumps({"kind": KIND, "version": VERSION, **meta}, sort_keys=True)
-    return np.frombuffer(text.encode(), np.uint8)
+    """The description of a table as bytes, with a checksum of its own."""
+    meta = {"kind": KIND, "version": VERSION, **meta}
+    return np.frombuffer(_as_json({**meta, "checksum": crc32(_as_json(meta))}), np.uint8)
 
 
-def read_table(path: "os.PathLike[str] | str") -> tuple[dict[str, Any], Arrays]:
+def _as_json(meta: dict[str, Any]) -> bytes:
+    return json.dumps(meta, sort_keys=True).encode()
+
+
+def write_described(folder: Path, meta: dict[str, Any], arrays: Arrays, checksums: dict[str, int]) -> None:
+    """Write what isn't in a table's folder yet: further arrays, and the description with all their checksums."""
+    for name, array in arrays.items():
+        if name not in checksums:
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    sums = {name: checksums[name] if name in checksums else checksum(array) for name, array in arrays.items()}
+    np.save(folder / "meta.npy", encode_meta({**meta, "checksums": sums}), allow_pickle=False)
+
+
+def checksum(array: NDArray[Any]) -> int:
+    """A checksum of an array's content, type and shape."""
+    data, value = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, 0
+    for start in range(0, len(data), PIECE):
+        value = crc32(data[start : start + PIECE], value)
+    return _with_shape(value, array.dtype, array.shape)
+
+
+def _with_shape(value: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
+    return crc32(f"{dtype.str}{[int(n) for n in shape]}".encode(), value)
+
+
+def read_table(path: "os.PathLike[str] | str", check: bool = True) -> tuple[dict[str, Any], Arrays]:
     """Read what `write_npz` wrote, or map what lies in a folder; ValueError if it is anything else."""
     source = Path(path)
     if source.is_dir():
-        return read_members(source, {p.name: p.stat().st_size for p in source.glob("*.npy")}, _folder_reader(source))
+        sizes = {p.name: p.stat().st_size for p in source.glob("*.npy")}
+        meta, arrays = read_members(source, sizes, _folder_reader(source))
+        if check and meta["version"] > 1:
+            _verify(source, meta, arrays)
+        return meta, arrays
     try:
         with zipfile.ZipFile(source) as archive:
-            sizes = {}
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+            # Members that lie over one another would unpack to more than the archive holds.
+            room = source.stat().st_size
             for info in archive.infolist():
-                if info.compress_type != zipfile.ZIP_STORED or info.file_size > source.stat().st_size:
+                room -= info.file_size
+                if info.compress_type != zipfile.ZIP_STORED or room < 0:
                     raise ValueError(f"{source} is no n-gram table: {info.filename} is compressed or too large")
-                sizes[info.filename] = info.file_size
+            # The archive has checksums itself, and verifies them.
             return read_members(source, sizes, lambda name: _in_memory(source, name, archive.read(name)))
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"{source} is no whole n-gram table: {error}") from error
@@ -131,6 +102,16 @@ def read_table(path: "os.PathLike[str] | str") -> tuple[dict[str, Any], Arrays]:
         if error.errno != errno.EINVAL:
             raise
         raise ValueError(f"{source} is no whole n-gram table: {error}") from error
+
+
+def _verify(source: Path, meta: dict[str, Any], arrays: Arrays) -> None:
+    """Refuse arrays whose checksums aren't the description's."""
+    sums = meta.get("checksums")
+    if not isinstance(sums, dict) or sums.keys() != arrays.keys():
+        raise ValueError(f"{source} is no whole n-gram table: its arrays aren't those that its description names")
+    for name, array in arrays.items():
+        if checksum(array) != sums[name]:
+            raise ValueError(f"{source} is no whole n-gram table: the checksum of {name}.npy is wrong")
 
 
 def _folder_reader(folder: Path) -> Callable[[str], NDArray[Any]]:
@@ -181,8 +162,10 @@ def read_members(
         raise ValueError(f"{source} is no n-gram table: its description can't be read ({error})") from error
     if not isinstance(meta, dict) or meta.get("kind") != KIND:
         raise ValueError(f"{source} is no n-gram table")
-    if meta.get("version") != VERSION:
-        raise ValueError(f"{source} must be of version {VERSION}, got {meta.get('version')!r}")
+    if meta.get("version") not in READABLE:
+        raise ValueError(f"{source} must be an n-gram table of version {VERSION}, got {meta.get('version')!r}")
+    if meta["version"] > 1 and meta.pop("checksum", None) != crc32(_as_json(meta)):
+        raise ValueError(f"{source} is no whole n-gram table: the checksum of its description is wrong")
     arrays: Arrays = {}
     for name in sizes:
         key = name.removesuffix(".npy")
@@ -221,12 +204,15 @@ class MemoryWriter:
 
 
 class FileWriter:
-    """Rows in a npy file whose length isn't known before."""
+    """Rows in a npy file whose length isn't known before; `summed` is told their checksum at the end."""
 
     HEADER = 128
 
-    def __init__(self, file: IO[bytes], dtype: Any, width: int | None) -> None:
+    def __init__(
+        self, file: IO[bytes], dtype: Any, width: int | None, summed: Callable[[int], None] | None = None
+    ) -> None:
         self.dtype, self.width, self.rows, self.file = np.dtype(dtype), width, 0, file
+        self._summed, self._sum = summed, 0
         self.file.write(self._header())
 
     def __del__(self) -> None:
@@ -243,7 +229,10 @@ class FileWriter:
 
     def append(self, array: NDArray[Any]) -> None:
         if array.size:
-            self.file.write(np.ascontiguousarray(array, self.dtype).data.cast("B"))
+            data = np.ascontiguousarray(array, self.dtype).data.cast("B")
+            self.file.write(data)
+            if self._summed is not None:
+                self._sum = crc32(data, self._sum)
         self.rows += len(array)
 
     def done(self) -> NDArray[Any]:
@@ -256,14 +245,20 @@ class FileWriter:
             else np.empty(self._shape(), self.dtype)
         )
         self.file.close()
+        if self._summed is not None:
+            self._summed(_with_shape(self._sum, self.dtype, self._shape()))
         return array
 
 
 class Place:
-    """Where arrays are put: in memory, in nameless files of a spill folder, or under names in a folder."""
+    """Where arrays are put: in memory, in nameless files of a spill folder, or under names in a folder.
+
+    `checksums` are those of the arrays in the folder that are done.
+    """
 
     def __init__(self, spill_dir: Path | None = None, folder: Path | None = None) -> None:
         self.spill_dir, self.folder = spill_dir, folder
+        self.checksums: dict[str, int] = {}
 
     @property
     def on_disk(self) -> bool:
@@ -272,7 +267,8 @@ class Place:
     def writer(self, name: str, dtype: Any, width: int | None = None) -> Writer:
         """Begin an array of rows."""
         if self.folder is not None:
-            return FileWriter(open(self.folder / f"{name}.npy", "w+b"), dtype, width)
+            file = open(self.folder / f"{name}.npy", "w+b")  # noqa: SIM115 the writer closes it
+            return FileWriter(file, dtype, width, partial(self.checksums.__setitem__, name))
         if self.spill_dir is not None:
             return FileWriter(nameless(self.spill_dir), dtype, width)
         return MemoryWriter(dtype, width)

@@ -3,7 +3,6 @@
 import os
 from collections.abc import ItemsView, Iterator, Mapping, Sequence, ValuesView
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from .._backend import active_backend, kernels
 from .._extras import require
 from .._validation import as_index
+from .._whole import whole_file, whole_folder
 from . import _files, _merging, _saved, _scores
 from ._layout import Counts, Keys, Layout, Symbols, as_tuple
 
@@ -380,8 +380,9 @@ class NgramTable(Mapping[Any, int]):
         min_count = max(min_count, self.min_count)
         if out is None:
             return self._pruned(min_count, self._place)
-        with _files.whole_folder(out) as folder:
-            self._pruned(min_count, _files.Place(self._place.spill_dir, folder))._describe(folder)
+        with whole_folder(out) as folder:
+            place = _files.Place(self._place.spill_dir, folder)
+            self._pruned(min_count, place)._describe(place)
         return self._mapped(out)
 
     def _pruned(self, min_count: int, place: _files.Place) -> Self:
@@ -547,18 +548,15 @@ class NgramTable(Mapping[Any, int]):
         meta, arrays = _saved.describe(self)
         _files.write_npz(path, meta, arrays)
 
-    def _describe(self, folder: Path) -> None:
+    def _describe(self, place: _files.Place) -> None:
         """Write what isn't in the folder yet: symbols and description."""
-        meta, arrays = _saved.describe(self)
-        arrays["meta"] = _files.encode_meta(meta)
-        for name, array in arrays.items():
-            if not (folder / f"{name}.npy").exists():
-                np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        assert place.folder is not None
+        _files.write_described(place.folder, *_saved.describe(self), place.checksums)
 
     @classmethod
     def _mapped(cls, path: "os.PathLike[str] | str") -> Self:
         """Map a folder that was just written."""
-        return cls._make(**_saved.parts(*_files.read_table(path), check=False))
+        return cls._make(**_saved.parts(*_files.read_table(path, check=False), check=False))
 
     @classmethod
     def load(cls, path: "os.PathLike[str] | str") -> Self:
@@ -577,7 +575,7 @@ class NgramTable(Mapping[Any, int]):
         Raises
         ------
         ValueError
-            If it isn't a table, or not a whole one: sizes, order and ranges are checked.
+            If it isn't a table, or not a whole one: checksums, sizes, order and ranges are checked.
         """
         meta, arrays = _files.read_table(path)
         try:
@@ -604,7 +602,7 @@ class NgramTable(Mapping[Any, int]):
         for symbol in self._strings():
             if not symbol or symbol.split() != [symbol]:
                 raise ValueError(f"symbols must not be empty or hold white space in a file of counts, got {symbol!r}")
-        with _files.whole_file(path) as file:
+        with whole_file(path) as file:
             for ngram, count in self._pairs():
                 file.write(f"{' '.join(ngram)}\t{count}\n".encode())
 

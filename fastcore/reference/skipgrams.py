@@ -34,16 +34,18 @@ class TokenStream(TakesTurns):
             self._offsets.append(len(self._ids))
 
     @alone
-    def add_texts(self, texts: Iterable[Any]) -> None:
-        """Append texts: lists of tokens, or str that are split at white space."""
-        for text in texts:
+    def add_texts(self, texts: Iterable[Any], number: int) -> None:
+        """Append texts: lists of tokens, or str that are split at white space; errors call the first texts[number]."""
+        for place, text in enumerate(texts, number):
             try:
                 tokens = str.split(text) if isinstance(text, str) else list(text)
             except TypeError:
-                raise TypeError(f"each text must be a list of str, or a str, got {type(text).__name__}") from None
+                raise TypeError(
+                    f"token_lists[{place}] must be a list of tokens or a str to split, got {type(text).__name__}"
+                ) from None
             for token in tokens:
                 if not isinstance(token, str):
-                    raise TypeError(f"tokens must be str, got {type(token).__name__}")
+                    raise TypeError(f"token_lists[{place}] must hold str tokens, got {type(token).__name__}")
                 # The join makes an exact str of a subclass.
                 self._add("".join([token]))
             self._close()

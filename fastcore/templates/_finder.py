@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from collections.abc import Iterable, Sequence
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from .._backend import active_backend, kernels
 from .._estimator import Estimator, not_fitted
-from .._texts import lines_of
+from .._texts import Listed, Manner, Texts, batches
 from .._turns import in_turn
 from .._validation import as_choice, as_flag, as_index, as_number
 from ..skipgrams import count_skipgrams
@@ -116,14 +115,22 @@ class TemplateFinder(Estimator):
         self._backend = active_backend()
 
     @in_turn
-    def fit(self, texts: Iterable[str] | Iterable[Sequence[str]] | os.PathLike[str]) -> TemplateFinder:
+    def fit(
+        self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+    ) -> TemplateFinder:
         """Find the templates of some sentences.
 
         Parameters
         ----------
-        texts : iterable of str, iterable of lists of str, or os.PathLike
-            Sentences, or their words; a one-shot iterator will do. A path is a file, each of its lines a sentence (or a
-            folder of such files).
+        texts : iterable, path, bytes, open file or pyarrow array
+            Sentences as str or bytes, or lists of their words; a one-shot iterator will do. A path is a file, each of
+            its lines a sentence, uncompressed by its suffix (gz, xz, bz2, zst), or a folder of such files.
+        encoding : str, default "utf-8"
+            What bytes and files are encoded in.
+        errors : {"strict", "replace", "ignore"}, default "strict"
+            Bytes that can't be decoded raise, become U+FFFD, or are left out.
+        pattern : str, optional
+            Of a folder only the files whose names match, as ``"*.txt"``.
 
         Returns
         -------
@@ -155,7 +162,7 @@ class TemplateFinder(Estimator):
         vocabulary: dict[str, int] = {}
         ids: list[int] = []
         lengths: list[int] = []
-        for words in self._sentences(texts):
+        for words in self._sentences(texts, Manner(encoding=encoding, errors=errors, pattern=pattern)):
             ids.extend([vocabulary.setdefault(word, len(vocabulary)) for word in words])
             lengths.append(len(words))
         if not ids:
@@ -204,20 +211,16 @@ class TemplateFinder(Estimator):
             raise not_fitted("this TemplateFinder isn't fitted yet: call fit first")
         return TemplateTrie(self.templates_)
 
-    def _sentences(self, texts: Iterable[str] | Iterable[Sequence[str]] | os.PathLike[str]) -> Iterable[Sequence[str]]:
-        if isinstance(texts, str | bytes):
-            raise TypeError(f"texts must be an iterable of sentences or a path, got {type(texts).__name__}")
-        if isinstance(texts, os.PathLike):
-            texts = lines_of(texts)
-        elif not isinstance(texts, Iterable):
-            raise TypeError(f"texts must be an iterable of sentences or a path, got {type(texts).__name__}")
-        for text in texts:
-            if isinstance(text, str):
-                if self.tokenize is None:
-                    raise TypeError("a sentence must be a list of words, since there is no tokenize; got str")
-                yield as_words(self.tokenize(text))
-            else:
-                yield as_words(text)
+    def _sentences(self, texts: Texts, manner: Manner) -> Iterable[Sequence[str]]:
+        for batch in batches(texts, manner):
+            for part in [batch.texts] if isinstance(batch, Listed) else batch.strings(manner):
+                for text in part:
+                    if isinstance(text, str):
+                        if self.tokenize is None:
+                            raise TypeError("a sentence must be a list of words, since there is no tokenize; got str")
+                        yield as_words(self.tokenize(text))
+                    else:
+                        yield as_words(text)
 
 
 def _strong(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels
 from .._estimator import Estimator, not_fitted
+from .._texts import Manner, check_texts, is_source, strings
 from .._turns import in_turn
 from .._widths import index_dtype
 from . import _analysis as analysis
@@ -219,8 +221,9 @@ class NgramVectorizer(Estimator):
 
         Parameters
         ----------
-        raw_documents : iterable
-            Documents; a one-shot generator will do.
+        raw_documents : iterable, path, bytes, open file or pyarrow array
+            Documents; a one-shot generator will do. Where `input` is "content" the path of a file (or an iterable of
+            paths, or a folder), bare bytes and an open file stand for their lines.
         y : ignored
 
         Returns
@@ -270,8 +273,8 @@ class NgramVectorizer(Estimator):
 
         Parameters
         ----------
-        raw_documents : iterable
-            Documents.
+        raw_documents : iterable, path, bytes, open file or pyarrow array
+            Documents, as for `fit_transform`.
 
         Returns
         -------
@@ -328,6 +331,7 @@ class NgramVectorizer(Estimator):
 
     def _find(self, backend: str | None, raw_documents: Iterable[Any]) -> Found:
         """Find all features: in the kernel, where no one has replaced the analysis."""
+        raw_documents = self._documents(raw_documents)
         kernel = kernels("vectorizer.features", backend)
         analyze = self.build_analyzer()
         ours = type(self).build_analyzer is NgramVectorizer.build_analyzer
@@ -359,6 +363,18 @@ class NgramVectorizer(Estimator):
         return find(
             kernel, symbols.finish(), low, high, short=self.analyzer == "char_wb", joined=self.analyzer == "word"
         )
+
+    def _documents(self, raw_documents: Iterable[Any]) -> Iterable[Any]:
+        """Documents one by one, also where they are lines of files; names and open files are `input`'s affair."""
+        if self.input != "content":
+            return raw_documents
+        if not is_source(raw_documents):
+            rest = iter(raw_documents)
+            first = list(islice(rest, 1))
+            raw_documents = chain(first, rest)
+            if not (first and isinstance(first[0], os.PathLike)):
+                return raw_documents
+        return strings(raw_documents, Manner("raw_documents", self.encoding, self.decode_error))
 
     def _counted(self, backend: str | None, known: Vocabulary, raw_documents: Iterable[Any]) -> Any:
         """Count the terms of a vocabulary."""
@@ -431,6 +447,7 @@ class NgramVectorizer(Estimator):
     def _check_documents(self, raw_documents: Any) -> None:
         if isinstance(raw_documents, str):
             raise ValueError("Iterable over raw text documents expected, string object received.")
+        check_texts(raw_documents, "raw_documents")
 
     def _vocabulary(self) -> Vocabulary:
         """Return what was learned, or given."""

@@ -29,9 +29,9 @@ cdef object lone_surrogate(Py_ssize_t number, uint32_t point):
     )
 
 
-cdef object bad_utf8(Py_ssize_t number, Py_ssize_t position):
+cdef object bad_utf8(Py_ssize_t number, Py_ssize_t position, uint8_t byte):
     return ValueError(
-        f"texts[{number}] must be UTF-8, got an invalid byte at {position}: pass errors='replace' to let it be"
+        f"texts[{number}], byte {position + 1}: not UTF-8 (0x{byte:02x}); pass errors='replace' to let it be"
     )
 
 
@@ -113,7 +113,7 @@ cdef class _Encoder:
                     position = 0
                     index += 1
         if invalid:
-            raise bad_utf8(number + index, position)
+            raise bad_utf8(number + index, position, data[offsets[index] + position])
         return index, position, filled
 
 

@@ -127,14 +127,16 @@ cdef class TokenStream:
         self.look_up()
         return 0
 
-    cdef int add_tokens(self, text) except -1:
+    cdef int add_tokens(self, text, Py_ssize_t number) except -1:
         try:
             items = text if type(text) is list else list(text)
         except TypeError:
-            raise TypeError(f"each text must be a list of str, or a str, got {type(text).__name__}") from None
+            raise TypeError(
+                f"token_lists[{number}] must be a list of tokens or a str to split, got {type(text).__name__}"
+            ) from None
         for token in <list>items:
             if not PyUnicode_Check(token):
-                raise TypeError(f"tokens must be str, got {type(token).__name__}")
+                raise TypeError(f"token_lists[{number}] must hold str tokens, got {type(token).__name__}")
             self.add_str(token, False)
         self.look_up()
         return 0
@@ -153,22 +155,23 @@ cdef class TokenStream:
             self.add(utf8, size)
         return 0
 
-    def add_texts(self, texts):
-        """Append texts: lists of tokens, or str that are split at white space."""
+    def add_texts(self, texts, Py_ssize_t number):
+        """Append texts: lists of tokens, or str that are split at white space; errors call the first texts[number]."""
         enter(&self.busy, self)
         try:
-            self._add_texts(texts)
+            self._add_texts(texts, number)
         finally:
             leave(&self.busy)
 
-    cdef _add_texts(self, texts):
+    cdef _add_texts(self, texts, Py_ssize_t number):
         try:
             for text in texts:
                 if PyUnicode_Check(text):
                     self.add_str(text, True)
                 else:
-                    self.add_tokens(text)
+                    self.add_tokens(text, number)
                 self.close()
+                number += 1
         except BaseException:
             self.abandon()
             raise

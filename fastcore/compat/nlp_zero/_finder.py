@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..._backend import active_backend, kernels
+from ..._texts import Manner
 from ..._turns import TakesTurns, in_turn
 from ...discovery._adjacent import PUNCTUATION, chains, log_threshold, without_redundant
 from ...discovery._blocks import LAST, Numbers, encoded, kept
@@ -65,7 +66,7 @@ class Word_Finder(TakesTurns):
         kernel = kernels("discovery")
         encoder, counter = _encoder(kernel, filtering), kernel.PairCounter()
         any_text = False
-        for ids in encoded(sents, encoder, _separator(filtering)):
+        for ids in encoded(sents, encoder, _separator(filtering), Manner("sents")):
             counter.update(ids)
             any_text = True
         if not any_text:
@@ -98,7 +99,7 @@ class Word_Finder(TakesTurns):
         counts = np.fromiter(self.pairs.values(), np.int64, len(self.pairs))
         counter.merge(np.fromiter(self.chars.values(), np.int64, len(self.chars)), pairs, counts)
         strong = kernel.pair_scores(*counter.result())[0] > log_threshold(self.min_proba)
-        blocks = _filtered(encoded(sents, encoder, LAST), encoder, filtering)
+        blocks = _filtered(encoded(sents, encoder, LAST, Manner("sents")), encoder, filtering)
         found = chains(counter, blocks, self.min_proba, self.min_pmi, lambda more: None, backend)
         words = self._added(found, encoder, backend)
         kinds = kinds_of(encoder.symbols(), PUNCTUATION)

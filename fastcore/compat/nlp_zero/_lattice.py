@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ... import lexicon as _lexicon
+from ..._texts import reading
 from ..._turns import TakesTurns, in_turn
+from ...lexicon._files import parse_text
 
 PATHS = 1_000_000  # DAG.all_paths refuses more
 
@@ -29,7 +31,7 @@ class Trie(TakesTurns):
     Parameters
     ----------
     path_or_trie : str, path-like or iterable of (word, count), optional
-        A UTF-8 file of lines ``word count``, or what `update` takes.
+        A UTF-8 file of lines ``word [count]``, or what `update` takes.
 
     Notes
     -----
@@ -44,10 +46,9 @@ class Trie(TakesTurns):
         self.log_total_items: float = log(0)
         self._changes = 0  # so that a compiled form knows whether it still holds
         if isinstance(path_or_trie, str | os.PathLike):
-            for line in Path(path_or_trie).read_text("utf-8").split("\n"):
-                if line.strip():
-                    word, count, *_ = re.split(" +", line.strip())
-                    self._set(word, int(count))
+            with reading(path_or_trie) as file:
+                for word, count in parse_text(file.read(), os.fspath(path_or_trie)).items():
+                    self._set(word, count)
         elif path_or_trie is not None:
             self.update(path_or_trie)
 

@@ -30,9 +30,9 @@ def _whole(data: NDArray[np.uint8], last: bool) -> tuple[str, bool]:
         return raw[: error.start].decode("utf-8"), last or error.reason != "unexpected end of data"
 
 
-def _bad_utf8(number: int, position: int) -> ValueError:
+def _bad_utf8(number: int, position: int, byte: int) -> ValueError:
     return ValueError(
-        f"texts[{number}] must be UTF-8, got an invalid byte at {position}: pass errors='replace' to let it be"
+        f"texts[{number}], byte {position + 1}: not UTF-8 (0x{byte:02x}); pass errors='replace' to let it be"
     )
 
 
@@ -73,7 +73,7 @@ class _Encoder(TakesTurns):
             position += consumed
             filled += more
             if invalid:
-                raise _bad_utf8(number + index, position)
+                raise _bad_utf8(number + index, position, int(data[offsets[index] + position]))
             if consumed == len(text) and filled < len(out):
                 out[filled] = 0
                 filled += 1
