@@ -20,6 +20,7 @@ import pytest
 from fastcore import _interrupt, _isa
 from fastcore.lexicon import Lexicon, Tokenizer
 from fastcore.reactions import ReactionNetwork
+from fastcore.reactions._tables import Tables
 
 from .test_twins import TWINS, methods, public
 
@@ -500,6 +501,16 @@ def _(k: Any, name: str) -> Any:
 @long("reactions.exponentials")
 def _(k: Any) -> Any:
     return lambda: k.exponentials(KEY, 0, 200_000_000)
+
+
+@long("reactions.Network")
+def _(k: Any) -> Any:
+    n = 4_000_000
+    ids, ends = np.arange(n), np.arange(n + 1)
+    changed, by = np.repeat(ids, 2), np.tile([-1, 1], n)
+    changed[1::2] = np.roll(ids, -1)
+    tables = Tables(ends, ids, np.zeros(n, np.int64), 2 * ends, changed, by, ends, ids)
+    return lambda: k.Network(tables), lambda: k.Network(NETWORK.tables)
 
 
 NO_STOPS = np.empty((0, 3), np.int64)

@@ -17,6 +17,9 @@ from ._reading import Rate, Reaction, Side, from_matrices, from_text, from_tripl
 from ._states import State, as_amounts, as_counts
 from ._tables import Structure, Tables
 
+# What a pickle holds: the rest follows from it.
+_KEPT = ("_species", "_reactions", "_x0", "_params", "_volume", "_combinatorial")
+
 
 class ReactionNetwork:
     """Species and the reactions between them, under mass action.
@@ -234,7 +237,13 @@ class ReactionNetwork:
         return "\n".join(lines)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "structure"}
+        return {name: vars(self)[name] for name in _KEPT}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update((name, state[name]) for name in _KEPT)
+        self._place = {name: i for i, name in enumerate(self._species)}
+        self._read_rates([(f"reaction {j}", reaction) for j, reaction in enumerate(self._reactions)])
+        self._constants = self._evaluated(self._params, ())[0]
 
     def with_params(self, params: Mapping[str, float]) -> ReactionNetwork:
         """The same network with other default values of some parameters."""
