@@ -194,6 +194,7 @@ cdef class _Expectations:
     cdef double* spare
     cdef double* sums
     cdef bint total
+    cdef Py_ssize_t room
 
     cdef int take(self, _Batch batch, bint total) except -1:
         cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, W = FC_W
@@ -214,10 +215,11 @@ cdef class _Expectations:
         return self.grow(1)
 
     cdef int grow(self, Py_ssize_t size) except -1:
-        if self.alpha is None or self.alpha.shape[0] < size:
+        if self.room < size:
             self.alpha = self.weights = None
             self.alpha = np.empty(size)
             self.weights = np.empty(size)
+            self.room = size
         return 0
 
     cdef int group(self, FcGroup* group, const int64_t* order, Py_ssize_t count) except -1 nogil:
