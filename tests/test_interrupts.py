@@ -583,7 +583,7 @@ def _(k: Any) -> Any:
 
 @long("templates.trie.TemplateTrie")
 def _(k: Any) -> Any:
-    n = 300_000
+    n = 3_000_000
     symbols = np.stack([np.arange(n) // 1000, np.full(n, -1), np.arange(n) % 1000], axis=1).ravel()
     return lambda: k.TemplateTrie(symbols, np.arange(n + 1) * 3, np.zeros(n, np.int64))
 

@@ -95,8 +95,9 @@ def find_templates(
     cdef int64_t total = 0, paths = 0
     cdef Py_ssize_t complete = -1
     cdef Graph graph
-    cdef Search search = empty_search()
+    cdef Search search
     cdef Pace pace = new_pace()
+    memset(&search, 0, sizeof(Search))
     on_first_array, on_array = join(ids, offsets, pairs_first, pairs_second, window, &pace)
     cdef int64_t[::1] on_first = on_first_array, on = on_array
     cdef int32_t[::1] sentence = np.zeros(n + 1, np.int32)
@@ -169,12 +170,6 @@ cdef join(
                     spend(pace, 4 * (last - i))
             first[n] = count
     return first_array, on_array
-
-
-cdef inline Search empty_search() noexcept:
-    cdef Search search
-    memset(&search, 0, sizeof(Search))
-    return search
 
 
 cdef inline int add_step(Search *search, int64_t key, int64_t place, int64_t ways) except -1 nogil:

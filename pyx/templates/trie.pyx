@@ -67,7 +67,7 @@ cdef int by_template(const void *a, const void *b) noexcept nogil:
 
 
 cdef class TemplateTrie:
-    """Templates as symbols (-1 for a slot) with offsets, and each one's score."""
+    """Templates as symbols (-1 for a slot, others below 2**32) with offsets, and each one's score."""
 
     cdef Pool pool
     cdef Pace pace
@@ -103,6 +103,9 @@ cdef class TemplateTrie:
         free_all(&self.pool)
 
     cdef int32_t new_node(self) except -1 nogil:
+        if self.n_nodes == 0x7FFFFFFF:
+            with gil:
+                raise ValueError("templates must make at most 2**31 - 1 nodes of a trie")
         self.slot_child = <int32_t *>roomy(
             &self.pool, self.slot_child, &self.nodes_room, self.n_nodes + 1, sizeof(int32_t))
         self.terminal = <int32_t *>roomy(
