@@ -4,7 +4,6 @@
 # in different loops, or on different machines.
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 cdef extern from "pace.h" nogil:
     ctypedef struct Pace:
@@ -12,6 +11,7 @@ cdef extern from "pace.h" nogil:
         int64_t budget
         int64_t last
         int (*look)(Pace*) except -1 nogil
+    int64_t fastcore_nanoseconds()
     int spend(Pace* pace, int64_t work) except -1
     # The same for who has something to free before returning -1 too.
     int must_stop "spend"(Pace* pace, int64_t work) noexcept
@@ -23,14 +23,12 @@ cdef enum:
 
 
 cdef inline int look(Pace* pace) except -1 nogil:
-    cdef timespec clock
     cdef int64_t now
     with gil:
         PyErr_CheckSignals()
         from fastcore._interrupt import raise_if_cancelled
         raise_if_cancelled()
-    clock_gettime(CLOCK_MONOTONIC, &clock)
-    now = <int64_t>clock.tv_sec * 1000000000 + clock.tv_nsec
+    now = fastcore_nanoseconds()
     if pace.last:
         # At most eight times as much or as little at once: what stopped the thread for a while isn't its work's price.
         pace.budget = <int64_t>(pace.budget * min(max(<double>PERIOD / max(now - pace.last, 1), 0.125), 8.0)) + 1

@@ -5,6 +5,7 @@
 #define FASTCORE_PACE_H
 
 #include <stdint.h>
+#include <time.h>
 
 typedef struct Pace {
     int64_t left;                /* units of work until the next look */
@@ -12,6 +13,18 @@ typedef struct Pace {
     int64_t last;                /* when the last look was, in nanoseconds; 0 before the first */
     int (*look)(struct Pace *);  /* returns -1 with a Python exception set if the call must stop */
 } Pace;
+
+/* A clock that looks are spaced by. */
+static inline int64_t fastcore_nanoseconds(void)
+{
+    struct timespec now;
+#ifdef _MSC_VER
+    timespec_get(&now, TIME_UTC);
+#else
+    clock_gettime(CLOCK_MONOTONIC, &now);
+#endif
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
 
 /* Returns -1 with a Python exception set if the call must stop, else 0. */
 static inline int spend(Pace *pace, int64_t work)
