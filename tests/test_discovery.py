@@ -150,7 +150,7 @@ class TestAdjacent:
         ids = np.array(["天地人山".index(c) for word in words for c in word], np.int32)
         offsets = np.cumsum([0, *map(len, words)], dtype=np.int64)
         counts = np.array(list(words.values()), np.int64)
-        left = kernels("discovery").remove_redundant(ids, offsets, counts, np.zeros(4, np.uint8))
+        left = kernels("discovery.redundancy").remove_redundant(ids, offsets, counts, np.zeros(4, np.uint8))
         assert left.tolist() == [expected.get(word, 0) for word in words]
 
     @given(
@@ -170,7 +170,7 @@ class TestAdjacent:
         counts = np.array(list(words.values()), np.int64)
         kinds = kinds_of((symbols, np.arange(len(symbols) + 1)), PUNCTUATION)
         left = [
-            kernels("discovery", name).remove_redundant(ids, offsets, counts, kinds).tolist()
+            kernels("discovery.redundancy", name).remove_redundant(ids, offsets, counts, kinds).tolist()
             for name in ("compiled", "reference")
         ]
         assert left[0] == left[1]
@@ -181,7 +181,7 @@ class TestAdjacent:
         ids = np.array(["abc".index(c) for word in words for c in word], np.int32)
         offsets = np.cumsum([0, *map(len, words)], dtype=np.int64)
         counts = np.array(list(words.values()), np.int64)
-        left = kernels("discovery").remove_redundant(ids, offsets, counts, np.zeros(3, np.uint8))
+        left = kernels("discovery.redundancy").remove_redundant(ids, offsets, counts, np.zeros(3, np.uint8))
         assert left.tolist() == [0, 0, 20901, 151, 151]
 
     def test_words_with_one_hash(self, backend):
@@ -191,7 +191,7 @@ class TestAdjacent:
         ids = np.concatenate(words).astype(np.int32)
         offsets = np.cumsum([0, *map(len, words)], dtype=np.int64)
         counts = np.array([9, 90, 1, 5, 5], np.int64)
-        left = kernels("discovery").remove_redundant(ids, offsets, counts, np.zeros(2, np.uint8))
+        left = kernels("discovery.redundancy").remove_redundant(ids, offsets, counts, np.zeros(2, np.uint8))
         assert left.tolist() == [9, 91, 0, 6, 5]
 
     @given(
@@ -203,14 +203,23 @@ class TestAdjacent:
         # Bits serve for small numbers, a table for larger ones.
         held = {(a + rare, b + rare) for a, b in pairs}
         ids = np.array([number + rare if number >= 0 else -1 for number in numbers], np.int32)
-        index = kernels("discovery").PairSet(np.array([*held], np.int32).reshape(-1, 2))
+        index = kernels("discovery.pairs").PairSet(np.array([*held], np.int32).reshape(-1, 2))
         assert index.holds(ids).tolist() == [*(pair in held for pair in pairwise(ids.tolist())), False][: len(ids)]
 
     def test_numbers_beyond_the_pair_set(self, backend):
-        index = kernels("discovery").PairSet(np.array(list(product(range(8), repeat=2)), np.int32))
+        index = kernels("discovery.pairs").PairSet(np.array(list(product(range(8), repeat=2)), np.int32))
         ids = np.random.default_rng(1).integers(-1, 150, backend.size(40_000, 4_000)).astype(np.int32)
         inside = (ids >= 0) & (ids < 8)
         assert index.holds(ids).tolist() == [*(inside[:-1] & inside[1:]), False]
+
+    def test_pairs_that_were_never_met(self, backend):
+        # A count of 0 is a count: the pair has one row, and further counts go there.
+        counter = kernels("discovery.pairs").PairCounter()
+        pairs = np.array([[0, 1], [1, 0]], np.int32)
+        for counts in ([0, 2], [0, 3], [4, 0]):
+            counter.merge(np.array([1, 1]), pairs, np.array(counts))
+        chars, found, counts = counter.result()
+        assert (chars.tolist(), found.tolist(), counts.tolist()) == ([3, 3], pairs.tolist(), [4, 5])
 
     @given(st.lists(st.tuples(st.integers(-1, 5), st.booleans()), max_size=600))
     def test_word_counter(self, backend, places):
@@ -222,7 +231,7 @@ class TestAdjacent:
             if word and (number < 0 or not goes_on or after < 0):
                 words[word] += 1
                 word = ()
-        counter = kernels("discovery").WordCounter()
+        counter = kernels("discovery.words").WordCounter()
         counter.update(ids, joined)
         spelled, offsets, counts = counter.result()
         found = [tuple(spelled[a:b].tolist()) for a, b in pairwise(offsets.tolist())]
@@ -356,7 +365,9 @@ class TestEntropy:
     def test_expected_counts_against_all_segmentations(self, backend, text, scores):
         words = {word: number for number, word in enumerate(["a", "b", "ab", "aa", "bba", "abb"])}
         counts = np.zeros(6)
-        likelihood = kernels("discovery").expected_counts(lattice_of(text, words, 3), np.array(scores), counts)
+        likelihood = kernels("discovery.expectation").expected_counts(
+            lattice_of(text, words, 3), np.array(scores), counts
+        )
         expected, log_total = np.zeros(6), 0.0
         for piece in text.split():
             ways = [way for way in segmentations(piece, 3) if all(word in words for word in way)]
@@ -377,14 +388,16 @@ class TestEntropy:
         results = []
         for name in ("compiled", "reference"):
             counts = np.zeros(len(words))
-            likelihood = kernels("discovery", name).expected_counts(lattice_of(text, words, 3), scores, counts)
+            likelihood = kernels("discovery.expectation", name).expected_counts(
+                lattice_of(text, words, 3), scores, counts
+            )
             results.append((likelihood, counts.tolist()))
         assert results[0] == results[1]
 
     def test_a_long_stretch_neither_overflows_nor_underflows(self, backend):
         text = "ab" * backend.size(50_000, 2_000)
         counts = np.zeros(3)
-        kernel = kernels("discovery")
+        kernel = kernels("discovery.expectation")
         likelihood = kernel.expected_counts(lattice_of(text, {"a": 0, "b": 1, "ab": 2}, 2), np.full(3, -7.0), counts)
         assert likelihood == pytest.approx(len(text) / 2 * np.logaddexp(-7, -14), rel=1e-12)
         assert counts[0] == counts[1]
@@ -393,7 +406,7 @@ class TestEntropy:
 
     def test_branching_entropy_by_hand(self, backend):
         # After a: b twice, c once, an end once; before c: a and b.
-        blocks = [kernels("discovery").Encoder(_blocks.kept("alnum"), False).encode("ab\nab\nac\na\nbc")]
+        blocks = [kernels("discovery.symbols").Encoder(_blocks.kept("alnum"), False).encode("ab\nab\nac\na\nbc")]
         grams = Grams(blocks, 2, 1, lambda more: None, backend.name)
         right, left = branching_entropies(grams, 3)
         assert grams.counts[:3].tolist() == [4, 3, 2]
@@ -402,7 +415,7 @@ class TestEntropy:
         assert left[0] == pytest.approx(math.log(4))
 
     def test_autonomy_has_mean_zero_in_each_order(self, backend):
-        encoder = kernels("discovery").Encoder(_blocks.kept("cjk"), True)
+        encoder = kernels("discovery.symbols").Encoder(_blocks.kept("cjk"), True)
         blocks = list(_blocks.encoded(poems()[:200], encoder, "\n"))
         grams = Grams(blocks, 4, 2, lambda more: None, backend.name)
         scores = autonomy(grams, 3)
@@ -733,7 +746,7 @@ class TestRuns:
         found = []
         for name in ("compiled", "reference"):
             with use_backend(name):
-                encoder = kernels("discovery").Encoder(keep, True)
+                encoder = kernels("discovery.symbols").Encoder(keep, True)
                 ids = [encoder.encode(text).tolist() for text in texts]
                 symbols = spelled(encoder.symbols())
                 found.append([[symbols[k] for k in numbers] for numbers in ids])
@@ -742,7 +755,7 @@ class TestRuns:
     @pytest.mark.parametrize("before", ["天", "a"])
     def test_a_run_across_the_blocks_of_a_kernel(self, backend, before):
         text = before * 4090 + " " + "b" * 5000 + "天"
-        encoder = kernels("discovery").Encoder(_blocks.kept("cjk+alnum"), True)
+        encoder = kernels("discovery.symbols").Encoder(_blocks.kept("cjk+alnum"), True)
         ids = encoder.encode(text)
         symbols = spelled(encoder.symbols())
         assert [symbols[k] for k in ids[-2:]] == ["b" * 5000, "天"]
@@ -767,7 +780,7 @@ class TestRuns:
         """Numbers that would meet in one packed key stay apart."""
         big = 1 << 21
         words = [[big - 1, 5], [1, 5], [big, big], [0, big - 1], [1], [big + 1, 4, 4], [2, 4, 4], [big + 1]]
-        counter = kernels("discovery").WordCounter()
+        counter = kernels("discovery.words").WordCounter()
         for _ in range(2):
             for word in words:
                 counter.update(np.array(word, np.int32), np.ones(len(word), np.uint8))
@@ -782,6 +795,6 @@ class TestRuns:
         offsets = np.cumsum([0, *map(len, words)], dtype=np.int64)
         low = np.where(ids == big, 7, ids).astype(np.int32)
         counts = np.array([30, 2, 9, 8, 9, 4])
-        expected = kernels("discovery").remove_redundant(low, offsets, counts, np.zeros(8, np.uint8))
-        found = kernels("discovery").remove_redundant(ids, offsets, counts, np.zeros(big + 1, np.uint8))
+        expected = kernels("discovery.redundancy").remove_redundant(low, offsets, counts, np.zeros(8, np.uint8))
+        found = kernels("discovery.redundancy").remove_redundant(ids, offsets, counts, np.zeros(big + 1, np.uint8))
         assert found.tolist() == expected.tolist()

@@ -39,10 +39,10 @@ SHORT = {
     "lexicon.Trie.find": "one word",
     "lexicon.Trie.longest": "one match",
     "lexicon.Segmenter": "at most 0x110000 code points",
-    "discovery.WordCounter.result": "three copies of memory",
-    "discovery.PairCounter": "starts empty",
-    "discovery.WordCounter": "starts empty",
-    "discovery.Encoder": "at most 0x110000 code points",
+    "discovery.words.WordCounter.result": "three copies of memory",
+    "discovery.pairs.PairCounter": "starts empty",
+    "discovery.words.WordCounter": "starts empty",
+    "discovery.symbols.Encoder": "at most 0x110000 code points",
     "ngrams.symbols.Alphabet": "starts empty",
     "ngrams.symbols.Alphabet.symbols": "at most 0x110000 code points",
     "ngrams.symbols.Vocabulary": "starts empty",
@@ -174,14 +174,14 @@ def pairs(n: int) -> np.ndarray:
     return np.stack([np.arange(n, dtype=np.int32), np.arange(n, dtype=np.int32)], axis=1)
 
 
-@long("discovery.Encoder.encode")
+@long("discovery.symbols.Encoder.encode")
 def _(k: Any) -> Any:
     encoder = k.Encoder(KEEP, True)
     text = "天地ab" * 10_000_000
     return lambda: encoder.encode(text), lambda: encoder.encode("天")
 
 
-@long("discovery.Encoder.symbols")
+@long("discovery.symbols.Encoder.symbols")
 def _(k: Any) -> Any:
     encoder = k.Encoder(KEEP, True)
     encoder.encode(" ".join(str(i).rjust(1000, "0") for i in range(100_000)))
@@ -192,19 +192,19 @@ def spread(n: int) -> np.ndarray:
     return (np.arange(n, dtype=np.int64) * 7919 % 1_000_003).astype(np.int32)
 
 
-@long("discovery.PairCounter.update")
+@long("discovery.pairs.PairCounter.update")
 def _(k: Any) -> Any:
     counter, ids = k.PairCounter(), spread(4_000_000)
     return lambda: counter.update(ids), counter.result
 
 
-@long("discovery.PairCounter.merge")
+@long("discovery.pairs.PairCounter.merge")
 def _(k: Any) -> Any:
     counter, rows, ones = k.PairCounter(), pairs(3_000_000), np.ones(3_000_000, np.int64)
     return lambda: counter.merge(ones, rows, ones), counter.result
 
 
-@long("discovery.PairCounter.result")
+@long("discovery.pairs.PairCounter.result")
 def _(k: Any) -> Any:
     counter = k.PairCounter()
     ones = np.ones(2_000_000, np.int64)
@@ -212,62 +212,62 @@ def _(k: Any) -> Any:
     return counter.result, counter.result
 
 
-@long("discovery.PairIndex")
+@long("discovery.pairs.PairIndex")
 def _(k: Any) -> Any:
     rows = pairs(4_000_000)
     return lambda: k.PairIndex(rows)
 
 
-@long("discovery.PairIndex.find")
+@long("discovery.pairs.PairIndex.find")
 def _(k: Any) -> Any:
     index, ids = k.PairIndex(pairs(100_000)), spread(10_000_000)
     return lambda: index.find(ids), lambda: index.find(ids[:9])
 
 
-@long("discovery.PairSet")
+@long("discovery.pairs.PairSet")
 def _(k: Any) -> Any:
     rows = pairs(4_000_000)
     return lambda: k.PairSet(rows)
 
 
-@long("discovery.PairSet.holds")
+@long("discovery.pairs.PairSet.holds")
 def _(k: Any) -> Any:
     index, ids = k.PairSet(pairs(100_000)), spread(10_000_000)
     return lambda: index.holds(ids), lambda: index.holds(ids[:9])
 
 
-@long("discovery.WordCounter.update")
+@long("discovery.words.WordCounter.update")
 def _(k: Any) -> Any:
     counter, ids = k.WordCounter(), spread(5_000_000)
     joined = np.zeros(len(ids), np.uint8)
     return lambda: counter.update(ids, joined), counter.result
 
 
-@long("discovery.cover")
+@long("discovery.pairs.cover")
 def _(k: Any) -> Any:
     grams = np.zeros((4, 100_000_000), np.int32)
     return lambda: k.cover(grams, np.zeros(1, np.uint8))
 
 
-@long("discovery.expected_counts")
+@long("discovery.expectation.expected_counts")
 def _(k: Any) -> Any:
     grams = np.zeros((4, 3_000_000), np.int32)
     return lambda: k.expected_counts(grams, np.zeros(1), np.zeros(1))
 
 
-@long("discovery.frequent")
+@long("discovery.words.frequent")
 def _(k: Any) -> Any:
     counts = np.ones(30_000_000, np.int64)
     return lambda: k.frequent(counts, 0.0)
 
 
-@long("discovery.pair_scores")
+@long("discovery.pairs.pair_scores")
 def _(k: Any) -> Any:
     rows, counts = np.zeros((20_000_000, 2), np.int32), np.ones(20_000_000, np.int64)
     return lambda: k.pair_scores(np.ones(2, np.int64), rows, counts)
 
 
-@long("discovery.remove_redundant")
+@long("discovery.redundancy.remove_redundant")
 def _(k: Any) -> Any:
     n = 1_000_000
     ids = np.stack([np.arange(n) // 1000, np.arange(n) % 1000, np.arange(n) % 7], axis=1).astype(np.int32).ravel()
@@ -275,7 +275,7 @@ def _(k: Any) -> Any:
     return lambda: k.remove_redundant(ids, offsets, counts, kinds)
 
 
-@long("discovery.word_counts")
+@long("discovery.words.word_counts")
 def _(k: Any) -> Any:
     n = 3_000_000
     ids = np.tile(np.arange(3, dtype=np.int32), n)
@@ -592,9 +592,9 @@ def _(k: Any) -> Any:
 # templates
 
 
-@long("templates.TemplateTrie")
+@long("templates.trie.TemplateTrie")
 def _(k: Any) -> Any:
-    n = 300_000
+    n = 3_000_000
     symbols = np.stack([np.arange(n) // 1000, np.full(n, -1), np.arange(n) % 1000], axis=1).ravel()
     return lambda: k.TemplateTrie(symbols, np.arange(n + 1) * 3, np.zeros(n, np.int64))
 
@@ -603,7 +603,7 @@ def template_trie(k: Any) -> Any:
     return k.TemplateTrie(np.array([1, -1, 1, -1]), np.array([0, 3, 4]), np.array([-1, -2]))
 
 
-@each("templates.TemplateTrie", "parse", "search")
+@each("templates.trie.TemplateTrie", "parse", "search")
 def _(k: Any, name: str) -> Any:
     found = template_trie(k)
     rest = (-10,) if name == "parse" else ()
@@ -613,7 +613,7 @@ def _(k: Any, name: str) -> Any:
     )
 
 
-@each("templates", "find_templates of many", "find_templates joining")
+@each("templates.finder", "find_templates of many", "find_templates joining")
 def _(k: Any, name: str) -> Any:
     # Two words that are strong after each other spell ever more templates; or nothing is strong at all.
     ids = np.arange(60) % 2 if "many" in name else np.zeros(3_000_000, np.int64)

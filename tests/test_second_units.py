@@ -181,7 +181,7 @@ class TestMerges:
     """Parts that have something in common, and something that only one has."""
 
     def test_pairs_that_both_counters_have(self, backend):
-        kernel = kernels("discovery")
+        kernel = kernels("discovery.pairs")
 
         def counted(ids: list[int]) -> tuple:
             counter = kernel.PairCounter()

@@ -241,7 +241,7 @@ class TestParser:
         null = data.draw(st.integers(-5, 0))
         results = []
         for name in ("compiled", "reference"):
-            trie = kernels("templates", name).TemplateTrie(*arguments)
+            trie = kernels("templates.trie", name).TemplateTrie(*arguments)
             score, spans = trie.parse(ids, null)
             results.append((score, spans.tolist(), trie.search(ids).tolist()))
         assert results[0] == results[1]
@@ -444,7 +444,7 @@ class TestTemplateFinder:
         steps = data.draw(st.sampled_from([10**6, 30, 10]))
         results = []
         for name in ("compiled", "reference"):
-            *arrays, total, complete = kernels("templates", name).find_templates(*arguments, steps)
+            *arrays, total, complete = kernels("templates.finder", name).find_templates(*arguments, steps)
             results.append(([array.tolist() for array in arrays], total, complete))
         assert results[0] == results[1]
 
@@ -453,7 +453,7 @@ class TestTemplateFinder:
         n = 100
         arguments = [np.zeros(n, np.int64), np.array([0, n]), np.array([0, 1]), np.array([0])]
         for name in ("compiled", "reference"):
-            found = kernels("templates", name).find_templates(*arguments, 2, True, 2**62, 0.0, 1, 100)
+            found = kernels("templates.finder", name).find_templates(*arguments, 2, True, 2**62, 0.0, 1, 100)
             *_, counts, total, complete = found
             assert total == 2**62 and complete == 6 and counts.tolist() == []
 

@@ -30,14 +30,14 @@ def chains(
     backend: str,
 ) -> Words:
     """Return the chains of neighbours that are frequent and associated enough, in order of occurrence."""
-    kernel = kernels("discovery", backend)
+    kernel = kernels("discovery.pairs", backend)
     char_counts, pairs, pair_counts = counter.result()
     if not len(char_counts):
         raise ValueError(NOTHING)
     probabilities, scores = kernel.pair_scores(char_counts, pairs, pair_counts)
     strong = (probabilities > log_threshold(min_proba)) & (scores > min_pmi)
     together = kernel.PairSet(np.ascontiguousarray(pairs[strong]))
-    words = kernel.WordCounter()
+    words = kernels("discovery.words", backend).WordCounter()
     for ids in blocks:
         words.update(ids, together.holds(ids))
         step(len(ids))
@@ -46,7 +46,7 @@ def chains(
 
 def without_redundant(words: Words, min_proba: float, kinds: Any, backend: str) -> Words:
     """Return the frequent words but for those that their parts explain."""
-    kernel = kernels("discovery", backend)
-    words = words.take(kernel.frequent(words.counts, log_threshold(min_proba)))
-    counts = kernel.remove_redundant(words.ids, words.offsets, words.counts, kinds)
+    frequent = kernels("discovery.words", backend).frequent
+    words = words.take(frequent(words.counts, log_threshold(min_proba)))
+    counts = kernels("discovery.redundancy", backend).remove_redundant(words.ids, words.offsets, words.counts, kinds)
     return Words(words.ids, words.offsets, counts).take(counts > 0)

@@ -77,7 +77,7 @@ def autonomy(grams: Grams, orders: int, runs: NDArray[np.bool_] | None = None) -
 def _expect(task: tuple[str, Numbers, Reals]) -> tuple[Reals, float]:
     backend, rows, scores = task
     counts = np.zeros(len(scores))
-    likelihood = kernels("discovery", backend).expected_counts(rows, scores, counts)
+    likelihood = kernels("discovery.expectation", backend).expected_counts(rows, scores, counts)
     return counts, likelihood
 
 

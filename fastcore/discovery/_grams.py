@@ -36,7 +36,7 @@ class Grams:
     def __init__(
         self, blocks: Iterable[Numbers], orders: int, min_count: int, step: Callable[[int], object], backend: str
     ) -> None:
-        kernel = kernels("discovery", backend)
+        kernel = kernels("discovery.pairs", backend)
         self._indexes: list[Callable[[Numbers], Numbers]] = []
         self.counts: NDArray[np.int64] = np.zeros(0, np.int64)
         self.starts = [0]

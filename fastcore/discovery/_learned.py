@@ -18,15 +18,15 @@ class Learned:
         self.keep = keep
         self.join = join
         self.counts_only = counts_only
-        self._kernel = kernels("discovery", backend)
+        self._symbols, self._pairs = kernels("discovery.symbols", backend), kernels("discovery.pairs", backend)
         self._table = kept(keep)
         self._separator = LAST if self._table[ord("\n")] else "\n"
         self._encoder = self._new_encoder()
-        self.counter = self._kernel.PairCounter()
+        self.counter = self._pairs.PairCounter()
         self.blocks = Blocks()
 
     def _new_encoder(self) -> Any:
-        return self._kernel.Encoder(self._table, self.join)
+        return self._symbols.Encoder(self._table, self.join)
 
     def __len__(self) -> int:
         return len(self.symbols()[1]) - 1
@@ -53,7 +53,7 @@ class Learned:
     def learn(self, texts: Texts, manner: Manner, step: Callable[[int], object]) -> None:
         """Add texts to what was learned."""
         known, blocks = len(self), len(self.blocks)
-        counter = self._kernel.PairCounter()
+        counter = self._pairs.PairCounter()
         try:
             for ids in self.read(texts, manner):
                 if self.counts_only:

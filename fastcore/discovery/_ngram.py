@@ -42,7 +42,6 @@ def ngram_words(
     backend: str,
 ) -> Words:
     """Return the words of `blocks` by the n-grams of `learned`, in order of occurrence."""
-    kernel = kernels("discovery", backend)
     orders = len(thresholds)
     grams = Grams(learned, orders, min_count, step, backend)
     scores = cohesion(grams)
@@ -50,9 +49,10 @@ def ngram_words(
     for order, chosen in grams.orders():
         if order > 1:
             passing[chosen] = scores[chosen] >= thresholds[order - 1]
-    counter = kernel.WordCounter()
+    cover = kernels("discovery.pairs", backend).cover
+    counter = kernels("discovery.words", backend).WordCounter()
     for ids in blocks:
-        counter.update(ids, kernel.cover(grams.at(ids, orders), passing))
+        counter.update(ids, cover(grams.at(ids, orders), passing))
         step(len(ids))
     words = counted(counter)
     words = words.take(words.counts >= min_count)

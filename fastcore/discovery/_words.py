@@ -77,7 +77,7 @@ class Words:
         return self._dict(symbols, falling(self.counts), backend)
 
     def _dict(self, symbols: Symbols, order: NDArray[np.int64], backend: str) -> dict[str, int]:
-        found: dict[str, int] = kernels("discovery", backend).word_counts(
+        found: dict[str, int] = kernels("discovery.words", backend).word_counts(
             self.ids, self.offsets, self.counts, *symbols, order
         )
         return found

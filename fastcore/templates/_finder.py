@@ -169,7 +169,7 @@ class TemplateFinder(Estimator):
             raise ValueError("texts must hold at least one word")
         tokens = np.array(ids, dtype=np.int64)
         first, second = _strong(tokens, lengths, len(vocabulary), window, min_proba, min_pmi)
-        symbols, offsets, counts, total, complete = kernels("templates", self._backend).find_templates(
+        symbols, offsets, counts, total, complete = kernels("templates.finder", self._backend).find_templates(
             tokens,
             np.cumsum([0, *lengths], dtype=np.int64),
             first,

@@ -88,7 +88,7 @@ class TemplateTrie(Immutable):
         symbols = [-1 if w is None else self._ids.setdefault(w, len(self._ids)) for t in self._list for w in t]
         log_total = math.log(self.total)
         self._scores = [round((math.log(count) - log_total) / _UNIT) for count in self._counts.values()]
-        self._trie = kernels("templates", self._backend).TemplateTrie(
+        self._trie = kernels("templates.trie", self._backend).TemplateTrie(
             np.array(symbols, np.int64),
             np.cumsum([0, *map(len, self._list)], dtype=np.int64),
             np.array(self._scores, np.int64),

@@ -7,8 +7,8 @@
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy, memset
 
-from _owned cimport Pool, drop, spread, spread_zeros
-from _signals cimport Pace, spend
+from _owned cimport Pool, drop, spread
+from _signals cimport Pace, must_stop
 
 cdef extern from "memory_hints.h":
     void FASTCORE_PREFETCH(const void *p) noexcept nogil
@@ -28,6 +28,18 @@ cdef struct Table:
     Py_ssize_t size
 
 
+cdef inline char *_blank(Table *table, uint64_t n, size_t width) except NULL nogil:
+    # Free cells, in large pages: they will be asked all over.
+    cdef char *cells = <char *>spread(table.pool, n, width)
+    cdef uint64_t i
+    for i in range(0, n, 65536):
+        memset(cells + i * width, 0, min(n - i, <uint64_t>65536) * width)
+        if must_stop(table.pace, 65536):
+            drop(table.pool, cells)
+            return NULL
+    return cells
+
+
 cdef inline int table_init(
     Table *table, Pool *pool, Pace *pace, Py_ssize_t expected, size_t width
 ) except -1 nogil:
@@ -40,7 +52,7 @@ cdef inline int table_init(
     while <uint64_t>expected > table.mask // 2:
         table.mask = 2 * table.mask + 1
         table.shift -= 1
-    table.cells = <char *>spread_zeros(pool, table.mask + 1, width)
+    table.cells = _blank(table, table.mask + 1, width)
     return 0
 
 
@@ -85,15 +97,14 @@ cdef inline int _grow(Table *table, size_t width) except -1 nogil:
     cdef int more = 2 if table.mask < 262144 else 1
     cdef uint64_t mask = ((table.mask + 1) << more) - 1, i
     cdef char *old = table.cells
-    cdef char *cells = <char *>spread(table.pool, mask + 1, width)
+    cdef char *cells = _blank(table, mask + 1, width)
     cdef Cell *cell
     cdef Cell *to
-    for i in range(0, mask + 1, 65536):
-        memset(cells + i * width, 0, min(mask + 1 - i, <uint64_t>65536) * width)
-        spend(table.pace, 65536)
     for i in range(table.mask + 1):
-        if i & 4095 == 0:
-            spend(table.pace, 32768)
+        if i & 4095 == 0 and must_stop(table.pace, 32768):
+            # The last key is in its place, and the table as good as before, if a little fuller.
+            drop(table.pool, cells)
+            return -1
         cell = <Cell *>(old + i * width)
         if cell.mark:
             to = <Cell *>(cells + (table_scrambled(cell.key) >> (table.shift - more)) * width)

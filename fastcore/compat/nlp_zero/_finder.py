@@ -63,8 +63,8 @@ class Word_Finder(TakesTurns):
     @in_turn
     def train(self, sents: Iterable[str], filtering: bool = True, remove_weak_pairs: bool = True) -> None:
         """Count the characters and pairs of neighbours of `sents`."""
-        kernel = kernels("discovery")
-        encoder, counter = _encoder(kernel, filtering), kernel.PairCounter()
+        backend = active_backend()
+        encoder, counter = _encoder(filtering, backend), kernels("discovery.pairs", backend).PairCounter()
         any_text = False
         for ids in encoded(sents, encoder, _separator(filtering), Manner("sents")):
             counter.update(ids)
@@ -88,8 +88,8 @@ class Word_Finder(TakesTurns):
                 raise ValueError("train(sents) must come before find(sents)")
             return
         backend = active_backend()
-        kernel = kernels("discovery", backend)
-        encoder = _encoder(kernel, False)
+        kernel = kernels("discovery.pairs", backend)
+        encoder = _encoder(False, backend)
         # Every character gets its number here, so that its count stands in that place.
         encoder.encode("".join(self.chars))
         counter = kernel.PairCounter()
@@ -149,5 +149,5 @@ def _separator(filtering: bool) -> str:
     return "\n" if filtering else LAST
 
 
-def _encoder(kernel: Any, filtering: bool) -> Any:
-    return kernel.Encoder(kept("cjk+alnum" if filtering else None), False)
+def _encoder(filtering: bool, backend: str) -> Any:
+    return kernels("discovery.symbols", backend).Encoder(kept("cjk+alnum" if filtering else None), False)
