@@ -404,12 +404,12 @@ class TestKernels:
         for words in (["the", "cat"], ["thé", "a"]):
             liars = NgramVectorizer(ngram_range=span, stop_words=[Liar(word) for word in words])
             plain = NgramVectorizer(ngram_range=span, stop_words=words)
-            assert liars.fit_transform(documents).toarray().tolist() == plain.fit_transform(documents).toarray().tolist()
+            assert (liars.fit_transform(documents) != plain.fit_transform(documents)).nnz == 0
             assert liars.vocabulary_ == plain.vocabulary_
         own = {"ngram_range": span, "token_pattern": None}
         liars = NgramVectorizer(tokenizer=lambda text: [Liar(token) for token in str.split(text)], **own)
         plain = NgramVectorizer(tokenizer=str.split, **own)
-        assert liars.fit_transform(documents).toarray().tolist() == plain.fit_transform(documents).toarray().tolist()
+        assert (liars.fit_transform(documents) != plain.fit_transform(documents)).nnz == 0
         assert liars.vocabulary_ == plain.vocabulary_
 
     def test_dropped_tokens_must_be_str(self, backend):
