@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import itertools
 import json
@@ -90,14 +91,21 @@ def _lines(options: argparse.Namespace) -> Iterator[str]:
     manner = Manner(encoding=options.encoding, errors="replace" if options.replace else "strict")
     for path in options.paths:
         # Standard input stays open: it isn't ours.
-        yield from strings(sys.stdin.buffer if path == STDIN else Path(path), manner)
+        yield from strings(_bytes_of(sys.stdin, "input") if path == STDIN else Path(path), manner)
+
+
+def _bytes_of(stream: TextIO | None, name: str) -> BinaryIO:
+    """The bytes below a standard stream, which Python hasn't got if we were started with it closed."""
+    if stream is None:
+        raise OSError(errno.EBADF, f"standard {name} is closed")
+    return stream.buffer
 
 
 @contextmanager
 def _output(path: str) -> Iterator[TextIO]:
     """Open standard output, or a file that is written whole or not at all."""
     if path == STDIN:
-        with _written(sys.stdout.buffer) as wrapper:
+        with _written(_bytes_of(sys.stdout, "output")) as wrapper:
             yield wrapper
         return
     with whole_file(path) as file, packing(file, path) as stream, _written(stream) as wrapper:

@@ -183,7 +183,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _stoppable():
             status: int = options.run(options)
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
         return status
     except UsageError as error:
         print(f"fastcore {options.command}: {error}", file=sys.stderr)

@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from fastcore import active_backend
+from fastcore import _interrupt, active_backend
 
 
 def sized(compiled: int, reference: int) -> int:
@@ -73,6 +76,20 @@ def run_script(
         check=False,
         env={**os.environ, **(env or {})},
     )
+
+
+@contextmanager
+def ctrl_c(monkeypatch: pytest.MonkeyPatch, at: int) -> Iterator[None]:
+    """Let a kernel's look number `at` for Ctrl-C, counted from 0, find one, and all that follow one more."""
+    looks = count()
+
+    def look() -> None:
+        if next(looks) >= at:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_interrupt, "raise_if_cancelled", look)
+        yield
 
 
 def memory_growth(setup: str, statement: str, repeats: int = 200) -> float:

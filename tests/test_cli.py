@@ -27,6 +27,29 @@ def command(*arguments: str, stdin: str | None = None) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="closes descriptors as POSIX shells do")
+def test_standard_streams_may_be_closed(tmp_path):
+    def started(redirections: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        line = f'exec "$@" {redirections}'
+        return subprocess.run(
+            ["sh", "-c", line, "sh", sys.executable, "-m", "fastcore", *arguments],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+
+    source, found = tmp_path / "texts", tmp_path / "words"
+    source.write_text("看电影去电影院看电影\n", encoding="utf-8")
+    done = started("<&- >&-", "words", str(source), "-o", str(found))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert found.read_text("utf-8")
+    done = started(">&-", "words", str(source))
+    assert (done.returncode, done.stderr) == (2, "fastcore words: [Errno 9] standard output is closed\n")
+    done = started("<&-", "segment")
+    assert (done.returncode, done.stderr) == (2, "fastcore segment: [Errno 9] standard input is closed\n")
+
+
 def test_help_has_examples(capsys):
     for arguments in (["--help"], ["demo", "--help"], ["check", "--help"], ["config", "--help"]):
         with pytest.raises(SystemExit) as stop:

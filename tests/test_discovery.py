@@ -27,7 +27,8 @@ from fastcore.discovery._grams import Grams
 from fastcore.discovery._words import Words, kinds_of, spelled
 from fastcore.lexicon import Lexicon, Tokenizer
 
-from .helpers import memory_growth
+from .conftest import ONLY_REFERENCE
+from .helpers import ctrl_c, memory_growth
 
 TEXTS = ["看电影", "电影院", "看书", "书店", "电影票"]
 small_texts = st.lists(st.text("天地人a1。x,", max_size=12), min_size=1, max_size=12)
@@ -679,7 +680,37 @@ class TestHouse:
 
 
 class TestLearnedBefore:
-    """What `finish` reads need not be what was learned."""
+    @pytest.mark.skipif(ONLY_REFERENCE, reason="only kernels look for Ctrl-C")
+    @pytest.mark.parametrize("method", ["adjacent", "ngram", "entropy"])
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_ctrl_c_at_any_time_and_again_while_it_tidies_up(self, method, order, monkeypatch):
+        rng = np.random.default_rng(2)
+
+        def texts(first: int, common: str) -> list[str]:
+            rare = rng.permutation(np.arange(first, first + 4000))
+            return ["".join(map(chr, part)) for part in np.split(rare, 2)] + [common * 10000]
+
+        # Characters that are common and pairs that aren't: half of these counts would change what a word is.
+        learned, refused = texts(0x4E00, "看电影去电影院看电影"), texts(0x6E00, "看影影电")[::order]
+        more = ["".join(map(chr, range(0x8E00, 0x9E00))), "看书去书店看书"]
+        with use_backend("compiled"):
+            saved = pickle.dumps(WordFinder(method=method).partial_fit(learned))
+            expected = pickle.loads(saved).finish(learned).words_
+            later = pickle.loads(saved).partial_fit(more).finish(learned + more).words_
+            assert expected and later
+            for at in range(100):
+                # Anew, as a kernel that has run for a while looks less often.
+                finder = pickle.loads(saved)
+                try:
+                    with ctrl_c(monkeypatch, at):
+                        finder.partial_fit(refused)
+                    break
+                except KeyboardInterrupt:
+                    pass
+                for it in (finder, pickle.loads(pickle.dumps(finder))):
+                    assert it.finish(learned).words_ == expected
+                    assert it.partial_fit(more).finish(learned + more).words_ == later
+            assert 0 < at < 99
 
     @pytest.mark.parametrize("method", ["adjacent", "ngram", "entropy"])
     def test_nothing_was_learned(self, backend, method):

@@ -21,7 +21,8 @@ from fastcore._data import english_verse, poems
 from fastcore.ngrams import NgramCounter, NgramTable, count_ngrams
 from fastcore.ngrams._layout import layout_for
 
-from .helpers import Liar, memory_growth, run_script, sized
+from .conftest import ONLY_REFERENCE
+from .helpers import Liar, ctrl_c, memory_growth, run_script, sized
 
 # Plain, repeated, combining, astral, NUL, and both ends of the planes.
 CHARACTERS = st.sampled_from("aab\u0301中国𠀀🙂\0 \uffff\U0010ffff")
@@ -474,6 +475,29 @@ class TestScores:
 
 
 class TestCounter:
+    @pytest.mark.skipif(ONLY_REFERENCE, reason="only kernels look for Ctrl-C")
+    def test_ctrl_c_at_any_time_and_again_while_it_tidies_up(self, monkeypatch):
+        counted, refused = ([" ".join(f"{word}{i}" for i in range(6000))] for word in "ab")
+        with use_backend("compiled"):
+            counter, other = NgramCounter(2, unit="token"), NgramCounter(2, unit="token")
+            expected = count_ngrams(counted, 2, unit="token").to_dict()
+            counter.update(counted)
+            other.update(refused)
+            for change in (lambda: counter.update(refused), lambda: counter.merge(other)):
+                for at in range(100):
+                    try:
+                        with ctrl_c(monkeypatch, at):
+                            change()
+                        break
+                    except KeyboardInterrupt:
+                        pass
+                    assert counter.finish().to_dict() == expected
+                assert 0 < at < 99
+                expected = expected | {
+                    pair: 1 + expected.get(pair, 0) for pair in count_ngrams(refused, 2, unit="token").to_dict()
+                }
+                assert counter.finish().to_dict() == expected
+
     def test_progress(self, backend, tmp_path, monkeypatch):
         monkeypatch.setattr("fastcore.ngrams._counter.BLOCK", 5000)
         told: list[tuple[int, int | None]] = []

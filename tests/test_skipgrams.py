@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastcore import skipgrams, use_backend
+from fastcore._backend import kernels
 from fastcore._data import english_verse, poems
 from fastcore.skipgrams import count_skipgrams
 
@@ -268,8 +269,6 @@ class TestTexts:
 
     @given(st.binary(max_size=40))
     def test_validity_is_what_python_says(self, data):
-        from fastcore._backend import kernels
-
         assert kernels("skipgrams", "compiled").first_invalid(data) == kernels("skipgrams", "reference").first_invalid(
             data
         )
@@ -282,6 +281,16 @@ class TestTexts:
         expected = count_skipgrams([["a", "b", "a"]], 1)
         for texts in ([[Liar("a"), "b", Liar("a")]], [Liar("a b a")]):
             assert dict(count_skipgrams(texts, 1).items()) == dict(expected.items())
+
+    @pytest.mark.parametrize("tokens", [1, 40])
+    def test_a_text_that_is_refused_leaves_nothing_in_the_next(self, backend, tokens):
+        stream = kernels("skipgrams").TokenStream()
+        stream.add_texts([["a", "b"]], 0)
+        with pytest.raises(TypeError, match="must hold str tokens"):
+            stream.add_texts([["a"] * tokens + [3]], 1)
+        stream.add_texts([["b", "a"]], 1)
+        ids, offsets, _ = stream.finish()
+        assert (ids.tolist(), offsets.tolist()) == ([0, 1, 1, 0], [0, 2, 4])
 
 
 class TestIds:

@@ -809,6 +809,45 @@ print("usable")
 """
 
 
+CHANGING = """
+import numpy as np
+from fastcore import _interrupt
+from fastcore._backend import kernels
+
+# The table grows at 512 distinct tokens, in the middle of those that are looked up together.
+tokens = ["t-and-some-more-letters-0"] * 10 + [f"t-and-some-more-letters-{i}" for i in range(2000)]
+expected = list(dict.fromkeys(bytes(token, "ascii") for token in tokens))
+others = []
+
+def look():
+    if tokens:
+        tokens.clear()
+        others.extend(f"another-token-like-these-{i}" for i in range(100000))
+
+_interrupt.raise_if_cancelled = look
+if KERNEL == "skipgrams":
+    stream = kernels("skipgrams").TokenStream()
+    stream.add_texts([tokens], 0)
+    found = [token.encode() for token in stream.finish()[2]]
+else:
+    vocabulary = kernels("ngrams.symbols").Vocabulary()
+    out = np.empty(4000, np.uint32)
+    vocabulary.encode([tokens], 0, 0, out, 0)
+    text, ends = vocabulary.symbols()
+    found = [text[a:b].tobytes() for a, b in zip(ends, ends[1:])]
+assert others, "nobody looked"
+assert found == expected[: len(found)], found[-3:]
+"""
+
+
+@pytest.mark.skipif(active_backend() == "reference", reason="only kernels look for who else wants to run")
+@pytest.mark.parametrize("kernel", ["skipgrams", "ngrams.symbols"])
+def test_a_list_of_tokens_that_others_empty_meanwhile(kernel):
+    # What runs whenever a kernel looks for Ctrl-C stands for a thread or a signal's handler.
+    done = run_script(f"KERNEL = {kernel!r}\n{CHANGING}")
+    assert done.returncode == 0, done.stderr
+
+
 def test_ctrl_c_ends_the_waiting():
     with subprocess.Popen([sys.executable, "-u", "-c", WAITING], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

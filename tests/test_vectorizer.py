@@ -23,7 +23,7 @@ from fastcore._backend import kernels
 from fastcore._data import english_verse, poems
 from fastcore.vectorizer import NgramVectorizer
 
-from .helpers import memory_growth, run_script
+from .helpers import Liar, memory_growth, run_script
 
 # White space of all kinds, case that changes length, combining marks, astral planes, a NUL, digits of other scripts.
 LETTERS = "aabbcA \n\t\u3000\u2003\x1c\x85İßéÉ\u0301中文字😀𝒜_-.'\0٣Ⅷˢ\ud800"
@@ -398,6 +398,24 @@ except ValueError as error:
 
 
 class TestKernels:
+    @pytest.mark.parametrize("span", [(1, 1), (1, 2)])
+    def test_a_str_is_its_characters_whatever_it_says(self, backend, span):
+        documents = ["the cat sat", "a cat, the thé"]
+        for words in (["the", "cat"], ["thé", "a"]):
+            liars = NgramVectorizer(ngram_range=span, stop_words=[Liar(word) for word in words])
+            plain = NgramVectorizer(ngram_range=span, stop_words=words)
+            assert (liars.fit_transform(documents) != plain.fit_transform(documents)).nnz == 0
+            assert liars.vocabulary_ == plain.vocabulary_
+        own = {"ngram_range": span, "token_pattern": None}
+        liars = NgramVectorizer(tokenizer=lambda text: [Liar(token) for token in str.split(text)], **own)
+        plain = NgramVectorizer(tokenizer=str.split, **own)
+        assert (liars.fit_transform(documents) != plain.fit_transform(documents)).nnz == 0
+        assert liars.vocabulary_ == plain.vocabulary_
+
+    def test_dropped_tokens_must_be_str(self, backend):
+        with pytest.raises(TypeError, match="tokens must be str, got int"):
+            kernels("vectorizer.symbols").Symbols().drop(["a", 3])
+
     @given(
         st.lists(st.lists(st.text("ab 中", max_size=6), max_size=4), max_size=4),
         st.integers(1, 4),

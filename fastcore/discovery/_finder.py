@@ -265,7 +265,7 @@ class WordFinder(Estimator):
         manner = Manner(encoding=encoding, errors=errors, pattern=pattern)
         settings = self._checked()
         learned = self._so_far(settings)
-        known = len(learned)
+        learned.forget()
         try:
             with progress_bar(self.progress, None, "char") as step:
                 blocks: Iterable[Numbers] = learned.read(texts, manner)
@@ -276,7 +276,7 @@ class WordFinder(Estimator):
                     blocks = kept_blocks
                 words = self._find(settings, learned, learned.blocks, blocks, step)
         finally:
-            learned.forget(known)
+            learned.forget()
         self._words = words
         return self
 

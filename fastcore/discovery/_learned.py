@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from .._backend import kernels
@@ -22,8 +23,10 @@ class Learned:
         self._table = kept(keep)
         self._separator = LAST if self._table[ord("\n")] else "\n"
         self._encoder = self._new_encoder()
-        self.counter = self._pairs.PairCounter()
         self.blocks = Blocks()
+        # How many symbols and blocks were learned (more may have been read), and the counters of pairs with their
+        # sizes. Replaced as a whole: what Ctrl-C leaves behind, even while we tidy up, isn't part of it.
+        self._learned: tuple[int, int, list[tuple[int, Any]]] = (0, 0, [])
 
     def _new_encoder(self) -> Any:
         return self._symbols.Encoder(self._table, self.join)
@@ -36,23 +39,45 @@ class Learned:
         found: Symbols = self._encoder.symbols()
         return found
 
+    @property
+    def counter(self) -> Any:
+        """The counter of all pairs learned."""
+        known, blocks, counters = self._learned
+        if len(counters) != 1:
+            counters = [self._joined(counters)]
+            self._learned = known, blocks, counters
+        return counters[0][1]
+
+    def _joined(self, counters: list[tuple[int, Any]]) -> tuple[int, Any]:
+        whole = self._pairs.PairCounter()
+        for _, part in counters:
+            whole.merge(*part.result())
+        return self._sized(whole)
+
+    @staticmethod
+    def _sized(counter: Any) -> tuple[int, Any]:
+        return len(counter.result()[1]), counter
+
     def _know(self, symbols: list[str]) -> None:
         """Number symbols, in this order."""
-        self._encoder = self._new_encoder()
-        self._encoder.encode(self._separator.join(symbols))
+        encoder = self._new_encoder()
+        encoder.encode(self._separator.join(symbols))
+        self._encoder = encoder
 
     def read(self, texts: Texts, manner: Manner) -> Iterator[Numbers]:
         """Yield texts as blocks of numbers; characters that are new get one."""
         return encoded(texts, self._encoder, self._separator, manner)
 
-    def forget(self, known: int) -> None:
-        """Keep the first numbers only: what was read but not learned leaves no trace."""
+    def forget(self) -> None:
+        """Keep what was learned only: what was but read leaves no trace."""
+        known, blocks, _ = self._learned
+        self.blocks.cut(blocks)
         if len(self) > known:
             self._know(spelled(self.symbols())[:known])
 
     def learn(self, texts: Texts, manner: Manner, step: Callable[[int], object]) -> None:
         """Add texts to what was learned."""
-        known, blocks = len(self), len(self.blocks)
+        self.forget()
         counter = self._pairs.PairCounter()
         try:
             for ids in self.read(texts, manner):
@@ -61,14 +86,15 @@ class Learned:
                 else:
                     self.blocks.add(ids)
                 step(len(ids))
+            # Never into a counter that is kept, which Ctrl-C would leave half done. Those of about one size are
+            # joined, so that each pair is copied a few times only, however many texts come one by one.
+            counters = [*self._learned[2], self._sized(counter)]
+            while len(counters) > 1 and counters[-2][0] <= 2 * counters[-1][0]:
+                counters[-2:] = [self._joined(counters[-2:])]
+            self._learned = len(self), len(self.blocks), counters
         except BaseException:
-            self.blocks.cut(blocks)
-            self.forget(known)
+            self.forget()
             raise
-        if not known:
-            self.counter = counter
-        elif self.counts_only:
-            self.counter.merge(*counter.result())
 
     def state(self) -> tuple[Any, ...]:
         """Return all that was learned as arrays."""
@@ -76,8 +102,8 @@ class Learned:
             self.keep,
             self.join,
             self.counts_only,
-            spelled(self.symbols()),
-            list(self.blocks),
+            spelled(self.symbols())[: self._learned[0]],
+            list(islice(self.blocks, self._learned[1])),
             *self.counter.result(),
         )
 
@@ -90,4 +116,5 @@ class Learned:
         made.counter.merge(*counted)
         for ids in blocks:
             made.blocks.add(ids)
+        made._learned = len(symbols), len(blocks), [made._sized(made.counter)]
         return made

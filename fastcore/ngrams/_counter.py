@@ -235,12 +235,14 @@ class NgramCounter(TakesTurns):
         if len(self._encoder) == known:
             return
         symbols = self._encoder.symbols()
-        self._encoder = self._new_encoder()
+        encoder = self._new_encoder()
         if isinstance(symbols, tuple):
             offsets = symbols[1][: known + 1]
-            self._encoder.add(symbols[0][: offsets[-1]], offsets)
+            encoder.add(symbols[0][: offsets[-1]], offsets)
         else:
-            self._encoder.add(symbols[:known])
+            encoder.add(symbols[:known])
+        # In one piece: if another Ctrl-C comes before, symbols stay that nothing uses, which does no harm.
+        self._encoder = encoder
 
     def _file_task(self, file: Path, update: str) -> FileTask:
         manner = {"encoding": self._manner.encoding, "errors": self._manner.errors}

@@ -1,6 +1,7 @@
 """Slow twin of the skip-gram kernels."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -33,22 +34,32 @@ class TokenStream(TakesTurns):
         if len(self._ids) > self._offsets[-1]:
             self._offsets.append(len(self._ids))
 
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Forget, after an error, the text that isn't whole."""
+        try:
+            yield
+        except BaseException:
+            del self._ids[self._offsets[-1] :]
+            raise
+
     @alone
     def add_texts(self, texts: Iterable[Any], number: int) -> None:
         """Append texts: lists of tokens, or str that are split at white space; errors call the first texts[number]."""
-        for place, text in enumerate(texts, number):
-            try:
-                tokens = str.split(text) if isinstance(text, str) else list(text)
-            except TypeError:
-                raise TypeError(
-                    f"token_lists[{place}] must be a list of tokens or a str to split, got {type(text).__name__}"
-                ) from None
-            for token in tokens:
-                if not isinstance(token, str):
-                    raise TypeError(f"token_lists[{place}] must hold str tokens, got {type(token).__name__}")
-                # The join makes an exact str of a subclass.
-                self._add("".join([token]))
-            self._close()
+        with self._whole():
+            for place, text in enumerate(texts, number):
+                try:
+                    tokens = str.split(text) if isinstance(text, str) else list(text)
+                except TypeError:
+                    raise TypeError(
+                        f"token_lists[{place}] must be a list of tokens or a str to split, got {type(text).__name__}"
+                    ) from None
+                for token in tokens:
+                    if not isinstance(token, str):
+                        raise TypeError(f"token_lists[{place}] must hold str tokens, got {type(token).__name__}")
+                    # The join makes an exact str of a subclass.
+                    self._add("".join([token]))
+                self._close()
 
     @alone
     def add_bytes(self, data: bytes) -> None:

@@ -70,7 +70,9 @@ def token_stream(documents: Iterable[Iterable[Any]]) -> Stream:
         flat += [ids.setdefault(token, len(ids)) for token in tokens]
         ends.append(len(flat))
     pieces = np.array(ends, np.int64)
-    return np.array(flat, np.int32), pieces, np.arange(len(ends), dtype=np.int64), list(ids)
+    # A subclass may say of itself what isn't so.
+    alphabet = ["".join([token]) if isinstance(token, str) else token for token in ids]
+    return np.array(flat, np.int32), pieces, np.arange(len(ends), dtype=np.int64), alphabet
 
 
 def find(

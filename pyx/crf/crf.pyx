@@ -84,7 +84,7 @@ def by_attribute(const int64_t[::1] items, const int32_t[::1] attributes, const 
                 pairs[i] = <uint64_t>attributes[i] << 32 | <uint64_t>i
                 largest = max(largest, pairs[i])
             spend(&pace, 4 * (items[p + 1] - items[p]) + 1)
-        while largest >> shift:
+        while shift < 64 and largest >> shift:
             places[:] = 0
             for i in range(total):
                 places[pairs[i] >> shift & (RADIX - 1)] += 1

@@ -352,14 +352,15 @@ cdef class Vocabulary(_Encoder):
             text = <object> PyList_GET_ITEM(texts, index)
             if PyList_Check(text) or PyTuple_Check(text):
                 listed = PyList_Check(text)
-                size = Py_SIZE(text)
-                while position < size and filled < room:
+                # Asked each time: whoever runs while a word is spent may make a list shorter.
+                while position < Py_SIZE(text) and filled < room:
                     token = <object> (PyList_GET_ITEM(text, position) if listed else PyTuple_GET_ITEM(text, position))
                     if not PyUnicode_Check(token):
                         raise TypeError(f"texts[{number + index}] must hold str tokens, got {type(token).__name__}")
                     self.put_text(token, 0, PyUnicode_GET_LENGTH(token), filled, out, number + index)
                     filled += 1
                     position += 1
+                size = Py_SIZE(text)
             elif PyUnicode_Check(text):
                 size = PyUnicode_GET_LENGTH(text)
                 kind = PyUnicode_KIND(text)

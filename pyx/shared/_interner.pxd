@@ -5,7 +5,7 @@ from libc.string cimport memcmp, memcpy
 
 from _owned cimport Pool, roomy
 from _signals cimport Pace, spend
-from _table cimport FASTCORE_PREFETCH, Cell, Table, table_after, table_fetch, table_find, table_init, table_took
+from _table cimport FASTCORE_PREFETCH, Cell, Table, table_after, table_fetch, table_find, table_init, table_settle
 
 cdef enum:
     BATCH = 32  # strings looked up together
@@ -95,6 +95,7 @@ cdef inline int _append(Interner *self, const uint8_t *text, Py_ssize_t length) 
 
 
 cdef inline Py_ssize_t _id(Interner *self, const uint8_t *text, Py_ssize_t length, uint64_t key) except -1 nogil:
+    # Whoever calls lets the table grow when that may let others run: their doings may take the string away.
     cdef Cell *cell = table_find(&self.table, key, sizeof(Cell))
     while cell.mark:
         if _holds(self, cell, text, length):
@@ -106,13 +107,15 @@ cdef inline Py_ssize_t _id(Interner *self, const uint8_t *text, Py_ssize_t lengt
     _append(self, text, length)
     cell.key = key
     cell.mark = _stored(length) << 32 | <uint64_t>(self.count - 1)
-    table_took(&self.table, sizeof(Cell))
+    self.table.size += 1
     return self.count - 1
 
 
 cdef inline Py_ssize_t interner_id(Interner *self, const uint8_t *text, Py_ssize_t length) except -1 nogil:
     # The id of a string, a new one if it wasn't there.
-    return _id(self, text, length, interner_key(text, length))
+    cdef Py_ssize_t id = _id(self, text, length, interner_key(text, length))
+    table_settle(&self.table, sizeof(Cell))
+    return id
 
 
 cdef inline bint batch_add(Batch *batch, const Interner *table, const uint8_t *text, Py_ssize_t length) noexcept nogil:
@@ -138,5 +141,6 @@ cdef inline int batch_ids(Batch *batch, Interner *table, uint32_t *ids) except -
     for i in range(n):
         ids[i] = <uint32_t>_id(table, batch.texts[i], batch.lengths[i], batch.keys[i])
     # Not before: whoever runs meanwhile may take away what waits.
+    table_settle(&table.table, sizeof(Cell))
     spend(table.table.pace, 20 * n)
     return 0

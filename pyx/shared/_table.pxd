@@ -118,9 +118,15 @@ cdef inline int _grow(Table *table, size_t width) except -1 nogil:
     return 0
 
 
-cdef inline int table_took(Table *table, size_t width) except -1 nogil:
-    # To be called when a free cell was filled: afterwards there is room for one more, and cells may have moved.
-    table.size += 1
+cdef inline int table_settle(Table *table, size_t width) except -1 nogil:
+    # Grow if the table is more than half full: cells may move, and meanwhile others may run.
     if 2 * <uint64_t>table.size > table.mask:
         _grow(table, width)
     return 0
+
+
+cdef inline int table_took(Table *table, size_t width) except -1 nogil:
+    # To be called when a free cell was filled: afterwards there is room for one more, and cells may have moved. Who
+    # mustn't let others run yet counts in `size` what was filled, some hundred cells at most, and settles later.
+    table.size += 1
+    return table_settle(table, width)

@@ -195,10 +195,11 @@ cdef class TokenStream:
             raise
 
     cdef void abandon(self) noexcept:
-        """Forget the tokens that wait, whose bytes nobody will keep, and the texts that hold them."""
+        """Forget the tokens that wait, whose bytes nobody will keep, and the texts that hold them or aren't whole."""
         self.batch.n = 0
         while self.offsets[self.texts] > self.length:
             self.texts -= 1
+        self.length = self.offsets[self.texts]
 
     def end_text(self):
         """End the text that add_bytes left open."""

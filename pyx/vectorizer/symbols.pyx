@@ -3,7 +3,7 @@
 import numpy as np
 
 from cpython.unicode cimport (
-    PyUnicode_DATA, PyUnicode_DecodeUTF8, PyUnicode_GET_LENGTH, PyUnicode_KIND, PyUnicode_READ,
+    PyUnicode_Check, PyUnicode_DATA, PyUnicode_DecodeUTF8, PyUnicode_GET_LENGTH, PyUnicode_KIND, PyUnicode_READ,
     Py_UNICODE_ISALNUM, Py_UNICODE_ISSPACE,
 )
 from libc.stdint cimport int32_t, int64_t, uint8_t
@@ -157,8 +157,10 @@ cdef class Symbols:
         cdef const uint8_t *utf8
         for token in tokens:
             spend(&self.pace, 16)
+            if not PyUnicode_Check(token):
+                raise TypeError(f"tokens must be str, got {type(token).__name__}")
             self.scratch.used = 0
-            utf8 = utf8_of(token, 0, len(token), &size, &self.scratch, &self.pool)
+            utf8 = utf8_of(token, 0, PyUnicode_GET_LENGTH(token), &size, &self.scratch, &self.pool)
             interner_id(&self.table, utf8, size)
         self.dropped = self.table.count
 

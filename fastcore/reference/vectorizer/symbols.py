@@ -53,6 +53,9 @@ class Symbols(TakesTurns):
     def drop(self, tokens: Iterable[str]) -> None:
         """Leave these tokens out of documents from now on; to be said before any document."""
         for token in tokens:
+            if not isinstance(token, str):
+                raise TypeError(f"tokens must be str, got {type(token).__name__}")
+            token = "".join([token])  # a subclass may lie about itself
             self._alphabet.setdefault(token, len(self._alphabet))
         self._dropped = len(self._alphabet)
 
