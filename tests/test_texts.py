@@ -225,6 +225,36 @@ def test_not_utf8_names_file_line_and_byte(tmp_path):
     assert list(lines_of(tmp_path / "bad", errors="replace")) == ["fine", "ab\ufffdc"]
 
 
+def test_byte_order_marks_of_bytes_one_by_one():
+    marked = [text.encode("utf-8-sig") for text in LINES]
+    assert list(lines_of(marked, encoding="utf-8-sig")) == LINES
+    assert count_ngrams(marked, 1, encoding="utf-8-sig") == count_ngrams(LINES, 1)
+
+
+def test_arrow_strings_are_utf8_whatever_encoding_says():
+    pyarrow = pytest.importorskip("pyarrow")
+    assert list(lines_of(pyarrow.array(LINES), encoding="utf-16")) == LINES
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("given", [None, "text"])
+def test_a_file_that_gives_no_bytes(given, encoding):
+    class File:
+        name = "pipe"
+
+        def __iter__(self):
+            return iter(())
+
+        def readline(self):
+            return given
+
+        def read(self, size=-1):
+            return given
+
+    with pytest.raises(TypeError, match=f"pipe must give bytes when it is read, got {type(given).__name__}"):
+        list(lines_of(File(), encoding=encoding))
+
+
 def test_byte_order_mark_is_no_text(tmp_path):
     path = tmp_path / "marked.txt"
     path.write_bytes(b"\xef\xbb\xbfa\n\xef\xbb\xbfb")

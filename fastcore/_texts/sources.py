@@ -10,7 +10,7 @@ import codecs
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from mmap import mmap
 from pathlib import Path
@@ -93,6 +93,7 @@ class Spans:
 
     def strings(self, manner: Manner) -> Iterator[list[str]]:
         """Give them as lists of str."""
+        manner = replace(manner, encoding="utf-8")  # whatever other texts would be encoded in
         for start in range(0, len(self.offsets) - 1, CHUNK):
             rows = pairwise(self.offsets[start : start + CHUNK + 1].tolist())
             yield [
@@ -115,7 +116,7 @@ class Lines:
     def read(self, size: int, *, soon: bool = False) -> bytes:
         """Return `size` more bytes, or what is left, without a byte order mark; if `soon`, what is there by now."""
         read = getattr(self._stream, "read1", self._stream.read) if soon else self._stream.read
-        data: bytes = read(size) if self._decoder is None else self._decoded(read, size)
+        data = self._raw(read, size) if self._decoder is None else self._decoded(read, size)
         if not self._begun:
             self._begun = True
             while 0 < len(data) < len(codecs.BOM_UTF8) and (more := self.read(size, soon=soon)):
@@ -125,9 +126,16 @@ class Lines:
                 self._column += len(codecs.BOM_UTF8) if self._decoder is None else 0
         return data
 
+    def _raw(self, read: Callable[[int], Any], size: int) -> bytes:
+        data = read(size)
+        if not isinstance(data, bytes | bytearray):
+            # None: a file that doesn't block, which has nothing for us yet.
+            raise TypeError(f"{self._name} must give bytes when it is read, got {type(data).__name__}")
+        return bytes(data)
+
     def _decoded(self, read: Callable[[int], bytes], size: int) -> bytes:
         while True:
-            raw = read(size)
+            raw = self._raw(read, size)
             before = self._decoder.getstate()
             try:
                 text = self._decoder.decode(raw, not raw)
@@ -285,7 +293,8 @@ def _item_batches(texts: Iterable[Any], manner: Manner, size: int | None) -> Ite
             for text in chunk:
                 if not isinstance(text, bytes):
                     raise TypeError(f"{manner.name} must not mix bytes with other types, got {type(text).__name__}")
-            if manner.as_is:
+            # One after the other: each may have a byte order mark that utf-8-sig leaves out.
+            if manner.as_is and manner.codec == "utf-8":
                 offsets = np.cumsum([0, *map(len, chunk)], dtype=np.int64)
                 yield Spans(np.frombuffer(b"".join(chunk), np.uint8), offsets, number)
             else:
