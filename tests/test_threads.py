@@ -390,7 +390,7 @@ def settled(domain: str, cls: str) -> Callable[[], Any]:
         it = trie(kernel)
         return lambda: (it.words(0, 3), it.search("abcab" * 50), it.find("bc"))
     if cls == "Segmenter":
-        it = kernel.Segmenter(trie(kernel), np.array([44], np.uint32), 1, -20.0)
+        it = kernel.Segmenter(trie(kernels("lexicon.trie")), np.array([44], np.uint32), 1, -20.0)
         return lambda: it.words(["abcab," * 50])
     if cls == "TemplateTrie":
         it = kernel.TemplateTrie(np.array([0, -1]), np.array([0, 2]), np.array([-5]))
@@ -402,8 +402,8 @@ def settled(domain: str, cls: str) -> Callable[[], Any]:
 SETTLED = [
     ("discovery", "PairIndex"),
     ("discovery", "PairSet"),
-    ("lexicon", "Trie"),
-    ("lexicon", "Segmenter"),
+    ("lexicon.trie", "Trie"),
+    ("lexicon.segmenter", "Segmenter"),
     ("templates", "TemplateTrie"),
 ]
 
@@ -456,12 +456,10 @@ class TestAllocation:
     def test_what_was_never_initialised(self):
         """An object without `__init__` works or can't be made; nothing crashes."""
         script = """
-import pkgutil, fastcore.reference
 from fastcore import _isa
-for module in pkgutil.iter_modules(fastcore.reference.__path__):
-    if module.name.startswith("_"):
-        continue
-    for cls in vars(_isa.load(module.name)).values():
+from fastcore._backend import KERNELS
+for kernel in KERNELS:
+    for cls in vars(_isa.load(kernel)).values():
         if not isinstance(cls, type) or not cls.__module__.startswith("fastcore"):
             continue
         try:
@@ -488,12 +486,12 @@ print("alive")
             ("discovery.Encoder", "np.ones(100, np.uint8), True"),
             ("discovery.PairIndex", "np.array([[0, 1], [1, 2]], np.int32)"),
             ("discovery.PairSet", "np.array([[0, 100]], np.int32)"),
-            ("lexicon.Trie", "np.array([97], np.uint32), np.array([0, 1]), np.array([1]), np.empty(0, np.uint8)"),
+            ("lexicon.trie.Trie", "np.array([97], np.uint32), np.array([0, 1]), np.array([1]), np.empty(0, np.uint8)"),
             ("templates.TemplateTrie", "np.array([0, -1]), np.array([0, 2]), np.array([-5])"),
         ],
     )
     def test_init_again_keeps_no_memory(self, domain, arguments):
-        module, cls = domain.split(".")
+        module, _, cls = domain.rpartition(".")
         setup = f"import numpy as np\nfrom fastcore import _isa\ngiven = ({arguments},)\n"
         setup += f"it = _isa.load({module!r}).{cls}(*given)"
         assert memory_growth(setup, "it.__init__(*given)", repeats=100) < 50
