@@ -1,8 +1,9 @@
 """Fast kernels for a state that steps along a sequence.
 
-One module a domain, imported when first used: :mod:`~fastcore.ngrams`, :mod:`~fastcore.lexicon`,
-:mod:`~fastcore.templates`, :mod:`~fastcore.chain`, :mod:`~fastcore.crf`, :mod:`~fastcore.reactions`,
-:mod:`~fastcore.ode`, :mod:`~fastcore.recurrence`, :mod:`~fastcore.nce`. Each compiled kernel has a slow
+One module a domain, imported when first used: :mod:`~fastcore.ngrams`, :mod:`~fastcore.skipgrams`,
+:mod:`~fastcore.vectorizer`, :mod:`~fastcore.lexicon`, :mod:`~fastcore.discovery`, :mod:`~fastcore.templates`,
+:mod:`~fastcore.chain`, :mod:`~fastcore.crf`, :mod:`~fastcore.reactions`, :mod:`~fastcore.ode`,
+:mod:`~fastcore.recurrence`, :mod:`~fastcore.nce`. Each compiled kernel has a slow
 twin in plain Python; :func:`use_backend` runs any program on it.
 """
 
@@ -18,19 +19,36 @@ from ._config import show_config
 from ._estimator import NotFittedError
 
 if TYPE_CHECKING:
-    from . import chain, compat, crf, lexicon, ngrams, nce, ode, reactions, recurrence, templates  # noqa: I001
+    from . import (
+        chain,
+        compat,
+        crf,
+        discovery,
+        lexicon,
+        nce,
+        ngrams,
+        ode,
+        reactions,
+        recurrence,
+        skipgrams,
+        templates,
+        vectorizer,
+    )
 
 _MODULES = (
     "chain",
     "compat",
     "crf",
+    "discovery",
     "lexicon",
     "nce",
     "ngrams",
     "ode",
     "reactions",
     "recurrence",
+    "skipgrams",
     "templates",
+    "vectorizer",
 )
 
 __all__ = [
@@ -39,6 +57,7 @@ __all__ = [
     "chain",
     "compat",
     "crf",
+    "discovery",
     "lexicon",
     "nce",
     "ngrams",
@@ -46,8 +65,10 @@ __all__ = [
     "reactions",
     "recurrence",
     "show_config",
+    "skipgrams",
     "templates",
     "use_backend",
+    "vectorizer",
 ]
 
 

@@ -90,9 +90,9 @@ class AliasSampler:
         size : int or tuple of int
             Shape of the result.
         rng : None, int, SeedSequence or Generator
-            The same int gives the same draws.
+            Source of randomness (SPEC 7): an int repeats, the others move on.
         workers : int, executor or map-like callable, default 1
-            The draws don't depend on it.
+            Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it.
 
         Returns
         -------
@@ -266,11 +266,11 @@ class ExponentialFamily:
         nu : int, default 10
             Noise samples a data sample. More make the estimate more precise, towards maximum likelihood.
         rng : None, int, SeedSequence or Generator
-            For the noise.
+            Source of randomness (SPEC 7): an int repeats, the others move on. For the noise.
         max_iterations : int, default 100
             Bound on Newton steps.
         workers : int, executor or map-like callable, default 1
-            Who sums over the samples; the result doesn't depend on it.
+            Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it. Tasks sum over samples.
 
         Returns
         -------

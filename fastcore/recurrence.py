@@ -232,7 +232,7 @@ def simple_rnn(
     reverse : bool, default False
         Step from the last element to the first; outputs stand where their inputs did.
     workers : int, executor or map-like callable, default 1
-        Who shares the sequences; the result doesn't depend on it.
+        Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it. Tasks are runs of sequences.
 
     Returns
     -------
@@ -478,6 +478,7 @@ class RecurrentStack:
         state : array_like (layers * directions, B, H), or a pair of them for LSTM, optional
             Before the first step. Default 0.
         workers : int, executor or map-like callable, default 1
+            Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it. Tasks are runs of sequences.
 
         Returns
         -------

@@ -153,8 +153,8 @@ def count_skipgrams(
         Bytes that can't be decoded raise, become U+FFFD, or are left out.
     pattern : str, optional
         Of a folder only the files whose names match, as ``"*.txt"``.
-    workers : int, map-like callable or executor, default 1
-        Who counts. The result doesn't depend on it.
+    workers : int, executor or map-like callable, default 1
+        Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it.
 
     Returns
     -------

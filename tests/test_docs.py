@@ -9,6 +9,7 @@ import inspect
 import pkgutil
 import re
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -34,7 +35,14 @@ def has_examples(module_name: str) -> bool:
 
 def public_items(module_name: str) -> dict[str, object]:
     module = importlib.import_module(f"fastcore.{module_name}")
-    return {f"{module_name}.{name}": getattr(module, name) for name in module.__all__}
+    found = {name: getattr(module, name) for name in module.__all__}
+    # What another domain shows too has its page there.
+    return {f"{module_name}.{name}": it for name, it in found.items() if home(it) in (module.__name__, None)}
+
+
+def home(item: object) -> str | None:
+    """The public module of a name; None for a constant."""
+    return item.__module__ if inspect.isfunction(item) or inspect.isclass(item) else None
 
 
 ITEMS = {key: value for module in PUBLIC for key, value in public_items(module).items()}
@@ -162,3 +170,55 @@ def test_docstring_sections(name):
             assert f"{section}\n{'-' * len(section)}" in doc, f"{name} has no section {section}"
         for parameter in inspect.signature(item).parameters:
             assert re.search(rf"\b{parameter}\b", doc), f"{name} doesn't document {parameter}"
+
+
+# What parameters are that mean the same everywhere: type and first sentences, which may go on.
+ALIKE = {
+    "workers": (
+        "int, executor or map-like callable, default 1",
+        "Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it.",
+    ),
+    "rng": (
+        "None, int, SeedSequence or Generator",
+        "Source of randomness (SPEC 7): an int repeats, the others move on.",
+    ),
+    "progress": (
+        "bool or callable, default False",
+        "True shows a bar (needs tqdm); a function is called with (done, total or None).",
+    ),
+    "encoding": ('str, default "utf-8"', "What bytes and files are encoded in."),
+    "errors": (
+        '{"strict", "replace", "ignore"}, default "strict"',
+        "Bytes that can't be decoded raise, become U+FFFD, or are left out.",
+    ),
+    "pattern": ("str, optional", 'Of a folder only the files whose names match, as ``"*.txt"``.'),
+}
+# scikit-learn's parameter of that name, which is of single documents too.
+ELSEWHERE = {("vectorizer.NgramVectorizer", "encoding")}
+
+
+def documented() -> Iterator[tuple[str, str, str, str]]:
+    """Every parameter that the docstring of a public function, class or method lists: its type and description."""
+    for name, item in ITEMS.items():
+        members = inspect.getmembers(item, inspect.isfunction) if inspect.isclass(item) else []
+        for full, it in [(name, item), *((f"{name}.{key}", value) for key, value in members if key[0] != "_")]:
+            section = re.search(
+                r"^Parameters\n-+\n(.*?)(?=^\w+\n-+$|\Z)", inspect.getdoc(it) or "", re.DOTALL | re.MULTILINE
+            )
+            for entry in re.findall(
+                r"^(\S[^\n]*)\n((?: +[^\n]*\n|\n)*)", section[1] + "\n" if section else "", re.MULTILINE
+            ):
+                names, _, kind = entry[0].partition(" : ")
+                for parameter in names.split(", "):
+                    yield full, parameter, kind, " ".join(entry[1].split())
+
+
+def test_equal_parameters_are_described_alike():
+    seen = set()
+    for full, parameter, kind, text in documented():
+        if parameter in ALIKE and (full, parameter) not in ELSEWHERE:
+            seen.add(parameter)
+            wanted, begins = ALIKE[parameter]
+            elsewhere = text.startswith(("As for ", "As in "))
+            assert elsewhere or (kind == wanted and text.startswith(begins)), f"{full}: {parameter} : {kind}: {text}"
+    assert seen == set(ALIKE)

@@ -31,6 +31,7 @@ from hypothesis import strategies as st
 from fastcore import use_backend
 from fastcore._data import english_verse, poems
 from fastcore.ngrams import NgramCounter, NgramTable, _files, count_ngrams
+from fastcore.ngrams._runs import Run, part_rows
 
 from .helpers import run_script
 
@@ -373,6 +374,13 @@ class TestSaved:
 
 
 class TestSpill:
+    @pytest.mark.parametrize("workers", [1, 2, 8])
+    def test_workers_share_the_memory(self, workers):
+        # A part takes 80 bytes a row; two a thread are there at once.
+        limit, runs = 64_000_000, [Run(np.zeros((10**7, 1), np.uint64), np.zeros(10**7, np.uint32), None)]
+        rows = part_rows(limit, runs, workers)
+        assert 1024 <= rows <= limit / (2 * 80 * (1 if workers == 1 else 2 * workers))
+
     @pytest.mark.parametrize("unit", ["char", "token"])
     def test_the_same_table(self, backend, monkeypatch, tmp_path, unit):
         monkeypatch.setattr("fastcore.ngrams._counter.BLOCK", 500)

@@ -24,6 +24,7 @@ A mask is left-aligned and has no holes. What lies in the padding of the input i
 float32 if all scores are, else float64.
 """
 
+from .._public import at_home
 from ._learning import Gradients, Marginals, loss_and_grad, marginals
 from ._paths import path_score, sample, viterbi, viterbi_nbest
 from ._recursions import backward, backward_scaled, entropy, forward, forward_scaled, log_partition
@@ -44,3 +45,21 @@ __all__ = [
     "viterbi",
     "viterbi_nbest",
 ]
+
+at_home(
+    __name__,
+    Gradients,
+    Marginals,
+    backward,
+    backward_scaled,
+    entropy,
+    forward,
+    forward_scaled,
+    log_partition,
+    loss_and_grad,
+    marginals,
+    path_score,
+    sample,
+    viterbi,
+    viterbi_nbest,
+)

@@ -246,7 +246,7 @@ def sample(
     start, end : array_like, shape (L,), optional
         Scores of the first and of the last label. Default zeros.
     rng : None, int, SeedSequence or Generator
-        Source of randomness.
+        Source of randomness (SPEC 7): an int repeats, the others move on.
     workers : int, executor or map-like callable, default 1
         Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it.
 

@@ -53,7 +53,7 @@ class CRF(Estimator):
         Stop when the objective fell by less than the share `delta` in the last `period` iterations.
     dtype : {"float64", "float32"}
         Type in which scores and expectations are computed; the weights are float64.
-    workers : int, executor or map-like callable
+    workers : int, executor or map-like callable, default 1
         Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it.
     warm_start : bool
         Start `fit` from the weights of the last one, where features are the same.

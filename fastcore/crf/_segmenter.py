@@ -95,7 +95,7 @@ class Segmenter(Estimator):
         Most iterations of L-BFGS.
     delta : float
         Stop when the objective fell by less than this share in the last ten iterations.
-    workers : int, executor or map-like callable
+    workers : int, executor or map-like callable, default 1
         Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it.
 
     Attributes

@@ -8,6 +8,9 @@ https://kexue.fm/archives/6920 (a better way to find new words, and a faster one
 Chinese", ACL 2012; Kudo, "Subword regularization", ACL 2018.
 """
 
+from .._public import at_home
 from ._finder import WordFinder
 
 __all__ = ["WordFinder"]
+
+at_home(__name__, WordFinder)

@@ -71,10 +71,12 @@ class WordFinder(Estimator):
     join_alnum : bool, default True
         Take a run of ASCII letters and digits as one character that no word divides, as `Tokenizer` joins it.
         False for text that is to be cut within such runs.
-    workers : int, map-like callable or executor, default 1
-        What estimates the model of ``"entropy"``, block by block; words and counts don't depend on it.
+    workers : int, executor or map-like callable, default 1
+        Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it. For ``"entropy"``, whose model is
+        estimated block by block.
     progress : bool or callable, default False
-        A bar, or a function that is called with (characters read so far, in all passes; None).
+        True shows a bar (needs tqdm); a function is called with (done, total or None). Counted are the characters read
+        so far, in all passes.
 
     Attributes
     ----------

@@ -7,6 +7,7 @@ efficient digital search algorithm by using a double-array structure*, 1989.
 
 from typing import TYPE_CHECKING, Any
 
+from .._public import at_home
 from ._lexicon import Lexicon
 from ._tokenizer import Tokenizer
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from ..discovery import WordFinder
 
 __all__ = ["Lexicon", "Tokenizer", "WordFinder"]
+
+at_home(__name__, Lexicon, Tokenizer)
 
 
 def __getattr__(name: str) -> Any:

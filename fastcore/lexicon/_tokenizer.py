@@ -148,10 +148,11 @@ class Tokenizer(Immutable):
             Bytes that can't be decoded raise, become U+FFFD, or are left out.
         pattern : str, optional
             Of a folder only the files whose names match, as ``"*.txt"``.
-        workers : int, callable or executor
-            As everywhere; threads share the lexicon, other processes get it once.
-        progress : bool or callable
-            True shows a bar of the texts done (needs tqdm); a function is called with (done, total or None).
+        workers : int, executor or map-like callable, default 1
+            Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it. Threads share the lexicon,
+            other processes get it once.
+        progress : bool or callable, default False
+            True shows a bar (needs tqdm); a function is called with (done, total or None). Counted are texts.
         """
         manner = Manner(encoding=encoding, errors=errors, pattern=pattern)
         found: list[list[str]] = []
@@ -246,7 +247,7 @@ class Tokenizer(Immutable):
         text : str
             Any text.
         rng : None, int, SeedSequence or Generator
-            As everywhere.
+            Source of randomness (SPEC 7): an int repeats, the others move on.
         temperature : float, default 1
             Above 0; small ones give the best path, large ones all paths alike.
 

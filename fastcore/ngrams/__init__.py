@@ -7,9 +7,12 @@ Jianlin (苏剑林), *重新写了之前的新词发现算法：更快更好的�
 and better way to find new words: cohesion as the minimum over split points).
 """
 
+from .._public import at_home
 from ..skipgrams import SkipGrams, count_skipgrams
 from ..vectorizer import NgramVectorizer
 from ._counter import NgramCounter, count_ngrams
 from ._table import NgramTable
 
 __all__ = ["NgramCounter", "NgramTable", "NgramVectorizer", "SkipGrams", "count_ngrams", "count_skipgrams"]
+
+at_home(__name__, NgramCounter, NgramTable, count_ngrams)

@@ -107,7 +107,7 @@ class NgramCounter(TakesTurns):
     encoding : str, default "utf-8"
         What bytes and files are encoded in.
     errors : {"strict", "replace", "ignore"}, default "strict"
-        What to do about bytes that can't be decoded: raise, count U+FFFD in their place, or leave them out.
+        Bytes that can't be decoded raise, become U+FFFD, or are left out.
     max_memory : int or str, optional
         About how many bytes ("64MB", "1.5GiB") counting may take beyond the symbols. What doesn't fit is spilled
         to disk, counts stay exact, and the table's arrays lie in files that are mapped into memory. At least 1 MB.
@@ -115,7 +115,7 @@ class NgramCounter(TakesTurns):
         The folder for what is spilled, by default the one for temporary files. The files there have no names
         (on POSIX systems): however the process ends, nothing of them stays.
     workers : int, executor or map-like callable, default 1
-        See :func:`count_ngrams`.
+        Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it.
 
     Notes
     -----
@@ -459,7 +459,7 @@ def count_ngrams(
     encoding : str, default "utf-8"
         What bytes and files are encoded in.
     errors : {"strict", "replace", "ignore"}, default "strict"
-        What to do about bytes that can't be decoded: raise, count U+FFFD in their place, or leave them out.
+        Bytes that can't be decoded raise, become U+FFFD, or are left out.
     pattern : str, optional
         Of a folder only the files whose names match, as ``"*.txt"``.
     min_count : int, default 1
@@ -474,12 +474,12 @@ def count_ngrams(
         A folder to be made, that the table's arrays are written into; `NgramTable.load` maps it again. It gets its
         name when all of it is on disk.
     workers : int, executor or map-like callable, default 1
-        Threads that count (-1 for all cores), or an executor (a process pool, Dask's ``client.get_executor()``)
-        or map-like callable. Threads share the blocks of all texts; an executor is sent whole files when `texts`
-        is a folder or a list of paths, and blocks otherwise. The table is the same to the bit for any workers.
+        Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it. Threads share the blocks of all
+        texts; an executor (a process pool, Dask's ``client.get_executor()``) is sent whole files when `texts` is a
+        folder or a list of paths, and blocks otherwise.
     progress : bool or callable, default False
-        True shows a bar of the symbols counted so far (needs tqdm); a function is called with (done, None). With an
-        executor and files, what is counted are files, and the second argument is how many there are.
+        True shows a bar (needs tqdm); a function is called with (done, total or None). Counted are symbols, or, with an
+        executor and files, files.
 
     Returns
     -------

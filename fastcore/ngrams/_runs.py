@@ -183,8 +183,10 @@ class Runs:
 
 def part_rows(max_bytes: int | None, runs: Sequence[Run], workers: Workers) -> int:
     """How many rows a merge takes in at a time: at 80 bytes a row with all that is made of them."""
-    limit = PART_ROWS if max_bytes is None else max(1024, min(PART_ROWS, max_bytes // 160))
     threads = n_threads(workers)
+    # Two parts a thread are under way or wait for their turn; one alone has no one to wait for.
+    at_once = 1 if threads == 1 else 2 * threads
+    limit = PART_ROWS if max_bytes is None else max(1024, min(PART_ROWS, max_bytes // (160 * at_once)))
     if threads == 1:
         return limit
     # Several parts a worker, so that all end at about the same time.

@@ -4,10 +4,10 @@ Source: Su Jianlin (苏剑林), *貌离神合的RNN与ODE：花式RNN简介*, 20
 unlike in looks and one at heart; the competition of two species).
 """
 
+from .._public import at_home
 from ._fit import Fit, equations, fit
 from ._solve import Solution, solve
 
 __all__ = ["Fit", "Solution", "equations", "fit", "solve"]
 
-for _public in (Fit, Solution, equations, fit, solve):
-    _public.__module__ = __name__
+at_home(__name__, Fit, Solution, equations, fit, solve)

@@ -161,7 +161,7 @@ def fit(
         the scale that is fitted; with ``log=False`` within ten times its size) and inside the bounds. The best end is
         returned.
     rng : None, int, SeedSequence or Generator
-        For the further starts.
+        Source of randomness (SPEC 7): an int repeats, the others move on. For the further starts.
     t0 : float, optional
         When the state is `x0`. Default: the first of `t`.
     method, rtol, atol, max_steps

@@ -140,8 +140,8 @@ def solve(
         of the error, in units of the parameter's value.
     max_steps : int
         Give up after so many steps, accepted or not.
-    workers : int, map-like callable or executor
-        Who computes sets of parameters; the results don't depend on it.
+    workers : int, executor or map-like callable, default 1
+        Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it. Tasks are sets of parameters.
 
     Returns
     -------

@@ -5,6 +5,7 @@ algorithm in a few lines of Python); D. T. Gillespie, *Exact stochastic simulati
 reactions*, J. Phys. Chem. 81 (1977) 2340.
 """
 
+from .._public import at_home
 from ._fsp import Distribution, fsp
 from ._network import ReactionNetwork
 from ._reading import Reaction
@@ -13,5 +14,4 @@ from ._simulate import simulate
 
 __all__ = ["Distribution", "Jumps", "Reaction", "ReactionNetwork", "Trajectories", "fsp", "simulate"]
 
-for _public in (Distribution, Jumps, Reaction, ReactionNetwork, Trajectories, fsp, simulate):
-    _public.__module__ = __name__
+at_home(__name__, Distribution, Jumps, Reaction, ReactionNetwork, Trajectories, fsp, simulate)

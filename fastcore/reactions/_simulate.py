@@ -100,9 +100,9 @@ def simulate(
         Both are exact. The direct method draws the time to the next event, then which reaction it is; the first
         reaction method draws a time for every reaction and takes the shortest. "auto" is the direct method.
     rng : None, int, SeedSequence or Generator
-        Randomness; run i of a call has a stream of its own.
-    workers : int, map-like callable or executor
-        Who computes; the results don't depend on it.
+        Source of randomness (SPEC 7): an int repeats, the others move on. Run i of a call has a stream of its own.
+    workers : int, executor or map-like callable, default 1
+        Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it.
     params : mapping or array_like of shape (k,) or (p, k), optional
         Values instead of the network's defaults; a mapping may hold arrays of p values. A Series or a table (a row a
         set) is read by its labels, which must name all parameters.
@@ -116,8 +116,8 @@ def simulate(
     max_events : int or inf, optional
         End a run before more events than this. Default: 1,000,000,000 (100,000,000 for ``record="jumps"``, which keeps
         them all), and a warning if that ends a run; ``math.inf`` has no end.
-    progress : bool or callable
-        Show progress in runs.
+    progress : bool or callable, default False
+        True shows a bar (needs tqdm); a function is called with (done, total or None). Counted are runs.
 
     Returns
     -------

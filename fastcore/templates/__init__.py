@@ -7,8 +7,11 @@ Source: Su Jianlin (苏剑林), *最小熵原理（三）：“飞象过河”�
 https://kexue.fm/archives/5577 (minimum entropy, third part: sentence templates and the structure of language).
 """
 
+from .._public import at_home
 from ._finder import TemplateFinder
 from ._parser import Match, Parser, SentenceTree, TemplateTrie
 from ._template import SLOT, Template
 
 __all__ = ["SLOT", "Match", "Parser", "SentenceTree", "Template", "TemplateFinder", "TemplateTrie"]
+
+at_home(__name__, Match, Parser, SentenceTree, Template, TemplateFinder, TemplateTrie)

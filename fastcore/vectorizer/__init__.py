@@ -4,6 +4,9 @@ Source: the behaviour of ``sklearn.feature_extraction.text.CountVectorizer`` (Pe
 machine learning in Python", JMLR 12, 2011), which the tests compare with, array by array.
 """
 
+from .._public import at_home
 from ._vectorizer import NgramVectorizer
 
 __all__ = ["NgramVectorizer"]
+
+at_home(__name__, NgramVectorizer)
