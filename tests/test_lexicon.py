@@ -712,6 +712,15 @@ class TestNBest:
         assert {tuple(tokens): score for tokens, score in everything} == pytest.approx(found)
         assert two == everything[:2]
 
+    def test_readings_that_differ_in_their_state_only(self, backend):
+        # "中|1." stands there twice, a run open behind it or not, and comes to one reading of the whole text: what is
+        # kept in one state must not take the other's places.
+        words = {"中": 9, "1": 9, ".": 9, "1.": 9, "1丙": 9, "中1": 1}
+        tokenizer = Tokenizer(Lexicon(words), join_fullwidth=True)
+        found = tokenizer.nbest("中1.1丙", 2)
+        assert found == tokenizer.nbest("中1.1丙", 100)[:2] and len(found) == 2
+        assert found == tokenizer.nbest("中1.1丙", 3)[:2]
+
     def test_a_run_of_letters_takes_one_reading_a_position(self):
         """Memory grows with the text, not with what a run could be read as."""
         script = """
