@@ -25,7 +25,18 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
 # Modules whose inner loops gain from vectors; the others are built once.
-HOT = {"chain", "crf", "lexicon", "nce", "ngrams.rows", "ngrams.symbols", "ode", "reactions", "recurrence"}
+HOT = {
+    "chain",
+    "crf",
+    "lexicon.segmenter",
+    "lexicon.trie",
+    "nce",
+    "ngrams.rows",
+    "ngrams.symbols",
+    "ode",
+    "reactions",
+    "recurrence",
+}
 # Modules whose twin agrees to a tolerance, so that a*b+c may become one instruction.
 CONTRACTED = {"chain", "crf"}
 # The levels of the x86-64 psABI. Spelled out: compilers older than their names (GCC before 11) know the features.

@@ -47,7 +47,7 @@ PLANTED = [
     ("skipgrams", "fastcore/reference/skipgrams.py", "text[i + 1 : i + 1 + window]", "text[i + 1 : i + window]"),
     ("vectorizer", "pyx/vectorizer/features.pyx", "cdef const int32_t *last = stream + n - 1", "cdef const int32_t *last = stream + n - 2"),
     ("vectorizer", "fastcore/reference/vectorizer/features.py", "for start in range(begin, end - n + 1):", "for start in range(begin, end - n):"),
-    ("lexicon", "fastcore/reference/lexicon.py", "found.append((j + 1, node[IDS]))", "found.append((j, node[IDS]))"),
+    ("lexicon", "fastcore/reference/lexicon/trie.py", "found.append((j + 1, node[IDS]))", "found.append((j, node[IDS]))"),
     ("discovery", "fastcore/reference/discovery/pairs.py", "self._pairs.get((before, number), 0) + 1", "self._pairs.get((before, number), 0) + 2"),
     ("templates", "fastcore/reference/templates/trie.py", "for start in range(len(words) - length + 1):", "for start in range(len(words) - length):"),
     ("templates", "pyx/templates/trie.pyx", "null_score * (end - start - 1), -1, work.n_found", "null_score * (end - start), -1, work.n_found"),
@@ -90,7 +90,8 @@ PLANTED = [
     ("lexicon", "fastcore/lexicon/_lexicon.py", "self.total < 2**32", "self.total <= 2**32 + 2**31", "tests/test_widths.py"),
     ("ngrams", "fastcore/ngrams/_layout.py", "return min(radix, 2**32)", "return min(radix, 2**31)"),
     # What hides behind a checksum.
-    ("lexicon", "pyx/lexicon/lexicon.pyx", "good &= self.index[i] < self.n_pages", "good &= self.index[i] <= 0xffff", "tests/test_lexicon.py -k 'hostile or forged'"),
+    ("lexicon", "pyx/lexicon/_trie_layout.pxd", "good &= self.index[i] < self.n_pages", "good &= self.index[i] <= 0xffff", "tests/test_lexicon.py -k 'hostile or forged'"),
+    ("lexicon", "pyx/lexicon/_trie_layout.pxd", "units[self.units[i].base].check != i", "units[self.units[i].base].check != -2", "tests/test_lexicon.py -k forged"),
     ("lexicon", "fastcore/lexicon/_files.py", "        and bool((counts > 0).all())\n", "", "tests/test_lexicon.py -k forged"),
     # Options in pickles.
     ("lexicon", "fastcore/lexicon/_tokenizer.py", "return _rebuild, (self.lexicon, self._options)", "return _rebuild, (self.lexicon, {**self._options, 'null_score': -100.0})", "tests/test_second_units.py -k Travel"),
@@ -128,8 +129,8 @@ PLANTED = [
     ("reactions", "fastcore/reactions/_fsp.py", "if 1 - p.sum() > tolerance:", "if 1 - p.sum() > 1:"),
     ("labelled", "fastcore/_labelled.py", "for column in columns], axis=-1)", "for column in labelled], axis=-1)"),
     ("interrupts", "pyx/shared/_signals.pxd", "        PyErr_CheckSignals()\n", ""),
-    ("lexicon", "pyx/lexicon/_nbest.pxd", "kept[there.joining] < k", "n < k"),
-    ("lexicon", "pyx/lexicon/lexicon.pyx", "reach = max(reach, j)", "pass"),
+    ("lexicon", "pyx/lexicon/_nbest.pxd", "kept[there.joining] < self.k", "n < self.k"),
+    ("lexicon", "pyx/lexicon/segmenter.pyx", "reach = max(reach, j)", "pass"),
     ("discovery", "pyx/discovery/symbols.pyx", "while end < n and self.numbers[PyUnicode_READ(kind, data, end)] == IN_RUN:", "while False:"),
 ]  # fmt: skip
 

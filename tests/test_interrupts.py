@@ -35,10 +35,10 @@ LONG: dict[str, Entry] = {}
 
 # What has no loop over its input, or only as much of it as the caller's own loop: nothing to stop.
 SHORT = {
-    "lexicon.Trie.layout": "hands out what is there",
-    "lexicon.Trie.find": "one word",
-    "lexicon.Trie.longest": "one match",
-    "lexicon.Segmenter": "at most 0x110000 code points",
+    "lexicon.trie.Trie.layout": "hands out what is there",
+    "lexicon.trie.Trie.find": "one word",
+    "lexicon.trie.Trie.longest": "one match",
+    "lexicon.segmenter.Segmenter": "at most 0x110000 code points",
     "discovery.words.WordCounter.result": "three copies of memory",
     "discovery.pairs.PairCounter": "starts empty",
     "discovery.words.WordCounter": "starts empty",
@@ -302,19 +302,19 @@ def trie(k: Any) -> Any:
     return k.Trie(codes, np.cumsum([0, *map(len, texts)]), np.ones(40, np.int64), NONE)
 
 
-@long("lexicon.Trie")
+@long("lexicon.trie.Trie")
 def _(k: Any) -> Any:
     arrays = words(1_000_000)
     return lambda: k.Trie(*arrays, NONE)
 
 
-@long("lexicon.Trie.words")
+@long("lexicon.trie.Trie.words")
 def _(k: Any) -> Any:
     found = k.Trie(*words(400_000), NONE)
     return lambda: found.words(0, 400_000), lambda: found.words(0, 3)
 
 
-@long("lexicon.Trie.search")
+@long("lexicon.trie.Trie.search")
 def _(k: Any) -> Any:
     found = trie(k)
     return lambda: found.search("一" * 5_000_000), lambda: found.search("一二")
@@ -324,21 +324,24 @@ def codes_of(n: int) -> tuple[np.ndarray, ...]:
     return np.full(n, ord("一"), np.uint32), np.array([0, n]), np.full(40, -1.0), -100.0
 
 
-@each("lexicon.Trie", "expected_counts", "best_counts")
+@each("lexicon.trie.Trie", "expected_counts", "best_counts")
 def _(k: Any, name: str) -> Any:
     found = trie(k)
     return lambda: getattr(found, name)(*codes_of(3_000_000)), lambda: getattr(found, name)(*codes_of(3))
 
 
 def segmenter(k: Any) -> Any:
-    return k.Segmenter(trie(k), np.array([ord("。")], np.uint32), 2, -100.0)
+    return k.Segmenter(trie(_isa.load("lexicon.trie")), np.array([ord("。")], np.uint32), 2, -100.0)
 
 
 # Long runs, many short pieces, and letters to be joined: each is a loop of its own.
 TEXTS = ["一" * 3_000_000, "一。" * 10_000_000, "a" * 30_000_000]
 
 
-@each("lexicon.Segmenter", *(f"{name} {i}" for name in ("words", "ends", "encode", "sample") for i in range(3)))
+WAYS = [f"{name} {i}" for name in ("words", "ends", "encode", "sample") for i in range(3)]
+
+
+@each("lexicon.segmenter.Segmenter", *WAYS)
 def _(k: Any, name: str) -> Any:
     cut = segmenter(k)
     method, _, i = name.partition(" ")
@@ -351,7 +354,7 @@ def _(k: Any, name: str) -> Any:
     return lambda: call(TEXTS[int(i)]), lambda: call("一二")
 
 
-@each("lexicon.Segmenter", *(f"nbest {i}" for i in range(3)))
+@each("lexicon.segmenter.Segmenter", *(f"nbest {i}" for i in range(3)))
 def _(k: Any, name: str) -> Any:
     cut, i = segmenter(k), int(name[-1])
     return lambda: cut.nbest(TEXTS[i][:3_000_000], 20), lambda: cut.nbest("一一", 2)
@@ -739,7 +742,7 @@ def test_a_workers_flag_stops_a_kernel():
     def work() -> None:
         _interrupt.set_flag(flag)
         try:
-            segmenter(_isa.load("lexicon")).ends(TEXTS[1])
+            segmenter(_isa.load("lexicon.segmenter")).ends(TEXTS[1])
         except BaseException as error:
             result.append(type(error))
 

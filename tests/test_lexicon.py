@@ -28,7 +28,7 @@ from fastcore._backend import kernels
 from fastcore._data import poems
 from fastcore.lexicon import Lexicon, Tokenizer
 from fastcore.lexicon._files import write_binary
-from fastcore.lexicon._lexicon import _as_arrays
+from fastcore.lexicon._lexicon import _aligned, _as_arrays
 from fastcore.ngrams import count_ngrams
 from fastcore.vectorizer import NgramVectorizer
 
@@ -430,6 +430,27 @@ print(*tokenizer.lcut("扫描二维码", HMM=False), sep="|")
                     tokenizer.tokenize(text)
         assert forged
 
+    @pytest.mark.compiled
+    def test_forged_steps_past_the_end(self):
+        # Each inner place of the array in turn has a child by symbol 0, which stands at a text's end.
+        with use_backend("compiled"):
+            words = ["ab", "abc", "bcd", "c"]
+            arrays = (*_as_arrays(words), np.ones(len(words), np.int64))
+            layout = kernels("lexicon.trie").Trie(*arrays, np.empty(0, np.uint8)).layout()
+            n_symbols, n_slots, n_pages = layout[16:40].view(np.int64)
+            start = sum(-(-size // 64) * 64 for size in (128 + 2 * 4352, 1024 * n_pages, 4 * (n_symbols + 1)))
+            inner = 0
+            for slot in range(n_slots):
+                forged = _aligned(layout.copy())
+                units = forged[start : start + 16 * n_slots].view(np.int32).reshape(-1, 4)
+                base = units[slot, 0]
+                if base:
+                    units[base, 1] = slot
+                    with pytest.raises(ValueError, match="points outside itself"):
+                        kernels("lexicon.trie").Trie(*arrays, forged)
+                    inner += 1
+            assert inner == 4
+
     @pytest.mark.parametrize("count", [2**63 - 1, 2**53 + 1])
     def test_large_counts_come_back(self, backend, tmp_path, count):
         Lexicon({"a": count}).save(tmp_path / "words", binary=True)
@@ -690,6 +711,15 @@ class TestNBest:
             found.setdefault(tuple(joined(tokens, wide)), score)
         assert {tuple(tokens): score for tokens, score in everything} == pytest.approx(found)
         assert two == everything[:2]
+
+    def test_readings_that_differ_in_their_state_only(self, backend):
+        # "中|1." stands there twice, a run open behind it or not, and comes to one reading of the whole text: what is
+        # kept in one state must not take the other's places.
+        words = {"中": 9, "1": 9, ".": 9, "1.": 9, "1丙": 9, "中1": 1}
+        tokenizer = Tokenizer(Lexicon(words), join_fullwidth=True)
+        found = tokenizer.nbest("中1.1丙", 2)
+        assert found == tokenizer.nbest("中1.1丙", 100)[:2] and len(found) == 2
+        assert found == tokenizer.nbest("中1.1丙", 3)[:2]
 
     def test_a_run_of_letters_takes_one_reading_a_position(self):
         """Memory grows with the text, not with what a run could be read as."""
@@ -986,7 +1016,7 @@ class TestSharing:
                 @staticmethod
                 def Trie(codes, offsets, counts, layout):
                     sizes.append(len(layout))
-                    return kernels("lexicon").Trie(codes, offsets, counts, layout)
+                    return kernels("lexicon.trie").Trie(codes, offsets, counts, layout)
 
             monkeypatch.setattr("fastcore.lexicon._lexicon.kernels", lambda *_: Spy)
             loaded = pickle.loads(data)

@@ -391,7 +391,7 @@ def settled(domain: str, cls: str) -> Callable[[], Any]:
         it = trie(kernel)
         return lambda: (it.words(0, 3), it.search("abcab" * 50), it.find("bc"))
     if cls == "Segmenter":
-        it = kernel.Segmenter(trie(kernel), np.array([44], np.uint32), 1, -20.0)
+        it = kernel.Segmenter(trie(kernels("lexicon.trie")), np.array([44], np.uint32), 1, -20.0)
         return lambda: it.words(["abcab," * 50])
     if cls == "TemplateTrie":
         it = kernel.TemplateTrie(np.array([0, -1]), np.array([0, 2]), np.array([-5]))
@@ -408,8 +408,8 @@ def settled(domain: str, cls: str) -> Callable[[], Any]:
 SETTLED = [
     ("discovery.pairs", "PairIndex"),
     ("discovery.pairs", "PairSet"),
-    ("lexicon", "Trie"),
-    ("lexicon", "Segmenter"),
+    ("lexicon.trie", "Trie"),
+    ("lexicon.segmenter", "Segmenter"),
     ("templates.trie", "TemplateTrie"),
     ("reactions", "Network"),
 ]
@@ -493,7 +493,7 @@ print("alive")
             ("discovery.symbols.Encoder", "np.ones(100, np.uint8), True"),
             ("discovery.pairs.PairIndex", "np.array([[0, 1], [1, 2]], np.int32)"),
             ("discovery.pairs.PairSet", "np.array([[0, 100]], np.int32)"),
-            ("lexicon.Trie", "np.array([97], np.uint32), np.array([0, 1]), np.array([1]), np.empty(0, np.uint8)"),
+            ("lexicon.trie.Trie", "np.array([97], np.uint32), np.array([0, 1]), np.array([1]), np.empty(0, np.uint8)"),
             ("templates.trie.TemplateTrie", "np.array([0, -1]), np.array([0, 2]), np.array([-5])"),
         ],
     )

@@ -82,7 +82,7 @@ class Lexicon(Immutable, Mapping[str, int]):
         layout: NDArray[np.uint8],
     ) -> None:
         self._backend = active_backend()
-        self._trie = kernels("lexicon", self._backend).Trie(codes, offsets, counts, layout)
+        self._trie = kernels("lexicon.trie", self._backend).Trie(codes, offsets, counts, layout)
         self.total = int(counts.sum())
         # A mapped array is left where it is.
         narrow = counts.flags.owndata and self.total < 2**32
@@ -107,7 +107,7 @@ class Lexicon(Immutable, Mapping[str, int]):
         if words is None and active_backend() == "reference":
             # The twin has its own way to keep words.
             empty = np.empty(0, np.uint32), np.zeros(1, np.int64)
-            compiled = kernels("lexicon", "compiled").Trie(*empty, state["counts"].astype(np.int64), layout)
+            compiled = kernels("lexicon.trie", "compiled").Trie(*empty, state["counts"].astype(np.int64), layout)
             words, layout = compiled.words(0, len(state["counts"])), EMPTY
         self._set(*_as_arrays(words or []), state["counts"].astype(np.int64), layout)
 

@@ -96,7 +96,7 @@ class Tokenizer(Immutable):
             "join_fullwidth": bool(join_fullwidth),
             "null_score": as_number(null_score, "null_score", low=-LARGEST_SCORE, high=LARGEST_SCORE),
         }
-        self._segmenter = kernels("lexicon", lexicon._backend).Segmenter(
+        self._segmenter = kernels("lexicon.segmenter", lexicon._backend).Segmenter(
             lexicon._trie,
             np.array(sorted(set(map(ord, punctuation))), np.uint32),
             2 if join_fullwidth else int(bool(join_alnum)),

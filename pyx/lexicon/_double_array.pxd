@@ -1,24 +1,20 @@
-# A double array (Aoe 1989, An efficient digital search algorithm by using a double-array structure).
+# Where each word's slots lie in a double array (_trie_layout.pxd).
 #
-# A unit is 16 bytes: base and check side by side with the word's score, so that a step down the trie and the edge
-# that it gives to a lattice are one load. Symbols are numbered by falling frequency and families placed by falling
-# weight: what running text visits lies together.
+# Symbols are numbered by falling frequency and families placed by falling weight: what running text visits lies
+# together.
 from libc.math cimport log2
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, qsort, realloc
+from libc.stdlib cimport qsort
 from libc.string cimport memset
 
-from _signals cimport Pace, new_pace, spend
+from _owned cimport Pool, drop, resized, spread, zeros
+from _signals cimport Pace, spend
+from _table cimport Cell, Table, table_find, table_init, table_took
+from _trie_layout cimport LIMIT
 
 cdef enum:
-    LIMIT = 1 << 30  # slots: indices are int32
     LARGE = 24  # children of a large family
     TRIED = 64  # blocks of 64 bases, when placing a family
-
-cdef struct Unit:
-    int32_t base
-    int32_t check
-    double score  # of the word that ends here, minus infinity if none does
 
 cdef struct Node:
     double weight
@@ -57,36 +53,25 @@ cdef inline uint64_t _free_bits(const uint64_t* used, Py_ssize_t start) noexcept
 
 
 cdef struct Builder:
-    # Temporary arrays of the construction; all zero at first, freed by free_builder whatever happens.
+    # What the construction needs; all zero at first but for the pace, and its memory is the pool's.
+    Pool pool
+    Pace pace
     Node* nodes
-    int32_t* table
+    Table children  # by parent and symbol, but for the newest of each parent
     uint64_t* used
     uint32_t* symbol_of
     Ranked* order
     int32_t* bases
     uint32_t* family
     Py_ssize_t n_nodes, n_symbols, capacity, n_families
-    Pace pace
     int32_t highest_base, highest_slot
-
-
-cdef inline void free_builder(Builder* self) noexcept nogil:
-    free(self.nodes)
-    free(self.table)
-    free(self.used)
-    free(self.symbol_of)
-    free(self.order)
-    free(self.bases)
-    free(self.family)
 
 
 cdef inline int number_symbols(Builder* self, const uint32_t* codes, Py_ssize_t n) except -1 nogil:
     # Symbols 1, 2, ... by falling number of occurrences, then by code point.
     cdef Ranked* ranked
     cdef Py_ssize_t i, k = 0
-    self.symbol_of = <uint32_t*>calloc(0x110000, sizeof(uint32_t))
-    if self.symbol_of == NULL:
-        raise MemoryError
+    self.symbol_of = <uint32_t*>zeros(&self.pool, 0x110000, sizeof(uint32_t))
     for i in range(n):
         spend(&self.pace, 1)
         if codes[i] > 0x10FFFF:
@@ -95,9 +80,7 @@ cdef inline int number_symbols(Builder* self, const uint32_t* codes, Py_ssize_t 
     for i in range(0x110000):
         k += self.symbol_of[i] != 0
     self.n_symbols = k
-    ranked = <Ranked*>malloc((k + 1) * sizeof(Ranked))
-    if ranked == NULL:
-        raise MemoryError
+    ranked = <Ranked*>spread(&self.pool, k, sizeof(Ranked))
     k = 0
     for i in range(0x110000):
         if self.symbol_of[i]:
@@ -107,60 +90,58 @@ cdef inline int number_symbols(Builder* self, const uint32_t* codes, Py_ssize_t 
     qsort(ranked, k, sizeof(Ranked), _falling)
     for i in range(k):
         self.symbol_of[ranked[i].item] = <uint32_t>(i + 1)
-    free(ranked)
+    drop(&self.pool, ranked)
     return 0
+
+
+cdef inline int32_t _child(Builder* self, int32_t node, uint32_t symbol) except -1 nogil:
+    # The child of a node by a symbol, a new one if there is none.
+    cdef int32_t newest = self.nodes[node].first, child
+    cdef uint64_t key = <uint64_t>node << 21
+    cdef Cell* cell
+    if newest and self.nodes[newest].symbol == symbol:
+        return newest
+    child = <int32_t>table_find(&self.children, key | symbol, sizeof(Cell)).mark
+    if child == 0:
+        if newest:
+            key |= self.nodes[newest].symbol
+            cell = table_find(&self.children, key, sizeof(Cell))
+            cell.key, cell.mark = key, <uint64_t>newest
+            table_took(&self.children, sizeof(Cell))
+        child = <int32_t>self.n_nodes
+        self.n_nodes += 1
+        self.nodes[child] = Node(0, node, -1, 0, newest, 0, symbol)
+        self.nodes[node].first = child
+    return child
 
 
 cdef inline int insert_words(
     Builder* self, const uint32_t* codes, const int64_t* offsets, const int64_t* counts, Py_ssize_t n_words
 ) except -1 nogil:
-    # A trie of nodes, children found by hashing (parent, symbol).
-    cdef Py_ssize_t n = offsets[n_words], size = 64, w, k
-    cdef uint64_t mask, h
-    cdef int32_t node, child
-    cdef uint32_t symbol
-    while size < 2 * (n + 1):
-        size *= 2
-    mask = <uint64_t>(size - 1)
-    self.table = <int32_t*>calloc(size, sizeof(int32_t))
-    self.nodes = <Node*>malloc((n + 1) * sizeof(Node))
-    if self.table == NULL or self.nodes == NULL:
-        raise MemoryError
+    # A trie of nodes. The newest child of each node hangs on it, the older ones are found in a table: so that holds
+    # fewer than there are words, whatever these share.
+    cdef Py_ssize_t w, k
+    cdef int32_t node
+    table_init(&self.children, &self.pool, &self.pace, n_words, sizeof(Cell))
+    self.nodes = <Node*>spread(&self.pool, offsets[n_words] + 1, sizeof(Node))
     self.nodes[0] = Node(0, -1, -1, 0, 0, 0, 0)
     self.n_nodes = 1
     for w in range(n_words):
         node = 0
         for k in range(offsets[w], offsets[w + 1]):
-            symbol = self.symbol_of[codes[k]]
-            h = (<uint64_t>node << 21 | symbol) * <uint64_t>0x9E3779B97F4A7C15
-            h ^= h >> 32
-            while True:
-                h &= mask
-                child = self.table[h]
-                if child == 0 or (self.nodes[child].parent == node and self.nodes[child].symbol == symbol):
-                    break
-                h += 1
-            if child == 0:
-                child = <int32_t>self.n_nodes
-                self.n_nodes += 1
-                self.table[h] = child
-                self.nodes[child] = Node(0, node, -1, 0, self.nodes[node].first, 0, symbol)
-                self.nodes[node].first = child
-            node = child
+            node = _child(self, node, self.symbol_of[codes[k]])
             self.nodes[node].weight += <double>counts[w]
         if self.nodes[node].word >= 0:
             raise ValueError(f"words {self.nodes[node].word} and {w} are the same")
         self.nodes[node].word = <int32_t>w
         spend(&self.pace, 20 * (offsets[w + 1] - offsets[w]))
-    free(self.table)
-    self.table = NULL
+    drop(&self.pool, self.children.cells)
     return 0
 
 
 cdef inline int _grow(Builder* self, Py_ssize_t slots) except -1 nogil:
     # Room for `slots` slots and two words of 64 more.
     cdef Py_ssize_t wanted = self.capacity
-    cdef uint64_t* grown
     if slots + 128 <= self.capacity:
         return 0
     if slots >= LIMIT:
@@ -168,11 +149,9 @@ cdef inline int _grow(Builder* self, Py_ssize_t slots) except -1 nogil:
     while wanted < slots + 128:
         wanted = wanted + (wanted >> 1) + 65536
     wanted = (wanted + 63) // 64 * 64
-    grown = <uint64_t*>realloc(self.used, wanted // 8)
-    if grown == NULL:
-        raise MemoryError
-    memset(<char*>grown + self.capacity // 8, 0, (wanted - self.capacity) // 8)
-    self.used, self.capacity = grown, wanted
+    self.used = <uint64_t*>resized(&self.pool, self.used, wanted // 8, 1)
+    memset(<char*>self.used + self.capacity // 8, 0, (wanted - self.capacity) // 8)
+    self.capacity = wanted
     return 0
 
 
@@ -185,11 +164,9 @@ cdef inline int place_families(Builder* self) except -1 nogil:
     cdef int32_t slot
     cdef int64_t[64] hint
     cdef uint64_t fits
-    self.order = <Ranked*>malloc((self.n_nodes + 1) * sizeof(Ranked))
-    self.bases = <int32_t*>calloc(self.n_nodes + 1, sizeof(int32_t))
-    self.family = <uint32_t*>malloc((self.n_symbols + 1) * sizeof(uint32_t))
-    if self.order == NULL or self.bases == NULL or self.family == NULL:
-        raise MemoryError
+    self.order = <Ranked*>spread(&self.pool, self.n_nodes, sizeof(Ranked))
+    self.bases = <int32_t*>zeros(&self.pool, self.n_nodes, sizeof(int32_t))
+    self.family = <uint32_t*>spread(&self.pool, self.n_symbols, sizeof(uint32_t))
     for i in range(64):
         hint[i] = 1
     _grow(self, self.n_symbols + self.n_nodes)

@@ -3,9 +3,9 @@ from libc.math cimport INFINITY, exp, log
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from _double_array cimport Unit
 from _rng cimport Rng, next_double
 from _signals cimport Pace, spend
+from _trie_layout cimport Unit
 
 cdef extern from "memory_hints.h":
     void FASTCORE_PREFETCH(const void* p) noexcept nogil

@@ -3,11 +3,14 @@
 # At each position lie the best readings up to it, falling, at most k in each of the two states of the joining; what
 # tells them apart is what is read off them, not the words inside a run. What has been passed keeps eight bytes a
 # reading, to trace it back by.
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.math cimport INFINITY
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from _character_classes cimport BREAK, joins
+from _owned cimport Pool, drop, resized, roomy, zeros
 from _signals cimport Pace, spend
+from _trie_layout cimport Unit
 
 cdef struct Reading:
     double base  # the sum over the pieces before this one
@@ -30,15 +33,26 @@ cdef struct Trace:
     uint32_t edge  # the length of the last word and whether it grew the token, as the lowest bit
 
 cdef struct Known:
-    # An entry of a table that says what was met since it was last emptied, which is a new `turn`.
+    # An entry of a table that says what was met since it was last emptied. It isn't the common one, since it is emptied
+    # for every word of the lattice: a new `turn` does that.
     int64_t start, before, turn, value
     bint joining
 
 cdef struct Nbest:
+    # Given by the caller, the rest all zero: the text as symbols and classes, and what is asked.
+    const Unit* units
+    const uint32_t* symbols
+    const uint8_t* classes
+    double null_score
+    int join
+    Py_ssize_t length, k
+    Pool* pool
+    Pace* pace
+    # Our own.
     Readings* lines  # one a position
     Trace* traces
     int64_t* offsets  # of each position's traces
-    Py_ssize_t length, n_traces, traces_room
+    Py_ssize_t n_traces, traces_room
     Reading* merged
     Py_ssize_t merged_room
     Known* known
@@ -46,50 +60,19 @@ cdef struct Nbest:
     int64_t turn
 
 
-cdef inline void nbest_free(Nbest* self) noexcept nogil:
-    cdef Py_ssize_t i
-    if self.lines != NULL:
-        for i in range(self.length + 1):
-            free(self.lines[i].at)
-    free(self.lines)
-    free(self.traces)
-    free(self.offsets)
-    free(self.merged)
-    free(self.known)
-
-
-cdef inline int nbest_init(Nbest* self, Py_ssize_t length) except -1 nogil:
-    # Of a struct that is all zero; what fails is freed by `nbest_free` all the same.
-    self.lines = <Readings*>calloc(length + 1, sizeof(Readings))
-    if self.lines == NULL:
-        raise MemoryError
-    self.length = length
-    self.offsets = <int64_t*>calloc(length + 2, sizeof(int64_t))
-    self.lines[0].at = <Reading*>calloc(1, sizeof(Reading))
-    if self.offsets == NULL or self.lines[0].at == NULL:
-        raise MemoryError
-    self.lines[0].at[0].sum = 1.0
-    self.lines[0].n = self.lines[0].room = 1
-    return 0
-
-
 cdef inline int _make_room(Nbest* self, Py_ssize_t n) except -1 nogil:
     # For a merge of n readings.
-    cdef Reading* merged
     cdef Py_ssize_t size = 64
     if n <= self.merged_room:
         return 0
-    merged = <Reading*>realloc(self.merged, 2 * n * sizeof(Reading))
-    if merged == NULL:
-        raise MemoryError
-    self.merged, self.merged_room = merged, 2 * n
+    self.merged = <Reading*>resized(self.pool, self.merged, 2 * n, sizeof(Reading))
     while size < 4 * n:
         size *= 2
-    free(self.known)
-    self.known = <Known*>calloc(size, sizeof(Known))
-    if self.known == NULL:
-        raise MemoryError
+    drop(self.pool, self.known)
+    self.known = NULL
+    self.known = <Known*>zeros(self.pool, size, sizeof(Known))
     self.known_mask = size - 1
+    self.merged_room = 2 * n
     return 0
 
 
@@ -116,20 +99,14 @@ cdef inline bint _first_of_its_kind(Nbest* self, const Reading* reading) noexcep
     return True
 
 
-cdef inline int nbest_arrive(Nbest* self, Py_ssize_t i) except -1 nogil:
+cdef inline int _arrive(Nbest* self, Py_ssize_t i) except -1 nogil:
     # All readings up to i are there: number what is read, and keep how each got there.
     cdef Readings* line = &self.lines[i]
-    cdef Py_ssize_t r, room
-    cdef Trace* traces
+    cdef Py_ssize_t r
     cdef Reading* reading
     cdef Known* entry
     cdef bint both = False
-    if self.n_traces + line.n > self.traces_room:
-        room = 2 * self.traces_room + line.n + 1024
-        traces = <Trace*>realloc(self.traces, room * sizeof(Trace))
-        if traces == NULL:
-            raise MemoryError
-        self.traces, self.traces_room = traces, room
+    self.traces = <Trace*>roomy(self.pool, self.traces, &self.traces_room, self.n_traces + line.n, sizeof(Trace))
     for r in range(line.n):
         reading = &line.at[r]
         reading.number = r
@@ -155,11 +132,10 @@ cdef inline double _total(const Reading* reading) noexcept nogil:
     return reading.base + (reading.sum - 1.0)
 
 
-cdef inline int nbest_step(
-    Nbest* self, Py_ssize_t i, Py_ssize_t j, double score, bint ends_piece, Py_ssize_t k, const bint* grows,
-    const bint* joins, Pace* pace
+cdef inline int _go(
+    Nbest* self, Py_ssize_t i, Py_ssize_t j, double score, bint ends_piece, const bint* grows, const bint* joining
 ) except -1 nogil:
-    # Let a word go from i to j. grows[s], joins[s]: whether it grows the token of a reading in state s, and the state
+    # Let a word go from i to j. grows[s], joining[s]: whether it grows the token of a reading in state s, and the state
     # after it. Of equal sums what was there first stays first.
     cdef Readings* line = &self.lines[i]
     cdef Readings* into = &self.lines[j]
@@ -170,7 +146,7 @@ cdef inline int nbest_step(
     cdef bint distinct = not (grows[0] or grows[1] or line.shared), ready = False
     cdef double total, other
     _make_room(self, into.n + line.n)
-    spend(pace, 16 * (into.n + line.n))
+    spend(self.pace, 16 * (into.n + line.n))
     kept[0] = kept[1] = 0
     self.turn += 1
     while True:
@@ -179,7 +155,7 @@ cdef inline int nbest_step(
             more.grown = grows[more.joining]
             if not more.grown:
                 more.start, more.before = i, more.number
-            more.joining = joins[more.joining]
+            more.joining = joining[more.joining]
             if ends_piece:
                 more.base, more.sum = _total(&more), 1.0
             else:
@@ -200,23 +176,110 @@ cdef inline int nbest_step(
             ready = False
         else:
             break
-        if kept[there.joining] < k and (distinct or _first_of_its_kind(self, there)):
+        if kept[there.joining] < self.k and (distinct or _first_of_its_kind(self, there)):
             kept[there.joining] += 1
             self.merged[n] = there[0]
             n += 1
     if n > into.room:
-        room = max(n, min(2 * into.room, 2 * k))
-        there = <Reading*>realloc(into.at, room * sizeof(Reading))
-        if there == NULL:
-            raise MemoryError
-        into.at, into.room = there, room
+        room = max(n, min(2 * into.room, 2 * self.k))
+        into.at = <Reading*>resized(self.pool, into.at, room, sizeof(Reading))
+        into.room = room
     memcpy(into.at, self.merged, n * sizeof(Reading))
     into.n = n
     return 0
 
 
-cdef inline void nbest_leave(Nbest* self, Py_ssize_t i) noexcept nogil:
-    # All words that begin at i have gone.
-    free(self.lines[i].at)
-    self.lines[i].at = NULL
-    self.lines[i].n = self.lines[i].room = 0
+cdef inline int _step(Nbest* self, Py_ssize_t i, Py_ssize_t j, double score, bint ends_piece) except -1 nogil:
+    # Let a word go from i to j, whatever state the readings up to i are in.
+    cdef bint[2] grows
+    cdef bint[2] joining
+    cdef int state
+    for state in range(2):
+        grows[state], joining[state] = False, False
+        if self.join:
+            joining[state] = state
+            grows[state] = joins(
+                self.join, self.classes, self.classes[i - 1] if i else 0, i, j, &joining[state]
+            )
+    return _go(self, i, j, score, ends_piece, grows, joining)
+
+
+cdef inline int nbest_all(Nbest* self) except -1 nogil:
+    # The readings of the whole text, at its last position.
+    cdef const Unit* units = self.units
+    cdef Py_ssize_t i, j
+    cdef int32_t slot, parent
+    self.lines = <Readings*>zeros(self.pool, self.length + 1, sizeof(Readings))
+    self.offsets = <int64_t*>zeros(self.pool, self.length + 2, sizeof(int64_t))
+    self.lines[0].at = <Reading*>zeros(self.pool, 1, sizeof(Reading))
+    self.lines[0].at[0].sum = 1.0
+    self.lines[0].n = self.lines[0].room = 1
+    for i in range(self.length):
+        spend(self.pace, 16)
+        _arrive(self, i)
+        if self.classes[i] & BREAK:
+            _step(self, i, i + 1, 0.0, True)
+        else:
+            parent, slot, j = 0, <int32_t>self.symbols[i], i
+            while units[slot].check == parent:
+                j += 1
+                if units[slot].score > -INFINITY:
+                    _step(self, i, j, units[slot].score, False)
+                parent, slot = slot, units[slot].base + <int32_t>self.symbols[j]
+            if self.lines[i + 1].n == 0:
+                _step(self, i, i + 1, self.null_score, False)
+        # All words that begin here have gone.
+        drop(self.pool, self.lines[i].at)
+        self.lines[i] = Readings(NULL, 0, 0, False)
+    return _arrive(self, self.length)
+
+
+cdef inline Py_ssize_t nbest_edges(const Nbest* self, Py_ssize_t place, int64_t* ends) except -1 nogil:
+    # The edges of a reading from the last one back, each as its end and whether the next one grows its token; returns
+    # how many.
+    cdef Py_ssize_t at = self.length, edges = 0
+    cdef bint grown = False
+    cdef Trace trace
+    while at > 0:
+        spend(self.pace, 8)
+        trace = self.traces[self.offsets[at] + place]
+        ends[edges] = at << 1 | grown
+        grown = trace.edge & 1
+        edges += 1
+        at -= trace.edge >> 1
+        place = trace.place
+    return edges
+
+
+cdef inline double nbest_tokens(
+    const Nbest* self, int64_t* ends, Py_ssize_t edges, Py_ssize_t* found
+) except? 1.0 nogil:
+    # Turn the edges of a reading into the ends of its tokens, in order, and return its score.
+    cdef Py_ssize_t k, at, end, start = 0
+    cdef int32_t slot, parent
+    cdef int64_t edge
+    cdef double total = 0.0, piece = 0.0
+    for k in range(edges // 2):
+        ends[k], ends[edges - 1 - k] = ends[edges - 1 - k], ends[k]
+    found[0] = 0
+    for k in range(edges):
+        edge = ends[k]
+        end = edge >> 1
+        spend(self.pace, 8 * (end - start))
+        if self.classes[start] & BREAK:
+            total += piece
+            piece = 0.0
+        else:
+            parent, slot, at = 0, <int32_t>self.symbols[start], start
+            while at + 1 < end and self.units[slot].check == parent:
+                at += 1
+                parent, slot = slot, self.units[slot].base + <int32_t>self.symbols[at]
+            if self.units[slot].check == parent and self.units[slot].score > -INFINITY:
+                piece += self.units[slot].score
+            else:
+                piece += self.null_score
+        if not edge & 1:
+            ends[found[0]] = end
+            found[0] += 1
+        start = end
+    return total + piece

@@ -1,139 +1,19 @@
-"""Slow twin of the lexicon kernels: a trie of dicts, and the lattice of its words over a text."""
+"""Slow twin of the kernel of segmentation: paths through the lattice of a trie's words over a text."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._rng import Rng
+from .._rng import Rng
+from ._lattice import added, best_path, draw, log_beta
+from .trie import Trie
 
-IDS = ""  # a node's key for the word that ends there; no character is empty
 MARKS = [".", ":", "/", "·"]
 PERCENTS = ["%", "‰"]
 FULL_WIDTH = {chr(i): chr(i - 0xFEE0) for i in range(0xFF01, 0xFF5F)}
-
-
-class Trie:
-    """Words given by their code points: `codes` of all words, word i at offsets[i]:offsets[i + 1]; counts > 0."""
-
-    def __init__(
-        self,
-        codes: NDArray[np.uint32],
-        offsets: NDArray[np.int64],
-        counts: NDArray[np.int64],
-        layout: NDArray[np.uint8],
-    ) -> None:
-        self._root: dict[str, Any] = {}
-        text = "".join(map(chr, codes.tolist()))
-        self._words = [text[start:end] for start, end in pairwise(offsets.tolist())]
-        for i, word in enumerate(self._words):
-            node = self._root
-            for character in word:
-                node = node.setdefault(character, {})
-            if IDS in node:
-                raise ValueError(f"words {node[IDS]} and {i} are the same")
-            node[IDS] = i
-        log_total = math.log(sum(counts.tolist())) if len(counts) else 0.0
-        self._scores = [math.log(count) - log_total for count in counts.tolist()]
-
-    def words(self, start: int, stop: int) -> list[str]:
-        """The words whose ids lie in [start, stop)."""
-        return self._words[start:stop]
-
-    def layout(self) -> NDArray[np.uint8]:
-        """Nothing: this trie is built anew each time."""
-        return np.empty(0, np.uint8)
-
-    def find(self, word: str) -> int:
-        """The id of a word, -1 if it isn't one."""
-        node = self._root
-        for character in word:
-            if character not in node:
-                return -1
-            node = node[character]
-        found: int = node.get(IDS, -1) if word else -1
-        return found
-
-    def search(self, text: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
-        """Arrays (starts, ends, ids) of every occurrence of every word, by rising start, then end."""
-        found = [(i, end, id) for i in range(len(text)) for end, id in self._words_at(text, i)]
-        starts, ends, ids = zip(*found) if found else ((), (), ())
-        return np.array(starts, np.int64), np.array(ends, np.int64), np.array(ids, np.int32)
-
-    def longest(self, text: str, start: int) -> tuple[int, int]:
-        """The (end, id) of the longest word that starts at `start`, (start, -1) if none does."""
-        return max(self._words_at(text, start), default=(start, -1))
-
-    def expected_counts(
-        self, codes: NDArray[np.uint32], offsets: NDArray[np.int64], scores: NDArray[np.float64], null_score: float
-    ) -> tuple[NDArray[np.float64], float]:
-        """Expected occurrences of each word over all segmentations of each text, and the log-likelihood.
-
-        Text t is codes[offsets[t]:offsets[t + 1]]; scores[i] is word i's log-probability (minus infinity drops
-        it). A single character at whose end no word ends is an edge of `null_score`.
-        """
-        counts = np.zeros(len(self._scores))
-        likelihood = 0.0
-        for text in _texts_of(codes, offsets):
-            edges = self._lattice(text, scores.tolist(), null_score)
-            beta = _log_beta(edges, 1.0)
-            likelihood += beta[0]
-            passed = [1.0] + [0.0] * len(text)
-            for i, leaving in enumerate(edges):
-                if passed[i] == 0:
-                    continue
-                for end, id, score in leaving:
-                    probability = passed[i] * math.exp(score + beta[end] - beta[i])
-                    passed[end] += probability
-                    if id >= 0:
-                        counts[id] += probability
-        return counts, likelihood
-
-    def best_counts(
-        self, codes: NDArray[np.uint32], offsets: NDArray[np.int64], scores: NDArray[np.float64], null_score: float
-    ) -> tuple[NDArray[np.int64], float]:
-        """Occurrences of each word in the best segmentation of each text, and the sum of its scores."""
-        counts = np.zeros(len(self._scores), np.int64)
-        total = 0.0
-        for text in _texts_of(codes, offsets):
-            path, score = _best_path(self._lattice(text, scores.tolist(), null_score))
-            total += score - 1.0
-            for _, id in path:
-                if id >= 0:
-                    counts[id] += 1
-        return counts, total
-
-    def _words_at(self, text: str, start: int) -> list[tuple[int, int]]:
-        """(end, id) of the words that start at `start`, by rising end."""
-        found = []
-        node = self._root
-        for j in range(start, len(text)):
-            if text[j] not in node:
-                break
-            node = node[text[j]]
-            if IDS in node:
-                found.append((j + 1, node[IDS]))
-        return found
-
-    def _lattice(self, text: str, scores: list[float], null_score: float) -> list[list[tuple[int, int, float]]]:
-        """Edges (end, id, score) that leave each position, by rising end.
-
-        An edge of `null_score` and id -1 over a single character stands where no word ends.
-        """
-        edges = [
-            [(end, id, scores[id]) for end, id in self._words_at(text, i) if scores[id] > -math.inf]
-            for i in range(len(text))
-        ]
-        reached = {end for leaving in edges for end, _, _ in leaving}
-        for i, leaving in enumerate(edges):
-            if i + 1 not in reached:
-                leaving.insert(0, (i + 1, -1, null_score))
-        return edges
 
 
 class Segmenter:
@@ -208,7 +88,7 @@ class Segmenter:
                     best[j] = list(kept.values())
         found: dict[tuple[int, ...], float] = {}
         for *_, ends, scores in best[-1]:
-            found.setdefault(ends, _sum(map(_sum, scores)))
+            found.setdefault(ends, added(map(added, scores)))
         paths = list(found)[:k]
         offsets = np.cumsum([0, *map(len, paths)], dtype=np.int64)
         # Rounding must not let a sum that is added up anew overtake a better one.
@@ -229,16 +109,16 @@ class Segmenter:
                 pieces.append((start, [[(1, -1, 0.0)]], None))
             else:
                 edges = self._trie._lattice(text[start:end], self._trie._scores, self._null_score)
-                pieces.append((start, edges, _log_beta(edges, scale)))
+                pieces.append((start, edges, log_beta(edges, scale)))
         all_ends: list[int] = []
         offsets = [0]
-        for draw in range(n):
-            rng = Rng(key.tolist(), draw)
+        for t in range(n):
+            rng = Rng(key.tolist(), t)
             ends: list[int] = []
             for start, edges, beta in pieces:
                 i = 0
                 while i < len(edges):
-                    i = 1 if beta is None else _draw(edges[i], i, beta, scale, rng)
+                    i = 1 if beta is None else draw(edges[i], i, beta, scale, rng)
                     ends.append(start + i)
             all_ends += self._joined(text, ends) if self._join else ends
             offsets.append(len(all_ends))
@@ -251,7 +131,7 @@ class Segmenter:
             if text[start] in self._punctuation:
                 ends.append(end)
             else:
-                path, _ = _best_path(self._trie._lattice(text[start:end], self._trie._scores, self._null_score))
+                path, _ = best_path(self._trie._lattice(text[start:end], self._trie._scores, self._null_score))
                 ends += [start + j for j, _ in path]
         return self._joined(text, ends) if self._join else ends
 
@@ -311,64 +191,3 @@ def _is_alnum(character: str) -> bool:
 
 def _is_digit(character: str) -> bool:
     return character.isascii() and character.isdigit()
-
-
-def _texts_of(codes: NDArray[np.uint32], offsets: NDArray[np.int64]) -> list[str]:
-    """The texts that are not empty."""
-    bounds = offsets.tolist()
-    texts = ["".join(map(chr, codes[a:b].tolist())) for a, b in pairwise(bounds)]
-    return [text for text in texts if text]
-
-
-def _best_path(edges: list[list[tuple[int, int, float]]]) -> tuple[list[tuple[int, int]], float]:
-    """The best path's edges (end, id), and the sum of its scores plus 1.
-
-    Sums start at 1 and a later start must be strictly better, as in nlp-zero: so ties, and sums that only rounding
-    tells apart, fall as there.
-    """
-    best = [1.0] + [-math.inf] * len(edges)
-    back = [(0, -1)] * (len(edges) + 1)
-    for i, leaving in enumerate(edges):
-        for end, id, score in leaving:
-            if best[i] + score > best[end]:
-                best[end] = best[i] + score
-                back[end] = (i, id)
-    path = []
-    j = len(edges)
-    while j > 0:
-        i, id = back[j]
-        path.append((j, id))
-        j = i
-    return path[::-1], best[-1]
-
-
-def _sum(terms: Iterable[float]) -> float:
-    """Left to right, each addition rounded, as the kernel does (the built-in sum compensates in newer Pythons)."""
-    total = 0.0
-    for term in terms:
-        total += term
-    return total
-
-
-def _log_beta(edges: list[list[tuple[int, int, float]]], scale: float) -> list[float]:
-    """For each position, the logarithm of the summed exp(scale * score) of all paths from it to the end."""
-    beta = [-math.inf] * len(edges) + [0.0]
-    for i in range(len(edges) - 1, -1, -1):
-        terms = [score * scale + beta[end] for end, _, score in edges[i]]
-        most = max(terms, default=-math.inf)
-        if most > -math.inf:
-            beta[i] = most + math.log(_sum(math.exp(term - most) for term in terms))
-    return beta
-
-
-def _draw(leaving: list[tuple[int, int, float]], i: int, beta: list[float], scale: float, rng: Rng) -> int:
-    """The end of an edge that leaves i, drawn by its share of the paths from there."""
-    rest = rng.next_double()
-    last = i + 1
-    for end, _, score in leaving:
-        if beta[end] > -math.inf:
-            rest -= math.exp(score * scale + beta[end] - beta[i])
-            last = end
-            if rest < 0:
-                break
-    return last

@@ -1,0 +1,1 @@
+"""Kernels of lexicons and of segmentation for AVX2."""
