@@ -31,10 +31,11 @@ cdef struct Table:
 cdef inline char *_blank(Table *table, uint64_t n, size_t width) except NULL nogil:
     # Free cells, in large pages: they will be asked all over.
     cdef char *cells = <char *>spread(table.pool, n, width)
-    cdef uint64_t i
+    cdef uint64_t i, size
     for i in range(0, n, 65536):
-        memset(cells + i * width, 0, min(n - i, <uint64_t>65536) * width)
-        if must_stop(table.pace, 65536):
+        size = min(n - i, <uint64_t>65536)
+        memset(cells + i * width, 0, size * width)
+        if must_stop(table.pace, size):
             drop(table.pool, cells)
             return NULL
     return cells
