@@ -42,7 +42,8 @@ def as_counts(x: State, species: Sequence[str], name: str = "x0") -> NDArray[np.
     if wrong.any():
         i = int(np.argmax(wrong))
         raise ValueError(
-            f"{name} must hold whole numbers from 0 to 2**53 - 2**32, got {float(row[i])} for the species {species[i]!r}"
+            f"{name} must hold whole numbers from 0 to 2**53 - 2**32, "
+            f"got {float(row[i])} for the species {species[i]!r}"
         )
     return row.astype(np.int64)
 
