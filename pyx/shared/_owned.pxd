@@ -69,16 +69,14 @@ cdef inline Py_ssize_t _index(const Pool *pool, const void *block) noexcept nogi
 
 cdef inline void *resized(Pool *pool, void *block, size_t count, size_t width) except NULL nogil:
     # The block (NULL: a new one) with room for `count` items; without memory it stays as it was.
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i = _index(pool, block) if block != NULL else pool.n
     cdef void *other
     _place(pool, count, width)
-    if block == NULL:
-        return _kept(pool, realloc(NULL, count * width + 1))
-    i = _index(pool, block)
     other = realloc(block, count * width + 1)
     if other == NULL:
         no_memory()
     pool.blocks[i] = other
+    pool.n = max(pool.n, i + 1)
     fastcore_large_pages(other, count * width)
     return other
 

@@ -19,7 +19,7 @@ static inline void fastcore_large_pages(void *memory, size_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     const size_t large = (size_t)1 << 21;
     const size_t first = ((size_t)memory + large - 1) & ~(large - 1), last = ((size_t)memory + bytes) & ~(large - 1);
-    if (last > first)
+    if (bytes >= 4 * large && last > first) /* less isn't worth the call */
         madvise((void *)first, last - first, MADV_HUGEPAGE);
 #else
     (void)memory;

@@ -315,7 +315,7 @@ cdef int count_rows(
 
     A count's low byte is in `dense`, which stays in cache; from 128 on what it has overflowed by is in `carry`.
     """
-    cdef Py_ssize_t row, p, at, i, new, kept, most, total = starts[n]
+    cdef Py_ssize_t row, p, at, i, new, kept, most, total = starts[n], work = 0
     cdef int32_t second
     cdef int32_t *seconds
     cdef int64_t *counts
@@ -351,7 +351,10 @@ cdef int count_rows(
                     seen = 127
                     carry[second] += 128
                 dense[second] = seen + 1
-            spend(pace, 4 * window)
+            work += window
+            if work > BLOCK:
+                spend(pace, 4 * work)
+                work = 0
         if new <= FEW:
             sort_few(seconds, new)
         else:

@@ -139,7 +139,8 @@ cdef inline int emit(
     cdef Py_ssize_t i
     cdef int32_t node
     for i in range(begin, end):
-        spend(pace, 2)
+        if i & (BLOCK - 1) == 0:
+            spend(pace, 2 * BLOCK)
         if i + AHEAD < end:
             FASTCORE_PREFETCH(feature + at[i + AHEAD])
         node = at[i]
