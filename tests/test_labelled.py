@@ -164,13 +164,15 @@ class TestForms:
     """What other libraries hand over, known by its attributes."""
 
     def test_xarray(self):
-        xarray = pytest.importorskip("xarray")
+        import xarray
+
         state = xarray.DataArray([0, 10, 90], coords={"species": ["R", "I", "S"]}, dims="species")
         assert (solve(SIR, state, (0, 1)).x == solve(SIR, STATE, (0, 1)).x).all()
         assert (solve(SIR, xarray.DataArray([90, 10, 0]), (0, 1)).x == solve(SIR, STATE, (0, 1)).x).all()
 
     def test_arrow(self):
-        pyarrow = pytest.importorskip("pyarrow")
+        import pyarrow
+
         assert SIR.constants(pyarrow.table(SETS.reset_index(drop=True))).tolist() == AS_ARRAY
 
     def test_other_tables(self):

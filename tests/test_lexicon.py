@@ -1001,7 +1001,8 @@ class TestSharing:
         assert pickle.loads(pickle.dumps(tokenizer.tokenize))("研究生命") == ["研究", "生命"]
 
     def test_a_clone_of_an_estimator_shares_the_tokenizer(self):
-        sklearn_base = pytest.importorskip("sklearn.base")
+        import sklearn.base as sklearn_base
+
         tokenizer = Tokenizer(Lexicon(WORDS))
         assert sklearn_base.clone(NgramVectorizer(tokenizer=tokenizer.tokenize)).tokenizer.__self__ is tokenizer
 
