@@ -1,5 +1,6 @@
 # Byte strings to dense ids 0, 1, ... in order of first occurrence. A cell of the table keeps a short string's bytes, or
 # a long one's hash, so that most look-ups touch one cache line; the bytes of all strings lie end to end in an arena.
+from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
@@ -116,6 +117,18 @@ cdef inline Py_ssize_t interner_id(Interner *self, const uint8_t *text, Py_ssize
     cdef Py_ssize_t id = _id(self, text, length, interner_key(text, length))
     table_settle(&self.table, sizeof(Cell))
     return id
+
+
+cdef inline list interner_strings(const Interner *self):
+    # All strings as str, in the order of their ids.
+    cdef Py_ssize_t i, start
+    cdef list strings = []
+    for i in range(self.count):
+        spend(self.table.pace, 100)
+        start = self.ends[i]
+        strings.append(PyUnicode_DecodeUTF8(
+            <const char *>self.arena + start, self.ends[i + 1] - start, "surrogatepass"))
+    return strings
 
 
 cdef inline bint batch_add(Batch *batch, const Interner *table, const uint8_t *text, Py_ssize_t length) noexcept nogil:

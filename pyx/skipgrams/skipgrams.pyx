@@ -3,13 +3,13 @@
 import numpy as np
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.unicode cimport PyUnicode_Check, PyUnicode_DecodeUTF8, PyUnicode_GET_LENGTH
+from cpython.unicode cimport PyUnicode_Check, PyUnicode_GET_LENGTH
 from cython cimport view
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy
 
-from _interner cimport BATCH, Batch, Interner, batch_add, batch_ids, interner_init
+from _interner cimport BATCH, Batch, Interner, batch_add, batch_ids, interner_init, interner_strings
 from _owned cimport Pool, free_all, let_go, resized, roomy, spread_zeros, zeros
 from _signals cimport Pace, new_pace, spend
 from _sorting cimport sort_few
@@ -225,17 +225,10 @@ cdef class TokenStream:
         offsets = np.empty(self.texts + 1, dtype=np.int64)
         cdef int32_t[::1] to_ids = ids
         cdef int64_t[::1] to_offsets = offsets
-        cdef Py_ssize_t i, start
-        cdef list vocabulary = []
         if self.length:
             memcpy(&to_ids[0], self.ids, self.length * sizeof(int32_t))
         memcpy(&to_offsets[0], self.offsets, (self.texts + 1) * sizeof(int64_t))
-        for i in range(self.table.count):
-            spend(&self.pace, 100)
-            start = self.table.ends[i]
-            vocabulary.append(PyUnicode_DecodeUTF8(
-                <const char *>self.table.arena + start, self.table.ends[i + 1] - start, "surrogatepass"))
-        return ids, offsets, vocabulary
+        return ids, offsets, interner_strings(&self.table)
 
 
 cdef struct Pairs:

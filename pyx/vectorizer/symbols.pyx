@@ -3,13 +3,13 @@
 import numpy as np
 
 from cpython.unicode cimport (
-    PyUnicode_Check, PyUnicode_DATA, PyUnicode_DecodeUTF8, PyUnicode_GET_LENGTH, PyUnicode_KIND, PyUnicode_READ,
+    PyUnicode_Check, PyUnicode_DATA, PyUnicode_GET_LENGTH, PyUnicode_KIND, PyUnicode_READ,
     Py_UNICODE_ISALNUM, Py_UNICODE_ISSPACE,
 )
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
-from _interner cimport Interner, interner_id, interner_init
+from _interner cimport Interner, interner_id, interner_init, interner_strings
 from _numbers cimport Numbers, append, numbers_array
 from _owned cimport Pool, free_all, roomy
 from _points cimport CODE_POINTS, Points, point_id, points_init
@@ -207,18 +207,14 @@ cdef class Symbols:
             leave(&self.busy)
 
     cdef _finish(self):
-        cdef Py_ssize_t i, start
+        cdef Py_ssize_t i
         cdef list alphabet = [chr(self.points.points[i]) for i in range(self.points.n)]
         symbols = np.empty(self.length, dtype=np.int32)
         cdef int32_t[::1] to_symbols = symbols
         if self.length:
             memcpy(&to_symbols[0], self.ids, self.length * sizeof(int32_t))
         if not alphabet:
-            for i in range(self.table.count):
-                spend(&self.pace, 100)
-                start = self.table.ends[i]
-                alphabet.append(PyUnicode_DecodeUTF8(
-                    <const char *>self.table.arena + start, self.table.ends[i + 1] - start, "surrogatepass"))
+            alphabet = interner_strings(&self.table)
         return symbols, numbers_array(&self.pieces), numbers_array(&self.documents), alphabet
 
 
