@@ -317,6 +317,8 @@ def test_manners(door):
     for manner, error, words in (
         ({"encoding": "klingon"}, ValueError, "encoding must be the name of a text encoding, got 'klingon'"),
         ({"encoding": "base64"}, ValueError, "encoding must be the name of a text encoding, got 'base64'"),
+        ({"encoding": "idna"}, ValueError, "encoding must be the name of a text encoding, got 'idna'"),
+        ({"encoding": "undefined"}, ValueError, "encoding must be the name of a text encoding, got 'undefined'"),
         ({"encoding": 3}, TypeError, "encoding must be the name of a text encoding, got int"),
         ({"errors": "skip"}, ValueError, "errors must be one of 'strict', 'replace', 'ignore', got 'skip'"),
     ):

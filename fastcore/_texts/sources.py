@@ -30,6 +30,8 @@ CHUNK = 4096
 READ = 1 << 20
 ERRORS = ("strict", "replace", "ignore")
 _UTF8 = ("utf-8", "utf-8-sig")
+# Codecs for names of hosts: they take no other way with errors and lines than their own.
+_OF_NAMES = ("idna", "punycode")
 _BYTES = (bytes, bytearray, memoryview, mmap)
 
 
@@ -48,8 +50,11 @@ class Manner:
             raise TypeError(f"encoding must be the name of a text encoding, got {type(self.encoding).__name__}")
         try:
             "".encode(self.encoding)
-        except LookupError:
-            raise ValueError(f"encoding must be the name of a text encoding, got {self.encoding!r}") from None
+            known = self.codec not in _OF_NAMES
+        except (LookupError, UnicodeError):
+            known = False
+        if not known:
+            raise ValueError(f"encoding must be the name of a text encoding, got {self.encoding!r}")
         if self.pattern is not None and not isinstance(self.pattern, str):
             raise TypeError(f"pattern must be a str or None, got {type(self.pattern).__name__}")
 

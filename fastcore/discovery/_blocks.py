@@ -17,7 +17,7 @@ Numbers: TypeAlias = NDArray[np.int32]
 # Characters of a block, and numbers kept in memory (4 bytes each).
 BLOCK = 1 << 20
 IN_MEMORY = 1 << 25
-NOTHING = "texts must hold at least one character of those that keep= names, got none (learn before finish)"
+NOTHING = "texts must hold at least one character of those that keep= names, got none"
 # What stands between texts in a block where no character is said to separate.
 LAST = "\U0010ffff"
 

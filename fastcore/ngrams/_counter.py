@@ -502,8 +502,10 @@ def count_ngrams(
     -----
     N-grams don't cross a text's end or a separator. Time is O(N log N) for N symbols in the worst case and about
     linear in practice: windows one longer than the highest order are packed into 64-bit words, radix-sorted a
-    block at a time, and the sorted runs merged; lower orders fall out of one scan of the sorted windows. Memory
-    is about 12 bytes a distinct n-gram of each order up to the highest plus one, besides a few blocks.
+    block at a time, and the sorted runs merged; lower orders fall out of one scan of the sorted windows. The
+    table takes about 12 bytes a distinct n-gram of each order up to the highest plus one while those fit into one
+    word; while it is made, sorted runs and its parts take up to three times as much besides, and some 50 MB of
+    blocks (`max_memory` bounds both).
 
     Examples
     --------
