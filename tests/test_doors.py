@@ -283,6 +283,19 @@ def test_a_bad_byte_is_counted_alike(backend, tmp_path, door):
         door(file)
 
 
+def test_the_place_of_a_text_beyond_the_first_block(backend, door):
+    if door in (vectors, transformed):
+        return  # scikit-learn's own words
+    n = 5000
+    with pytest.raises(TypeError, match=rf"^\w+\[{n - 1}\] must be"):
+        door(["a b"] * (n - 1) + [5])
+    data = np.frombuffer(b"a b" * (n - 1) + b"a\xff ", np.uint8)
+    offsets = np.arange(0, 3 * n + 1, 3, dtype=np.int32)
+    array = pa.Array.from_buffers(pa.string(), n, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+    with pytest.raises(ValueError, match=rf"^\w+\[{n - 1}\], byte 2: not UTF-8"):
+        door(array)
+
+
 def test_a_bad_byte_of_another_encoding(backend, tmp_path, door):
     path = tmp_path / "bad.txt"
     for encoding, bad, name in (("gb18030", b"\xff", "GB18030"), ("utf-16-le", b"\x00\xdc", "UTF-16-LE")):

@@ -212,15 +212,17 @@ class TemplateFinder(Estimator):
         return TemplateTrie(self.templates_)
 
     def _sentences(self, texts: Texts, manner: Manner) -> Iterable[Sequence[str]]:
+        number = 0
         for batch in batches(texts, manner):
             for part in [batch.texts] if isinstance(batch, Listed) else batch.strings(manner):
                 for text in part:
-                    if isinstance(text, str):
-                        if self.tokenize is None:
-                            raise TypeError("a sentence must be a list of words, since there is no tokenize; got str")
-                        yield as_words(self.tokenize(text))
+                    if not isinstance(text, str):
+                        yield as_words(text, f"texts[{number}]")
+                    elif self.tokenize is None:
+                        raise TypeError(f"texts[{number}] must be a list of words, since there is no tokenize; got str")
                     else:
-                        yield as_words(text)
+                        yield as_words(self.tokenize(text), f"what tokenize gives for texts[{number}]")
+                    number += 1
 
 
 def _strong(

@@ -130,11 +130,11 @@ class Template:
         return len(self.words) == 3 and self.n_words == 1
 
 
-def as_words(words: Any) -> tuple[str, ...]:
+def as_words(words: Any, name: str = "words") -> tuple[str, ...]:
     if isinstance(words, str | bytes) or not isinstance(words, Sequence | np.ndarray):
-        raise TypeError(f"words must be a list of str, got {type(words).__name__}")
+        raise TypeError(f"{name} must be a list of str, got {type(words).__name__}")
     listed = tuple(words)
     for word in listed:
         if not isinstance(word, str):
-            raise TypeError(f"words must hold str, got {type(word).__name__}")
+            raise TypeError(f"{name} must hold str, got {type(word).__name__}")
     return listed
