@@ -532,9 +532,9 @@ class TestTemplateFinder:
         ("texts", "error", "message"),
         [
             ("abc", TypeError, "texts must be an iterable of texts or a path, got a bare str"),
-            (["abc"], TypeError, "must be a list of words"),
-            ([[1]], TypeError, "words must hold str, got int"),
-            ([3], TypeError, "words must be a list of str, got int"),
+            (["abc"], TypeError, r"texts\[0\] must be a list of words"),
+            ([["a"], [1]], TypeError, r"texts\[1\] must hold str, got int"),
+            ([["a"], 3], TypeError, r"texts\[1\] must be a list of str, got int"),
             ([], ValueError, "at least one word"),
             ([[], []], ValueError, "at least one word"),
         ],
