@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels
 from .._estimator import Estimator, not_fitted
@@ -194,19 +195,24 @@ class TemplateFinder(Estimator):
         longest = 0 if self.max_words is None else as_index(self.max_words, "max_words", low=1)
         most = as_index(self.max_templates, "max_templates", low=1)
         steps = None if self.max_steps is None else as_index(self.max_steps, "max_steps", low=1)
-        vocabulary: dict[str, int] = {}
-        ids: list[int] = []
-        lengths: list[int] = []
-        for words in self._sentences(texts, Manner(encoding=encoding, errors=errors, pattern=pattern)):
-            ids.extend([vocabulary.setdefault(word, len(vocabulary)) for word in words])
-            lengths.append(len(words))
-        if not ids:
+        stream = kernels("skipgrams", self._backend).TokenStream()
+        number = 0
+        for sentences in self._sentences(texts, Manner(encoding=encoding, errors=errors, pattern=pattern)):
+            try:
+                stream.add_texts(sentences, number)
+            except TypeError:
+                for i, words in enumerate(sentences, number):
+                    as_words(words, f"texts[{i}]")
+                raise
+            number += len(sentences)
+        ids, offsets, names = stream.finish()
+        if not len(ids):
             raise ValueError("texts must hold at least one word")
-        tokens = np.array(ids, dtype=np.int64)
-        steps = _STEPS + _STEPS_A_WORD * len(ids) if steps is None else steps
+        tokens, lengths, vocabulary = ids.astype(np.int64), np.diff(offsets), list(names)
+        steps = _STEPS + _STEPS_A_WORD * len(tokens) if steps is None else steps
         arguments = (
             tokens,
-            np.cumsum([0, *lengths], dtype=np.int64),
+            np.ascontiguousarray(offsets, np.int64),
             *_strong(tokens, lengths, len(vocabulary), window, min_proba, min_pmi, confidence, least if closed else 1),
             window,
             by_path,
@@ -268,18 +274,23 @@ class TemplateFinder(Estimator):
             raise not_fitted("this TemplateFinder isn't fitted yet: call fit first")
         return TemplateTrie(self.templates_)
 
-    def _sentences(self, texts: Texts, manner: Manner) -> Iterable[Sequence[str]]:
+    def _sentences(self, texts: Texts, manner: Manner) -> Iterator[list[Any]]:
+        """Lists of sentences; that one which isn't a list holds str is for the reader to see."""
         number = 0
         for batch in batches(texts, manner):
             for part in [batch.texts] if isinstance(batch, Listed) else batch.strings(manner):
-                for text in part:
-                    if not isinstance(text, str):
-                        yield as_words(text, f"texts[{number}]")
-                    elif self.tokenize is None:
-                        raise TypeError(f"texts[{number}] must be a list of words, since there is no tokenize; got str")
-                    else:
-                        yield as_words(self.tokenize(text), f"what tokenize gives for texts[{number}]")
-                    number += 1
+                if {*map(type, part)} <= {list, tuple}:
+                    yield part
+                else:
+                    yield [self._cut(text, number + i) for i, text in enumerate(part)]
+                number += len(part)
+
+    def _cut(self, text: Any, number: int) -> Sequence[str]:
+        if not isinstance(text, str):
+            return as_words(text, f"texts[{number}]")
+        if self.tokenize is None:
+            raise TypeError(f"texts[{number}] must be a list of words, since there is no tokenize; got str")
+        return as_words(self.tokenize(text), f"what tokenize gives for texts[{number}]")
 
 
 def _explained(template: Template, count: int) -> int:
@@ -287,15 +298,15 @@ def _explained(template: Template, count: int) -> int:
 
 
 def _strong(
-    tokens: np.ndarray,
-    lengths: list[int],
+    tokens: NDArray[np.int64],
+    lengths: NDArray[np.int64],
     n_words: int,
     window: int,
     min_proba: float,
     min_pmi: float,
     min_confidence: float,
     min_count: int,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the strong pairs, row by row."""
     pairs = count_skipgrams(tokens, window, lengths=lengths, vocabulary=range(n_words))
     if not pairs.total:

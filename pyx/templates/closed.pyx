@@ -1,6 +1,7 @@
 """Kernel that finds closed templates: beginnings that lead to the same tokens are one, and so are their endings."""
 
 from libc.stdint cimport uint64_t
+from libc.stdlib cimport qsort
 
 from _owned cimport spread
 from _table cimport Cell, Table, table_after, table_find, table_init, table_took

@@ -2,11 +2,13 @@
 import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport qsort
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from _owned cimport Pool, free_all, roomy
 from _signals cimport Pace, new_pace, spend
+
+cdef enum:
+    FEW = 48  # so many steps are sorted by insertion
 
 # Counts of paths stop here instead of overflowing.
 cdef extern from *:
@@ -57,9 +59,10 @@ cdef struct Search:
     # Steps level by level, those of the last level last.
     Pool pool
     Step *steps
+    Step *spare
     Level *levels
     int64_t taken  # steps so far
-    Py_ssize_t steps_room, levels_room
+    Py_ssize_t steps_room, spare_room, levels_room
     Py_ssize_t n_steps, n_levels
 
 
@@ -143,12 +146,53 @@ cdef inline int64_t least_count(const Graph *graph, int64_t min_count, double mi
     return max(min_count, 1, <int64_t>(min(min_share * total, 4.6e18)) + 1 if min_share > 0 else 1)
 
 
-cdef int by_key_and_place(const void *a, const void *b) noexcept nogil:
-    cdef const Step *x = <const Step *>a
-    cdef const Step *y = <const Step *>b
-    if x.key != y.key:
-        return -1 if x.key < y.key else 1
-    return -1 if x.place < y.place else x.place > y.place
+cdef inline bint precedes(const Step *x, const Step *y) noexcept nogil:
+    return x.key < y.key or (x.key == y.key and x.place < y.place)
+
+
+cdef int sort_steps(Search *search, Py_ssize_t first, Pace *pace) except -1 nogil:
+    # By key and place: few by insertion, many digit by digit, the last digit first, without those that all have alike.
+    cdef Py_ssize_t n = search.n_steps - first, i, j, at
+    cdef Step *steps = search.steps + first
+    cdef Step *other
+    cdef Step step
+    cdef int64_t keys = 0, places = 0, part
+    cdef int digit, shift
+    cdef Py_ssize_t[2048] starts
+    if n <= FEW:
+        for i in range(1, n):
+            step = steps[i]
+            j = i
+            while j and precedes(&step, &steps[j - 1]):
+                steps[j] = steps[j - 1]
+                j -= 1
+            steps[j] = step
+        return 0
+    search.spare = <Step *>roomy(&search.pool, search.spare, &search.spare_room, n, sizeof(Step))
+    other = search.spare
+    for i in range(n):
+        keys |= steps[i].key ^ steps[0].key
+        places |= steps[i].place ^ steps[0].place
+    for digit in range(12):
+        shift = 11 * (digit % 6)
+        if not ((places if digit < 6 else keys) >> shift) & 2047:
+            continue
+        spend(pace, 4 * n)
+        memset(starts, 0, sizeof(starts))
+        for i in range(n):
+            starts[((steps[i].place if digit < 6 else steps[i].key) >> shift) & 2047] += 1
+        at = 0
+        for i in range(2048):
+            at += starts[i]
+            starts[i] = at - starts[i]
+        for i in range(n):
+            part = ((steps[i].place if digit < 6 else steps[i].key) >> shift) & 2047
+            other[starts[part]] = steps[i]
+            starts[part] += 1
+        steps, other = other, steps
+    if steps == search.spare:
+        memcpy(other, steps, n * sizeof(Step))
+    return 0
 
 
 cdef inline int add_step(Search *search, int64_t key, int64_t place, int64_t ways) except -1 nogil:
@@ -203,8 +247,8 @@ cdef int add_level(Search *search, Py_ssize_t first, Py_ssize_t beginning, Pace 
     cdef Py_ssize_t i, kept = first
     cdef Step *steps = search.steps
     cdef Level *level
-    spend(pace, 100 * (search.n_steps - first))
-    qsort(steps + first, search.n_steps - first, sizeof(Step), &by_key_and_place)
+    spend(pace, 24 * (search.n_steps - first))
+    sort_steps(search, first, pace)
     for i in range(first, search.n_steps):
         if kept > first and steps[kept - 1].key == steps[i].key and steps[kept - 1].place == steps[i].place:
             steps[kept - 1].ways = plus(steps[kept - 1].ways, steps[i].ways)
