@@ -121,7 +121,7 @@ PLANTED = [
     ("templates", "pyx/templates/closed.pyx", "words > target.words or", "words < target.words or", "tests/test_templates.py -k Closed"),
     ("templates", "pyx/templates/closed.pyx", "    if shortest < longest:\n        shortest -= 1", "    if False:\n        shortest -= 1", "tests/test_templates.py -k Closed"),
     ("templates", "pyx/templates/closed.pyx", "            if compared(lattice, x.best, y.best) <= 0:", "            if True:", "tests/test_templates.py -k Closed"),
-    ("templates", "fastcore/templates/_finder.py", "sure[1 - k] |= often &", "sure[1 - k] &= often &", "tests/test_templates.py -k Closed"),
+    ("templates", "fastcore/templates/_finder.py", "sure = (always[0] & always[1]) |", "sure =", "tests/test_templates.py -k Closed"),
     ("templates", "pyx/templates/trie.pyx", "elif work.n_found - listed > 1:", "elif work.n_found - listed > 9:"),
     ("templates", "pyx/templates/finder.pyx", "if search.n_levels == longest:", "if search.n_levels == longest + 1:"),
     ("templates", "fastcore/reference/templates/finder.py", "steps += (n + 1) * len(longer)", "steps += n * len(longer)"),

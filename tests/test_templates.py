@@ -666,6 +666,61 @@ class TestClosed:
         templates = TemplateFinder().fit(texts).templates_
         assert next(iter(templates.items())) == (Template(words), count)
 
+    def test_pairs_that_always_stand_together(self, backend):
+        lines = [f"job {i} done".split() for i in range(3)]
+        options = {"closed": False, "min_count": 3}
+        found = TemplateFinder(**options).fit(lines).templates_
+        assert found.keys() == {Template(["job", None]), Template([None, "done"])}
+        # Three lines prove nothing, but both words are always with the other.
+        found = TemplateFinder(min_confidence=0.9, **options).fit(lines).templates_
+        assert found == {Template(["job", None, "done"]): 3}
+        # One of them alone must be beyond chance, as after enough lines.
+        for n, joined in ((3, False), (60, True)):
+            lines = [f"{word} {i} of".split() for i in range(n) for word in ("one", "two", "three")]
+            found = TemplateFinder(min_confidence=0.9, closed=False, min_count=n).fit(lines).templates_
+            assert (Template(["one", None, "of"]) in found) is joined
+
+    @given(st.data())
+    def test_match(self, data):
+        template = Template(data.draw(st.lists(st.sampled_from([None, "a", "b"]), min_size=1, max_size=5).filter(any)))
+        words = data.draw(st.lists(st.sampled_from("ab"), max_size=7))
+        ways = []
+        for lengths in itertools.product(range(1, 8), repeat=template.n_slots):
+            rest, at, held = iter(lengths), 0, []
+            spelled_out = []
+            for word in template:
+                if word is None:
+                    n = next(rest)
+                    held.append(tuple(words[at : at + n]))
+                    spelled_out += words[at : at + n] if at + n <= len(words) else ["?"]
+                    at += n
+                else:
+                    spelled_out.append(word)
+                    at += 1
+            if spelled_out == words:
+                ways.append((lengths, tuple(held)))
+        assert template.match(words) == (min(ways)[1] if ways else None)
+
+    def test_fillers(self, backend):
+        lines = [f"user {u} logged {w}".split() for u in ("ann", "bob", "eve") for w in ("in", "out")] + [["x"], []]
+        finder = TemplateFinder().fit(lines)
+        frames = [Template(["user", None, "logged", w]) for w in ("in", "out")]
+        assert finder.predict(lines) == [*frames * 3, None, None]
+        assert finder.fillers(lines) == {t: [{("ann",): 1, ("bob",): 1, ("eve",): 1}] for t in frames}
+        with pytest.raises(ValueError, match="isn't fitted yet"):
+            TemplateFinder().predict(lines)
+        with pytest.raises(TypeError, match=r"texts\[1\] must hold str, got int"):
+            finder.predict([["a"], [5]])
+
+    def test_ends_of_equal_rank(self):
+        """Two beginnings of as many words and slots end at the same tokens: the first in order stands for both."""
+        ids, offsets = np.array([0, 1, 4, 3, 3, 4, 4, 3, 3]), np.array([0, 4, 9])
+        first, second = np.array([0, 2, 4, 6, 7, 9]), np.array([0, 3, 2, 3, 0, 2, 1, 2, 3])
+        for name in ("compiled", "reference"):
+            kernel = kernels("templates.closed", name)
+            symbols, _, counts, _, _ = kernel.find_closed(ids, offsets, first, second, 4, False, 1, 0.0, 0, 10**6)
+            assert (symbols.tolist(), counts.tolist()) == ([0, 1, 4, 3, 3, 4, 4, 3, 3], [1, 1])
+
     def test_words_that_no_pair_joins(self, backend):
         """`from` stands in many lines, `for` and `port` in all."""
         lines = [

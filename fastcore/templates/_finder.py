@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from .._validation import as_choice, as_flag, as_index, as_number
 from ..skipgrams import count_skipgrams
 from ._parser import TemplateTrie
 from ._template import Template, Tokenize, as_words
+
+# A template and what is in its slots.
+Reading: TypeAlias = tuple[Template, tuple[tuple[str, ...], ...]]
 
 # What `min_count=None` asks of a template found in sentences: in one alone every path is a template.
 _TWICE = 2
@@ -274,6 +278,87 @@ class TemplateFinder(Estimator):
             raise not_fitted("this TemplateFinder isn't fitted yet: call fit first")
         return TemplateTrie(self.templates_)
 
+    def predict(
+        self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+    ) -> list[Template | None]:
+        """Return for each sentence the template that reads all of it.
+
+        Parameters
+        ----------
+        texts, encoding, errors, pattern
+            As for `fit`.
+
+        Returns
+        -------
+        list of Template or None
+            Of several templates the one with the most words, then the most frequent; None where none does.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` wasn't called.
+        """
+        found = self._readings(texts, Manner(encoding=encoding, errors=errors, pattern=pattern))
+        return [reading and reading[0] for reading in found]
+
+    def fillers(
+        self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+    ) -> dict[Template, list[Counter[tuple[str, ...]]]]:
+        """Return what stands in the slots of the templates, with counts.
+
+        Parameters
+        ----------
+        texts, encoding, errors, pattern
+            As for `fit`.
+
+        Returns
+        -------
+        dict of Template to list of Counter
+            For each template that `predict` gives for a sentence, and each of its slots, what `Template.match` finds in
+            it, with the number of sentences.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` wasn't called.
+
+        Examples
+        --------
+        >>> from fastcore.templates import TemplateFinder
+        >>> lines = [f"user {user} logged in".split() for user in ("ann", "bob", "ann", "eve")]
+        >>> for template, slots in TemplateFinder(min_count=3).fit(lines).fillers(lines).items():
+        ...     print(template.words, slots[0].most_common(1))
+        ('user', None, 'logged', 'in') [(('ann',), 2)]
+        """
+        counted: dict[Template, list[Counter[tuple[str, ...]]]] = {}
+        for reading in self._readings(texts, Manner(encoding=encoding, errors=errors, pattern=pattern)):
+            if reading is not None:
+                template, slots = reading
+                for counter, words in zip(counted.setdefault(template, [Counter() for _ in slots]), slots, strict=True):
+                    counter[words] += 1
+        return counted
+
+    def _readings(self, texts: Texts, manner: Manner) -> Iterator[Reading | None]:
+        if not hasattr(self, "templates_"):
+            raise not_fitted("this TemplateFinder isn't fitted yet: call fit first")
+        templates = sorted(self.templates_, key=lambda template: (-template.n_words, -self.templates_[template]))
+        # Each under its word that the fewest have.
+        held = Counter(word for template in templates for word in {*template.words} - {None})
+        under: dict[str, list[int]] = {}
+        for i, template in enumerate(templates):
+            rarest = min({*template.words} - {None}, key=lambda word: (held[word], word))
+            under.setdefault(str(rarest), []).append(i)
+        number = 0
+        for sentences in self._sentences(texts, manner):
+            for i, words in enumerate(sentences, number):
+                if {*map(type, words)} - {str}:
+                    as_words(words, f"texts[{i}]")
+                possible = sorted(k for word in {*words} for k in under.get(word, ()))
+                yield next(
+                    ((templates[k], slots) for k in possible if (slots := templates[k]._match(words)) is not None), None
+                )
+            number += len(sentences)
+
     def _sentences(self, texts: Texts, manner: Manner) -> Iterator[list[Any]]:
         """Lists of sentences; that one which isn't a list holds str is for the reader to see."""
         number = 0
@@ -316,15 +401,13 @@ def _strong(
     word = np.log(counts) - math.log(len(tokens))
     pair = np.log(matrix.data) - math.log(pairs.total)
     floor = math.log(min_proba) if min_proba else -math.inf
-    sure = np.zeros((2, len(pair)), bool)
-    for k, (one, other) in enumerate(((first, second), (second, first))):
-        # That `other` is within the window of each `one` by chance: 1 - (1 - p)^window, in so many independent places.
-        chance = -np.expm1(window * np.log1p(-np.minimum(counts[other] / len(tokens), 1 - 1e-9)))
-        often = matrix.data >= min_confidence * counts[one]
-        sure[k] = often & (matrix.data * np.log(chance) < math.log(_BY_CHANCE))
-        sure[1 - k] |= often & (matrix.data >= min_confidence * counts[other])
-    kept = (
-        (pair > floor) & (matrix.data >= min_count) & ((pair - word[first] - word[second] > min_pmi) | sure.any(axis=0))
-    )
+    # Whether a word has the other with it nearly always, and more often than chance: 1 - (1 - p)^window, in so many
+    # independent places.
+    always = [matrix.data >= min_confidence * counts[one] for one in (first, second)]
+    chance = -np.expm1(window * np.log1p(-np.minimum(counts / len(tokens), 1 - 1e-9)))
+    beyond = [matrix.data * np.log(chance[other]) < math.log(_BY_CHANCE) for other in (second, first)]
+    sure = (always[0] & always[1]) | (always[0] & beyond[0]) | (always[1] & beyond[1])
+    strong = (pair - word[first] - word[second] > min_pmi) | sure
+    kept = (pair > floor) & (matrix.data >= min_count) & strong
     starts = np.concatenate([[0], np.cumsum(np.bincount(first[kept], minlength=n_words))])
     return starts.astype(np.int64), second[kept].astype(np.int64)
