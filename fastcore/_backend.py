@@ -29,6 +29,7 @@ KERNELS = (
     "discovery.expectation",
     "templates.trie",
     "templates.finder",
+    "templates.closed",
     "chain",
     "crf",
     "reactions",

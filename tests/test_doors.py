@@ -66,6 +66,8 @@ def transformed(texts: Any, encoding: str = "utf-8", errors: str = "strict") -> 
     return made.transform(texts).toarray().tolist()
 
 
+TEMPLATES = TemplateFinder(str.split, min_count=1).fit(TEXTS)
+
 # Every public function that takes texts, by the names of class and function.
 DOORS: dict[str, Callable[..., Any]] = {
     "count_ngrams": lambda texts, **manner: count_ngrams(texts, (1, 2), **manner).to_dict(),
@@ -86,6 +88,8 @@ DOORS: dict[str, Callable[..., Any]] = {
     "TemplateFinder.fit": lambda texts, **m: (
         TemplateFinder(str.split, min_pmi=0, min_count=1).fit(texts, **m).templates_
     ),
+    "TemplateFinder.predict": lambda texts, **m: TEMPLATES.predict(texts, **m),
+    "TemplateFinder.fillers": lambda texts, **m: TEMPLATES.fillers(texts, **m),
     "Segmenter.fit": segmenter,
     "Segmenter.segment_many": lambda texts, **manner: SEGMENTER.segment_many(texts, **manner),
     "Segmenter.evaluate": lambda texts, **manner: SEGMENTER.evaluate(texts, **manner),

@@ -622,7 +622,25 @@ def _(k: Any, name: str) -> Any:
     ids = np.arange(60) % 2 if "many" in name else np.zeros(3_000_000, np.int64)
     offsets, first = np.array([0, len(ids)]), np.array([0, 2, 4] if "many" in name else [0, 1])
     second = np.array([0, 1, 0, 1] if "many" in name else [1])
-    return lambda: k.find_templates(ids, offsets, first, second, 20, False, 1, 0.0, 10**6, 10**12)
+    return lambda: k.find_templates(ids, offsets, first, second, 20, False, 1, 0.0, 0, 10**6, 10**12)
+
+
+@each("templates.closed", "find_closed of many", "find_closed joining", "find_closed spelling")
+def _(k: Any, name: str) -> Any:
+    # Two words that stand in many orders; or nothing is strong at all; or two long sentences are alike.
+    if "many" in name:
+        ids = np.random.default_rng(0).integers(0, 2, 100_000)
+    elif "joining" in name:
+        ids = np.zeros(3_000_000, np.int64)
+    else:
+        ids = np.tile(np.arange(1_000_000), 2)
+    n = len(ids)
+    offsets = np.arange(0, n + 1, {"many": 20, "joining": n, "spelling": n // 2}[name.split()[-1]])
+    if "spelling" in name:
+        first, second = np.append(np.arange(n // 2), n // 2 - 1), np.arange(1, n // 2)
+    else:
+        first, second = np.array([0, 2, 4] if "many" in name else [0, 1]), np.array([0, 1, 0, 1])
+    return lambda: k.find_closed(ids, offsets, first, second, 20, False, 1, 0.0, 0, 10**12)
 
 
 # vectorizer

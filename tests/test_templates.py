@@ -6,6 +6,7 @@ import itertools
 import math
 import pickle
 import re
+from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from fastcore import use_backend
 from fastcore._backend import kernels
 from fastcore._data import poems, segmented
+from fastcore.reference.templates._paths import Graph, extends, spelled
 from fastcore.templates import Match, Parser, SentenceTree, Template, TemplateFinder, TemplateTrie
 
 from .helpers import memory_growth
@@ -394,7 +396,7 @@ class TestTemplateFinder:
         assert top == [("[X]不[X]", 304), ("[X]無[X]", 213), ("[X]人[X]", 191), ("[X]有[X]", 166)]
 
     def test_by_hand(self, backend):
-        finder = TemplateFinder(min_pmi=1.0, min_count=3).fit(FRAMES)
+        finder = TemplateFinder(min_pmi=1.0, min_count=3, closed=False).fit(FRAMES)
         assert {str(t): n for t, n in finder.templates_.items()} == {
             "[X]的颜色是什么": 4,
             "[X]的颜色[X]什么": 4,
@@ -414,14 +416,15 @@ class TestTemplateFinder:
             6,
             {"a[X]": 2, "[X]b": 2, "[X]a[X]": 1, "[X]b[X]": 1},
         )
-        by_sentence = TemplateFinder(min_pmi=9, trivial=True).fit(texts)
+        by_sentence = TemplateFinder(min_pmi=9, trivial=True, closed=False).fit(texts)
         assert (by_sentence.total_, {str(t): n for t, n in by_sentence.templates_.items()}) == (
             2,
             {"a[X]": 2, "[X]b": 2},
         )
 
     def test_trivial(self, backend):
-        finder = TemplateFinder(min_pmi=9, min_count=1).fit([["a", "b", "c"]])
+        finder = TemplateFinder(min_pmi=9, min_count=1, closed=False).fit([["a", "b", "c"]])
+        assert finder.words_ == {"b": 1}
         assert [str(t) for t in finder.templates_] == ["a[X]", "[X]c"]
 
     @given(st.data())
@@ -439,6 +442,7 @@ class TestTemplateFinder:
             data.draw(st.booleans()),
             data.draw(st.integers(0, 3)),
             data.draw(st.sampled_from([0.0, 0.1, 0.3, 0.5])),
+            data.draw(st.sampled_from([0, 0, 1, 2, 3])),
             data.draw(st.sampled_from([10**6, 10**6, 3])),
         )
         steps = data.draw(st.sampled_from([10**6, 30, 10]))
@@ -453,7 +457,7 @@ class TestTemplateFinder:
         n = 100
         arguments = [np.zeros(n, np.int64), np.array([0, n]), np.array([0, 1]), np.array([0])]
         for name in ("compiled", "reference"):
-            found = kernels("templates.finder", name).find_templates(*arguments, 2, True, 2**62, 0.0, 1, 100)
+            found = kernels("templates.finder", name).find_templates(*arguments, 2, True, 2**62, 0.0, 0, 1, 100)
             *_, counts, total, complete = found
             assert total == 2**62 and complete == 6 and counts.tolist() == []
 
@@ -477,12 +481,12 @@ class TestTemplateFinder:
 
     def test_too_many(self, backend):
         """All up to the largest number of words that keeps within the bounds, and a warning that says so."""
-        whole = TemplateFinder(min_pmi=1).fit(FRAMES)
+        whole = TemplateFinder(min_pmi=1, closed=False).fit(FRAMES)
         assert whole.complete_up_to_ is None
         sizes = sorted(template.n_words for template in whole.templates_)
         for bound in ({"max_templates": len(sizes) - 1}, {"max_steps": 60}, {"max_templates": 1}, {"max_steps": 1}):
-            with pytest.warns(RuntimeWarning, match=r"only templates of up to \d+ words were found") as said:
-                finder = TemplateFinder(min_pmi=1, **bound).fit(FRAMES)
+            with pytest.warns(RuntimeWarning, match=r"only those of up to \d+ words were found") as said:
+                finder = TemplateFinder(min_pmi=1, closed=False, **bound).fit(FRAMES)
             assert len(said) == 1 and finder.complete_up_to_ < sizes[-1]
             expected = {t: n for t, n in whole.templates_.items() if t.n_words <= finder.complete_up_to_}
             assert list(finder.templates_.items()) == list(expected.items())
@@ -500,14 +504,14 @@ class TestTemplateFinder:
     def test_repeated_stretches_end(self, backend, texts, options):
         steps = backend.size(1_000_000, 20_000)
         with pytest.warns(RuntimeWarning, match=f"take more than max_steps={steps:,} steps"):
-            finder = TemplateFinder(max_steps=steps, **options).fit(texts)
+            finder = TemplateFinder(max_steps=steps, closed=False, **options).fit(texts)
         assert 3 < finder.complete_up_to_ < 15
         assert all(template.n_words <= finder.complete_up_to_ for template in finder.templates_)
 
     def test_ordinary_sentences(self, compiled):
         """Sentences as they are: a few shared stretches, and no end without a bound."""
-        with pytest.warns(RuntimeWarning, match="only templates of up to") as said:
-            finder = TemplateFinder(max_steps=300_000).fit(segmented("train")[:1000])
+        with pytest.warns(RuntimeWarning, match="only those of up to") as said:
+            finder = TemplateFinder(max_steps=300_000, closed=False).fit(segmented("train")[:1000])
         assert finder.complete_up_to_ >= 3 and len(finder.templates_) > 100 and len(said) == 1
 
     @pytest.mark.parametrize(
@@ -522,6 +526,10 @@ class TestTemplateFinder:
             ({"min_count": 0}, ValueError, "min_count must be at least 1"),
             ({"count": "word"}, ValueError, "count must be one of 'sentence', 'path'"),
             ({"max_templates": 0}, ValueError, "max_templates must be at least 1"),
+            ({"closed": "no"}, TypeError, "closed must be a bool"),
+            ({"min_confidence": -1}, ValueError, "min_confidence must be finite and at least 0"),
+            ({"max_words": 0}, ValueError, "max_words must be at least 1"),
+            ({"max_steps": 0}, ValueError, "max_steps must be at least 1"),
         ],
     )
     def test_bad_options(self, options, error, message):
@@ -555,6 +563,211 @@ from fastcore.templates import TemplateFinder
 texts = [list("abcde"), list("abcxe"), list("fabce")] * 5
 finder = TemplateFinder(min_pmi=0)"""
         assert memory_growth(setup, "finder.fit(texts)", 300) < 50
+
+
+def closed_by_hand(arguments, longest):
+    """The closed templates as they are defined: all paths listed, and what they spell compared."""
+    *arrays, window, by_path, min_count, min_share = arguments
+    graph = Graph(*arrays, window, by_path)
+    ends = defaultdict(Counter)
+
+    def walk(i, beginning):
+        if longest and len(beginning) > longest:
+            return
+        if not graph.on[i]:
+            ends[beginning, i + 1 not in graph.ends][i] += 1
+        for j in graph.on[i]:
+            walk(j, (*beginning, graph.key(j, i)))
+
+    firsts = sorted(set(range(len(graph.words))).difference(*graph.on))
+    for i in firsts:
+        walk(i, (graph.key(i, -1),))
+    total = sum(graph.completions[i] for i in firsts) if by_path else len(arrays[1]) - 1
+    least = max(min_count, 1, int(min_share * total) + 1 if min_share else 1)
+    alike, same = defaultdict(list), defaultdict(list)
+    for (beginning, trailing), ways in ends.items():
+        if graph.weight(ways, None) >= least:
+            rank = -len(beginning), sum(slot for _, slot in beginning), beginning, trailing
+            alike[frozenset(ways.items()) if by_path else frozenset(ways)].append(rank)
+    for ranks in alike.values():
+        *_, beginning, trailing = min(ranks)
+        ways = ends[beginning, trailing]
+        sentences = Counter()
+        for i, n in ways.items():
+            sentences[graph.sentence[i]] += n
+        name = frozenset(sentences.items()) if by_path else frozenset(sentences)
+        same[name].append((spelled(beginning, trailing), graph.weight(ways, None)))
+    return {
+        symbols: count
+        for group in same.values()
+        for symbols, count in group
+        if not any(other != symbols and extends(other, symbols) for other, _ in group)
+    }
+
+
+class TestClosed:
+    """Each pattern once."""
+
+    @given(st.data())
+    def test_twins_agree(self, data):
+        n_words = data.draw(st.integers(1, 5))
+        word = st.integers(0, n_words - 1)
+        sentences = data.draw(st.lists(st.lists(word, max_size=8), max_size=5))
+        if data.draw(st.booleans()):
+            sentences = [s for s in sentences for _ in range(2)]
+        rows = data.draw(st.lists(st.sets(word), min_size=n_words, max_size=n_words))
+        arguments = (
+            np.array([w for s in sentences for w in s], np.int64),
+            np.cumsum([0, *map(len, sentences)], dtype=np.int64),
+            np.cumsum([0, *map(len, rows)], dtype=np.int64),
+            np.array([b for row in rows for b in sorted(row)], np.int64),
+            data.draw(st.integers(1, 4)),
+            data.draw(st.booleans()),
+            data.draw(st.integers(0, 3)),
+            data.draw(st.sampled_from([0.0, 0.0, 0.1, 0.3])),
+        )
+        longest = data.draw(st.sampled_from([0, 0, 1, 2, 3]))
+        steps = data.draw(st.sampled_from([10**6, 10**6, 30, 10]))
+        results = []
+        for name in ("compiled", "reference"):
+            *arrays, total, least = kernels("templates.closed", name).find_closed(*arguments, longest, steps)
+            results.append(([array.tolist() for array in arrays], total, least))
+        assert results[0] == results[1]
+        (symbols, offsets, counts), _, least = results[0]
+        found = {tuple(symbols[a:b]): n for a, b, n in zip(offsets, offsets[1:], counts, strict=False)}
+        if least < 0 and (arguments[5] or longest):
+            assert found == closed_by_hand(arguments, longest)
+        if not arguments[5]:
+            # Whatever is spelled, so many sentences read it.
+            for template, count in found.items():
+                assert sum(extends(sentence, template) for sentence in sentences) >= count
+
+    def test_by_hand(self, backend):
+        finder = TemplateFinder(min_pmi=1.0, min_count=3).fit(FRAMES)
+        assert {str(t): n for t, n in finder.templates_.items()} == {"[X]的颜色是什么": 4, "[X]好吃吗": 4}
+        assert (finder.total_, finder.words_, finder.complete_from_) == (8, {}, None)
+
+    @pytest.mark.parametrize(
+        ("texts", "count", "words"),
+        [
+            ([WORDS[:37], [*WORDS[:36], "x"]], 2, [*WORDS[:36], None]),
+            ([WORDS[:200], WORDS[:200]], 2, WORDS[:200]),
+            ([[*WORDS[:43], f"v{i}"] for i in range(20)], 20, [*WORDS[:43], None]),
+            # Of lines that share a frame no pair has a pmi above 0.7.
+            (
+                [f"user {i} logged {'in' if i % 2 else 'out'}".split() for i in range(6)],
+                6,
+                ["user", None, "logged", None],
+            ),
+            ([f"job {i} done".split() for i in range(3)], 3, ["job", None, "done"]),
+        ],
+    )
+    def test_a_frame_is_one_template(self, backend, texts, count, words):
+        templates = TemplateFinder().fit(texts).templates_
+        assert next(iter(templates.items())) == (Template(words), count)
+
+    def test_pairs_that_always_stand_together(self, backend):
+        lines = [f"job {i} done".split() for i in range(3)]
+        options = {"closed": False, "min_count": 3}
+        found = TemplateFinder(**options).fit(lines).templates_
+        assert found.keys() == {Template(["job", None]), Template([None, "done"])}
+        # Three lines prove nothing, but both words are always with the other.
+        found = TemplateFinder(min_confidence=0.9, **options).fit(lines).templates_
+        assert found == {Template(["job", None, "done"]): 3}
+        # One of them alone must be beyond chance, as after enough lines.
+        for n, joined in ((3, False), (60, True)):
+            lines = [f"{word} {i} of".split() for i in range(n) for word in ("one", "two", "three")]
+            found = TemplateFinder(min_confidence=0.9, closed=False, min_count=n).fit(lines).templates_
+            assert (Template(["one", None, "of"]) in found) is joined
+
+    @given(st.data())
+    def test_match(self, data):
+        template = Template(data.draw(st.lists(st.sampled_from([None, "a", "b"]), min_size=1, max_size=5).filter(any)))
+        words = data.draw(st.lists(st.sampled_from("ab"), max_size=7))
+        ways = []
+        for lengths in itertools.product(range(1, 8), repeat=template.n_slots):
+            rest, at, held = iter(lengths), 0, []
+            spelled_out = []
+            for word in template:
+                if word is None:
+                    n = next(rest)
+                    held.append(tuple(words[at : at + n]))
+                    spelled_out += words[at : at + n] if at + n <= len(words) else ["?"]
+                    at += n
+                else:
+                    spelled_out.append(word)
+                    at += 1
+            if spelled_out == words:
+                ways.append((lengths, tuple(held)))
+        assert template.match(words) == (min(ways)[1] if ways else None)
+
+    def test_fillers(self, backend):
+        lines = [f"user {u} logged {w}".split() for u in ("ann", "bob", "eve") for w in ("in", "out")] + [["x"], []]
+        finder = TemplateFinder().fit(lines)
+        frames = [Template(["user", None, "logged", w]) for w in ("in", "out")]
+        assert finder.predict(lines) == [*frames * 3, None, None]
+        assert finder.fillers(lines) == {t: [{("ann",): 1, ("bob",): 1, ("eve",): 1}] for t in frames}
+        with pytest.raises(ValueError, match="isn't fitted yet"):
+            TemplateFinder().predict(lines)
+        with pytest.raises(TypeError, match=r"texts\[1\] must hold str, got int"):
+            finder.predict([["a"], [5]])
+
+    def test_ends_of_equal_rank(self):
+        """Two beginnings of as many words and slots end at the same tokens: the first in order stands for both."""
+        ids, offsets = np.array([0, 1, 4, 3, 3, 4, 4, 3, 3]), np.array([0, 4, 9])
+        first, second = np.array([0, 2, 4, 6, 7, 9]), np.array([0, 3, 2, 3, 0, 2, 1, 2, 3])
+        for name in ("compiled", "reference"):
+            kernel = kernels("templates.closed", name)
+            symbols, _, counts, _, _ = kernel.find_closed(ids, offsets, first, second, 4, False, 1, 0.0, 0, 10**6)
+            assert (symbols.tolist(), counts.tolist()) == ([0, 1, 4, 3, 3, 4, 4, 3, 3], [1, 1])
+
+    def test_words_that_no_pair_joins(self, backend):
+        """`from` stands in many lines, `for` and `port` in all."""
+        lines = [
+            f"{a} {b} for u{i} from h{i} port {i} {c}".split() for i in range(9) for a, b, c in ("pqr", "stu", "vwx")
+        ]
+        found = {t.words: n for t, n in TemplateFinder(min_count=9).fit(lines).templates_.items()}
+        for a, b, c in ("pqr", "stu", "vwx"):
+            assert found[a, b, "for", None, "from", None, "port", None, c] == 9
+            assert len([words for words in found if a in words]) == 1
+
+    def test_order(self, backend):
+        texts = [["a", "b", "c", "d"]] * 3 + [["x", "y"]] * 4 + [["k", str(i), "l"] for i in range(3)]
+        finder = TemplateFinder(min_pmi=0).fit(texts)
+        assert [(str(t), n) for t, n in finder.templates_.items()] == [("k[X]l", 3), ("abcd", 3), ("xy", 4)]
+
+    def test_isolated_words(self, backend):
+        texts = [[f"a{i}", "the", f"b{i}"] for i in range(5)] + [[f"c{i}", "of", f"d{i}"] for i in range(4)]
+        finder = TemplateFinder(min_confidence=2).fit(texts)
+        assert (finder.words_, finder.templates_) == ({"the": 5, "of": 4}, {})
+        assert len(TemplateFinder(min_confidence=2, trivial=True).fit(texts).templates_) == 2
+
+    def test_too_many(self, backend):
+        whole = TemplateFinder(min_pmi=1, min_count=1).fit(FRAMES)
+        with pytest.warns(RuntimeWarning, match="of those counted less than 3 times, some were left out") as said:
+            finder = TemplateFinder(min_pmi=1, min_count=1, max_templates=3).fit(FRAMES)
+        assert len(said) == 1 and finder.complete_from_ == 3
+        assert list(finder.templates_.items()) == list(whole.templates_.items())[:3]
+        with pytest.warns(RuntimeWarning, match="max_steps=30 steps"):
+            finder = TemplateFinder(min_pmi=1, max_steps=30).fit(FRAMES)
+        assert finder.complete_from_ is not None
+
+    def test_ordinary_sentences(self, compiled):
+        """What explains most comes first, and every search ends."""
+        sentences = segmented("train")[:1000]
+        with pytest.warns(RuntimeWarning, match="some were left out"):
+            finder = TemplateFinder(min_pmi=-9, max_steps=5_000).fit(sentences)
+        assert finder.complete_from_ > 2 and len(finder.templates_) > 100
+        finder = TemplateFinder().fit(sentences)
+        assert max(template.n_words for template in finder.templates_) > 5
+
+    def test_max_words(self, backend):
+        finder = TemplateFinder(min_pmi=1, max_words=2).fit(FRAMES)
+        assert {t.n_words for t in finder.templates_} <= {1, 2}
+        plain = TemplateFinder(min_pmi=1, max_words=2, closed=False).fit(FRAMES)
+        whole = TemplateFinder(min_pmi=1, closed=False).fit(FRAMES)
+        assert plain.templates_ == {t: n for t, n in whole.templates_.items() if t.n_words <= 2}
+        assert plain.complete_up_to_ is None
 
 
 class TestDoors:

@@ -53,4 +53,10 @@ CHECKS = [
         lambda verses: list(TemplateFinder(list, 3, 1e-4, 3, count="path").fit(verses).templates_.items()),
         exact,
     ),
+    Check(
+        "templates.find_closed",
+        lambda: [piece for verse in poems()[:1500] for piece in verse[:-1].split("，")],
+        lambda verses: list(TemplateFinder(list, 3, 1e-4, 1).fit(verses).templates_.items()),
+        exact,
+    ),
 ]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels
 from .._estimator import Estimator, not_fitted
@@ -17,8 +20,15 @@ from ..skipgrams import count_skipgrams
 from ._parser import TemplateTrie
 from ._template import Template, Tokenize, as_words
 
+# A template and what is in its slots.
+Reading: TypeAlias = tuple[Template, tuple[tuple[str, ...], ...]]
+
 # What `min_count=None` asks of a template found in sentences: in one alone every path is a template.
 _TWICE = 2
+# Steps that a search may take by default.
+_STEPS, _STEPS_A_WORD = 20_000_000, 20
+# How often what one word always stands with may be due to chance.
+_BY_CHANCE = 1e-3
 
 
 class TemplateFinder(Estimator):
@@ -40,22 +50,42 @@ class TemplateFinder(Estimator):
         What a template's count is: the number of sentences in which at least one path reads it, or the number of all
         such paths (which may grow exponentially with a sentence; counts stop at 2**62).
     trivial : bool, default False
-        Keep templates of one word between two slots, which say nothing of structure.
+        Keep templates of one word between two slots, which say nothing of structure, among the others.
+    closed : bool, optional
+        Find each pattern once (the default with ``count="sentence"``): of templates whose paths end at the same words,
+        only the one with the most words (then the fewest slots, then the first), and none that another, found in the
+        same sentences, extends. Pairs must stand together `min_count` times, and words that a slot begins or ends with
+        in all sentences of a template are spelled. Otherwise every shorter way to leave out words is a template of its
+        own.
+    min_confidence : float, optional
+        A pair is strong too if b follows at least this share of all a within the window, and a goes before at least
+        this share of all b; or one of both, where that would happen by chance once in a thousand times at most. Words
+        of one frame that all sentences share have a pmi near 0. Default: 0.9 with `closed`, otherwise no such pairs.
+    max_words : int, optional
+        Find templates of up to so many words only, as they are: no slot is spelled.
     max_templates : int, default 1_000_000
-        Where there are more, only the shorter ones are found, and a warning says so.
-    max_steps : int, default 5_000_000
+        Where there are more, only those that explain most are kept (without `closed`: the shorter ones are found), and
+        a warning says so.
+    max_steps : int, optional
         Where the search would take more steps, likewise. A step is a place to which a frequent beginning of a template
-        is carried on, or a word of a template that is found.
+        is carried on, or without `closed` a word of a template that is found. Default: twenty million, and twenty a
+        word of the texts.
 
     Attributes
     ----------
     templates_ : dict of Template to int
-        What was found, most frequent first.
+        What was found, those with a slot first, in the order of what they explain: the words that sentences needn't
+        spell where the template is spelled once, (count - 1) times its words.
+    words_ : dict of str to int
+        Isolated words: what stood alone between two slots, most frequent first.
     total_ : int
         Number of sentences, or of paths.
     complete_up_to_ : int or None
         None if all templates were found. Where that was too much, the number of words up to which all were, and no
-        longer ones: the largest number that keeps within `max_templates` and `max_steps`.
+        longer ones: the largest number that keeps within `max_templates` and `max_steps`. Only without `closed`.
+    complete_from_ : int or None
+        None if all templates were found. Where that was too much, the least count from which on all were; rarer ones
+        are those that came first, since beginnings that explain most are carried on first. Only with `closed`.
 
     Raises
     ------
@@ -70,9 +100,11 @@ class TemplateFinder(Estimator):
     In each sentence the strong pairs join words to a graph. A path from a word that no pair leads to, to one from which
     none leads on, spells a template, with a slot wherever it leaves words out. Paths aren't enumerated: beginnings of
     templates grow word by word, and one that is too rare is dropped with all its continuations, since none can be more
-    frequent (as in PrefixSpan, Pei et al. 2001). Their number may still double with each word of a stretch that two
-    sentences share, hence `max_steps`; where that is reached, the search is repeated for shorter templates, about ten
-    times at most. Source: Su Jianlin (苏剑林),
+    frequent (as in PrefixSpan, Pei et al. 2001). With `closed`, beginnings that lead to the same words of the texts are
+    one from there on (the equivalence of projections of CloSpan, Yan, Han and Afshar 2003), and only the one with the
+    most words is spelled, so that a stretch of n words that sentences share takes about n steps and not 2^n. Where
+    `max_steps` is reached all the same, the search ends; without `closed` it is repeated for shorter templates, about
+    ten times at most. Source: Su Jianlin (苏剑林),
     *最小熵原理（三）：“飞象过河”之句模版和语言结构*, 2018, https://kexue.fm/archives/5577 (sentence templates).
 
     Examples
@@ -84,9 +116,6 @@ class TemplateFinder(Estimator):
     >>> for template, count in finder.templates_.items():
     ...     print(template, count)
     [X]的颜色是什么 4
-    [X]的颜色[X]什么 4
-    [X]的[X]是什么 4
-    [X]的[X]什么 4
     [X]好吃吗 4
     """
 
@@ -100,8 +129,11 @@ class TemplateFinder(Estimator):
         count: str = "sentence",
         *,
         trivial: bool = False,
+        closed: bool | None = None,
+        min_confidence: float | None = None,
+        max_words: int | None = None,
         max_templates: int = 1_000_000,
-        max_steps: int = 5_000_000,
+        max_steps: int | None = None,
     ) -> None:
         self.tokenize = tokenize
         self.window = window
@@ -110,6 +142,9 @@ class TemplateFinder(Estimator):
         self.min_count = min_count
         self.count = count
         self.trivial = trivial
+        self.closed = closed
+        self.min_confidence = min_confidence
+        self.max_words = max_words
         self.max_templates = max_templates
         self.max_steps = max_steps
         self._backend = active_backend()
@@ -157,45 +192,77 @@ class TemplateFinder(Estimator):
         by_path = as_choice(self.count, "count", ("sentence", "path")) == "path"
         least = (1 if by_path else _TWICE) if self.min_count is None else as_index(self.min_count, "min_count", low=1)
         trivial = as_flag(self.trivial, "trivial")
+        closed = not by_path if self.closed is None else as_flag(self.closed, "closed")
+        confidence = 0.9 if closed else math.inf
+        if self.min_confidence is not None:
+            confidence = as_number(self.min_confidence, "min_confidence", low=0.0)
+        longest = 0 if self.max_words is None else as_index(self.max_words, "max_words", low=1)
         most = as_index(self.max_templates, "max_templates", low=1)
-        steps = as_index(self.max_steps, "max_steps", low=1)
-        vocabulary: dict[str, int] = {}
-        ids: list[int] = []
-        lengths: list[int] = []
-        for words in self._sentences(texts, Manner(encoding=encoding, errors=errors, pattern=pattern)):
-            ids.extend([vocabulary.setdefault(word, len(vocabulary)) for word in words])
-            lengths.append(len(words))
-        if not ids:
+        steps = None if self.max_steps is None else as_index(self.max_steps, "max_steps", low=1)
+        stream = kernels("skipgrams", self._backend).TokenStream()
+        number = 0
+        for sentences in self._sentences(texts, Manner(encoding=encoding, errors=errors, pattern=pattern)):
+            try:
+                stream.add_texts(sentences, number)
+            except TypeError:
+                for i, words in enumerate(sentences, number):
+                    as_words(words, f"texts[{i}]")
+                raise
+            number += len(sentences)
+        ids, offsets, names = stream.finish()
+        if not len(ids):
             raise ValueError("texts must hold at least one word")
-        tokens = np.array(ids, dtype=np.int64)
-        first, second = _strong(tokens, lengths, len(vocabulary), window, min_proba, min_pmi)
-        symbols, offsets, counts, total, complete = kernels("templates.finder", self._backend).find_templates(
+        tokens, lengths, vocabulary = ids.astype(np.int64), np.diff(offsets), list(names)
+        steps = _STEPS + _STEPS_A_WORD * len(tokens) if steps is None else steps
+        arguments = (
             tokens,
-            np.cumsum([0, *lengths], dtype=np.int64),
-            first,
-            second,
+            np.ascontiguousarray(offsets, np.int64),
+            *_strong(tokens, lengths, len(vocabulary), window, min_proba, min_pmi, confidence, least if closed else 1),
             window,
             by_path,
             least,
             min_proba,
-            most,
-            steps,
         )
-        names: list[str | None] = [*vocabulary, None]
-        listed = [names[symbol] for symbol in symbols.tolist()]
-        found = [Template(listed[a:b]) for a, b in zip(offsets.tolist(), offsets.tolist()[1:])]
-        order = np.argsort(-counts, kind="stable")
-        self.templates_ = {found[i]: int(counts[i]) for i in order.tolist() if trivial or not found[i].is_trivial}
+        if closed:
+            kernel = kernels("templates.closed", self._backend)
+            symbols, offsets, counts, total, bound = kernel.find_closed(*arguments, longest, steps)
+        else:
+            kernel = kernels("templates.finder", self._backend)
+            symbols, offsets, counts, total, bound = kernel.find_templates(*arguments, longest, most, steps)
+        more = self._keep(symbols, offsets, counts, [*vocabulary, None], trivial, most)
         self.total_ = total
-        self.complete_up_to_: int | None = None if complete < 0 else complete
-        if complete >= 0:
-            warnings.warn(
-                f"only templates of up to {complete} words were found: longer ones would be more than max_templates="
-                f"{most:,} or take more than max_steps={steps:,} steps; raise min_count, min_pmi, or these",
-                RuntimeWarning,
-                stacklevel=3,  # whoever waited for a turn
-            )
+        self.complete_from_: int | None = max(bound, more) if closed and max(bound, more) >= 0 else None
+        self.complete_up_to_: int | None = None if closed or bound < 0 else bound
+        if closed and max(bound, more) >= 0:
+            left_out = f"of those counted less than {self.complete_from_} times, some were left out"
+        elif bound >= 0:
+            left_out = f"only those of up to {bound} words were found"
+        else:
+            return self
+        warnings.warn(
+            f"not all templates are here: {left_out}, since all would be more than max_templates={most:,} or take more "
+            f"than max_steps={steps:,} steps; raise min_count, min_pmi, or these",
+            RuntimeWarning,
+            stacklevel=3,  # whoever waited for a turn
+        )
         return self
+
+    def _keep(self, symbols: Any, offsets: Any, counts: Any, names: list[str | None], trivial: bool, most: int) -> int:
+        """Put what was found in order, isolated words apart; the count from which on all of it is kept, or -1."""
+        found: dict[Template, int] = {}
+        words: dict[str, int] = {}
+        listed, bounds = [names[symbol] for symbol in symbols.tolist()], offsets.tolist()
+        for a, b, count in zip(bounds, bounds[1:], counts.tolist(), strict=False):
+            template = Template(listed[a:b])
+            if template.is_trivial:
+                words[str(template.words[1])] = count
+            if trivial or not template.is_trivial:
+                # Two that sentences come to on different ways may be filled alike.
+                found[template] = max(count, found.get(template, 0))
+        order = sorted(found.items(), key=lambda one: (None not in one[0].words, -_explained(*one), -one[1]))
+        self.templates_ = dict(order[:most])
+        self.words_ = dict(sorted(words.items(), key=lambda one: -one[1]))
+        return max((count for _, count in order[most:]), default=-2) + 1
 
     def to_trie(self) -> TemplateTrie:
         """Return what was found, for a `Parser`.
@@ -211,32 +278,136 @@ class TemplateFinder(Estimator):
             raise not_fitted("this TemplateFinder isn't fitted yet: call fit first")
         return TemplateTrie(self.templates_)
 
-    def _sentences(self, texts: Texts, manner: Manner) -> Iterable[Sequence[str]]:
+    def predict(
+        self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+    ) -> list[Template | None]:
+        """Return for each sentence the template that reads all of it.
+
+        Parameters
+        ----------
+        texts, encoding, errors, pattern
+            As for `fit`.
+
+        Returns
+        -------
+        list of Template or None
+            Of several templates the one with the most words, then the most frequent; None where none does.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` wasn't called.
+        """
+        found = self._readings(texts, Manner(encoding=encoding, errors=errors, pattern=pattern))
+        return [reading and reading[0] for reading in found]
+
+    def fillers(
+        self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+    ) -> dict[Template, list[Counter[tuple[str, ...]]]]:
+        """Return what stands in the slots of the templates, with counts.
+
+        Parameters
+        ----------
+        texts, encoding, errors, pattern
+            As for `fit`.
+
+        Returns
+        -------
+        dict of Template to list of Counter
+            For each template that `predict` gives for a sentence, and each of its slots, what `Template.match` finds in
+            it, with the number of sentences.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` wasn't called.
+
+        Examples
+        --------
+        >>> from fastcore.templates import TemplateFinder
+        >>> lines = [f"user {user} logged in".split() for user in ("ann", "bob", "ann", "eve")]
+        >>> for template, slots in TemplateFinder(min_count=3).fit(lines).fillers(lines).items():
+        ...     print(template.words, slots[0].most_common(1))
+        ('user', None, 'logged', 'in') [(('ann',), 2)]
+        """
+        counted: dict[Template, list[Counter[tuple[str, ...]]]] = {}
+        for reading in self._readings(texts, Manner(encoding=encoding, errors=errors, pattern=pattern)):
+            if reading is not None:
+                template, slots = reading
+                for counter, words in zip(counted.setdefault(template, [Counter() for _ in slots]), slots, strict=True):
+                    counter[words] += 1
+        return counted
+
+    def _readings(self, texts: Texts, manner: Manner) -> Iterator[Reading | None]:
+        if not hasattr(self, "templates_"):
+            raise not_fitted("this TemplateFinder isn't fitted yet: call fit first")
+        templates = sorted(self.templates_, key=lambda template: (-template.n_words, -self.templates_[template]))
+        # Each under its word that the fewest have.
+        held = Counter(word for template in templates for word in {*template.words} - {None})
+        under: dict[str, list[int]] = {}
+        for i, template in enumerate(templates):
+            rarest = min({*template.words} - {None}, key=lambda word: (held[word], word))
+            under.setdefault(str(rarest), []).append(i)
+        number = 0
+        for sentences in self._sentences(texts, manner):
+            for i, words in enumerate(sentences, number):
+                if {*map(type, words)} - {str}:
+                    as_words(words, f"texts[{i}]")
+                possible = sorted(k for word in {*words} for k in under.get(word, ()))
+                yield next(
+                    ((templates[k], slots) for k in possible if (slots := templates[k]._match(words)) is not None), None
+                )
+            number += len(sentences)
+
+    def _sentences(self, texts: Texts, manner: Manner) -> Iterator[list[Any]]:
+        """Lists of sentences; that one which isn't a list holds str is for the reader to see."""
         number = 0
         for batch in batches(texts, manner):
             for part in [batch.texts] if isinstance(batch, Listed) else batch.strings(manner):
-                for text in part:
-                    if not isinstance(text, str):
-                        yield as_words(text, f"texts[{number}]")
-                    elif self.tokenize is None:
-                        raise TypeError(f"texts[{number}] must be a list of words, since there is no tokenize; got str")
-                    else:
-                        yield as_words(self.tokenize(text), f"what tokenize gives for texts[{number}]")
-                    number += 1
+                if {*map(type, part)} <= {list, tuple}:
+                    yield part
+                else:
+                    yield [self._cut(text, number + i) for i, text in enumerate(part)]
+                number += len(part)
+
+    def _cut(self, text: Any, number: int) -> Sequence[str]:
+        if not isinstance(text, str):
+            return as_words(text, f"texts[{number}]")
+        if self.tokenize is None:
+            raise TypeError(f"texts[{number}] must be a list of words, since there is no tokenize; got str")
+        return as_words(self.tokenize(text), f"what tokenize gives for texts[{number}]")
+
+
+def _explained(template: Template, count: int) -> int:
+    return (count - 1) * template.n_words
 
 
 def _strong(
-    tokens: np.ndarray, lengths: list[int], n_words: int, window: int, min_proba: float, min_pmi: float
-) -> tuple[np.ndarray, np.ndarray]:
+    tokens: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    n_words: int,
+    window: int,
+    min_proba: float,
+    min_pmi: float,
+    min_confidence: float,
+    min_count: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the strong pairs, row by row."""
     pairs = count_skipgrams(tokens, window, lengths=lengths, vocabulary=range(n_words))
     if not pairs.total:
         return np.zeros(n_words + 1, np.int64), np.zeros(0, np.int64)
-    matrix = pairs.matrix
+    matrix, counts = pairs.matrix, pairs.token_counts
     first, second = matrix.nonzero()
-    word = np.log(pairs.token_counts) - math.log(len(tokens))
+    word = np.log(counts) - math.log(len(tokens))
     pair = np.log(matrix.data) - math.log(pairs.total)
     floor = math.log(min_proba) if min_proba else -math.inf
-    kept = (pair > floor) & (pair - word[first] - word[second] > min_pmi)
+    # Whether a word has the other with it nearly always, and more often than chance: 1 - (1 - p)^window, in so many
+    # independent places.
+    always = [matrix.data >= min_confidence * counts[one] for one in (first, second)]
+    chance = -np.expm1(window * np.log1p(-np.minimum(counts / len(tokens), 1 - 1e-9)))
+    beyond = [matrix.data * np.log(chance[other]) < math.log(_BY_CHANCE) for other in (second, first)]
+    sure = (always[0] & always[1]) | (always[0] & beyond[0]) | (always[1] & beyond[1])
+    strong = (pair - word[first] - word[second] > min_pmi) | sure
+    kept = (pair > floor) & (matrix.data >= min_count) & strong
     starts = np.concatenate([[0], np.cumsum(np.bincount(first[kept], minlength=n_words))])
     return starts.astype(np.int64), second[kept].astype(np.int64)

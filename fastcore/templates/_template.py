@@ -90,6 +90,60 @@ class Template:
                 words.extend((tokenize or str.split)(stretch))
         return cls(words)
 
+    def match(self, words: Sequence[str]) -> tuple[tuple[str, ...], ...] | None:
+        """What is in the slots where the template reads a whole sentence.
+
+        Parameters
+        ----------
+        words : sequence of str
+            The sentence's words.
+
+        Returns
+        -------
+        tuple of tuple of str, or None
+            The words in each slot, one at least; None if the template doesn't read the sentence. Of several ways, each
+            slot takes as few words as it may, the first one first.
+
+        Raises
+        ------
+        TypeError
+            If it isn't a list of str.
+
+        Examples
+        --------
+        >>> from fastcore.templates import Template
+        >>> Template.parse("[X] 的 颜色").match(["红", "苹果", "的", "颜色"])
+        (('红', '苹果'),)
+        """
+        return self._match(as_words(words))
+
+    def _match(self, words: Sequence[str]) -> tuple[tuple[str, ...], ...] | None:
+        # Runs of words between slots stand as early as they may; the last one is held to the end.
+        slots: list[tuple[str, ...]] = []
+        at, run, open_slot = 0, list[str](), False
+        for word in (*self.words, None):
+            if word is not None:
+                run.append(word)
+                continue
+            n = len(run)
+            if n:
+                last = len(slots) + open_slot == self.n_slots  # the template's end
+                first = len(words) - n if last else at + open_slot
+                if not open_slot:
+                    starts = range(at, at + 1) if not last or first == at else range(0)
+                else:
+                    starts = range(max(first, at + 1), len(words) - n + 1)
+                found = next((i for i in starts if list(words[i : i + n]) == run), None)
+                if found is None:
+                    return None
+                if open_slot:
+                    slots.append(tuple(words[at:found]))
+                at = found + n
+            open_slot, run = True, []
+        if self.words[-1] is None:
+            return (*slots, tuple(words[at:])) if at < len(words) else None
+        return tuple(slots)
+
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a Template can't be changed")
 

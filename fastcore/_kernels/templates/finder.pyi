@@ -10,6 +10,7 @@ def find_templates(
     by_path: bool,
     min_count: int,
     min_share: float,
+    longest: int,
     limit: int,
     max_steps: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int, int]: ...
