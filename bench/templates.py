@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 
-from bench import _data
+from bench import _data, _logs
 from bench._harness import Workload, prepared
 from fastcore.templates import SLOT, Parser, Template, TemplateFinder
 
@@ -106,7 +106,55 @@ def _peer_find(verses):
     return finder.templates
 
 
+_LINES = 200_000
+
+
+def _find_frames(lines: list[list[str]]) -> TemplateFinder:
+    return TemplateFinder(min_count=max(2, len(lines) // 10_000)).fit(lines)
+
+
+def _drain(lines: list[list[str]]) -> list[int]:
+    from drain3 import TemplateMiner
+    from drain3.template_miner_config import TemplateMinerConfig
+
+    config = TemplateMinerConfig()
+    config.profiling_enabled = False
+    miner = TemplateMiner(config=config)
+    return [miner.add_log_message(" ".join(words))["cluster_id"] for words in lines]
+
+
+def _accuracy(groups: list, truth: list[int]) -> float:
+    """Grouping accuracy (Zhu et al. 2019): the share of lines whose group is exactly the lines of their frame."""
+    ours, theirs = collections.defaultdict(set), collections.defaultdict(set)
+    for i, (group, frame) in enumerate(zip(groups, truth, strict=True)):
+        ours[group].add(i)
+        theirs[frame].add(i)
+    whole = {frozenset(lines) for lines in theirs.values()}
+    return sum(len(lines) for lines in ours.values() if frozenset(lines) in whole) / len(truth)
+
+
+def _frames_found(ours: TemplateFinder, theirs: TemplateFinder | list[int], name: str) -> bool | str:
+    if isinstance(theirs, TemplateFinder):
+        return ours.templates_ == theirs.templates_
+    lines, truth = _logs.lines(_LINES)
+    frames = [Template(words) for words in _logs.frames()]
+    found = sum(frame in ours.templates_ for frame in frames)
+    return (
+        f"{found} of {len(frames)} frames among {len(ours.templates_)} templates; grouping accuracy "
+        f"{_accuracy(ours.predict(lines), truth):.3f}, {name} {_accuracy(theirs, truth):.3f}"
+    )
+
+
 WORKLOADS = [
+    Workload(
+        name="templates.logs",
+        make=lambda: _logs.lines(_LINES)[0],
+        runners={"fastcore": _find_frames, "drain3": _drain},
+        equal=_frames_found,
+        twin_make=lambda: _logs.lines(300)[0],
+        amount=lambda lines: (len(lines) / 1e3, "k lines"),
+        heavy=frozenset({"drain3"}),
+    ),
     Workload(
         name="templates.find",
         make=lambda: _verses(20_000),

@@ -119,7 +119,7 @@ PLANTED = [
     ("ngrams", "pyx/ngrams/rows.pyx", "both[i, words] = <uint64_t> counts[i]", "both[i, words] = 1"),
     ("templates", "pyx/templates/finder.pyx", "search.taken += search.n_levels", "search.taken += 1"),
     ("templates", "pyx/templates/closed.pyx", "words > target.words or", "words < target.words or", "tests/test_templates.py -k Closed"),
-    ("templates", "pyx/templates/closed.pyx", "    if shortest < longest:\n        shortest -= 1", "    if False:\n        shortest -= 1", "tests/test_templates.py -k Closed"),
+    ("templates", "pyx/templates/closed.pyx", "    shortest -= early\n", "", "tests/test_templates.py -k Closed"),
     ("templates", "pyx/templates/closed.pyx", "            if compared(lattice, x.best, y.best) <= 0:", "            if True:", "tests/test_templates.py -k Closed"),
     ("templates", "fastcore/templates/_finder.py", "sure = (always[0] & always[1]) |", "sure =", "tests/test_templates.py -k Closed"),
     ("templates", "pyx/templates/trie.pyx", "elif work.n_found - listed > 1:", "elif work.n_found - listed > 9:"),

@@ -55,7 +55,8 @@ class TemplateFinder(Estimator):
         Find each pattern once (the default with ``count="sentence"``): of templates whose paths end at the same words,
         only the one with the most words (then the fewest slots, then the first), and none that another, found in the
         same sentences, extends. Pairs must stand together `min_count` times, and words that a slot begins or ends with
-        in all sentences of a template are spelled. Otherwise every shorter way to leave out words is a template of its
+        in all sentences of a template are spelled (and any that stand at the same place of slots that are equally long
+        in all). Otherwise every shorter way to leave out words is a template of its
         own.
     min_confidence : float, optional
         A pair is strong too if b follows at least this share of all a within the window, and a goes before at least

@@ -103,7 +103,10 @@ def find_closed(
     Return symbols, offsets, counts, the number of all sentences or paths, and -1. `pairs_second[pairs_first[a]:]` are,
     in rising order, the words that are strong after word a. Of templates of up to `longest` words (0: any number) whose
     paths end at the same tokens, one stands for all: that with the most words, of these with the fewest slots, of these
-    the first; and one is left out that another, of the same sentences, extends (the thousand longest are looked at).
+    the first. Counting by sentence, and any number of words, what a slot begins or ends with in all sentences of a
+    template is spelled, and what is at the same place of slots that are equally long in all (of several paths through a
+    sentence, that which ends first, and goes as late as it may before). One is left out that another, of the same
+    sentences, extends or equals; the thousand longest are looked at.
     Beginnings that lead to the same tokens are carried on as one, those first that explain most: (count - 1) times
     words. Before that would take more than `max_steps` steps, each a place carried on to, it ends with what was found,
     and the last number is the least count from which on that is all.
@@ -572,7 +575,7 @@ cdef inline bint leads(const Graph *graph, int64_t place, int64_t to) noexcept n
 cdef int write_slot(
     const Graph *graph, Lattice *lattice, Ending *ending, Py_ssize_t w, Py_ssize_t n, Py_ssize_t width, Pace *pace
 ) except -1 nogil:
-    # A slot between the w-th word (0: the sentence's start) and the next, and what it begins and ends with everywhere.
+    # A slot between the w-th word (0: the sentence's start) and the next, with what it holds everywhere.
     cdef int64_t *row
     cdef Py_ssize_t k, early = 0, late = 0
     cdef int64_t shortest = graph.n, longest = 0, first
@@ -580,16 +583,21 @@ cdef int write_slot(
         row = lattice.taken + k * width + w
         shortest, longest = min(shortest, row[1] - row[0] - 1), max(longest, row[1] - row[0] - 1)
     first = lattice.taken[w]
-    # A slot holds a word at least, or nothing anywhere.
-    if shortest < longest:
-        shortest -= 1
+    if shortest == longest:
+        # Of equal length everywhere: word by word.
+        for k in range(longest):
+            if alike(graph, lattice, first + 1 + k, w, n, width, 0, 1 + k, pace):
+                write_symbol(lattice, ending, graph.ids[first + 1 + k])
+            elif k == 0 or lattice.symbols[lattice.n_symbols - 1] >= 0:
+                write_symbol(lattice, ending, -1)
+        return 0
+    # A slot holds a word at least.
+    shortest -= 1
     while early < shortest and alike(graph, lattice, first + 1 + early, w, n, width, 0, 1 + early, pace):
         write_symbol(lattice, ending, graph.ids[first + 1 + early])
         early += 1
-    if early == longest:
-        return 0
     write_symbol(lattice, ending, -1)
-    shortest -= early + (shortest == longest)
+    shortest -= early
     first = lattice.taken[w + 1]
     while late < shortest and alike(graph, lattice, first - 1 - late, w, n, width, 1, -1 - late, pace):
         late += 1

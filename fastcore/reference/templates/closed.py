@@ -32,7 +32,10 @@ def find_closed(
     Return symbols, offsets, counts, the number of all sentences or paths, and -1. `pairs_second[pairs_first[a]:]` are,
     in rising order, the words that are strong after word a. Of templates of up to `longest` words (0: any number) whose
     paths end at the same tokens, one stands for all: that with the most words, of these with the fewest slots, of these
-    the first; and one is left out that another, of the same sentences, extends (the thousand longest are looked at).
+    the first. Counting by sentence, and any number of words, what a slot begins or ends with in all sentences of a
+    template is spelled, and what is at the same place of slots that are equally long in all (of several paths through a
+    sentence, that which ends first, and goes as late as it may before). One is left out that another, of the same
+    sentences, extends or equals; the thousand longest are looked at.
     Beginnings that lead to the same tokens are carried on as one, those first that explain most: (count - 1) times
     words. Before that would take more than `max_steps` steps, each a place carried on to, it ends with what was found,
     and the last number is the least count from which on that is all.
@@ -181,17 +184,18 @@ def _filled(graph: Graph, ending: _Ending) -> tuple[int, ...]:
 
 
 def _slot(held: list[list[int]]) -> list[int]:
-    """A slot, given what it holds in each sentence: a word at least, or nothing anywhere."""
-    early: list[int] = []
-    late: list[int] = []
-    for place, spelled_out in ((0, early), (-1, late)):
-        while len({words[place] for words in held if words}) == 1 and (
-            all(len(words) == 1 for words in held) or all(len(words) > 1 for words in held)
-        ):
-            spelled_out.append(held[0][place])
-            for words in held:
-                del words[place]
-    return early + [SLOT] * bool(held[0]) + late[::-1]
+    """A slot, given what it holds in each sentence: where that is longer than in others, at least a word is its own."""
+    shortest, longest = min(map(len, held)), max(map(len, held))
+    if shortest == longest:
+        common = [words[0] if len({*words}) == 1 else SLOT for words in zip(*held, strict=True)]
+        return [symbol for i, symbol in enumerate(common) if symbol != SLOT or not i or common[i - 1] != SLOT]
+    early = late = 0
+    while early < shortest - 1 and len({words[early] for words in held}) == 1:
+        early += 1
+    while early + late < shortest - 1 and len({words[-1 - late] for words in held}) == 1:
+        late += 1
+    first = held[0]
+    return [*first[:early], SLOT, *first[len(first) - late :]]
 
 
 def _chosen(endings: Iterable[_Ending]) -> list[_Ending]:
