@@ -1,4 +1,4 @@
-"""``fastcore words`` and ``fastcore segment``."""
+"""``fastcore words``, ``fastcore segment``, ``fastcore templates`` and ``fastcore parse``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ AddCommand = Callable[[str, str, str], argparse.ArgumentParser]
 
 
 def add_commands(add: AddCommand) -> None:
-    """Register both commands."""
+    """Register all four commands."""
     words = add(
         "words",
         "Find words in unlabelled text; print a line 'word count' each, the most frequent first.",
@@ -62,6 +63,32 @@ def add_commands(add: AddCommand) -> None:
     segment.add_argument("--no-join", action="store_true", help="don't join letters and digits to one word")
     segment.add_argument("--workers", type=int, default=1, metavar="N", help="threads; -1 for all cores")
     segment.set_defaults(run=_segment)
+
+    templates = add(
+        "templates",
+        "Find templates in text, each line a sentence; print lines 'template<TAB>count', what explains most first.",
+        "  fastcore templates --min-count 20 messages.log -o templates.txt      # words between spaces\n"
+        "  fastcore templates --lexicon lexicon.txt corpus.txt.xz --top 100\n",
+    )
+    _add_input(templates)
+    templates.add_argument("--lexicon", metavar="FILE", help="cut lines into the words of this lexicon, not at spaces")
+    templates.add_argument("--window", type=int, default=5, metavar="N", help="words that stand together (default 5)")
+    templates.add_argument("--min-count", type=int, metavar="N", help="least number of lines (default 2)")
+    templates.add_argument("--min-pmi", type=float, default=2.0, metavar="X", help="least pmi in nats (default 2)")
+    templates.add_argument("--top", type=_how_many, metavar="N", help="only the first N")
+    templates.set_defaults(run=_templates)
+
+    parse = add(
+        "parse",
+        "Read sentences, a line each, as templates nested in each other's slots; draw a tree for each.",
+        "  fastcore parse --templates templates.txt sentences.txt\n"
+        "  echo '雪梨的颜色是什么' | fastcore parse --templates templates.txt --lexicon lexicon.txt --brackets\n",
+    )
+    _add_input(parse)
+    parse.add_argument("--templates", required=True, metavar="FILE", help="lines 'template[<TAB>count]'")
+    parse.add_argument("--lexicon", metavar="FILE", help="cut lines into the words of this lexicon, not at spaces")
+    parse.add_argument("--brackets", action="store_true", help="a line in brackets each, no drawing")
+    parse.set_defaults(run=_parse)
 
 
 def _how_many(text: str) -> int:
@@ -166,4 +193,45 @@ def _segment(options: argparse.Namespace) -> int:
             for words in tokenizer.tokenize_many(share, workers=options.workers):
                 file.write(json.dumps(words, ensure_ascii=False) if options.json else options.separator.join(words))
                 file.write("\n")
+    return 0
+
+
+def _tokenize(lexicon: str | None) -> Callable[[str], list[str]]:
+    from .lexicon import Lexicon, Tokenizer
+
+    return Tokenizer(Lexicon.load(lexicon)).tokenize if lexicon else str.split
+
+
+def _templates(options: argparse.Namespace) -> int:
+    from .templates import TemplateFinder
+
+    tokenize = _tokenize(options.lexicon)
+    finder = TemplateFinder(tokenize, options.window, min_pmi=options.min_pmi, min_count=options.min_count)
+    with _output(options.output) as file, warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        finder.fit(_counted(_lines(options), options.progress))
+        for template, count in itertools.islice(finder.templates_.items(), options.top):
+            if options.json:
+                file.write(json.dumps({"template": list(template), "count": count}, ensure_ascii=False) + "\n")
+            else:
+                file.write(f"{template.text}\t{count}\n")
+    for warning in said:
+        print(f"fastcore templates: {warning.message}", file=sys.stderr)
+    return 0
+
+
+def _parse(options: argparse.Namespace) -> int:
+    from .templates import Parser, TemplateTrie
+
+    parser = Parser(TemplateTrie.load(options.templates), _tokenize(options.lexicon))
+    with _output(options.output) as file:
+        for line in _counted(_lines(options), options.progress):
+            if not line.strip():
+                continue
+            tree = parser.parse(line)
+            if options.json:
+                file.write(json.dumps({"words": tree.words, "trees": tree.to_rows()}, ensure_ascii=False))
+            else:
+                file.write(tree.to_brackets() if options.brackets else str(tree))
+            file.write("\n")
     return 0

@@ -216,6 +216,27 @@ def test_bad_files_are_named_and_nothing_is_left(tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.txt", "lexicon.txt"]
 
 
+def test_templates_and_trees(tmp_path, capsys):
+    log = tmp_path / "messages.log"
+    log.write_text("".join(f"user u{i} logged in\ndisk {i} full\n" for i in range(20)))
+    templates = tmp_path / "templates.txt"
+    assert cli.main(["templates", "--min-count", "9", str(log), "-o", str(templates)]) == 0
+    assert templates.read_text() == "user [X] logged in\t20\ndisk [X] full\t20\n"
+    assert cli.main(["templates", "--top", "1", "--json", str(log)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"template": ["user", None, "logged", "in"], "count": 20}
+    (tmp_path / "new.log").write_text("user eve logged in\n\nno frame\n")
+    assert cli.main(["parse", "--templates", str(templates), str(tmp_path / "new.log")]) == 0
+    assert capsys.readouterr().out == "user (eve) logged in\n└─ eve\nno frame\n"
+    assert cli.main(["parse", "--templates", str(templates), "--brackets", str(tmp_path / "new.log")]) == 0
+    assert capsys.readouterr().out == "(X user (X eve) logged in)\n(X no frame)\n"
+    (tmp_path / "words").write_text("明月 3\n的 9\n光 2\n")
+    (tmp_path / "t").write_text("[X] 的 [X]\n")
+    (tmp_path / "s").write_text("明月的光\n")
+    arguments = ["--templates", str(tmp_path / "t"), "--lexicon", str(tmp_path / "words"), str(tmp_path / "s")]
+    assert cli.main(["parse", "--json", *arguments]) == 0
+    assert json.loads(capsys.readouterr().out)["words"] == ["明月", "的", "光"]
+
+
 def test_words_refuses_a_negative_number(capsys):
     with pytest.raises(SystemExit):
         cli.main(["words", "--top", "-1", "x"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import pickle
 import re
@@ -793,3 +794,73 @@ class TestDoors:
             TemplateFinder(window=10**30).fit(FRAMES)
         with pytest.raises(ValueError, match="isn't fitted yet"):
             TemplateFinder().to_trie()
+
+
+class TestForms:
+    """Templates and trees as text."""
+
+    def test_text_reads_back(self):
+        for words in (["a", None, "b"], [None, "的", "颜色"], ["x"]):
+            assert Template.parse(Template(words).text) == Template(words)
+        assert Template(["user", None, "logged", "in"]).text == "user [X] logged in"
+        for word in ("a b", "[X]", "a[X]", "\u3000"):
+            with pytest.raises(ValueError, match=r"must not hold white space or \[X\]"):
+                _ = Template([word]).text
+
+    @pytest.mark.parametrize("name", ["templates.txt", "templates.txt.gz"])
+    def test_files(self, backend, tmp_path, name):
+        trie = TemplateTrie({Template(["a", None]): 3, Template([None, "的"]): 1})
+        trie.save(tmp_path / name)
+        again = TemplateTrie.load(tmp_path / name)
+        assert [(t, again[t]) for t in again] == [(Template(["a", None]), 3), (Template([None, "的"]), 1)]
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("a [X]\t0\n", "line 1: not a template and its count .the count must be at least 1"),
+            ("a\n\nb\tx\n", "line 3: not a template and its count"),
+            ("[X]\t3\n", "line 1: not a template"),
+            ("a\na\t2\n", "line 2: .*it stood there before"),
+            ("\n", "holds no template"),
+        ],
+    )
+    def test_bad_files(self, tmp_path, text, message):
+        (tmp_path / "templates.txt").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            TemplateTrie.load(tmp_path / "templates.txt")
+        with pytest.raises(FileNotFoundError):
+            TemplateTrie.load(tmp_path / "none")
+        with pytest.raises(ValueError, match="must not hold white space"):
+            TemplateTrie([Template(["a"]), Template(["a b"])]).save(tmp_path / "new")
+        assert not (tmp_path / "new").exists()
+
+    def test_trees(self, backend):
+        parser = Parser([Template.parse(t) for t in ("[X] 和 [X]", "[X] 的 颜色")])
+        tree = parser.parse(["雪梨", "和", "苹果", "的", "颜色"])
+        assert tree.to_brackets() == "(X (X (X 雪梨) 和 (X 苹果)) 的 颜色)"
+        assert tree.drawing().splitlines() == [
+            "+---> (雪梨和苹果)的颜色",
+            "|     +---> (雪梨)和(苹果)",
+            "|     |     +---> 雪梨",
+            "|     |     +---> 和",
+            "|     |     +---> 苹果",
+            "|     +---> 的",
+            "|     +---> 颜色",
+        ]
+        assert tree.to_nltk().pformat() == tree.to_brackets()
+        rows = tree.to_rows()
+        assert [(row["start"], row["end"], row["parent"]) for row in rows] == [
+            (0, 5, None),
+            (0, 3, 0),
+            (0, 1, 1),
+            (2, 3, 1),
+        ]
+        assert rows[0]["template"] == [None, "的", "颜色"] and rows[3]["template"] is None
+        assert parser.parse(["a", "(", "b)"]).to_brackets() == "(X a -LRB- b-RRB-)"
+
+    def test_deep_trees(self):
+        parser = Parser([Template(["a", None])])
+        tree = parser.parse(["a"] * 700)
+        assert len(json.loads(json.dumps(tree.to_rows()))) == 700
+        assert tree.to_brackets().count("(") == 700
+        assert tree.drawing().count("\n") == 2 * 699

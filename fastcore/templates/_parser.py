@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels
+from .._extras import require
 from .._immutable import Immutable
+from .._texts import Manner, packing, strings
 from .._validation import as_list, as_number
+from .._whole import whole_file
 from ._template import Template, Tokenize, as_words
 
 # Scores are whole multiples of this (2**-20, a millionth), so that sums are exact and equal readings tie.
@@ -93,6 +98,64 @@ class TemplateTrie(Immutable):
             np.cumsum([0, *map(len, self._list)], dtype=np.int64),
             np.array(self._scores, np.int64),
         )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> TemplateTrie:
+        """Read templates from a text file: on each line a template and, after a tab, its count (1 if it has none).
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file, uncompressed by suffix (.gz, .bz2, .xz, .zst). Words of a template stand between spaces.
+
+        Raises
+        ------
+        ValueError
+            If a line is none of a template, a template stands twice, or there is none.
+        OSError
+            If the file can't be read.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from fastcore.templates import Template, TemplateTrie
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     TemplateTrie({Template(["a", None]): 3}).save(f"{folder}/templates.txt")
+        ...     list(TemplateTrie.load(f"{folder}/templates.txt"))
+        [Template(['a', None])]
+        """
+        counts: dict[Template, int] = {}
+        for number, line in enumerate(strings(Path(path), Manner(name="path")), 1):
+            if not line.strip():
+                continue
+            text, tab, count = line.partition("\t")
+            try:
+                template, n = Template.parse(text), int(count) if tab else 1
+                if n < 1 or template in counts:
+                    raise ValueError("the count must be at least 1" if n < 1 else "it stood there before")
+            except ValueError as error:
+                raise ValueError(f"{path}, line {number}: not a template and its count ({error})") from None
+            counts[template] = n
+        if not counts:
+            raise ValueError(f"{path} holds no template")
+        return cls(counts)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write templates and counts as lines of text, which `load` reads.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where to; compressed by suffix. Written whole or not at all.
+
+        Raises
+        ------
+        ValueError
+            If a word holds white space or ``[X]``.
+        """
+        lines = [f"{template.text}\t{count}\n".encode() for template, count in self._counts.items()]
+        with whole_file(path) as file, packing(file, os.fspath(path)) as stream:
+            stream.writelines(lines)
 
     def __getstate__(self) -> tuple[str, dict[Template, int]]:
         return self._backend, self._counts
@@ -225,6 +288,77 @@ class SentenceTree:
                 "children": [made.pop(child._index) for child in tree.children],
             }
         return made[self._index]
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """Return a list of dicts, one a tree of `walk`, for JSON that isn't nested however deep the tree is.
+
+        Returns
+        -------
+        list of dict
+            start, end, template (words and None, or None), score, and `parent`, the place of the tree in whose slot it
+            is (None for the first).
+        """
+        rows: list[dict[str, Any]] = []
+        open_trees: list[int] = []
+        for tree in self.walk():
+            while open_trees and rows[open_trees[-1]]["end"] <= tree.start:
+                open_trees.pop()
+            rows.append(
+                {
+                    "start": tree.start,
+                    "end": tree.end,
+                    "template": None if tree.template is None else list(tree.template.words),
+                    "score": tree.score,
+                    "parent": open_trees[-1] if open_trees else None,
+                }
+            )
+            open_trees.append(len(rows) - 1)
+        return rows
+
+    def to_brackets(self) -> str:
+        """Return the tree in brackets, as treebanks write it: ``(X word (X word))``; brackets in words are -LRB-."""
+        parts: list[str] = []
+        pending: list[SentenceTree | str] = [self]
+        while pending:
+            item = pending.pop()
+            if isinstance(item, str):
+                parts.append(item)
+                continue
+            children = iter(item.children)
+            inner: list[SentenceTree | str] = [
+                next(children) if word is None else " " + word.replace("(", "-LRB-").replace(")", "-RRB-")
+                for word in (item.template or item.words)
+            ]
+            parts.append(" (X" if parts else "(X")
+            pending += [")", *reversed(inner)]
+        return "".join(parts)
+
+    def to_nltk(self) -> Any:
+        """Return the tree as an ``nltk.Tree`` (needs NLTK), each template a node labelled X."""
+        made: dict[int, Any] = {}
+        tree_class = require("nltk", "nltk", "to_nltk").Tree
+        for tree in reversed(list(self.walk())):
+            children = iter(tree.children)
+            made[tree._index] = tree_class(
+                "X", [made.pop(next(children)._index) if w is None else w for w in (tree.template or tree.words)]
+            )
+        return made[self._index]
+
+    def drawing(self) -> str:
+        """Return the drawing of the post that templates come from: a line a word or slot, ``|     `` for each level."""
+        lines: list[str] = []
+        pending: list[tuple[SentenceTree | str, int]] = [(self, 0)]
+        while pending:
+            item, depth = pending.pop()
+            if isinstance(item, str):
+                lines.append("|     " * depth + "+---> " + item)
+                continue
+            lines.append("|     " * depth + "+---> " + item._line().replace(" ", ""))
+            if item.template is not None:
+                children = iter(item.children)
+                inner = [next(children) if word is None else word for word in item.template]
+                pending += [(part, depth + 1) for part in reversed(inner)]
+        return "\n".join(lines)
 
     def _line(self) -> str:
         if self.template is None:

@@ -169,6 +169,20 @@ class Template:
         return f"Template({list(self.words)!r})"
 
     @property
+    def text(self) -> str:
+        """The template as text that `parse` reads back: words and ``[X]`` with a space between them.
+
+        Raises
+        ------
+        ValueError
+            If a word holds white space or ``[X]``.
+        """
+        for word in self.words:
+            if word is not None and (SLOT in word or word.split() != [word]):
+                raise ValueError(f"a word of a template's text must not hold white space or {SLOT}, got {word!r}")
+        return " ".join(SLOT if word is None else word for word in self.words)
+
+    @property
     def n_words(self) -> int:
         """Number of words, slots not counted."""
         return sum(word is not None for word in self.words)
