@@ -112,6 +112,24 @@ def _(k: Any) -> Any:
     return lambda: k.path_score(*steps, path)
 
 
+@long("chain.is_plain")
+def _(k: Any) -> Any:
+    e, _, t, start, end = batch(50_000_000, 8)
+    return lambda: k.is_plain(e, t, start, end)
+
+
+@long("chain.are_labels")
+def _(k: Any) -> Any:
+    path = np.zeros(400_000_000, np.int64)
+    return lambda: k.are_labels(path, 1)
+
+
+@long("chain.subtract_paths")
+def _(k: Any) -> Any:
+    steps, path = batch(80_000_000, 1), np.zeros(80_000_000, np.int64)
+    return lambda: k.subtract_paths(*steps[0:3:2], steps[1], path)
+
+
 @long("chain.sample")
 def _(k: Any) -> Any:
     return lambda: k.sample(*batch(1000, 9), 5000, KEY, 0)
