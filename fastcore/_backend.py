@@ -31,6 +31,7 @@ KERNELS = (
     "templates.finder",
     "chain",
     "crf",
+    "hmm",
     "reactions",
     "ode",
     "recurrence",

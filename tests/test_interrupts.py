@@ -140,6 +140,39 @@ def _(k: Any) -> Any:
     return lambda: k.viterbi_nbest(*batch(6000, 9), 200)
 
 
+# hmm
+
+
+@long("hmm.diagonal_scores")
+def _(k: Any) -> Any:
+    x, table = np.zeros((1_000_000, 20)), np.zeros((16, 20))
+    return lambda: k.diagonal_scores(x, table, table, np.zeros(16))
+
+
+@long("hmm.full_scores")
+def _(k: Any) -> Any:
+    x = np.zeros((300_000, 20))
+    return lambda: k.full_scores(x, np.zeros((16, 20)), np.zeros((16, 20, 20)), np.zeros(16))
+
+
+@long("hmm.poisson_scores")
+def _(k: Any) -> Any:
+    x = np.ones((1_500_000, 20))
+    return lambda: k.poisson_scores(x, np.zeros((16, 20)), np.zeros(16), x[:, 0].copy())
+
+
+@long("hmm.count_symbols")
+def _(k: Any) -> Any:
+    weights, symbols = np.zeros((8_000_000, 16)), np.arange(8_000_000) * 7919 % 100_003
+    return lambda: k.count_symbols(weights, symbols, 100_003)
+
+
+@long("hmm.weighted_sums")
+def _(k: Any) -> Any:
+    weights, x = np.zeros((200_000, 16)), np.zeros((200_000, 20))
+    return lambda: k.weighted_sums(weights, x, np.zeros((16, 20)), 2)
+
+
 def attributes(steps: int) -> tuple[np.ndarray, ...]:
     items = np.arange(steps + 1) * 8
     return items, np.zeros(8 * steps, np.int32), np.empty(0), np.array([0, 50]), np.arange(50, dtype=np.int32)
