@@ -173,6 +173,14 @@ def _(k: Any) -> Any:
     return lambda: k.weighted_sums(weights, x, np.zeros((16, 20)), 2)
 
 
+@each("hmm", "forward_scaling", "backward_scaling", "transition_sums")
+def _(k: Any, name: str) -> Any:
+    shown, moves = np.ones((2_000_000, 24)), np.full((24, 24), 1 / 24)
+    first = {"forward_scaling": [moves[0].copy(), moves], "backward_scaling": [moves]}.get(name, [shown, moves, shown])
+    last = {"forward_scaling": [1e-300], "backward_scaling": [np.ones(len(shown))]}.get(name, [])
+    return lambda: getattr(k, name)(*first, shown, *last)
+
+
 def attributes(steps: int) -> tuple[np.ndarray, ...]:
     items = np.arange(steps + 1) * 8
     return items, np.zeros(8 * steps, np.int32), np.empty(0), np.array([0, 50]), np.arange(50, dtype=np.int32)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compat.hmmlearn import _hmmc
 from ..hmm import CategoricalHMM, GaussianHMM, PoissonHMM
 from . import Check, largest_difference
 
@@ -37,9 +38,18 @@ def _counts(rows: Any) -> Any:
     return [*model.monitor_.history, model.lambdas_]
 
 
+def _face(rows: Any) -> Any:
+    shown = np.abs(rows)
+    start, moves = np.full(3, 1 / 3), np.full((3, 3), 0.25) + np.eye(3) / 4
+    log_prob, forward, factors = _hmmc.forward_scaling(start, moves, shown)
+    backward = _hmmc.backward_scaling(start, moves, shown, factors)
+    return [log_prob, forward, _hmmc.compute_scaling_xi_sum(forward, moves, backward, shown)]
+
+
 CHECKS = [
     Check("hmm.categorical", _rows, _symbols, largest_difference, 1e-9),
     Check("hmm.diagonal", _rows, _diagonal, largest_difference, 1e-9),
     Check("hmm.full", _rows, _full, largest_difference, 1e-9),
+    Check("hmm.scaling", _rows, _face, largest_difference, 1e-11),
     Check("hmm.poisson", _rows, _counts, largest_difference, 1e-9),
 ]

@@ -3,6 +3,7 @@
 Observations are rows (N, D), what is found has a column a state.
 """
 
+from math import log
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -65,3 +66,38 @@ def weighted_sums(weights: Array, x: Array, centers: Array, order: int) -> tuple
             if order:
                 second[j] += share * (off**2 if order == 1 else np.outer(off, off))
     return totals, first, second
+
+
+def forward_scaling(start: Array, transitions: Array, shown: Array, least: float) -> tuple[float, Array, Array, int]:
+    """Forward variables divided by each row's sum, and what they were multiplied by, from plain probabilities.
+
+    Returns the log-likelihood too, and the number of rows that were computed: a sum below `least` ends the work.
+    """
+    lattice, factors = np.zeros(shown.shape), np.zeros(len(shown))
+    log_prob = 0.0
+    for t, row in enumerate(shown):
+        reached = (lattice[t - 1] @ transitions if t else start) * row
+        if reached.sum() < least:
+            return log_prob, lattice, factors, t
+        factors[t] = 1 / reached.sum()
+        lattice[t] = reached * factors[t]
+        log_prob -= log(factors[t])
+    return log_prob, lattice, factors, len(shown)
+
+
+def backward_scaling(transitions: Array, shown: Array, factors: Array) -> Array:
+    """Backward variables, each row multiplied by its factor, from plain probabilities."""
+    lattice = np.ones(shown.shape)
+    for t in range(len(shown) - 1, -1, -1):
+        if t < len(shown) - 1:
+            lattice[t] = transitions @ (shown[t + 1] * lattice[t + 1])
+        lattice[t] *= factors[t]
+    return lattice
+
+
+def transition_sums(forward: Array, transitions: Array, backward: Array, shown: Array) -> Array:
+    """Sums over steps (L, L) of forward times transition times what is shown next times backward."""
+    found = np.zeros(transitions.shape)
+    for t in range(len(shown) - 1):
+        found += np.outer(forward[t], shown[t + 1] * backward[t + 1]) * transitions
+    return found

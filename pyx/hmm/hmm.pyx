@@ -5,6 +5,7 @@ Observations are rows (N, D), what is found has a column a state. The loops over
 
 import numpy as np
 
+from libc.math cimport log
 from libc.stdint cimport int64_t
 
 from _owned cimport Pool, free_all, zeros
@@ -142,3 +143,77 @@ def weighted_sums(const double[:, ::1] weights, const double[:, ::1] x, const do
         second[upper[1], upper[0]] = second[upper]
         second = np.array(second.transpose(2, 0, 1), order="C")
     return totals, np.array(first.T, order="C"), second
+
+
+def forward_scaling(const double[::1] start, const double[:, ::1] transitions, const double[:, ::1] shown,
+                    double least):
+    """Forward variables divided by each row's sum, and what they were multiplied by, from plain probabilities.
+
+    Returns the log-likelihood too, and the number of rows that were computed: a sum below `least` ends the work.
+    """
+    cdef Py_ssize_t N = shown.shape[0], L = shown.shape[1], t, i, j
+    lattice, factors = np.zeros((N, L)), np.zeros(N)
+    cdef double[:, ::1] out = lattice
+    cdef double[::1] scale = factors
+    cdef double total, log_prob = 0.0
+    cdef Pace pace = new_pace()
+    with nogil:
+        for t in range(N):
+            if t == 0:
+                fh_add(&start[0], 1.0, L, &out[0, 0])
+            else:
+                for i in range(L):
+                    fh_add(&transitions[i, 0], out[t - 1, i], L, &out[t, 0])
+            total = 0.0
+            for j in range(L):
+                out[t, j] *= shown[t, j]
+                total += out[t, j]
+            if total < least:
+                break
+            scale[t] = 1.0 / total
+            log_prob -= log(scale[t])
+            for j in range(L):
+                out[t, j] *= scale[t]
+            spend(&pace, (L * L >> 3) + 8)
+        else:
+            t = N
+    return log_prob, lattice, factors, t
+
+
+def backward_scaling(const double[:, ::1] transitions, const double[:, ::1] shown, const double[::1] factors):
+    """Backward variables, each row multiplied by its factor, from plain probabilities."""
+    cdef Py_ssize_t N = shown.shape[0], L = shown.shape[1], t, j
+    lattice = np.zeros((N, L))
+    if N == 0:
+        return lattice
+    cdef double[:, ::1] out = lattice
+    cdef double[:, ::1] turned = _states_last(transitions)
+    cdef Pace pace = new_pace()
+    with nogil:
+        for j in range(L):
+            out[N - 1, j] = factors[N - 1]
+        for t in range(N - 2, -1, -1):
+            for j in range(L):
+                fh_add(&turned[j, 0], shown[t + 1, j] * out[t + 1, j], L, &out[t, 0])
+            for j in range(L):
+                out[t, j] *= factors[t]
+            spend(&pace, (L * L >> 3) + 8)
+    return lattice
+
+
+def transition_sums(const double[:, ::1] forward, const double[:, ::1] transitions, const double[:, ::1] backward,
+                    const double[:, ::1] shown):
+    """Sums over steps (L, L) of forward times transition times what is shown next times backward."""
+    cdef Py_ssize_t N = shown.shape[0], L = shown.shape[1], t, i, j
+    found = np.zeros((L, L))
+    cdef double[:, ::1] sums = found
+    cdef double[::1] after = np.zeros(L)
+    cdef Pace pace = new_pace()
+    with nogil:
+        for t in range(N - 1):
+            for j in range(L):
+                after[j] = shown[t + 1, j] * backward[t + 1, j]
+            for i in range(L):
+                fh_add(&after[0], forward[t, i], L, &sums[i, 0])
+            spend(&pace, (L * L >> 3) + 8)
+    return found * np.asarray(transitions)
