@@ -2,8 +2,8 @@
 
 One module a domain, imported when first used: :mod:`~fastcore.ngrams`, :mod:`~fastcore.skipgrams`,
 :mod:`~fastcore.vectorizer`, :mod:`~fastcore.lexicon`, :mod:`~fastcore.discovery`, :mod:`~fastcore.templates`,
-:mod:`~fastcore.chain`, :mod:`~fastcore.crf`, :mod:`~fastcore.reactions`, :mod:`~fastcore.ode`,
-:mod:`~fastcore.recurrence`, :mod:`~fastcore.nce`. Each compiled kernel has a slow
+:mod:`~fastcore.chain`, :mod:`~fastcore.crf`, :mod:`~fastcore.hmm`, :mod:`~fastcore.reactions`,
+:mod:`~fastcore.ode`, :mod:`~fastcore.recurrence`, :mod:`~fastcore.nce`. Each compiled kernel has a slow
 twin in plain Python; :func:`use_backend` runs any program on it.
 """
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         compat,
         crf,
         discovery,
+        hmm,
         lexicon,
         nce,
         ngrams,
@@ -40,6 +41,7 @@ _MODULES = (
     "compat",
     "crf",
     "discovery",
+    "hmm",
     "lexicon",
     "nce",
     "ngrams",
@@ -58,6 +60,7 @@ __all__ = [
     "compat",
     "crf",
     "discovery",
+    "hmm",
     "lexicon",
     "nce",
     "ngrams",

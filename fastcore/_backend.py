@@ -32,6 +32,7 @@ KERNELS = (
     "templates.closed",
     "chain",
     "crf",
+    "hmm",
     "reactions",
     "ode",
     "recurrence",

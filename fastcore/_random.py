@@ -1,5 +1,6 @@
 """``rng=`` as in SPEC 7, and the 256-bit key that all streams of one call grow from."""
 
+from functools import lru_cache
 from threading import Lock
 from typing import TypeAlias
 
@@ -36,11 +37,21 @@ def stream_key(rng: RNG) -> NDArray[np.uint64]:
     elif isinstance(rng, int | np.integer) and not isinstance(rng, bool):
         if rng < 0:
             raise ValueError(f"rng must be a non-negative int, got {rng}")
-        seed = np.random.SeedSequence(int(rng))
+        return _key_of(int(rng)).copy()
     else:
         raise TypeError(
             f"rng must be None, an int, a numpy SeedSequence or a numpy Generator, got {type(rng).__name__}"
         )
+    return _spawned(seed)
+
+
+@lru_cache(64)
+def _key_of(number: int) -> NDArray[np.uint64]:
+    # Always the same, and slower to make than a short call is to answer.
+    return _spawned(np.random.SeedSequence(number))
+
+
+def _spawned(seed: np.random.SeedSequence) -> NDArray[np.uint64]:
     with _spawning:
         (child,) = seed.spawn(1)
     return child.generate_state(4, np.uint64).astype(np.uint64)

@@ -688,3 +688,88 @@ class TestDoors:
             chain.viterbi_nbest(*scores, 10**30)
         with pytest.raises(ValueError, match="size must be between 0 and"):
             chain.sample(*scores, 2**63)
+
+
+class TestShortCalls:
+    """One sequence in arrays that kernels take as they come goes a way of its own."""
+
+    @staticmethod
+    def calls(paths, form):
+        yield from EVERY
+        for function in (chain.path_score, chain.loss_and_grad):
+            yield lambda e, t, function=function, **more: function(e, t, form(paths), **more)
+        yield lambda e, t, **more: chain.viterbi_nbest(e, t, 3, **more)
+        for size in (None, 2):
+            yield lambda e, t, size=size, **more: chain.sample(e, t, size, rng=1, **more)
+
+    @pytest.mark.parametrize("with_ends", [False, True])
+    @pytest.mark.parametrize("forbidden", [0.0, 0.4])
+    def test_the_same_bits_as_in_a_list(self, backend, with_ends, forbidden):
+        (emissions,), transitions, ends = random_batch(3, [7], 4, forbidden=forbidden)
+        ends = ends if with_ends else {}
+        # The best path: a finite loss also where transitions are forbidden.
+        paths = chain.viterbi(emissions, transitions, **ends)[0]
+        both = zip(self.calls(paths, lambda p: p), self.calls(paths, lambda p: [p]))
+        for k, (short, long) in enumerate(both):
+            found = flat(short(emissions, transitions, **ends))
+            assert found.tolist() == flat(long([emissions], transitions, **ends)).tolist(), k
+
+    def test_arguments_stay_as_they_are(self, backend):
+        (emissions,), transitions, ends = random_batch(4, [5], 3)
+        arrays = [emissions, transitions, ends["start"], ends["end"], np.array([0, 1, 2, 0, 1])]
+        before = [array.tobytes() for array in arrays]
+        for call in self.calls(arrays[-1], lambda p: p):
+            call(emissions, transitions, **ends)
+        assert [array.tobytes() for array in arrays] == before
+
+    @pytest.mark.parametrize("value", [np.nan, INF])
+    @pytest.mark.parametrize("name", ["emissions", "transitions", "start", "end"])
+    def test_what_is_refused(self, backend, name, value):
+        (emissions,), transitions, ends = random_batch(5, [5], 3)
+        arrays = {"emissions": emissions, "transitions": transitions, **ends}
+        arrays[name].flat[1] = value
+        words = f"{name} must not hold {'NaN' if np.isnan(value) else 'plus infinity'}"
+        for call in self.calls(np.zeros(5, int), lambda p: p):
+            with pytest.raises(ValueError, match=words):
+                call(arrays["emissions"], arrays["transitions"], start=arrays["start"], end=arrays["end"])
+
+    def test_shapes_and_sums(self, backend):
+        emissions, transitions = np.zeros((5, 3)), np.zeros((3, 3))
+        for call in self.calls(np.zeros(5, int), lambda p: p):
+            for more, words in [
+                ({"start": np.zeros(2)}, "start must have shape"),
+                ({"end": np.zeros(4)}, "end must have shape"),
+                ({"end": np.zeros((3, 1))}, "end must have shape"),
+            ]:
+                with pytest.raises(ValueError, match=words):
+                    call(emissions, transitions, **more)
+            with pytest.raises(ValueError, match="transitions must have shape"):
+                call(emissions, np.zeros((4, 4)))
+            with pytest.raises(ValueError, match="transitions must be a square"):
+                call(emissions, np.zeros((3, 4)))
+            with pytest.raises(ValueError, match="sum to less than"):
+                call(np.full((5, 3), 1e308), transitions)
+            with pytest.raises(ValueError, match="masked"):
+                call(np.ma.masked_equal(np.eye(3), 1), transitions)
+
+    def test_paths(self, backend):
+        emissions, transitions = np.zeros((5, 3)), np.zeros((3, 3))
+        for function in (chain.path_score, chain.loss_and_grad):
+            for wrong in ([0, 1, 2, 0, 3], [0, -1, 2, 0, 0]):
+                with pytest.raises(ValueError, match="paths must lie in"):
+                    function(emissions, transitions, np.array(wrong))
+            with pytest.raises(ValueError, match=r"paths must have shape \(5,\)"):
+                function(emissions, transitions, np.zeros(4, int))
+            # Other integers than the kernel's own.
+            narrow = function(emissions, transitions, np.ones(10, np.int16)[::2])
+            assert flat(narrow).tolist() == flat(function(emissions, transitions, np.ones(5, np.int64))).tolist()
+
+    @pytest.mark.parametrize("single", [False, True])
+    def test_counts_that_a_gradient_takes_away(self, backend, single):
+        # 0 -> 1 -> 1 | 1 -> 0, all paths equally likely: no transition goes from one sequence to the next.
+        emissions = np.zeros((5, 2), np.float32 if single else np.float64)
+        zeros = np.zeros((2, 2), emissions.dtype)
+        grads = chain.loss_and_grad(emissions, zeros, [0, 1, 1, 1, 0], lengths=[3, 2])[1]
+        assert grads.transitions.tolist() == [[0.75, -0.25], [-0.25, -0.25]]
+        assert grads.emissions.tolist() == [[-0.5, 0.5], [0.5, -0.5], [0.5, -0.5], [0.5, -0.5], [-0.5, 0.5]]
+        assert grads.transitions.dtype == emissions.dtype

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 import fastcore
 from fastcore.crf import CRF, Segmenter
 from fastcore.discovery import WordFinder
+from fastcore.hmm import CategoricalHMM, GaussianHMM, PoissonHMM
 from fastcore.ngrams import NgramCounter
 from fastcore.templates import TemplateFinder
 from fastcore.vectorizer import NgramVectorizer
@@ -40,9 +41,13 @@ ESTIMATORS = {
     NgramVectorizer: lambda it: it.fit(DOCUMENTS),
     WordFinder: lambda it: it.fit(["电影院", "看电影"]),
     TemplateFinder: lambda it: it.fit(WORDS),
+    CategoricalHMM: lambda it: it.fit([0, 1, 0, 0, 1]),
+    GaussianHMM: lambda it: it.fit([[0.0], [1.0], [0.5], [2.0]]),
+    PoissonHMM: lambda it: it.fit([[0], [1], [0], [2]]),
 }
 # One that no parameter would be.
 OTHER = {CRF: "c2", Segmenter: "c2", NgramVectorizer: "max_df", WordFinder: "min_proba", TemplateFinder: "min_pmi"}
+OTHER |= dict.fromkeys((CategoricalHMM, GaussianHMM, PoissonHMM), "tol")
 
 
 class Itself(BaseEstimator):
@@ -111,6 +116,8 @@ class TestNotFitted:
         lambda: NgramVectorizer().vocabulary_,
         lambda: WordFinder().words_,
         lambda: TemplateFinder().to_trie(),
+        lambda: GaussianHMM().predict([[0.0]]),
+        lambda: GaussianHMM().covars_,
     )
 
     @pytest.mark.parametrize("ask", ASKED)

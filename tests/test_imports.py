@@ -13,6 +13,7 @@ from .helpers import run_script
 MODULES = [
     "fastcore",
     "fastcore.cli",
+    "fastcore.compat.hmmlearn",
     "fastcore.compat.nlp_zero",
     "fastcore.discovery",
     "fastcore.skipgrams",

@@ -112,6 +112,24 @@ def _(k: Any) -> Any:
     return lambda: k.path_score(*steps, path)
 
 
+@long("chain.is_plain")
+def _(k: Any) -> Any:
+    e, _, t, start, end = batch(50_000_000, 8)
+    return lambda: k.is_plain(e, t, start, end)
+
+
+@long("chain.are_labels")
+def _(k: Any) -> Any:
+    path = np.zeros(400_000_000, np.int64)
+    return lambda: k.are_labels(path, 1)
+
+
+@long("chain.subtract_paths")
+def _(k: Any) -> Any:
+    steps, path = batch(80_000_000, 1), np.zeros(80_000_000, np.int64)
+    return lambda: k.subtract_paths(*steps[0:3:2], steps[1], path)
+
+
 @long("chain.sample")
 def _(k: Any) -> Any:
     return lambda: k.sample(*batch(1000, 9), 5000, KEY, 0)
@@ -120,6 +138,47 @@ def _(k: Any) -> Any:
 @long("chain.viterbi_nbest")
 def _(k: Any) -> Any:
     return lambda: k.viterbi_nbest(*batch(6000, 9), 200)
+
+
+# hmm
+
+
+@long("hmm.diagonal_scores")
+def _(k: Any) -> Any:
+    x, table = np.zeros((1_000_000, 20)), np.zeros((16, 20))
+    return lambda: k.diagonal_scores(x, table, table, np.zeros(16))
+
+
+@long("hmm.full_scores")
+def _(k: Any) -> Any:
+    x = np.zeros((300_000, 20))
+    return lambda: k.full_scores(x, np.zeros((16, 20)), np.zeros((16, 20, 20)), np.zeros(16))
+
+
+@long("hmm.poisson_scores")
+def _(k: Any) -> Any:
+    x = np.ones((1_500_000, 20))
+    return lambda: k.poisson_scores(x, np.zeros((16, 20)), np.zeros(16), x[:, 0].copy())
+
+
+@long("hmm.count_symbols")
+def _(k: Any) -> Any:
+    weights, symbols = np.zeros((8_000_000, 16)), np.arange(8_000_000) * 7919 % 100_003
+    return lambda: k.count_symbols(weights, symbols, 100_003)
+
+
+@long("hmm.weighted_sums")
+def _(k: Any) -> Any:
+    weights, x = np.zeros((200_000, 16)), np.zeros((200_000, 20))
+    return lambda: k.weighted_sums(weights, x, np.zeros((16, 20)), 2)
+
+
+@each("hmm", "forward_scaling", "backward_scaling", "transition_sums")
+def _(k: Any, name: str) -> Any:
+    shown, moves = np.ones((2_000_000, 24)), np.full((24, 24), 1 / 24)
+    first = {"forward_scaling": [moves[0].copy(), moves], "backward_scaling": [moves]}.get(name, [shown, moves, shown])
+    last = {"forward_scaling": [1e-300], "backward_scaling": [np.ones(len(shown))]}.get(name, [])
+    return lambda: getattr(k, name)(*first, shown, *last)
 
 
 def attributes(steps: int) -> tuple[np.ndarray, ...]:

@@ -16,6 +16,7 @@ from ..chain import (
     log_partition,
     loss_and_grad,
     marginals,
+    path_score,
     sample,
     viterbi,
     viterbi_nbest,
@@ -65,6 +66,11 @@ def _loss_and_grad(data: _Data) -> list[Any]:
     return [loss, grads.emissions, grads.transitions]
 
 
+def _one(data: _Data) -> Any:
+    n = int(data.lengths[0])
+    return path_score(data.emissions[:n].copy(), data.transitions, data.paths[:n].copy())
+
+
 def _nbest(data: _Data) -> Any:
     paths, scores = viterbi_nbest(data.emissions, data.transitions, 3, lengths=data.lengths)
     return [path.tolist() for path in paths], [score.tolist() for score in scores]
@@ -96,5 +102,6 @@ CHECKS = [
     Check("chain.forward_scaled", _tame, _over_batch(forward_scaled), largest_difference, 1e-11),
     Check("chain.backward_scaled", _tame, _over_batch(backward_scaled), largest_difference, 1e-11),
     Check("chain.entropy", _tame, _over_batch(entropy), largest_difference, 1e-10),
+    Check("chain.path_score", _tame, _one, largest_difference, 1e-12),
     Check("chain.loss_and_grad", _tame, _loss_and_grad, largest_difference, 1e-11),
 ]

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from math import isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -59,7 +61,7 @@ def _check_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
     return lengths
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Batch:
     """Checked emissions, concatenated, with what is needed to give results the caller's form."""
 
@@ -77,6 +79,10 @@ class Batch:
         return lengths
 
     @property
+    def longest(self) -> int:
+        return int(self.offsets[1] if self.form == "one" else self.lengths.max(initial=0))
+
+    @property
     def dtype(self) -> Any:
         return self.emissions.dtype
 
@@ -87,6 +93,9 @@ class Batch:
     def flatten(self, value: Any, name: str) -> Array:
         """Concatenate labels that come in the batch's own form; padding may be anything."""
         size = self.transitions.shape[0]
+        if self.form == "one" and kernels("chain").are_labels(value, size) and len(value) == len(self.emissions):
+            labels: Array = value
+            return labels
         if self.form == "list":
             if not isinstance(value, (list, tuple)) or len(value) != len(self.offsets) - 1:
                 raise ValueError(f"{name} must be a list of {len(self.offsets) - 1} sequences of labels")
@@ -105,16 +114,22 @@ class Batch:
 
     def per_sequence(self, values: Array) -> Any:
         """One value (or array) a sequence, of the scores' type: itself for a single sequence, else stacked."""
-        with np.errstate(over="ignore"):
-            values = values.astype(self.dtype, copy=False)
-        if not np.isfinite(values).all():
+        found = self.stacked(values)
+        if not (isfinite(found) if self.form == "one" and values.ndim == 1 else np.isfinite(found).all()):
             # Minus infinity says that there is no legal path: not that legal scores summed up to it.
             self.refuse_overflow(*map(_lowest, (self.emissions, self.transitions, self.start, self.end)))
+        return found
+
+    def stacked(self, values: Array) -> Any:
+        """The same for values that can't be too large for a float where what they come with isn't."""
+        if values.dtype != self.dtype:
+            with np.errstate(over="ignore"):
+                values = values.astype(self.dtype)
         return values[0] if self.form == "one" else values
 
     def refuse_overflow(self, emission: float, move: float, start: float, end: float) -> None:
         """Refuse scores of these sizes if their sum over a path may be too large for a float."""
-        longest, limit = int(self.lengths.max(initial=0)), float(np.finfo(self.dtype).max)
+        longest, limit = self.longest, float(np.finfo(self.dtype).max)
         if longest and emission * longest + move * (longest - 1) + start + end > limit:
             raise ValueError(
                 f"emissions, transitions, start and end must sum to less than {limit:.2g} over {longest} steps, "
@@ -157,6 +172,11 @@ class Batch:
 
         An argument in `more` that is callable is called with a chunk's (first, last) sequence.
         """
+        if self.form == "one" and type(workers) is int and workers == 1:
+            kernel = getattr(kernels("chain"), function)
+            own = [m(0, 1) if callable(m) else m for m in more]
+            result = kernel(self.emissions, self.offsets, self.transitions, self.start, self.end, *own)
+            return [result if isinstance(result, tuple) else (result,)]
         workers = check_workers(workers)
         chunks = list(self.chunks())
         if len(chunks) < 2 or (workers == 1 and not split):
@@ -186,6 +206,41 @@ def joined(parts: Sequence[Array], axis: int = 0) -> Array:
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
 
 
+@lru_cache(64)
+def _zeros(size: int) -> Array:
+    return _unwritable(np.zeros(size))
+
+
+@lru_cache(256)
+def _offsets_of_one(length: int) -> Array:
+    return _unwritable(np.array([0, length], np.int64))
+
+
+def _unwritable(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
+
+
+def _plain_batch(emissions: Any, transitions: Any, start: Any, end: Any) -> Batch | None:
+    """A batch of one sequence whose arrays go to the kernels as they come; None if they have to be looked into.
+
+    This is what a call with one short sequence spends its time on.
+    """
+    if type(emissions) is not np.ndarray or emissions.ndim != 2:
+        return None
+    length, size = emissions.shape
+    start = _zeros(size) if start is None else start
+    end = _zeros(size) if end is None else end
+    if not kernels("chain").is_plain(emissions, transitions, start, end):
+        return None
+    return Batch("one", emissions, _offsets_of_one(length), transitions, start, end)
+
+
+def columns(parts: Sequence[tuple[Array, ...]]) -> tuple[Array, ...]:
+    """What `Batch.run` found, each kind of result over all tasks."""
+    return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts)))
+
+
 def make_batch(
     emissions: Any,
     transitions: Any,
@@ -195,6 +250,10 @@ def make_batch(
     end: Any = None,
 ) -> Batch:
     """Check and concatenate; see `fastcore.chain` for the four forms."""
+    if lengths is None and mask is None:
+        plain = _plain_batch(emissions, transitions, start, end)
+        if plain is not None:
+            return plain
     matrix = as_real(transitions, "transitions", ndim=2, nan=True)
     size = matrix.shape[0]
     if matrix.shape != (size, size) or size == 0:

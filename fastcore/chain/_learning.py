@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._backend import kernels
 from .._workers import Workers
-from ._batch import Array, Scores, joined, make_batch
+from ._batch import Array, Batch, Scores, columns, joined, make_batch
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,8 @@ def marginals(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end)
     parts = batch.run("marginals", workers, False)
-    nodes, counts, log_z = (joined([part[k] for part in parts]) for k in range(3))
-    return Marginals(batch.per_step(nodes, 0.0), batch.per_sequence(counts), batch.per_sequence(log_z))
+    nodes, counts, log_z = columns(parts)
+    return Marginals(batch.per_step(nodes, 0.0), batch.stacked(counts), batch.per_sequence(log_z))
 
 
 def loss_and_grad(
@@ -184,27 +185,28 @@ def loss_and_grad(
     parts = batch.run("marginals", workers, True, split=True)
     scores = batch.run("path_score", workers, lambda a, b: labels[batch.offsets[a] : batch.offsets[b]])
     nodes, log_z = joined([part[0] for part in parts]), joined([part[2] for part in parts])
-    if np.isneginf(log_z).any():
+    if log_z.min(initial=0.0) == -np.inf:
         raise ValueError(f"sequence {np.isneginf(log_z).argmax()} has no legal path, so its loss is undefined")
-    loss = float(np.sum(log_z - joined([s for (s,) in scores])))
-    counts = np.sum([part[1][0] for part in parts], axis=0) if parts else np.zeros((size, size))
-    counts -= _transition_counts(labels, batch.offsets, size)
-    nodes[np.arange(len(labels)), labels] -= 1
-    held = batch.lengths > 0
-    by_start = nodes[batch.offsets[:-1][held]].sum(axis=0, dtype=np.float64).astype(batch.dtype)
-    by_end = nodes[batch.offsets[1:][held] - 1].sum(axis=0, dtype=np.float64).astype(batch.dtype)
+    loss = float((log_z - columns(scores)[0]).sum())
+    counts = parts[0][1][0] if len(parts) == 1 else np.sum([part[1][0] for part in parts], axis=0)
+    taken = np.zeros((size, size))
+    kernels("chain").subtract_paths(nodes, taken, batch.offsets, labels)
+    counts += taken
     return loss, Gradients(
         batch.per_step(nodes, 0.0),
-        counts.astype(batch.dtype),
-        None if start is None else by_start,
-        None if end is None else by_end,
+        counts if counts.dtype == batch.dtype else counts.astype(batch.dtype),
+        None if start is None else _summed(nodes, batch, 0),
+        None if end is None else _summed(nodes, batch, 1),
     )
 
 
-def _transition_counts(labels: Array, offsets: Array, size: int) -> Array:
-    """How often each transition is taken, over all sequences."""
-    inside = np.ones(len(labels), bool)
-    inside[offsets[:-1][np.diff(offsets) > 0]] = False
-    steps = np.flatnonzero(inside)
-    pairs = labels[steps - 1] * size + labels[steps]
-    return np.bincount(pairs, minlength=size * size).reshape(size, size).astype(np.float64)
+def _summed(nodes: Array, batch: Batch, side: int) -> Array:
+    """Sum of the sequences' first (`side` 0) or last steps (`side` 1)."""
+    if batch.form == "one" and len(nodes):
+        only: Array = nodes[-side].copy()
+        return only
+    offsets = batch.offsets
+    held = batch.lengths > 0
+    steps = offsets[1:][held] - 1 if side else offsets[:-1][held]
+    found: Array = nodes[steps].sum(axis=0, dtype=np.float64).astype(batch.dtype)
+    return found

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from .._random import RNG, stream_key
 from .._validation import as_index
 from .._workers import Workers
-from ._batch import Batch, Scores, joined, make_batch
+from ._batch import Batch, Scores, columns, joined, make_batch
 
 # Numbers of 8 bytes that the n best paths and the way back to them may take.
 MOST_CELLS = 1 << 30
@@ -75,7 +75,7 @@ def viterbi(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end)
     parts = batch.run("viterbi", workers)
-    paths, scores = (joined([part[k] for part in parts]) for k in range(2))
+    paths, scores = columns(parts)
     return batch.per_step(paths, -1), batch.per_sequence(scores)
 
 
@@ -147,7 +147,7 @@ def viterbi_nbest(
 
 def _places(batch: Batch, n: int) -> int:
     """Return n, but not more than there are paths; refuse what doesn't fit in memory."""
-    labels, longest = len(batch.transitions), int(batch.lengths.max(initial=0))
+    labels, longest = len(batch.transitions), batch.longest
     # 2**63 is more than any n.
     places = min(n, int(labels ** min(longest, 63)))
     most = MOST_CELLS // max(1, len(batch.emissions) + longest * labels)
@@ -213,7 +213,7 @@ def path_score(
     batch = make_batch(emissions, transitions, lengths, mask, start, end)
     labels = batch.flatten(paths, "paths")
     parts = batch.run("path_score", workers, lambda a, b: labels[batch.offsets[a] : batch.offsets[b]])
-    return batch.per_sequence(joined([found for (found,) in parts]))
+    return batch.per_sequence(columns(parts)[0])
 
 
 def sample(

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from numpy.typing import ArrayLike
 
 from .._workers import Workers
-from ._batch import Scores, joined, make_batch
+from ._batch import Scores, columns, make_batch
 
 
 class Scaled(NamedTuple):
@@ -74,7 +74,7 @@ def log_partition(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end)
     parts = batch.run("log_partition", workers)
-    return batch.per_sequence(joined([found for (found,) in parts]))
+    return batch.per_sequence(columns(parts)[0])
 
 
 def forward(
@@ -134,7 +134,7 @@ def forward(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end)
     parts = batch.run("forward", workers)
-    return batch.per_step(joined([found for (found,) in parts]), -float("inf"))
+    return batch.per_step(columns(parts)[0], -float("inf"))
 
 
 def backward(
@@ -194,7 +194,7 @@ def backward(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end)
     parts = batch.run("backward", workers)
-    return batch.per_step(joined([found for (found,) in parts]), -float("inf"))
+    return batch.per_step(columns(parts)[0], -float("inf"))
 
 
 def forward_scaled(
@@ -257,7 +257,7 @@ def forward_scaled(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end)
     parts = batch.run("forward_scaled", workers)
-    values, log_scale = (joined([part[k] for part in parts]) for k in range(2))
+    values, log_scale = columns(parts)
     return Scaled(batch.per_step(values, 0.0), batch.per_step(log_scale, -float("inf")))
 
 
@@ -316,7 +316,7 @@ def backward_scaled(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end)
     parts = batch.run("backward_scaled", workers)
-    values, log_scale = (joined([part[k] for part in parts]) for k in range(2))
+    values, log_scale = columns(parts)
     return Scaled(batch.per_step(values, 0.0), batch.per_step(log_scale, -float("inf")))
 
 
@@ -375,4 +375,4 @@ def entropy(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end)
     parts = batch.run("entropy", workers)
-    return batch.per_sequence(joined([found for (found,) in parts]))
+    return batch.per_sequence(columns(parts)[0])

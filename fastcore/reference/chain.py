@@ -8,6 +8,7 @@ A batch is one array of emissions ``(N, L)`` and offsets: sequence s holds rows 
 The empty sequence has one path, the empty one, with score 0.
 """
 
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -92,6 +93,43 @@ def _backward(rows: Matrix, transitions: Matrix) -> tuple[Matrix, list[float]]:
         beta.append(row)
         scales.append(scale)
     return beta[::-1], scales[::-1]
+
+
+def is_plain(emissions: Any, transitions: Any, start: Any, end: Any) -> bool:
+    """Whether one sequence's scores can be taken as they come.
+
+    They can if all are aligned, contiguous float64 arrays of matching shapes without NaN or plus infinity, and no sum
+    over a path is too large for a float.
+    """
+    arrays = emissions, transitions, start, end
+    if not all(_as_it_comes(array, np.dtype(np.float64)) for array in arrays):
+        return False
+    length, size = emissions.shape if emissions.ndim == 2 else (0, 0)
+    shapes = (length, size), (size, size), (size,), (size,)
+    if not length or not size or tuple(array.shape for array in arrays) != shapes:
+        return False
+    highest = [max(0.0, float(array.max())) if (array < inf).all() else nan for array in arrays]
+    return highest[0] * length + highest[1] * (length - 1) + highest[2] + highest[3] <= sys.float_info.max
+
+
+def are_labels(paths: Any, size: int) -> bool:
+    """Whether `paths` can be taken as they come: an aligned, contiguous int64 array of labels below `size`."""
+    if not _as_it_comes(paths, np.dtype(np.int64)) or paths.ndim != 1 or not len(paths):
+        return False
+    return all(0 <= label < size for label in paths.tolist())
+
+
+def _as_it_comes(array: Any, dtype: "np.dtype[Any]") -> bool:
+    return type(array) is np.ndarray and array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
+
+
+def subtract_paths(nodes: Array, counts: Array, offsets: Array, paths: Array) -> None:
+    """Take given paths' labels from the expected ones, and their transitions from the expected ones, in place."""
+    for a, b in pairwise(offsets.tolist()):
+        for t in range(a, b):
+            nodes[t, paths[t]] -= 1
+            if t > a:
+                counts[paths[t - 1], paths[t]] -= 1
 
 
 def log_partition(emissions: Array, offsets: Array, transitions: Array, start: Array, end: Array) -> Array:

@@ -78,45 +78,59 @@ cdef class _Batch:
     cdef const int64_t* order
     cdef double* pair      # room for two columns of wide numbers
     cdef double* spare     # what the wide recursions keep between calls
-    cdef object kept, kept_wide
+    cdef Pool pool
     cdef unsigned int flushes
+    # What the pointers above lead to stays alive with these.
+    cdef const double[:, ::1] rows64, kept_transitions
+    cdef const float[:, ::1] rows32
+    cdef const double[::1] kept_start, kept_end
+    cdef const int64_t[::1] kept_offsets, kept_order
 
     def __cinit__(self):
         self.flushes = fastcore_keep_subnormals()
 
     def __dealloc__(self):
         fastcore_restore_subnormals(self.flushes)
+        free_all(&self.pool)
+
+    cdef double* room(self, Py_ssize_t count) except NULL nogil:
+        # Zeroed numbers that live as long as the batch.
+        return <double*>zeros(&self.pool, count, sizeof(double))
 
     cdef int take(self, emissions, const int64_t[::1] offsets, const double[:, ::1] transitions,
                   const double[::1] start, const double[::1] end) except -1:
-        cdef Py_ssize_t L = transitions.shape[0], lanes = FC_W
+        cdef Py_ssize_t L = transitions.shape[0], lanes = FC_W, s
         cdef Py_ssize_t padded = (L + lanes - 1) // lanes * lanes
-        cdef double[::1] tables = np.empty(4 * L * padded)
-        lengths = np.diff(offsets)
-        cdef const int64_t[::1] order = np.argsort(-lengths, kind="stable").astype(np.int64)
-        cdef const float[:, ::1] f
-        cdef const double[:, ::1] d
-        self.kept = (emissions, offsets, transitions, start, end, tables, order)
-        self.single = emissions.dtype == np.float32
-        self.item = 4 if self.single else 8
-        self.total = emissions.shape[0]
+        self.kept_offsets, self.kept_transitions, self.kept_start, self.kept_end = offsets, transitions, start, end
+        self.item = emissions.itemsize
+        self.single = self.item == 4
         self.rows = NULL
-        if self.total:
-            if self.single:
-                f = emissions
-                self.rows = <const char*>&f[0, 0]
-            else:
-                d = emissions
-                self.rows = <const char*>&d[0, 0]
-        self.sequences = order.shape[0]
-        self.longest = lengths.max(initial=0)
+        if self.single:
+            self.rows32 = emissions
+            self.total = self.rows32.shape[0]
+            if self.total:
+                self.rows = <const char*>&self.rows32[0, 0]
+        else:
+            self.rows64 = emissions
+            self.total = self.rows64.shape[0]
+            if self.total:
+                self.rows = <const char*>&self.rows64[0, 0]
+        self.sequences = offsets.shape[0] - 1
         self.offsets = &offsets[0]
-        self.order = &order[0] if self.sequences else NULL
+        self.longest = 0
+        for s in range(self.sequences):
+            self.longest = max(self.longest, self.length(s))
+        self.order = NULL
+        if self.sequences == 1:
+            self.order = <int64_t*>zeros(&self.pool, 1, sizeof(int64_t))
+        elif self.sequences:
+            self.kept_order = np.argsort(-np.diff(offsets), kind="stable").astype(np.int64, copy=False)
+            self.order = &self.kept_order[0]
         self.model.labels = L
         self.model.padded = padded
         self.model.start = &start[0]
         self.model.end = &end[0]
-        fc_model(&self.model, &transitions[0, 0], &tables[0])
+        fc_model(&self.model, &transitions[0, 0], self.room(4 * L * padded))
         self.pace = new_pace()
         return 0
 
@@ -166,14 +180,12 @@ cdef class _Batch:
     cdef int widen(self) except -1 nogil:
         # Make the tables of wide numbers, when a sequence first needs them.
         cdef Py_ssize_t L = self.model.labels, P = self.model.padded
-        cdef double[::1] memory
+        cdef double* memory
         if self.model.wide != NULL:
             return 0
-        with gil:
-            memory = np.empty(4 * L * P + (6 + L) * P + 4 * P)
-            self.kept_wide = memory
-        fc_wide_model(&self.model, &memory[0])
-        self.spare = &memory[4 * L * P]
+        memory = self.room(4 * L * P + (6 + L) * P + 4 * P)
+        fc_wide_model(&self.model, memory)
+        self.spare = memory + 4 * L * P
         self.pair = self.spare + (6 + L) * P
         return 0
 

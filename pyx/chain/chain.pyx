@@ -8,14 +8,107 @@ can't hold.
 
 import numpy as np
 
+from libc.float cimport DBL_MAX
 from libc.math cimport INFINITY, NAN, exp, log
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
+from _owned cimport Pool, drop, free_all, spread, zeros
 from _rng cimport Rng, next_double, rng_stream
 from _signals cimport Pace, new_pace, spend
+from _types cimport real
 
 include "batch.pxi"
+
+
+cdef object NDARRAY = np.ndarray
+
+cdef enum:
+    STRETCH = 16384  # numbers that are looked through between two looks for Ctrl-C
+
+
+def is_plain(emissions, transitions, start, end):
+    """Whether one sequence's scores can be taken as they come.
+
+    They can if all are aligned, contiguous float64 arrays of matching shapes without NaN or plus infinity, and no sum
+    over a path is too large for a float.
+    """
+    cdef const double[:, ::1] rows, moves
+    cdef const double[::1] first, last
+    cdef Py_ssize_t T, L
+    if not (type(emissions) is NDARRAY and type(transitions) is NDARRAY and type(start) is NDARRAY
+            and type(end) is NDARRAY):
+        return False
+    try:
+        rows, moves, first, last = emissions, transitions, start, end
+    except (BufferError, TypeError, ValueError):
+        return False
+    T, L = rows.shape[0], rows.shape[1]
+    if not (T and L and moves.shape[0] == L and moves.shape[1] == L and first.shape[0] == L and last.shape[0] == L):
+        return False
+    if (<size_t>&rows[0, 0] | <size_t>&moves[0, 0] | <size_t>&first[0] | <size_t>&last[0]) % sizeof(double):
+        return False
+    cdef Pace pace = new_pace()
+    cdef double most
+    with nogil:
+        most = (_highest(&rows[0, 0], T * L, &pace) * T + _highest(&moves[0, 0], L * L, &pace) * (T - 1)
+                + _highest(&first[0], L, &pace) + _highest(&last[0], L, &pace))
+    # Not so for NaN.
+    return most <= DBL_MAX
+
+
+cdef double _highest(const double* scores, Py_ssize_t n, Pace* pace) except? -1 nogil:
+    # The largest of 0 and the scores; NaN if one is NaN or plus infinity.
+    cdef double most = 0.0
+    cdef Py_ssize_t i, begin = 0, beyond
+    cdef int legal = 1
+    while begin < n:
+        beyond = min(begin + STRETCH, n)
+        for i in range(begin, beyond):
+            most = scores[i] if scores[i] > most else most
+            legal &= scores[i] < INFINITY
+        spend(pace, (beyond - begin) >> 2)
+        begin = beyond
+    return most if legal else NAN
+
+
+def are_labels(paths, Py_ssize_t size):
+    """Whether `paths` can be taken as they come: an aligned, contiguous int64 array of labels below `size`."""
+    cdef const int64_t[::1] labels
+    cdef Py_ssize_t t, begin = 0, beyond
+    cdef Pace pace = new_pace()
+    cdef bint legal = True
+    if type(paths) is not NDARRAY:
+        return False
+    try:
+        labels = paths
+    except (BufferError, TypeError, ValueError):
+        return False
+    if labels.shape[0] == 0 or <size_t>&labels[0] % sizeof(int64_t):
+        return False
+    with nogil:
+        while begin < labels.shape[0]:
+            beyond = min(begin + STRETCH, labels.shape[0])
+            for t in range(begin, beyond):
+                legal &= 0 <= labels[t] < size
+            spend(&pace, (beyond - begin) >> 2)
+            begin = beyond
+    return legal
+
+
+def subtract_paths(real[:, ::1] nodes, double[:, ::1] counts, const int64_t[::1] offsets, const int64_t[::1] paths):
+    """Take given paths' labels from the expected ones, and their transitions from the expected ones, in place."""
+    cdef Py_ssize_t s, t
+    cdef Pace pace = new_pace()
+    with nogil:
+        for s in range(offsets.shape[0] - 1):
+            for t in range(offsets[s], offsets[s + 1]):
+                nodes[t, paths[t]] -= 1
+                if t > offsets[s]:
+                    counts[paths[t - 1], paths[t]] -= 1
+                if t % 4096 == 4095:
+                    spend(&pace, 4096)
+            spend(&pace, 4)
 
 
 def log_partition(emissions, const int64_t[::1] offsets, const double[:, ::1] transitions, const double[::1] start,
@@ -26,24 +119,24 @@ def log_partition(emissions, const int64_t[::1] offsets, const double[:, ::1] tr
     cdef Py_ssize_t P = batch.model.padded, i = 0, k, s, count
     result = np.zeros(batch.sequences)
     cdef double[::1] found = result
-    cdef double[::1] memory = np.zeros((3 * FC_W + 2) * P)
-    cdef double* spare = &memory[P * FC_W]
-    cdef double* weights = &memory[2 * P * FC_W]
+    cdef double* memory = batch.room((3 * FC_W + 2) * P)
+    cdef double* spare = memory + P * FC_W
+    cdef double* weights = memory + 2 * P * FC_W
     cdef FcGroup group
     cdef FcScale scale
     with nogil:
         while i < batch.sequences and batch.length(batch.order[i]):
             count = batch.gather(i, 0, &group) if batch.model.usable else 0
             if count:
-                batch.lane_forward(&group, 0, &memory[0], weights, spare)
+                batch.lane_forward(&group, 0, memory, weights, spare)
             for k in range(max(count, <Py_ssize_t>1)):
                 s = batch.order[i + k]
                 if count:
                     scale = group.done[k]
                     found[s] = fc_log_partition(&batch.model, group.sum[k], group.length[k], &scale)
                 elif batch.model.usable:
-                    batch.row_forward(s, 0, &memory[0], weights, spare, &scale)
-                    found[s] = fc_row_log_partition(&batch.model, &memory[0], batch.length(s), &scale)
+                    batch.row_forward(s, 0, memory, weights, spare, &scale)
+                    found[s] = fc_row_log_partition(&batch.model, memory, batch.length(s), &scale)
                 if not batch.model.usable or scale.lost:
                     found[s] = batch.wide_log_partition(s)
             i += max(count, <Py_ssize_t>1)
@@ -80,11 +173,13 @@ cdef _columns(emissions, const int64_t[::1] offsets, const double[:, ::1] transi
     batch.take(emissions, offsets, transitions, start, end)
     cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, s, a
     columns = np.empty((batch.total, L))
-    scales = np.empty(batch.total if scaled else 0)
+    scales = np.empty(batch.total) if scaled else None
     cdef double[:, ::1] out = columns
-    cdef double[::1] log_scale = scales
+    cdef double[::1] log_scale
     cdef double* into
     cdef FcScale scale
+    if scaled:
+        log_scale = scales
     with nogil:
         batch.widen()
         for s in range(batch.sequences):
@@ -141,12 +236,12 @@ def viterbi(emissions, const int64_t[::1] offsets, const double[:, ::1] transiti
     """Best path and its score; of equal ones the smallest label, decided from the end."""
     cdef _Batch batch = _Batch()
     batch.take(emissions, offsets, transitions, start, end)
-    cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, i = 0, k, s, count, t, block, size = 0
+    cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, i = 0, k, s, count, t, block, size, room = 0
     labels = np.empty(batch.total, dtype=np.int64)
     result = np.zeros(batch.sequences)
     cdef int64_t[::1] paths = labels
     cdef double[::1] found = result
-    cdef double[::1] best = np.empty(0)
+    cdef double* best = NULL
     cdef FcGroup group
     with nogil:
         while i < batch.sequences:
@@ -154,19 +249,21 @@ def viterbi(emissions, const int64_t[::1] offsets, const double[:, ::1] transiti
             count = batch.gather(i, 1, &group)
             # The order is by falling length, but lanes give way to rows and back: room for either.
             size = batch.length(s) * max(P, L * FC_W if count else 0)
-            if size > best.shape[0]:
-                with gil:
-                    best = np.empty(size)
+            if size > room:
+                drop(&batch.pool, best)
+                best = NULL
+                best = <double*>spread(&batch.pool, size, sizeof(double))
+                room = size
             t = 0
             if count:
                 block = batch.steps(FC_W)
                 while t < group.longest:
-                    fc_lane_viterbi(&batch.model, &group, batch.single, t, min(t + block, group.longest), &best[0])
+                    fc_lane_viterbi(&batch.model, &group, batch.single, t, min(t + block, group.longest), best)
                     t += block
                     batch.spent(BUDGET if t < group.longest else (group.longest % block) * BUDGET // block)
                 for k in range(count):
                     s = batch.order[i + k]
-                    found[s] = fc_trace_back(&batch.model, &best[k], group.length[k], L * FC_W, FC_W,
+                    found[s] = fc_trace_back(&batch.model, best + k, group.length[k], L * FC_W, FC_W,
                                                    &paths[batch.offsets[s]])
                 i += count
                 continue
@@ -176,10 +273,10 @@ def viterbi(emissions, const int64_t[::1] offsets, const double[:, ::1] transiti
             block = batch.steps(1)
             while t < batch.length(s):
                 fc_row_viterbi(&batch.model, batch.first(s), batch.single, batch.length(s), t,
-                               min(t + block, batch.length(s)), &best[0])
+                               min(t + block, batch.length(s)), best)
                 t += block
                 batch.spent(BUDGET if t < batch.length(s) else (batch.length(s) % block) * BUDGET // block)
-            found[s] = fc_trace_back(&batch.model, &best[0], batch.length(s), P, 1, &paths[batch.offsets[s]])
+            found[s] = fc_trace_back(&batch.model, best, batch.length(s), P, 1, &paths[batch.offsets[s]])
     return labels, result
 
 
@@ -189,7 +286,9 @@ cdef class _Expectations:
     cdef object node_array, count_array, log_array
     cdef char* nodes
     cdef double[:, :, ::1] counts
-    cdef double[::1] found, alpha, weights, small
+    cdef double[::1] found
+    cdef double* alpha
+    cdef double* weights
     cdef double* beta
     cdef double* spare
     cdef double* sums
@@ -200,25 +299,33 @@ cdef class _Expectations:
         cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, W = FC_W
         self.batch = batch
         self.total = total
-        cdef char[:, ::1] bytes
+        cdef float[:, ::1] nodes32
+        cdef double[:, ::1] nodes64
         self.node_array = np.empty((batch.total, L), dtype=np.float32 if batch.single else np.float64)
         self.count_array = np.zeros((1 if total else batch.sequences, L, L))
         self.log_array = np.zeros(batch.sequences)
         self.counts, self.found = self.count_array, self.log_array
-        if batch.total:
-            bytes = self.node_array.view(np.int8)
-            self.nodes = &bytes[0, 0]
-        self.small = np.zeros((2 * P + 2 * L * P) * W)
-        self.beta = &self.small[0]
-        self.spare = &self.small[P * W]
-        self.sums = &self.small[2 * P * W]
-        return self.grow(1)
+        if batch.total and batch.single:
+            nodes32 = self.node_array
+            self.nodes = <char*>&nodes32[0, 0]
+        elif batch.total:
+            nodes64 = self.node_array
+            self.nodes = <char*>&nodes64[0, 0]
+        self.beta = batch.room((2 * P + 2 * L * P) * W)
+        self.spare = self.beta + P * W
+        self.sums = self.beta + 2 * P * W
+        return 0
 
-    cdef int grow(self, Py_ssize_t size) except -1:
+    cdef int grow(self, Py_ssize_t size) except -1 nogil:
+        cdef Pool* pool = &self.batch.pool
         if self.room < size:
-            self.alpha = self.weights = None
-            self.alpha = np.empty(size)
-            self.weights = np.empty(size)
+            drop(pool, self.alpha)
+            self.alpha = NULL
+            drop(pool, self.weights)
+            self.weights = NULL
+            self.room = 0
+            self.alpha = <double*>spread(pool, size, sizeof(double))
+            self.weights = <double*>spread(pool, size, sizeof(double))
             self.room = size
         return 0
 
@@ -227,15 +334,15 @@ cdef class _Expectations:
         cdef Py_ssize_t L = self.batch.model.labels, W = FC_W, k
         cdef FcScale scale
         memset(self.sums, 0, 2 * L * L * W * sizeof(double))
-        self.batch.lane_forward(group, 1, &self.alpha[0], &self.weights[0], self.spare)
-        self.batch.lane_backward(group, &self.alpha[0], &self.weights[0], self.beta, self.spare, self.sums)
+        self.batch.lane_forward(group, 1, self.alpha, self.weights, self.spare)
+        self.batch.lane_backward(group, self.alpha, self.weights, self.beta, self.spare, self.sums)
         for k in range(count):
             if group.done[k].lost or group.lost[k] > 0.0:
                 group.done[k].lost = 1
                 continue
             scale = group.done[k]
             self.found[order[k]] = fc_log_partition(&self.batch.model, group.sum[k], group.length[k], &scale)
-            self.put_nodes(order[k], &self.alpha[k], L * W, W)
+            self.put_nodes(order[k], self.alpha + k, L * W, W)
             self.add_counts(order[k], self.sums + k, L * L * W, L * W, W)
         for k in range(count):
             if group.done[k].lost:
@@ -248,12 +355,12 @@ cdef class _Expectations:
         cdef double log_z
         if self.batch.model.usable:
             memset(self.sums, 0, 2 * L * P * sizeof(double))
-            self.batch.row_forward(s, 1, &self.alpha[0], &self.weights[0], self.spare, &scale)
-            log_z = fc_row_log_partition(&self.batch.model, &self.alpha[(length - 1) * P], length, &scale)
-            self.batch.row_backward(s, &self.alpha[0], &self.weights[0], self.beta, self.spare, self.sums, &scale)
+            self.batch.row_forward(s, 1, self.alpha, self.weights, self.spare, &scale)
+            log_z = fc_row_log_partition(&self.batch.model, self.alpha + (length - 1) * P, length, &scale)
+            self.batch.row_backward(s, self.alpha, self.weights, self.beta, self.spare, self.sums, &scale)
             if not scale.lost:
                 self.found[s] = log_z
-                self.put_nodes(s, &self.alpha[0], P, 1)
+                self.put_nodes(s, self.alpha, P, 1)
                 self.add_counts(s, self.sums, L * P, P, 1)
                 return 0
         return self.wide(s)
@@ -263,12 +370,12 @@ cdef class _Expectations:
         cdef Py_ssize_t i, j, into = 0 if self.total else s
         cdef FcScale scale
         memset(self.sums, 0, 2 * L * P * sizeof(double))
-        self.batch.wide_forward(s, 1, &self.alpha[0], &self.weights[0], &scale)
+        self.batch.wide_forward(s, 1, self.alpha, self.weights, &scale)
         self.found[s] = fc_log_partition(
-            &self.batch.model, fc_wide_sum(&self.batch.model, &self.alpha[last * P], &self.weights[last * P]), last + 1,
+            &self.batch.model, fc_wide_sum(&self.batch.model, self.alpha + last * P, self.weights + last * P), last + 1,
             &scale)
-        self.batch.wide_backward(s, &self.alpha[0], &self.weights[0], self.sums)
-        self.put_nodes(s, &self.alpha[0], P, 1)
+        self.batch.wide_backward(s, self.alpha, self.weights, self.sums)
+        self.put_nodes(s, self.alpha, P, 1)
         for i in range(L):
             for j in range(L):
                 self.counts[into, i, j] += self.sums[j * P + i] + self.sums[(L + j) * P + i]
@@ -309,8 +416,7 @@ def marginals(emissions, const int64_t[::1] offsets, const double[:, ::1] transi
     with nogil:
         while i < batch.sequences and batch.length(batch.order[i]):
             count = batch.gather(i, 2, &group) if batch.model.usable else 0
-            with gil:
-                into.grow(batch.length(batch.order[i]) * max(P, L * FC_W if count else 0))
+            into.grow(batch.length(batch.order[i]) * max(P, L * FC_W if count else 0))
             if count:
                 into.group(&group, batch.order + i, count)
             else:
@@ -327,18 +433,17 @@ def entropy(emissions, const int64_t[::1] offsets, const double[:, ::1] transiti
     cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, s, t, j
     result = np.zeros(batch.sequences)
     cdef double[::1] found = result
-    cdef double[::1] columns = np.empty(batch.longest * P + 1)
-    cdef double[::1] twos = np.empty(batch.longest * P + 1)
-    cdef double[::1] small = np.zeros(3 * L)
-    cdef double* h = &small[0]
-    cdef double* after = &small[L]
-    cdef double* zeros = &small[2 * L]
+    cdef double* columns = <double*>spread(&batch.pool, batch.longest * P, sizeof(double))
+    cdef double* twos = <double*>spread(&batch.pool, batch.longest * P, sizeof(double))
+    cdef double* h = batch.room(3 * L)
+    cdef double* after = h + L
+    cdef double* nothing = h + 2 * L
     cdef double least, total, rest
     with nogil:
         for s in range(batch.sequences):
             if batch.length(s) == 0:
                 continue
-            if not batch.log_columns(s, &columns[0], &twos[0]):
+            if not batch.log_columns(s, columns, twos):
                 found[s] = NAN
                 continue
             total = rest = 0.0
@@ -346,13 +451,13 @@ def entropy(emissions, const int64_t[::1] offsets, const double[:, ::1] transiti
             for t in range(batch.length(s) - 1):
                 least = INFINITY
                 for j in range(L):
-                    after[j] = _mixed(&columns[t * P], batch.model.trans + j, P, h, L)
+                    after[j] = _mixed(columns + t * P, batch.model.trans + j, P, h, L)
                     least = min(least, after[j])
                 for j in range(L):
                     h[j] = after[j] - least if after[j] < INFINITY else 0.0
                 fc_add_one(&total, &rest, least)
                 batch.spent(LOG_PRICE * L * L)
-            found[s] = total + (rest + _mixed(&columns[(batch.length(s) - 1) * P], zeros, 1, h, L))
+            found[s] = total + (rest + _mixed(columns + (batch.length(s) - 1) * P, nothing, 1, h, L))
     return result
 
 
@@ -385,18 +490,15 @@ def viterbi_nbest(emissions, const int64_t[::1] offsets, const double[:, ::1] tr
     cdef int64_t[:, ::1] paths = labels
     cdef double[:, ::1] found = result
     # Per label its n best scores, falling; where each came from is previous label * n + rank.
-    cdef double[::1] memory = np.empty((2 * L + 1) * n + L)
-    cdef double* last = &memory[0]
-    cdef double* now = &memory[L * n]
-    cdef double* into_score = &memory[2 * L * n]
-    cdef double* row = &memory[(2 * L + 1) * n]
+    cdef double* last = batch.room((2 * L + 1) * n + 2 * L)
+    cdef double* now = last + L * n
+    cdef double* into_score = last + 2 * L * n
+    cdef double* row = last + (2 * L + 1) * n
+    cdef double* nothing = row + L
     cdef double* swap
-    cdef double* zeros
-    cdef double[::1] nothing = np.zeros(L)
-    cdef int64_t[:, ::1] back = np.empty((batch.longest, L * n), dtype=np.int64)
-    cdef int64_t[::1] head = np.empty(L, dtype=np.int64)
-    cdef int64_t[::1] chosen = np.empty(n, dtype=np.int64)
-    zeros = &nothing[0]
+    cdef int64_t* back = <int64_t*>spread(&batch.pool, batch.longest * L * n, sizeof(int64_t))
+    cdef int64_t* head = <int64_t*>spread(&batch.pool, L + n, sizeof(int64_t))
+    cdef int64_t* chosen = head + L
     with nogil:
         for s in range(batch.sequences):
             length = batch.length(s)
@@ -411,14 +513,14 @@ def viterbi_nbest(emissions, const int64_t[::1] offsets, const double[:, ::1] tr
                         for k in range(n):
                             now[j * n + k] = row[j] if k == 0 else -INFINITY
                         continue
-                    _merge(last, batch.model.trans + j, P, L, n, &head[0], now + j * n, &back[t, j * n])
+                    _merge(last, batch.model.trans + j, P, L, n, head, now + j * n, back + (t * L + j) * n)
                     for k in range(n):
                         now[j * n + k] += row[j]
                 swap = last
                 last = now
                 now = swap
                 batch.spent(L * L * n)
-            _merge(last, zeros, 1, L, n, &head[0], into_score, &chosen[0])
+            _merge(last, nothing, 1, L, n, head, into_score, chosen)
             for k in range(n):
                 if into_score[k] == -INFINITY:
                     break
@@ -429,7 +531,7 @@ def viterbi_nbest(emissions, const int64_t[::1] offsets, const double[:, ::1] tr
                     label = choice // n
                     paths[k, into + t] = label
                     if t:
-                        choice = back[t, choice]
+                        choice = back[t * L * n + choice]
     return labels, result
 
 
@@ -464,16 +566,15 @@ def sample(emissions, const int64_t[::1] offsets, const double[:, ::1] transitio
     cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, s, t, k, length, label, into
     labels = np.full((size, batch.total), -1, dtype=np.int64)
     cdef int64_t[:, ::1] paths = labels
-    cdef double[::1] columns = np.empty(batch.longest * P + 1)
-    cdef double[::1] twos = np.empty(batch.longest * P + 1)
-    cdef double[::1] small = np.zeros(2 * L)
-    cdef double* weights = &small[0]
-    cdef double* zeros = &small[L]
+    cdef double* columns = <double*>spread(&batch.pool, batch.longest * P, sizeof(double))
+    cdef double* twos = <double*>spread(&batch.pool, batch.longest * P, sizeof(double))
+    cdef double* weights = batch.room(2 * L)
+    cdef double* nothing = weights + L
     cdef Rng rng
     with nogil:
         for s in range(batch.sequences):
             length = batch.length(s)
-            if length == 0 or not batch.log_columns(s, &columns[0], &twos[0]):
+            if length == 0 or not batch.log_columns(s, columns, twos):
                 continue
             into = batch.offsets[s]
             for k in range(size):
@@ -481,9 +582,9 @@ def sample(emissions, const int64_t[::1] offsets, const double[:, ::1] transitio
                 label = -1
                 for t in range(length - 1, -1, -1):
                     if label < 0:
-                        label = _draw(&columns[t * P], zeros, 1, L, weights, next_double(&rng))
+                        label = _draw(columns + t * P, nothing, 1, L, weights, next_double(&rng))
                     else:
-                        label = _draw(&columns[t * P], batch.model.trans + label, P, L, weights, next_double(&rng))
+                        label = _draw(columns + t * P, batch.model.trans + label, P, L, weights, next_double(&rng))
                     paths[k, into + t] = label
                     batch.spent(20 * L)
     return labels
