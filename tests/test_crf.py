@@ -263,7 +263,7 @@ class TestSearch:
         objective = objective_of(
             [[["a"]], [["a"]], [["a"], ["b"]]], [["P"], ["Q"], ["P", "Q"]], backend, steps=1, all_transitions=True
         )
-        assert len(objective.blocks) == 3
+        assert len(objective.runs) == 3
         objective.features = replace(objective.features, fixed=np.full((2, 2), -np.inf))
         with pytest.raises(ValueError, match="sequence 2 has no legal path"):
             objective(np.zeros(objective.features.size))
@@ -275,7 +275,7 @@ class TestMemory:
         X = [[[f"{s}.{t}.{k}" for k in range(20)] for t in range(20)] for s in range(100)]
         labels = [["A", "B"] * 10] * 100
         objective = objective_of(X, labels, Backend("compiled"), steps=10)
-        assert len(objective.blocks) == 100
+        assert len(objective.runs) == 100
         weights = np.zeros(objective.features.size)
         objective(weights)
         tracemalloc.start()
@@ -454,9 +454,11 @@ class TestCRF:
 
 @st.composite
 def sparse(draw):
-    labels, attributes, steps = draw(st.integers(1, 9)), draw(st.integers(1, 6)), draw(st.integers(0, 8))
+    # Rows of one vector and of many, of attributes with few labels, with many, and with all.
+    labels = draw(st.integers(1, 20) | st.sampled_from([31, 48, 49, 70]))
+    attributes, steps = draw(st.integers(1, 6)), draw(st.integers(0, 8))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    held = rng.random((attributes, labels)) < draw(st.sampled_from([0.3, 0.8, 1.0]))
+    held = rng.random((attributes, labels)) < draw(st.sampled_from([0.1, 0.3, 0.8, 1.0]))
     counts = rng.integers(0, 4, steps)
     rows = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     dtype = draw(st.sampled_from([np.float32, np.float64]))
@@ -492,11 +494,23 @@ class TestKernels:
             again = np.zeros_like(table)
             np.add.at(again, (places, np.repeat(owners, np.diff(starts))), kept if len(kept) else 1.0)
             np.testing.assert_allclose(again, table, atol=1e-6 if dtype == np.float32 else 1e-12)
-            scores = kernel.scores_by_attribute(*turned, *arrays[3:], weights, len(table), labels)
+            plan = kernel.plan_features(*arrays[3:], labels)
+            layout, spread = kernel.lay_out(*turned, plan), kernel.spread_weights(plan, weights)
+            scores = kernel.scores_by_attribute(plan, layout, spread, len(table))
             assert scores.dtype == dtype
             np.testing.assert_allclose(scores, table @ dense, atol=tolerance, rtol=tolerance)
-            gradient = kernel.gradient_by_attribute(*turned, *arrays[3:], nodes, np.ones(len(names)), 0)
-            np.testing.assert_allclose(gradient - 1, (table.T @ nodes)[held], atol=tolerance, rtol=tolerance)
+            # The attributes in two shares, each taken twice.
+            offsets, cut = arrays[3], len(held) // 2
+            for first, last in ((0, cut), (cut, len(held))):
+                gradient = kernel.new_gradient(plan, first, last)
+                for _ in range(2):
+                    gradient = kernel.gradient_by_attribute(plan, layout, nodes, gradient, first, last)
+                np.testing.assert_allclose(
+                    kernel.gathered(plan, gradient, first, last),
+                    2 * (table.T @ nodes)[held][offsets[first] : offsets[last]],
+                    atol=tolerance,
+                    rtol=tolerance,
+                )
             y = rng.integers(0, labels, len(table)).astype(np.int32)
             sums, seen = np.zeros(held.shape), np.zeros(held.shape, np.uint8)
             kernel.count_labels(*turned, y, 0, sums, seen)

@@ -24,25 +24,12 @@ def count_labels(
     sums: NDArray[Any],
     seen: NDArray[Any],
 ) -> None: ...
-def scores_by_attribute(
-    owners: NDArray[Any],
-    starts: NDArray[Any],
-    steps: NDArray[Any],
-    values: NDArray[Any],
-    feature_offsets: NDArray[Any],
-    feature_labels: NDArray[Any],
-    weights: NDArray[Any],
-    n: int,
-    labels: int,
-) -> NDArray[Any]: ...
-def gradient_by_attribute(
-    owners: NDArray[Any],
-    starts: NDArray[Any],
-    steps: NDArray[Any],
-    values: NDArray[Any],
-    feature_offsets: NDArray[Any],
-    feature_labels: NDArray[Any],
-    nodes: NDArray[Any],
-    gradient: NDArray[Any],
-    beginning: int,
-) -> NDArray[Any]: ...
+def plan_features(feature_offsets: NDArray[Any], feature_labels: NDArray[Any], labels: int) -> Any: ...
+def lay_out(
+    owners: NDArray[Any], starts: NDArray[Any], steps: NDArray[Any], values: NDArray[Any], plan: Any
+) -> Any: ...
+def spread_weights(plan: Any, weights: NDArray[Any]) -> NDArray[Any]: ...
+def scores_by_attribute(plan: Any, layout: Any, spread: NDArray[Any], n: int) -> NDArray[Any]: ...
+def new_gradient(plan: Any, first: int, last: int) -> Any: ...
+def gradient_by_attribute(plan: Any, layout: Any, nodes: NDArray[Any], gradient: Any, first: int, last: int) -> Any: ...
+def gathered(plan: Any, gradient: Any, first: int, last: int) -> NDArray[Any]: ...

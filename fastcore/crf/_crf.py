@@ -191,6 +191,7 @@ class CRF(Estimator):
             as_flag(self.all_possible_transitions, "all_possible_transitions"),
             self._backend,
         )
+        order = np.argsort(-occurrences(blocks, len(attributes)), kind="stable")
         objective = Objective(
             features, blocks, observed, checked["c2"], np.dtype(self.dtype), checked["workers"], self._backend
         )
@@ -203,7 +204,6 @@ class CRF(Estimator):
             noise=1e-5 if self.dtype == "float32" else 1e-10,
             **{k: checked[k] for k in ("c1", "max_iterations", "epsilon", "period", "delta")},
         )
-        order = np.argsort(-occurrences(blocks, len(attributes)), kind="stable")
         features, weights = _reordered(features, found.weights, order)
         names = [attributes[i] for i in order.tolist()]
         numbers = {name: i for i, name in enumerate(names)}
