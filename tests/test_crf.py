@@ -186,8 +186,13 @@ class TestSearch:
         found = search(lambda w: (1.0, w), np.ones(2), c1=0.0, max_iterations=0, epsilon=0, period=1, delta=0)
         assert found.iterations == 0 and found.weights.tolist() == [1, 1]
 
+    @pytest.mark.parametrize("many", [1, None])
     @pytest.mark.parametrize("c1", [0.0, 0.5])
-    def test_optimum(self, c1):
+    def test_optimum(self, c1, many, monkeypatch):
+        # With what is remembered in float32, as for many weights, and in float64.
+        tight = 1.0 if many is None else 10.0
+        if many is not None:
+            monkeypatch.setattr("fastcore.crf._search.MANY", many)
         # Ridge-regularised logistic regression with columns of very different sizes.
         rng = np.random.default_rng(5)
         table = rng.normal(size=(300, 40)) * np.geomspace(0.1, 10, 40)
@@ -198,7 +203,7 @@ class TestSearch:
             loss = float(np.logaddexp(0.0, -margins).sum()) + 0.05 * float(w @ w)
             return loss, table.T @ (-signs / (1 + np.exp(margins))) + 0.1 * w
 
-        choices = {"max_iterations": None, "epsilon": 1e-8, "period": 10, "delta": 0.0}
+        choices = {"max_iterations": None, "epsilon": 1e-8 * tight, "period": 10, "delta": 0.0}
         found = search(objective, np.zeros(40), c1=c1, **choices)
         gradient, held = objective(found.weights)[1], found.weights != 0
         assert found.message == "the gradient is small"
@@ -244,6 +249,20 @@ class TestSearch:
         )
         assert found.message in ("the loss can't be lowered beyond its rounding", "the loss has stopped falling")
         np.testing.assert_allclose(found.weights, centre - c1 / (2 * scale), atol=1e-3)
+
+    @pytest.mark.parametrize("unit", [1e-20, 1e-10, 1.0, 1e8])
+    def test_any_unit(self, unit, monkeypatch):
+        # What is remembered as float32 is so far from 1.
+        monkeypatch.setattr("fastcore.crf._search.MANY", 1)
+        scale, centre = np.arange(1.0, 6.0), np.sqrt(np.arange(2.0, 7.0))
+
+        def objective(w):
+            return float((scale * (w * unit - centre) ** 2).sum()), 2 * scale * (w * unit - centre) * unit
+
+        choices = {"max_iterations": 100, "epsilon": 0.0, "period": 10, "delta": 1e-14}
+        found = search(objective, np.zeros(5), c1=0.0, **choices)
+        np.testing.assert_allclose(found.weights * unit, centre, rtol=1e-5)
+        assert found.iterations < 40
 
     def test_steps_into_nan_are_shortened(self):
         def objective(w):
@@ -516,6 +535,37 @@ class TestKernels:
             kernel.count_labels(*turned, y, 0, sums, seen)
             np.testing.assert_allclose(sums, table.T @ np.eye(labels)[y], atol=tolerance, rtol=tolerance)
             assert set(zip(*np.nonzero(seen))) == set(zip(owned.tolist(), y[steps].tolist()))
+
+    @given(
+        st.integers(0, 2500),
+        st.sampled_from([np.float32, np.float64]),
+        st.integers(0, 2**32),
+        st.floats(-2, 2),
+        st.floats(0, 3),
+    )
+    @settings(max_examples=30)
+    def test_twins_of_the_search(self, n, dtype, seed, share, c1):
+        rng = np.random.default_rng(seed)
+        x, y = rng.normal(size=(2, n)).astype(dtype)
+        weights, gradient, direction = rng.normal(size=(3, n)) * rng.integers(0, 2, (3, n))
+        found = []
+        for name in ("compiled", "reference"):
+            kernel, out = kernels("crf", name), weights.copy()
+            along = kernel.add_scaled(out, share, x, y)
+            steepest, norm = kernel.steepest_slope(weights, gradient, c1)
+            moved = kernel.step_in_orthant(weights, direction, share, steepest)
+            found.append((kernel.inner_product(x, y), along, norm, out, steepest, moved))
+        for a, b in zip(*found):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-11)
+        *_, out, steepest, moved = found[0]
+        np.testing.assert_allclose(out, weights + share * x.astype(np.float64), atol=1e-14)
+        zero = weights == 0
+        np.testing.assert_array_equal(steepest[~zero], (gradient + c1 * np.sign(weights))[~zero])
+        assert (np.abs(steepest[zero]) <= np.abs(gradient[zero])).all()
+        side = np.where(zero, -np.sign(steepest), np.sign(weights))
+        assert (moved * side >= 0).all()
+        kept = (weights + share * direction) * side > 0
+        np.testing.assert_allclose(moved, np.where(kept, weights + share * direction, 0.0), atol=1e-14)
 
     def test_many_attributes_are_sorted(self, backend):
         # More than one digit of the radix sort, and ids far apart.

@@ -200,6 +200,21 @@ def _(k: Any) -> Any:
     return lambda: k.gathered(plan, gradient, 0, n)
 
 
+@each("crf", "inner_product", "add_scaled", "steepest_slope", "step_in_orthant")
+def _(k: Any, name: str) -> Any:
+    def call(n: int) -> Any:
+        x, y = np.zeros(n), np.zeros(n)
+        parts = {
+            "inner_product": (x, y),
+            "add_scaled": (x, 1.0, y, y),
+            "steepest_slope": (x, y, 1.0),
+            "step_in_orthant": (x, y, 1.0, y),
+        }
+        return getattr(k, name)(*parts[name])
+
+    return lambda: call(150_000_000), lambda: call(3)
+
+
 # discovery
 
 KEEP = np.ones(0x110000, np.uint8)

@@ -202,6 +202,7 @@ class CRF(Estimator):
             objective,
             start,
             noise=1e-5 if self.dtype == "float32" else 1e-10,
+            backend=self._backend,
             **{k: checked[k] for k in ("c1", "max_iterations", "epsilon", "period", "delta")},
         )
         features, weights = _reordered(features, found.weights, order)

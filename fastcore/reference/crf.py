@@ -5,6 +5,7 @@ if `values` is empty. Attribute a owns the features ``feature_offsets[a]`` to ``
 k being the pair of a and label ``feature_labels[k]``.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -129,3 +130,38 @@ def gradient_by_attribute(
 def gathered(plan: tuple[Any, ...], gradient: Array, first: int, last: int) -> Array:
     """The gradient as one number a feature, of attributes first to last."""
     return gradient
+
+
+def inner_product(a: Array, b: Array) -> float:
+    """The sum of a * b, in double."""
+    return math.fsum(x * y for x, y in zip(a.tolist(), b.tolist()))
+
+
+def add_scaled(out: Array, share: float, x: Array, y: Array) -> float:
+    """Add share * x to `out`, and return the inner product of what it is then with y."""
+    for i, number in enumerate(x.tolist()):
+        out[i] += share * number
+    return inner_product(out, y)
+
+
+def steepest_slope(weights: Array, gradient: Array, c1: float) -> tuple[Array, float]:
+    """The gradient of a smooth loss plus c1 * sum of |weights| that descends most, and that sum.
+
+    At 0 the norm has slopes -c1 to c1: what they can't balance remains.
+    """
+    steepest = []
+    for weight, slope in zip(weights.tolist(), gradient.tolist()):
+        if weight:
+            steepest.append(slope + math.copysign(c1, weight))
+        else:
+            steepest.append(math.copysign(max(abs(slope) - c1, 0.0), slope))
+    return np.array(steepest, np.float64), math.fsum(map(abs, weights.tolist()))
+
+
+def step_in_orthant(weights: Array, direction: Array, size: float, steepest: Array) -> Array:
+    """weights + size * direction, each 0 where that leaves the side of 0 on which it is, or will be going downhill."""
+    result = []
+    for weight, way, slope in zip(weights.tolist(), direction.tolist(), steepest.tolist()):
+        moved, side = weight + size * way, weight if weight else -slope
+        result.append(moved if moved > 0 < side or moved < 0 > side else 0.0)
+    return np.array(result, np.float64)

@@ -36,11 +36,18 @@ cdef extern from "rows.h" nogil:
                            const int32_t* steps, const double* values, Py_ssize_t count, const int32_t* names,
                            double* sums)
 
+cdef extern from "sums.h" nogil:
+    double fs_dot_float(const float* a, const float* b, Py_ssize_t n)
+    double fs_dot_double(const double* a, const double* b, Py_ssize_t n)
+    double fs_add_float(double* out, double share, const float* x, const float* y, Py_ssize_t n)
+    double fs_add_double(double* out, double share, const double* x, const double* y, Py_ssize_t n)
+
 cdef enum:
     FAR = 16      # attributes ahead whose place in the table of features is fetched,
     NEAR = 8      # and whose features are: rare attributes lie all over memory
     FEW = 3       # labels of an attribute up to which its features are taken one by one
     STRETCH = 65536  # steps of an attribute between two looks for Ctrl-C
+    PIECE = 1024  # numbers of a vector that are added up before they are added to a sum
     RADIX_BITS = 11
     RADIX = 2048
 
@@ -391,3 +398,88 @@ def gathered(plan, gradient, Py_ssize_t first, Py_ssize_t last):
                 own[k - before] = table[(i - a) * labels + feature_labels[k]]
             spend(&pace, 8)
     return gradient[0]
+
+
+def inner_product(const real[::1] a, const real[::1] b):
+    """The sum of a * b, in double, in pieces, so that rounding doesn't grow with the length."""
+    cdef Py_ssize_t n = a.shape[0], i = 0, count
+    cdef double total = 0
+    cdef Pace pace = new_pace()
+    with nogil:
+        while i < n:
+            count = min(<Py_ssize_t>PIECE, n - i)
+            if real is float:
+                total += fs_dot_float(&a[i], &b[i], count)
+            else:
+                total += fs_dot_double(&a[i], &b[i], count)
+            i += count
+            spend(&pace, PIECE)
+    return total
+
+
+def add_scaled(double[::1] out, double share, const real[::1] x, const real[::1] y):
+    """Add share * x to `out`, and return the inner product of what it is then with y."""
+    cdef Py_ssize_t n = out.shape[0], i = 0, count
+    cdef double total = 0
+    cdef Pace pace = new_pace()
+    with nogil:
+        while i < n:
+            count = min(<Py_ssize_t>PIECE, n - i)
+            if real is float:
+                total += fs_add_float(&out[i], share, &x[i], &y[i], count)
+            else:
+                total += fs_add_double(&out[i], share, &x[i], &y[i], count)
+            i += count
+            spend(&pace, PIECE)
+    return total
+
+
+def steepest_slope(const double[::1] weights, const double[::1] gradient, double c1):
+    """The gradient of a smooth loss plus c1 * sum of |weights| that descends most, and that sum.
+
+    At 0 the norm has slopes -c1 to c1: what they can't balance remains.
+    """
+    cdef Py_ssize_t n = weights.shape[0], i = 0, end
+    cdef double total = 0, part
+    cdef Pace pace = new_pace()
+    result = np.empty(n)
+    cdef double[::1] out = result
+    with nogil:
+        while i < n:
+            end = min(i + PIECE, n)
+            part = 0
+            for i in range(i, end):
+                part += abs(weights[i])
+                if weights[i] > 0:
+                    out[i] = gradient[i] + c1
+                elif weights[i] < 0:
+                    out[i] = gradient[i] - c1
+                elif gradient[i] > c1:
+                    out[i] = gradient[i] - c1
+                elif gradient[i] < -c1:
+                    out[i] = gradient[i] + c1
+                else:
+                    out[i] = 0 * gradient[i]  # NaN stays
+            total += part
+            i = end
+            spend(&pace, PIECE)
+    return result, total
+
+
+def step_in_orthant(const double[::1] weights, const double[::1] direction, double size, const double[::1] steepest):
+    """weights + size * direction, each 0 where that leaves the side of 0 on which it is, or will be going downhill."""
+    cdef Py_ssize_t n = weights.shape[0], i = 0, end
+    cdef double x, side
+    cdef Pace pace = new_pace()
+    result = np.empty(n)
+    cdef double[::1] out = result
+    with nogil:
+        while i < n:
+            end = min(i + PIECE, n)
+            for i in range(i, end):
+                x = weights[i] + size * direction[i]
+                side = weights[i] if weights[i] != 0 else -steepest[i]
+                out[i] = x if (x > 0 and side > 0) or (x < 0 and side < 0) else 0.0
+            i = end
+            spend(&pace, PIECE)
+    return result
