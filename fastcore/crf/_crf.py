@@ -181,6 +181,7 @@ class CRF(Estimator):
         blocks = make_blocks(index_chunks(X, ids, BLOCK_STEPS), np.dtype(self.dtype), self._backend)
         labels, classes = _index_labels(y, blocks)
         attributes = list(ids)
+        del ids  # as large as the training set; what prediction needs is made anew, in another order
         features, observed = select_features(
             blocks,
             labels,
