@@ -579,6 +579,29 @@ class TestKernels:
         assert steps.tolist() == order.tolist()
         assert np.repeat(owners, np.diff(starts)).tolist() == owned[order].tolist()
 
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("valued", [False, True])
+    def test_attributes_of_every_step(self, backend, dtype, valued):
+        # More steps than a kernel adds up at a time, for attributes of all labels, of many, and of few.
+        n, labels = backend.size(150_000, 50), 5
+        held = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 1, 1], [0, 1, 0, 1, 0]], bool)
+        rng = np.random.default_rng(3)
+        rows, owned = 3 * np.arange(n + 1), np.tile(np.arange(3, dtype=np.int32), n)
+        values = rng.normal(size=3 * n if valued else 0).astype(dtype)
+        kernel = kernels("crf", backend.name)
+        offsets, names = np.concatenate([[0], np.cumsum(held.sum(axis=1))]), np.nonzero(held)[1].astype(np.int32)
+        plan = kernel.plan_features(offsets, names, labels)
+        layout = kernel.lay_out(*kernel.by_attribute(rows, owned, values), plan)
+        weights, nodes = rng.normal(size=len(names)).astype(dtype), rng.random((n, labels)).astype(dtype)
+        table, dense = values.reshape(n, 3) if valued else np.ones((n, 3)), np.zeros(held.shape)
+        dense[held] = weights
+        scores = kernel.scores_by_attribute(plan, layout, kernel.spread_weights(plan, weights), n)
+        tolerance = 1e-5 if dtype == np.float32 else 1e-12
+        np.testing.assert_allclose(scores, table @ dense, atol=tolerance)
+        sums = kernel.gradient_by_attribute(plan, layout, nodes, kernel.new_gradient(plan, 0, 3), 0, 3)
+        exact = (table.astype(np.float64).T @ nodes.astype(np.float64))[held]
+        np.testing.assert_allclose(kernel.gathered(plan, sums, 0, 3), exact, rtol=1e-9, atol=1e-7)
+
     def test_memory_is_flat(self):
         setup = f"from fastcore.crf import CRF; X, Y = {X!r}, {Y!r}; crf = CRF(max_iterations=2)"
         assert memory_growth(setup, "crf.fit(X, Y).predict(X)", 60) < 50
