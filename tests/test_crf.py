@@ -186,8 +186,13 @@ class TestSearch:
         found = search(lambda w: (1.0, w), np.ones(2), c1=0.0, max_iterations=0, epsilon=0, period=1, delta=0)
         assert found.iterations == 0 and found.weights.tolist() == [1, 1]
 
+    @pytest.mark.parametrize("many", [1, None])
     @pytest.mark.parametrize("c1", [0.0, 0.5])
-    def test_optimum(self, c1):
+    def test_optimum(self, c1, many, monkeypatch):
+        # With what is remembered in float32, as for many weights, and in float64.
+        tight = 1.0 if many is None else 10.0
+        if many is not None:
+            monkeypatch.setattr("fastcore.crf._search.MANY", many)
         # Ridge-regularised logistic regression with columns of very different sizes.
         rng = np.random.default_rng(5)
         table = rng.normal(size=(300, 40)) * np.geomspace(0.1, 10, 40)
@@ -198,7 +203,7 @@ class TestSearch:
             loss = float(np.logaddexp(0.0, -margins).sum()) + 0.05 * float(w @ w)
             return loss, table.T @ (-signs / (1 + np.exp(margins))) + 0.1 * w
 
-        choices = {"max_iterations": None, "epsilon": 1e-8, "period": 10, "delta": 0.0}
+        choices = {"max_iterations": None, "epsilon": 1e-8 * tight, "period": 10, "delta": 0.0}
         found = search(objective, np.zeros(40), c1=c1, **choices)
         gradient, held = objective(found.weights)[1], found.weights != 0
         assert found.message == "the gradient is small"
@@ -245,6 +250,20 @@ class TestSearch:
         assert found.message in ("the loss can't be lowered beyond its rounding", "the loss has stopped falling")
         np.testing.assert_allclose(found.weights, centre - c1 / (2 * scale), atol=1e-3)
 
+    @pytest.mark.parametrize("unit", [1e-20, 1e-10, 1.0, 1e8])
+    def test_any_unit(self, unit, monkeypatch):
+        # What is remembered as float32 is so far from 1.
+        monkeypatch.setattr("fastcore.crf._search.MANY", 1)
+        scale, centre = np.arange(1.0, 6.0), np.sqrt(np.arange(2.0, 7.0))
+
+        def objective(w):
+            return float((scale * (w * unit - centre) ** 2).sum()), 2 * scale * (w * unit - centre) * unit
+
+        choices = {"max_iterations": 100, "epsilon": 0.0, "period": 10, "delta": 1e-14}
+        found = search(objective, np.zeros(5), c1=0.0, **choices)
+        np.testing.assert_allclose(found.weights * unit, centre, rtol=1e-5)
+        assert found.iterations < 40
+
     def test_steps_into_nan_are_shortened(self):
         def objective(w):
             return (float((w**2).sum()), 2 * w) if np.abs(w).max() < 2 else (math.nan, w * math.nan)
@@ -263,7 +282,7 @@ class TestSearch:
         objective = objective_of(
             [[["a"]], [["a"]], [["a"], ["b"]]], [["P"], ["Q"], ["P", "Q"]], backend, steps=1, all_transitions=True
         )
-        assert len(objective.blocks) == 3
+        assert len(objective.runs) == 3
         objective.features = replace(objective.features, fixed=np.full((2, 2), -np.inf))
         with pytest.raises(ValueError, match="sequence 2 has no legal path"):
             objective(np.zeros(objective.features.size))
@@ -275,7 +294,7 @@ class TestMemory:
         X = [[[f"{s}.{t}.{k}" for k in range(20)] for t in range(20)] for s in range(100)]
         labels = [["A", "B"] * 10] * 100
         objective = objective_of(X, labels, Backend("compiled"), steps=10)
-        assert len(objective.blocks) == 100
+        assert len(objective.runs) == 100
         weights = np.zeros(objective.features.size)
         objective(weights)
         tracemalloc.start()
@@ -454,9 +473,11 @@ class TestCRF:
 
 @st.composite
 def sparse(draw):
-    labels, attributes, steps = draw(st.integers(1, 9)), draw(st.integers(1, 6)), draw(st.integers(0, 8))
+    # Rows of one vector and of many, of attributes with few labels, with many, and with all.
+    labels = draw(st.integers(1, 20) | st.sampled_from([31, 48, 49, 70]))
+    attributes, steps = draw(st.integers(1, 6)), draw(st.integers(0, 8))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    held = rng.random((attributes, labels)) < draw(st.sampled_from([0.3, 0.8, 1.0]))
+    held = rng.random((attributes, labels)) < draw(st.sampled_from([0.1, 0.3, 0.8, 1.0]))
     counts = rng.integers(0, 4, steps)
     rows = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     dtype = draw(st.sampled_from([np.float32, np.float64]))
@@ -492,16 +513,59 @@ class TestKernels:
             again = np.zeros_like(table)
             np.add.at(again, (places, np.repeat(owners, np.diff(starts))), kept if len(kept) else 1.0)
             np.testing.assert_allclose(again, table, atol=1e-6 if dtype == np.float32 else 1e-12)
-            scores = kernel.scores_by_attribute(*turned, *arrays[3:], weights, len(table), labels)
+            plan = kernel.plan_features(*arrays[3:], labels)
+            layout, spread = kernel.lay_out(*turned, plan), kernel.spread_weights(plan, weights)
+            scores = kernel.scores_by_attribute(plan, layout, spread, len(table))
             assert scores.dtype == dtype
             np.testing.assert_allclose(scores, table @ dense, atol=tolerance, rtol=tolerance)
-            gradient = kernel.gradient_by_attribute(*turned, *arrays[3:], nodes, np.ones(len(names)), 0)
-            np.testing.assert_allclose(gradient - 1, (table.T @ nodes)[held], atol=tolerance, rtol=tolerance)
+            # The attributes in two shares, each taken twice.
+            offsets, cut = arrays[3], len(held) // 2
+            for first, last in ((0, cut), (cut, len(held))):
+                gradient = kernel.new_gradient(plan, first, last)
+                for _ in range(2):
+                    gradient = kernel.gradient_by_attribute(plan, layout, nodes, gradient, first, last)
+                np.testing.assert_allclose(
+                    kernel.gathered(plan, gradient, first, last),
+                    2 * (table.T @ nodes)[held][offsets[first] : offsets[last]],
+                    atol=tolerance,
+                    rtol=tolerance,
+                )
             y = rng.integers(0, labels, len(table)).astype(np.int32)
             sums, seen = np.zeros(held.shape), np.zeros(held.shape, np.uint8)
             kernel.count_labels(*turned, y, 0, sums, seen)
             np.testing.assert_allclose(sums, table.T @ np.eye(labels)[y], atol=tolerance, rtol=tolerance)
             assert set(zip(*np.nonzero(seen))) == set(zip(owned.tolist(), y[steps].tolist()))
+
+    @given(
+        st.integers(0, 2500),
+        st.sampled_from([np.float32, np.float64]),
+        st.integers(0, 2**32),
+        st.floats(-2, 2),
+        st.floats(0, 3),
+    )
+    @settings(max_examples=30)
+    def test_twins_of_the_search(self, n, dtype, seed, share, c1):
+        rng = np.random.default_rng(seed)
+        x, y = rng.normal(size=(2, n)).astype(dtype)
+        weights, gradient, direction = rng.normal(size=(3, n)) * rng.integers(0, 2, (3, n))
+        found = []
+        for name in ("compiled", "reference"):
+            kernel, out = kernels("crf", name), weights.copy()
+            along = kernel.add_scaled(out, share, x, y)
+            steepest, norm = kernel.steepest_slope(weights, gradient, c1)
+            moved = kernel.step_in_orthant(weights, direction, share, steepest)
+            found.append((kernel.inner_product(x, y), along, norm, out, steepest, moved))
+        for a, b in zip(*found):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-11)
+        *_, out, steepest, moved = found[0]
+        np.testing.assert_allclose(out, weights + share * x.astype(np.float64), atol=1e-14)
+        zero = weights == 0
+        np.testing.assert_array_equal(steepest[~zero], (gradient + c1 * np.sign(weights))[~zero])
+        assert (np.abs(steepest[zero]) <= np.abs(gradient[zero])).all()
+        side = np.where(zero, -np.sign(steepest), np.sign(weights))
+        assert (moved * side >= 0).all()
+        kept = (weights + share * direction) * side > 0
+        np.testing.assert_allclose(moved, np.where(kept, weights + share * direction, 0.0), atol=1e-14)
 
     def test_many_attributes_are_sorted(self, backend):
         # More than one digit of the radix sort, and ids far apart.
@@ -514,6 +578,29 @@ class TestKernels:
         order = np.argsort(owned, kind="stable")
         assert steps.tolist() == order.tolist()
         assert np.repeat(owners, np.diff(starts)).tolist() == owned[order].tolist()
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("valued", [False, True])
+    def test_attributes_of_every_step(self, backend, dtype, valued):
+        # More steps than a kernel adds up at a time, for attributes of all labels, of many, and of few.
+        n, labels = backend.size(150_000, 50), 5
+        held = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 1, 1], [0, 1, 0, 1, 0]], bool)
+        rng = np.random.default_rng(3)
+        rows, owned = 3 * np.arange(n + 1), np.tile(np.arange(3, dtype=np.int32), n)
+        values = rng.normal(size=3 * n if valued else 0).astype(dtype)
+        kernel = kernels("crf", backend.name)
+        offsets, names = np.concatenate([[0], np.cumsum(held.sum(axis=1))]), np.nonzero(held)[1].astype(np.int32)
+        plan = kernel.plan_features(offsets, names, labels)
+        layout = kernel.lay_out(*kernel.by_attribute(rows, owned, values), plan)
+        weights, nodes = rng.normal(size=len(names)).astype(dtype), rng.random((n, labels)).astype(dtype)
+        table, dense = values.reshape(n, 3) if valued else np.ones((n, 3)), np.zeros(held.shape)
+        dense[held] = weights
+        scores = kernel.scores_by_attribute(plan, layout, kernel.spread_weights(plan, weights), n)
+        tolerance = 1e-5 if dtype == np.float32 else 1e-12
+        np.testing.assert_allclose(scores, table @ dense, atol=tolerance)
+        sums = kernel.gradient_by_attribute(plan, layout, nodes, kernel.new_gradient(plan, 0, 3), 0, 3)
+        exact = (table.astype(np.float64).T @ nodes.astype(np.float64))[held]
+        np.testing.assert_allclose(kernel.gathered(plan, sums, 0, 3), exact, rtol=1e-9, atol=1e-7)
 
     def test_memory_is_flat(self):
         setup = f"from fastcore.crf import CRF; X, Y = {X!r}, {Y!r}; crf = CRF(max_iterations=2)"

@@ -39,6 +39,7 @@ SHORT = {
     "lexicon.trie.Trie.find": "one word",
     "lexicon.trie.Trie.longest": "one match",
     "lexicon.segmenter.Segmenter": "at most 0x110000 code points",
+    "crf.new_gradient": "zeros",
     "discovery.words.WordCounter.result": "three copies of memory",
     "discovery.pairs.PairCounter": "starts empty",
     "discovery.words.WordCounter": "starts empty",
@@ -208,20 +209,69 @@ def _(k: Any) -> Any:
     return lambda: k.count_labels(*parts, y, 0, np.zeros((n, 1)), np.zeros((n, 1), np.uint8))
 
 
+def features(n: int) -> tuple[np.ndarray, ...]:
+    """Four of five labels for each of n attributes."""
+    return np.arange(n + 1) * 4, np.tile(np.arange(4, dtype=np.int32), n)
+
+
+@long("crf.plan_features")
+def _(k: Any) -> Any:
+    n = 30_000_000
+    parts = np.arange(n + 1), np.zeros(n, np.int32)
+    return lambda: k.plan_features(*parts, 5)
+
+
+@long("crf.lay_out")
+def _(k: Any) -> Any:
+    n = 12_000_000
+    parts, plan = turned(k, n), k.plan_features(*features(n), 5)
+    return lambda: k.lay_out(*parts, plan)
+
+
+@long("crf.spread_weights")
+def _(k: Any) -> Any:
+    n = 12_000_000
+    plan, weights = k.plan_features(*features(n), 5), np.zeros(4 * n)
+    return lambda: k.spread_weights(plan, weights)
+
+
 @long("crf.scores_by_attribute")
 def _(k: Any) -> Any:
     n = 12_000_000
-    parts, offsets, labels = turned(k, n), np.arange(n + 1) * 4, np.tile(np.arange(4, dtype=np.int32), n)
-    weights = np.zeros(4 * n)
-    return lambda: k.scores_by_attribute(*parts, offsets, labels, weights, n, 5)
+    plan = k.plan_features(*features(n), 5)
+    layout, spread = k.lay_out(*turned(k, n), plan), k.spread_weights(plan, np.zeros(4 * n))
+    return lambda: k.scores_by_attribute(plan, layout, spread, n)
 
 
 @long("crf.gradient_by_attribute")
 def _(k: Any) -> Any:
     n = 12_000_000
-    parts, offsets, labels = turned(k, n), np.arange(n + 1) * 4, np.tile(np.arange(4, dtype=np.int32), n)
-    nodes, gradient = np.zeros((n, 5)), np.zeros(4 * n)
-    return lambda: k.gradient_by_attribute(*parts, offsets, labels, nodes, gradient, 0)
+    plan = k.plan_features(*features(n), 5)
+    layout, nodes, gradient = k.lay_out(*turned(k, n), plan), np.zeros((n, 5)), k.new_gradient(plan, 0, n)
+    return lambda: k.gradient_by_attribute(plan, layout, nodes, gradient, 0, n)
+
+
+@long("crf.gathered")
+def _(k: Any) -> Any:
+    n = 12_000_000
+    plan = k.plan_features(*features(n), 5)
+    gradient = k.new_gradient(plan, 0, n)
+    return lambda: k.gathered(plan, gradient, 0, n)
+
+
+@each("crf", "inner_product", "add_scaled", "steepest_slope", "step_in_orthant")
+def _(k: Any, name: str) -> Any:
+    def call(n: int) -> Any:
+        x, y = np.zeros(n), np.zeros(n)
+        parts = {
+            "inner_product": (x, y),
+            "add_scaled": (x, 1.0, y, y),
+            "steepest_slope": (x, y, 1.0),
+            "step_in_orthant": (x, y, 1.0, y),
+        }
+        return getattr(k, name)(*parts[name])
+
+    return lambda: call(150_000_000), lambda: call(3)
 
 
 # discovery

@@ -181,6 +181,7 @@ class CRF(Estimator):
         blocks = make_blocks(index_chunks(X, ids, BLOCK_STEPS), np.dtype(self.dtype), self._backend)
         labels, classes = _index_labels(y, blocks)
         attributes = list(ids)
+        del ids  # as large as the training set; what prediction needs is made anew, in another order
         features, observed = select_features(
             blocks,
             labels,
@@ -191,6 +192,7 @@ class CRF(Estimator):
             as_flag(self.all_possible_transitions, "all_possible_transitions"),
             self._backend,
         )
+        order = np.argsort(-occurrences(blocks, len(attributes)), kind="stable")
         objective = Objective(
             features, blocks, observed, checked["c2"], np.dtype(self.dtype), checked["workers"], self._backend
         )
@@ -201,9 +203,9 @@ class CRF(Estimator):
             objective,
             start,
             noise=1e-5 if self.dtype == "float32" else 1e-10,
+            backend=self._backend,
             **{k: checked[k] for k in ("c1", "max_iterations", "epsilon", "period", "delta")},
         )
-        order = np.argsort(-occurrences(blocks, len(attributes)), kind="stable")
         features, weights = _reordered(features, found.weights, order)
         names = [attributes[i] for i in order.tolist()]
         numbers = {name: i for i, name in enumerate(names)}

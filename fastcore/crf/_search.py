@@ -4,7 +4,6 @@ Without BLAS: its threads cost more than they save here and may change the last 
 """
 
 import warnings
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf, isfinite, sqrt
@@ -13,10 +12,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .._backend import active_backend, kernels
+
 Array: TypeAlias = NDArray[Any]
 Objective: TypeAlias = Callable[[Array], tuple[float, Array]]
 
 MEMORIES = 6
+# Weights from which on what is remembered is kept as float32.
+MANY = 1 << 16
 TRIALS = 40
 PATIENCE = 20
 # Of the promised decrease a step must keep, and of the slope it may keep.
@@ -50,6 +53,7 @@ def search(
     period: int,
     delta: float,
     noise: float = 1e-10,
+    backend: str | None = None,
 ) -> Fit:
     """Minimise objective + c1 * sum of absolute weights, stopping by CRFsuite's rules.
 
@@ -61,14 +65,15 @@ def search(
     L1-regularized log-linear models*, ICML 2007; Lewis and Overton, *Nonsmooth optimization via quasi-Newton
     methods*, Mathematical Programming 141 (2013), for the line search.
     """
-    point = _Point.at(objective, start, c1)
+    kernel = kernels("crf", backend or active_backend())
+    point = _Point.at(objective, start, c1, kernel)
     if not (isfinite(point.loss) and isfinite(dot(point.gradient, point.gradient))):
         raise ValueError(f"X must hold smaller values: where training starts the loss is {point.loss} or its slope inf")
     if not len(start) or max_iterations == 0:
         message = "no iterations were asked for" if len(start) else "there are no features"
         return Fit(start, point.loss, 0, message)
     history = [point.loss]
-    memory: deque[tuple[Array, Array, float]] = deque()
+    memory = _Memory(len(start), kernel)
     forgotten = inf  # the loss where the memory was last cleared
     record, stale = point.loss, 0  # steps within rounding may go up, but not for long
     while True:
@@ -78,27 +83,21 @@ def search(
             message = "the most iterations were made"
         if message:
             return Fit(point.weights, point.loss, iterations, message)
-        direction = _direction(point, memory)
+        direction = memory.direction(point)
         slope = dot(direction, point.steepest)
-        first = 1.0 if memory else 1.0 / sqrt(dot(point.steepest, point.steepest))
+        first = 1.0 if memory.pairs else 1.0 / sqrt(dot(point.steepest, point.steepest))
         slack = 1e-4 * noise * abs(point.loss)
-        found = _line_search(objective, point, direction, slope, first, c1, slack) if slope < 0 else None
+        found = _line_search(objective, point, direction, slope, first, c1, slack, kernel) if slope < 0 else None
         if found is not None:
             record, stale = (found.loss, 0) if found.loss < record else (record, stale + 1)
         if found is None or stale > PATIENCE:
-            if memory and forgotten - point.loss > 1e-12 * abs(point.loss):
-                memory.clear()  # what was learnt may mislead: once more, straight down
+            if memory.pairs and forgotten - point.loss > 1e-12 * abs(point.loss):
+                memory.pairs.clear()  # what was learnt may mislead: once more, straight down
                 forgotten, stale = point.loss, 0
                 continue
             message = _stuck(point, slope, noise)
             return Fit(point.weights, point.loss, iterations, message)
-        if len(memory) == MEMORIES:
-            memory.popleft()  # before the next is made: each takes as much as two models
-        step = found.weights - point.weights
-        change = found.gradient - point.gradient
-        curvature = dot(step, change)
-        if curvature > 0:
-            memory.append((step, change, curvature))
+        memory.keep(point, found)
         point = found
         history.append(point.loss)
 
@@ -113,15 +112,12 @@ class _Point:
     steepest: Array
 
     @classmethod
-    def at(cls, objective: Objective, weights: Array, c1: float) -> "_Point":
+    def at(cls, objective: Objective, weights: Array, c1: float, kernel: Any) -> "_Point":
         loss, gradient = objective(weights)
         if not c1:
             return cls(weights, loss, gradient, gradient)
-        # At 0 the L1 norm has slopes -c1 to c1: what they can't balance remains.
-        steepest = gradient + c1 * np.sign(weights)
-        zero = weights == 0
-        steepest[zero] = np.sign(gradient[zero]) * np.maximum(np.abs(gradient[zero]) - c1, 0.0)
-        return cls(weights, loss + c1 * float(np.abs(weights).sum()), gradient, steepest)
+        steepest, norm = kernel.steepest_slope(weights, gradient, c1)
+        return cls(weights, loss + c1 * norm, gradient, steepest)
 
 
 def _stop(point: _Point, history: list[float], epsilon: float, period: int, delta: float) -> str:
@@ -146,39 +142,81 @@ def _stuck(point: _Point, slope: float, noise: float) -> str:
     return message
 
 
-def _direction(point: _Point, memory: "deque[tuple[Array, Array, float]]") -> Array:
-    """The steepest descent, turned by what the last steps told of the curvature."""
-    direction = -point.steepest
-    shares = []
-    for step, change, curvature in reversed(memory):
-        shares.append(dot(step, direction) / curvature)
-        direction -= shares[-1] * change
-    if memory:
-        _, change, curvature = memory[-1]
-        direction *= curvature / dot(change, change)
-    for (step, change, curvature), share in zip(memory, reversed(shares)):
-        direction += (share - dot(change, direction) / curvature) * step
-    if point.steepest is not point.gradient:
-        direction[direction * point.steepest >= 0] = 0.0
-    return direction
+class _Memory:
+    """What the last steps told of the curvature: pairs of a step and the gradient's change over it.
+
+    For many weights they are the larger part of what training takes, and kept as float32, which turns a direction but
+    little.
+    """
+
+    def __init__(self, size: int, kernel: Any) -> None:
+        self.kernel = kernel
+        self.dtype = np.float32 if size >= MANY else np.float64
+        # The oldest first, with the inner products of step and change, and of change and change.
+        self.pairs: list[tuple[Array, Array, float, float]] = []
+
+    def keep(self, last: "_Point", found: "_Point") -> None:
+        """Keep what the step from one point to the next told, if it goes up a bowl."""
+        if len(self.pairs) == MEMORIES:
+            step, change, _, _ = self.pairs.pop(0)  # its room serves again
+        else:
+            step, change = np.empty((2, len(found.weights)), self.dtype)
+        np.subtract(found.weights, last.weights, out=step, casting="same_kind")
+        np.subtract(found.gradient, last.gradient, out=change, casting="same_kind")
+        curvature, size = self.kernel.inner_product(step, change), self.kernel.inner_product(change, change)
+        if curvature > 0 and size < inf:
+            self.pairs.append((step, change, curvature, size))
+
+    def direction(self, point: "_Point") -> Array:
+        """The steepest descent, turned by what is kept."""
+        direction = -point.steepest
+        if self.pairs:
+            self._turn(direction)
+        if point.steepest is not point.gradient:
+            direction *= direction * point.steepest < 0
+        return direction
+
+    def _turn(self, direction: Array) -> None:
+        add, shares = self.kernel.add_scaled, []
+        # Each addition also gives the inner product that the next one needs.
+        along = add(direction, 0.0, self.pairs[-1][0], self.pairs[-1][0])
+        for k in reversed(range(len(self.pairs))):
+            _, change, curvature, size = self.pairs[k]
+            shares.append(along / curvature)
+            along = add(direction, -shares[-1], change, self.pairs[k - 1][0] if k else change)
+        _, _, curvature, size = self.pairs[-1]
+        direction *= curvature / size
+        along *= curvature / size
+        for k, share in enumerate(reversed(shares)):
+            step, _, curvature, _ = self.pairs[k]
+            following = self.pairs[k + 1][1] if k + 1 < len(self.pairs) else step
+            along = add(direction, share - along / curvature, step, following)
 
 
 def _line_search(
-    objective: Objective, point: _Point, direction: Array, slope: float, size: float, c1: float, slack: float
+    objective: Objective,
+    point: _Point,
+    direction: Array,
+    slope: float,
+    size: float,
+    c1: float,
+    slack: float,
+    kernel: Any,
 ) -> _Point | None:
     """A point along the direction that is low enough, and flat enough where the loss is smooth; None if none is."""
     least, most = 0.0, inf
     best = None
-    orthant = np.where(point.weights != 0, np.sign(point.weights), -np.sign(point.steepest)) if c1 else None
     for _ in range(TRIALS):
-        weights = point.weights + size * direction
-        if orthant is not None:
-            weights[weights * orthant <= 0] = 0.0
-        trial = _Point.at(objective, weights, c1)
-        fall = size * slope if orthant is None else dot(point.steepest, weights - point.weights)
+        if c1:
+            weights = kernel.step_in_orthant(point.weights, direction, size, point.steepest)
+            fall = dot(point.steepest, weights - point.weights)
+        else:
+            weights, fall = size * direction, size * slope
+            weights += point.weights
+        trial = _Point.at(objective, weights, c1, kernel)
         if not trial.loss <= point.loss + DECREASE * fall + slack:  # a NaN too
             most = size
-        elif orthant is None and dot(trial.gradient, direction) < SLOPE * slope:
+        elif not c1 and dot(trial.gradient, direction) < SLOPE * slope:
             least, best = size, trial
         else:
             return trial

@@ -209,6 +209,7 @@ class Segmenter(Estimator):
             epsilon=1e-5,
             period=10,
             delta=delta,
+            backend=self._backend,
         )
         vocabulary = {word for words in lines for word in words}
         self._trained = _Trained(features, known, found.weights, vocabulary, found.loss, found.iterations)

@@ -1,7 +1,7 @@
 """The training set compiled to flat arrays, its features, and the objective of training."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -9,15 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
-from .._workers import Workers, call_kernel, check_workers, n_threads, run
+from .._workers import Workers, check_workers, n_threads, run
 from ._features import Items
 from ._model import Features
 from ._search import dot
 
 Array: TypeAlias = NDArray[Any]
 
-# Steps a block: fixed, so that no sum depends on the number of workers.
-BLOCK_STEPS = 32768
+# Steps a block: fixed, so that no sum depends on the number of workers; few enough for a block's scores to stay near.
+BLOCK_STEPS = 8192
+# Blocks that a worker is given between two additions to the gradient.
+WAVE = 4
 # Numbers of a table that counts labels of some attributes at a time.
 COUNTED_CELLS = 1 << 19
 
@@ -132,23 +134,24 @@ def occurrences(blocks: Sequence[Block], attributes: int) -> Array:
 
 
 def _expectations(task: tuple[Any, ...]) -> tuple[Array, Array, Array]:
-    """Node probabilities, expected transitions and log-partitions of a block."""
-    features, block, weights, matrix, backend = task
-    emissions = kernels("crf", backend).scores_by_attribute(
-        *block.between(0, len(features.offsets) - 1),
-        features.offsets,
-        features.state_labels,
-        weights,
-        block.length,
-        features.labels,
-    )
+    """Node probabilities, expected transitions and log-partitions of a run of sequences."""
+    features, plan, offsets, layout, spread, matrix, backend = task
+    emissions = kernels("crf", backend).scores_by_attribute(plan, layout, spread, int(offsets[-1]))
     nodes, counts, log_z = kernels("chain", backend).marginals(
-        emissions, block.offsets, matrix, features.start, features.end, True
+        emissions, offsets, matrix, features.start, features.end, True
     )
     return nodes, counts[0], log_z
 
 
-@dataclass
+def _sums(task: tuple[Any, ...]) -> Any:
+    """Add what the attributes first to last expect in some runs of sequences, one after the other."""
+    plan, layouts, nodes, sums, first, last, backend = task
+    add = kernels("crf", backend).gradient_by_attribute
+    for layout, own in zip(layouts, nodes):
+        sums = add(plan, layout, own, sums, first, last)
+    return sums
+
+
 class Objective:
     """Regularised negative log-likelihood of a training set, as CRFsuite defines it.
 
@@ -157,39 +160,51 @@ class Objective:
     Some blocks at a time: first the node probabilities of each, then their sums into the one gradient, each worker
     having attributes of its own. So no partial result is as large as the model, and a sum's terms come in the order
     of the blocks for any number of workers.
+
+    The blocks are laid out for this and taken from the list, since both together would take twice the memory.
     """
 
-    features: Features
-    blocks: list[Block]
-    observed: Array
-    c2: float
-    dtype: Any
-    workers: Workers
-    backend: str
-    shares: list[tuple[int, int]] = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        features: Features,
+        blocks: list[Block],
+        observed: Array,
+        c2: float,
+        dtype: Any,
+        workers: Workers,
+        backend: str,
+    ) -> None:
+        self.features, self.observed, self.c2 = features, observed, c2
+        self.dtype, self.workers, self.backend = dtype, workers, backend
         # Attributes by worker, with as many occurrences each.
-        counts = np.cumsum(occurrences(self.blocks, len(self.features.offsets) - 1))
-        shares = 1 if self._alone() else n_threads(self.workers)
+        counts = np.cumsum(occurrences(blocks, len(features.offsets) - 1))
+        self._alone = check_workers(workers) == 1
+        shares = 1 if self._alone else n_threads(workers)
         total = counts[-1] if len(counts) else 0
         bounds = np.searchsorted(counts, total * np.arange(1, shares) / shares, "right").tolist()
-        self.shares = list(zip([0, *bounds], [*bounds, len(counts)]))
-
-    def _alone(self) -> bool:
-        return check_workers(self.workers) == 1
+        self._shares = list(zip([0, *bounds], [*bounds, len(counts)]))
+        self._kernels = kernels("crf", backend)
+        self._plan = self._kernels.plan_features(features.offsets, features.state_labels, features.labels)
+        self.runs: list[tuple[Array, Any]] = []
+        blocks.reverse()
+        while blocks:
+            block = blocks.pop()
+            parts = block.owners, block.starts, block.steps, block.values
+            self.runs.append((block.offsets, self._kernels.lay_out(*parts, self._plan)))
 
     def __call__(self, weights: Array) -> tuple[float, Array]:
         """Return the objective and its gradient."""
         states = len(self.features.state_labels)
-        typed = np.ascontiguousarray(weights[:states], self.dtype)
+        spread = self._kernels.spread_weights(self._plan, np.ascontiguousarray(weights[:states], self.dtype))
         matrix = self.features.matrix(weights)
         loss = self.c2 * dot(weights, weights) - dot(self.observed, weights)
-        gradient = 2.0 * self.c2 * weights - self.observed
+        gradient = 2.0 * self.c2 * weights
+        gradient -= self.observed
         pairs = self.features.transitions
-        rest, done = iter(self.blocks), 0
-        while wave := list(islice(rest, 1 if self._alone() else 2 * len(self.shares))):
-            tasks = [(self.features, block, typed, matrix, self.backend) for block in wave]
+        sums = [self._kernels.new_gradient(self._plan, *share) for share in self._shares]
+        rest, done = iter(self.runs), 0
+        while wave := list(islice(rest, 1 if self._alone else WAVE * len(self._shares))):
+            tasks = [(self.features, self._plan, *run_, spread, matrix, self.backend) for run_ in wave]
             found = run(_expectations, tasks, self.workers)
             for _, counts, log_z in found:
                 if np.isneginf(log_z).any():
@@ -197,26 +212,11 @@ class Objective:
                 loss += float(log_z.sum())
                 gradient[states:] += counts[pairs[:, 0], pairs[:, 1]]
                 done += len(log_z)
-            self._add_states(gradient, wave, [nodes for nodes, _, _ in found])
+            # Each worker has attributes of its own, and takes the blocks one after the other.
+            layouts, nodes = [layout for _, layout in wave], [nodes for nodes, _, _ in found]
+            adding = [(self._plan, layouts, nodes, own, *share, self.backend) for own, share in zip(sums, self._shares)]
+            sums = run(_sums, adding, self.workers)
+        for own, (first, last) in zip(sums, self._shares):
+            place = slice(self.features.offsets[first], self.features.offsets[last])
+            gradient[place] += self._kernels.gathered(self._plan, own, first, last)
         return loss, gradient
-
-    def _add_states(self, gradient: Array, wave: list[Block], nodes: list[Array]) -> None:
-        """Add what the attributes of some blocks expect, block by block."""
-        features = self.features
-        for block, own in zip(wave, nodes):
-            tasks, places = [], []
-            for first, last in self.shares:
-                a, b = features.offsets[first], features.offsets[last]
-                places.append(slice(a, b))
-                arguments = (
-                    *block.between(first, last),
-                    features.offsets,
-                    features.state_labels,
-                    own,
-                    gradient[a:b],
-                    int(a),
-                )
-                tasks.append(("crf", "gradient_by_attribute", self.backend, arguments))
-            for place, part in zip(places, run(call_kernel, tasks, self.workers)):
-                if not np.may_share_memory(part, gradient):
-                    gradient[place] = part  # a copy's, from another process

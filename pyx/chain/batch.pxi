@@ -15,6 +15,7 @@ cdef extern from "wide.h" nogil:
         double* exp_trans
         double* trans
         double* wide
+        int watched
         int usable
 
     ctypedef struct FcScale:
@@ -43,6 +44,7 @@ cdef extern from "wide.h" nogil:
                         Py_ssize_t t1, double* best)
     double fc_trace_back(const FcModel* model, const double* best, Py_ssize_t length, Py_ssize_t row,
                          Py_ssize_t step, int64_t* path)
+    void fc_settle(double* sums, Py_ssize_t size)
     void fc_group_start(FcGroup* group)
     void fc_lane_forward(const FcModel* model, FcGroup* group, int single, Py_ssize_t t0, Py_ssize_t t1, int keep,
                          double* alpha, double* weights, double* spare)

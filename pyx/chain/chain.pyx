@@ -292,8 +292,9 @@ cdef class _Expectations:
     cdef double* beta
     cdef double* spare
     cdef double* sums
-    cdef bint total
-    cdef Py_ssize_t room
+    cdef double* lanes     # sums of groups
+    cdef bint total, joint
+    cdef Py_ssize_t room, since
 
     cdef int take(self, _Batch batch, bint total) except -1:
         cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, W = FC_W
@@ -311,9 +312,13 @@ cdef class _Expectations:
         elif batch.total:
             nodes64 = self.node_array
             self.nodes = <char*>&nodes64[0, 0]
-        self.beta = batch.room((2 * P + 2 * L * P) * W)
+        # Groups that can't lose a sequence add to one total, which is taken apart once.
+        self.joint = total and not batch.model.watched
+        self.beta = batch.room((2 * P + 4 * L * P) * W)
         self.spare = self.beta + P * W
         self.sums = self.beta + 2 * P * W
+        self.lanes = self.sums + 2 * L * P * W
+        memset(self.lanes, 0, 2 * L * P * W * sizeof(double))
         return 0
 
     cdef int grow(self, Py_ssize_t size) except -1 nogil:
@@ -333,17 +338,24 @@ cdef class _Expectations:
         # Sequences order[0:count], one a lane; those that can't be trusted come last, as they overwrite the columns.
         cdef Py_ssize_t L = self.batch.model.labels, W = FC_W, k
         cdef FcScale scale
-        memset(self.sums, 0, 2 * L * L * W * sizeof(double))
+        if not self.joint:
+            memset(self.lanes, 0, 2 * L * L * W * sizeof(double))
         self.batch.lane_forward(group, 1, self.alpha, self.weights, self.spare)
-        self.batch.lane_backward(group, self.alpha, self.weights, self.beta, self.spare, self.sums)
+        self.batch.lane_backward(group, self.alpha, self.weights, self.beta, self.spare, self.lanes)
+        self.since += group.longest
+        if self.since >= 1024:
+            # As FC_SETTLE does within one sequence.
+            fc_settle(self.lanes, L * L * W)
+            self.since = 0
+        self.put_group(group, order)
         for k in range(count):
             if group.done[k].lost or group.lost[k] > 0.0:
                 group.done[k].lost = 1
                 continue
             scale = group.done[k]
             self.found[order[k]] = fc_log_partition(&self.batch.model, group.sum[k], group.length[k], &scale)
-            self.put_nodes(order[k], self.alpha + k, L * W, W)
-            self.add_counts(order[k], self.sums + k, L * L * W, L * W, W)
+            if not self.joint:
+                self.add_counts(order[k], self.lanes + k, L * L * W, L * W, W)
         for k in range(count):
             if group.done[k].lost:
                 self.wide(order[k])
@@ -380,6 +392,30 @@ cdef class _Expectations:
             for j in range(L):
                 self.counts[into, i, j] += self.sums[j * P + i] + self.sums[(L + j) * P + i]
         return 0
+
+    cdef void finish(self) noexcept nogil:
+        cdef Py_ssize_t L = self.batch.model.labels, W = FC_W, k
+        if self.joint:
+            for k in range(W):
+                self.add_counts(0, self.lanes + k, L * L * W, L * W, W)
+
+    cdef void put_group(self, const FcGroup* group, const int64_t* order) noexcept nogil:
+        # The columns of all lanes, step by step, while they are at hand.
+        cdef Py_ssize_t L = self.batch.model.labels, W = FC_W, t, j, k
+        cdef const double* columns
+        cdef char* into
+        for t in range(group.longest):
+            for k in range(W):
+                if t >= group.length[k]:
+                    continue
+                columns = &self.alpha[t * L * W + k]
+                into = self.nodes + (self.batch.offsets[order[k]] + t) * L * self.batch.item
+                if self.batch.single:
+                    for j in range(L):
+                        (<float*>into)[j] = <float>columns[j * W]
+                else:
+                    for j in range(L):
+                        (<double*>into)[j] = columns[j * W]
 
     cdef void put_nodes(self, Py_ssize_t s, const double* columns, Py_ssize_t row, Py_ssize_t step) noexcept nogil:
         # Columns in the emissions' type; label j of step t is columns[t * row + j * step].
@@ -422,6 +458,7 @@ def marginals(emissions, const int64_t[::1] offsets, const double[:, ::1] transi
             else:
                 into.one(batch.order[i])
             i += max(count, <Py_ssize_t>1)
+        into.finish()
     return into.node_array, into.count_array, into.log_array
 
 

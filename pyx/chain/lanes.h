@@ -46,31 +46,38 @@ FC_INLINE fc_vec fc_saw(fc_vec before, fc_vec a, fc_vec above, fc_vec bound)
     return fc_max(before, fc_keep(fc_keep(fc_splat(1.0), bound, a), a, above));
 }
 
+/* n columns of the product below: each is a chain of additions, and several hide one another's latency */
+FC_INLINE void fc_lane_columns(const int n, const double* in, const double* table, ptrdiff_t L, ptrdiff_t P, double* out)
+{
+    fc_vec sums[8];
+    ptrdiff_t i;
+    int j;
+    FC_UNROLL for (j = 0; j < n; j++)
+        sums[j] = fc_load(in) * table[j];
+    for (i = 1; i < L; i++) {
+        const fc_vec x = fc_load(in + i * FC_W);
+        const double* e = table + i * P;
+        FC_UNROLL for (j = 0; j < n; j++)
+            sums[j] += x * e[j];
+    }
+    FC_UNROLL for (j = 0; j < n; j++)
+        fc_store(out + j * FC_W, sums[j]);
+}
+
 /* out[j] = sum over i of in[i] * table[i, j], in the order of i */
 FC_INLINE void fc_lane_product(const double* in, const double* table, ptrdiff_t L, ptrdiff_t P, double* out)
 {
-    ptrdiff_t i, j = 0;
-    for (; j + 4 <= L; j += 4) {
-        const fc_vec first = fc_load(in);
-        fc_vec a = first * table[j], b = first * table[j + 1], c = first * table[j + 2], d = first * table[j + 3];
-        for (i = 1; i < L; i++) {
-            const fc_vec x = fc_load(in + i * FC_W);
-            const double* e = table + i * P + j;
-            a += x * e[0];
-            b += x * e[1];
-            c += x * e[2];
-            d += x * e[3];
-        }
-        fc_store(out + j * FC_W, a);
-        fc_store(out + (j + 1) * FC_W, b);
-        fc_store(out + (j + 2) * FC_W, c);
-        fc_store(out + (j + 3) * FC_W, d);
-    }
-    for (; j < L; j++) {
-        fc_vec a = fc_load(in) * table[j];
-        for (i = 1; i < L; i++)
-            a += fc_load(in + i * FC_W) * table[i * P + j];
-        fc_store(out + j * FC_W, a);
+    ptrdiff_t j = 0;
+    for (; j + 8 <= L; j += 8)
+        fc_lane_columns(8, in, table + j, L, P, out + j * FC_W);
+    switch (L - j) {
+        case 1: fc_lane_columns(1, in, table + j, L, P, out + j * FC_W); break;
+        case 2: fc_lane_columns(2, in, table + j, L, P, out + j * FC_W); break;
+        case 3: fc_lane_columns(3, in, table + j, L, P, out + j * FC_W); break;
+        case 4: fc_lane_columns(4, in, table + j, L, P, out + j * FC_W); break;
+        case 5: fc_lane_columns(5, in, table + j, L, P, out + j * FC_W); break;
+        case 6: fc_lane_columns(6, in, table + j, L, P, out + j * FC_W); break;
+        case 7: fc_lane_columns(7, in, table + j, L, P, out + j * FC_W); break;
     }
 }
 

@@ -25,12 +25,14 @@ typedef double fc_vec __attribute__((vector_size(FC_BYTES), may_alias));
 typedef double fc_loose __attribute__((vector_size(FC_BYTES), may_alias, aligned(8)));
 typedef uint64_t fc_int __attribute__((vector_size(FC_BYTES), may_alias));
 #define FC_INLINE static inline __attribute__((always_inline))
+#define FC_UNROLL _Pragma("GCC unroll 8")
 #else
 #define FC_BYTES 8
 typedef double fc_vec;
 typedef double fc_loose;
 typedef uint64_t fc_int;
 #define FC_INLINE static inline
+#define FC_UNROLL
 #endif
 
 enum { FC_W = FC_BYTES / 8 };

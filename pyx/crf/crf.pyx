@@ -15,9 +15,39 @@ from _types cimport real
 cdef extern from "memory_hints.h" nogil:
     void FASTCORE_PREFETCH(const void* p)
 
+cdef extern from "rows.h" nogil:
+    enum:
+        FR_AHEAD
+    void fr_add_rows_float(float* rows, Py_ssize_t labels, const int32_t* steps, const float* values, Py_ssize_t count,
+                           const float* weights)
+    void fr_add_rows_double(double* rows, Py_ssize_t labels, const int32_t* steps, const double* values,
+                            Py_ssize_t count, const double* weights)
+    void fr_sum_rows_float(const float* rows, Py_ssize_t labels, const int32_t* steps, const float* values,
+                           Py_ssize_t count, double* sums)
+    void fr_sum_rows_double(const double* rows, Py_ssize_t labels, const int32_t* steps, const double* values,
+                            Py_ssize_t count, double* sums)
+    void fr_add_few_float(int c, float* rows, Py_ssize_t labels, const uint32_t* features, const int32_t* steps,
+                          const float* values, Py_ssize_t count, const int32_t* names, const float* weights)
+    void fr_add_few_double(int c, double* rows, Py_ssize_t labels, const uint32_t* features, const int32_t* steps,
+                           const double* values, Py_ssize_t count, const int32_t* names, const double* weights)
+    void fr_sum_few_float(int c, const float* rows, Py_ssize_t labels, const uint32_t* features, const int32_t* steps,
+                          const float* values, Py_ssize_t count, const int32_t* names, double* sums)
+    void fr_sum_few_double(int c, const double* rows, Py_ssize_t labels, const uint32_t* features,
+                           const int32_t* steps, const double* values, Py_ssize_t count, const int32_t* names,
+                           double* sums)
+
+cdef extern from "sums.h" nogil:
+    double fs_dot_float(const float* a, const float* b, Py_ssize_t n)
+    double fs_dot_double(const double* a, const double* b, Py_ssize_t n)
+    double fs_add_float(double* out, double share, const float* x, const float* y, Py_ssize_t n)
+    double fs_add_double(double* out, double share, const double* x, const double* y, Py_ssize_t n)
+
 cdef enum:
     FAR = 16      # attributes ahead whose place in the table of features is fetched,
     NEAR = 8      # and whose features are: rare attributes lie all over memory
+    FEW = 3       # labels of an attribute up to which its features are taken one by one
+    STRETCH = 65536  # steps of an attribute between two looks for Ctrl-C
+    PIECE = 1024  # numbers of a vector that are added up before they are added to a sum
     RADIX_BITS = 11
     RADIX = 2048
 
@@ -139,70 +169,317 @@ def count_labels(const int32_t[::1] owners, const int64_t[::1] starts, const int
             spend(&pace, 8 * (starts[j + 1] - starts[j]) + 8)
 
 
-def scores_by_attribute(const int32_t[::1] owners, const int64_t[::1] starts, const int32_t[::1] steps,
-                        const real[::1] values, const int64_t[::1] feature_offsets,
-                        const int32_t[::1] feature_labels, const real[::1] weights, Py_ssize_t n, Py_ssize_t labels):
-    """What `state_scores` finds, (n, labels), from what `by_attribute` made: each weight is read once."""
-    cdef Py_ssize_t j, i, k, first, last, y
+def plan_features(const int64_t[::1] feature_offsets, const int32_t[::1] feature_labels, Py_ssize_t labels):
+    """Plan where the weights of a model's features stand while it is trained; opaque to callers.
+
+    Attributes of more than a few labels are worked on as rows of all labels. What has all labels is a row as it stands;
+    the others get one in a table behind the weights. Attributes of few labels, mostly rare ones, are taken feature by
+    feature.
+    """
+    cdef Py_ssize_t n = feature_offsets.shape[0] - 1, a, size
+    cdef Py_ssize_t few = max(<Py_ssize_t>FEW, labels // 8)
+    cdef int64_t row = feature_labels.shape[0], features = row
+    cdef Pace pace = new_pace()
+    if features > 0xffffffff:
+        raise ValueError("X and y must hold fewer than 2**32 features")
+    # Where each attribute's row stands; -1 for few labels, -2 for none.
+    place_array = np.empty(n, np.int64)
+    cdef int64_t[::1] places = place_array
+    with nogil:
+        for a in range(n):
+            size = feature_offsets[a + 1] - feature_offsets[a]
+            if size == labels:
+                places[a] = feature_offsets[a]
+            elif size > few:
+                places[a] = row
+                row += labels
+            else:
+                places[a] = -1 if size else -2
+            spend(&pace, 1)
+    tabled = np.flatnonzero(place_array >= features)
+    return np.asarray(feature_offsets), np.asarray(feature_labels), place_array, tabled, labels, few
+
+
+def lay_out(const int32_t[::1] owners, const int64_t[::1] starts, const int32_t[::1] steps, const real[::1] values,
+            plan):
+    """Lay out what `by_attribute` made for `scores_by_attribute` and `gradient_by_attribute`; opaque to callers."""
+    cdef const int64_t[::1] feature_offsets = plan[0], places = plan[2]
+    cdef Py_ssize_t few = plan[5], n = owners.shape[0], j, i, size, held, wide = 0
+    # How much there is of 0: rows, 1 ... few: attributes of so many labels; then where the next goes.
+    cdef int64_t[::1] totals = np.zeros(few + 1, np.int64), at
     cdef bint plain = values.shape[0] == 0
     cdef Pace pace = new_pace()
-    result = np.zeros((n, labels), dtype=np.float32 if real is float else np.float64)
-    cdef real[:, ::1] scores = result
-    cdef real value = 1
-    cdef real* row
-    cdef const real* weight
     with nogil:
-        for j in range(owners.shape[0]):
-            first = feature_offsets[owners[j]]
-            last = feature_offsets[owners[j] + 1]
-            if last == first:
-                continue
-            weight = &weights[0] + first
-            for i in range(starts[j], starts[j + 1]):
-                row = &scores[steps[i], 0]
-                if not plain:
-                    value = values[i]
-                if last - first == labels:
-                    for y in range(labels):
-                        row[y] += value * weight[y]
-                else:
-                    for k in range(last - first):
-                        row[feature_labels[first + k]] += value * weight[k]
-            spend(&pace, 8 * (starts[j + 1] - starts[j]) + 8)
+        for j in range(n):
+            size = feature_offsets[owners[j] + 1] - feature_offsets[owners[j]]
+            held = starts[j + 1] - starts[j]
+            if places[owners[j]] >= 0:
+                wide += 1
+                totals[0] += held
+            elif size:
+                totals[size] += held
+            spend(&pace, 1)
+    of_type = np.float32 if real is float else np.float64
+    bounds = np.concatenate([[0], np.cumsum(totals[1:])])
+    at = np.concatenate([[0], bounds[:few]])
+    row_owners, rows, row_starts = np.empty(wide, np.int32), np.empty(wide, np.int64), np.zeros(wide + 1, np.int64)
+    row_steps = np.zeros(totals[0] + FR_AHEAD, np.int32)
+    firsts, few_steps = np.empty(bounds[few], np.uint32), np.empty(bounds[few], np.int32)
+    row_values, few_values = (np.empty(0 if plain else count, of_type) for count in (totals[0], bounds[few]))
+    cdef int32_t[::1] w_owners = row_owners, w_steps = row_steps, f_steps = few_steps
+    cdef int64_t[::1] w_rows = rows, w_starts = row_starts
+    cdef uint32_t[::1] f_firsts = firsts
+    cdef real[::1] w_values = row_values, f_values = few_values
+    wide = 0
+    with nogil:
+        for j in range(n):
+            size = feature_offsets[owners[j] + 1] - feature_offsets[owners[j]]
+            if places[owners[j]] >= 0:
+                w_owners[wide] = owners[j]
+                w_rows[wide] = places[owners[j]]
+                wide += 1
+                for i in range(starts[j], starts[j + 1]):
+                    w_steps[at[0]] = steps[i]
+                    if not plain:
+                        w_values[at[0]] = values[i]
+                    at[0] += 1
+                w_starts[wide] = at[0]
+            elif size:
+                for i in range(starts[j], starts[j + 1]):
+                    f_firsts[at[size]] = <uint32_t>feature_offsets[owners[j]]
+                    f_steps[at[size]] = steps[i]
+                    if not plain:
+                        f_values[at[size]] = values[i]
+                    at[size] += 1
+            spend(&pace, starts[j + 1] - starts[j] + 1)
+    return row_owners, rows, row_starts, row_steps, row_values, firsts, few_steps, few_values, bounds
+
+
+def spread_weights(plan, const real[::1] weights):
+    """The weights of all features as `scores_by_attribute` wants them; opaque to callers."""
+    cdef const int64_t[::1] feature_offsets = plan[0], tabled = plan[3]
+    cdef const int32_t[::1] feature_labels = plan[1]
+    cdef Py_ssize_t features = feature_labels.shape[0], labels = plan[4], i, k
+    cdef Pace pace = new_pace()
+    if not tabled.shape[0]:
+        return np.asarray(weights)
+    result = np.zeros(features + tabled.shape[0] * labels, dtype=np.float32 if real is float else np.float64)
+    result[:features] = weights
+    cdef real[::1] spread = result
+    with nogil:
+        for i in range(tabled.shape[0]):
+            for k in range(feature_offsets[tabled[i]], feature_offsets[tabled[i] + 1]):
+                spread[features + i * labels + feature_labels[k]] = weights[k]
+            spend(&pace, 8)
     return result
 
 
-def gradient_by_attribute(const int32_t[::1] owners, const int64_t[::1] starts, const int32_t[::1] steps,
-                          const real[::1] values, const int64_t[::1] feature_offsets,
-                          const int32_t[::1] feature_labels, const real[:, ::1] nodes, gradient,
-                          Py_ssize_t beginning):
-    """Add to gradient[k - beginning] the sum over steps p with feature k's attribute of value * nodes[p, k's label].
-
-    Returns `gradient`, for who gave a copy of it to another process.
-    """
-    cdef Py_ssize_t j, i, k, first, last, y, labels = nodes.shape[1]
-    cdef bint plain = values.shape[0] == 0
+def scores_by_attribute(plan, layout, const real[::1] spread, Py_ssize_t n):
+    """What `state_scores` finds, (n, labels), from what `lay_out` and `spread_weights` made."""
+    cdef const int64_t[::1] rows = layout[1], starts = layout[2], bounds = layout[8]
+    cdef const int32_t[::1] steps = layout[3], few_steps = layout[6], feature_labels = plan[1]
+    cdef const real[::1] values = layout[4], few_values = layout[7]
+    cdef const uint32_t[::1] firsts = layout[5]
+    cdef Py_ssize_t labels = plan[4], few = plan[5], j, i, count
+    result = np.zeros((n, labels), dtype=np.float32 if real is float else np.float64)
+    cdef real[:, ::1] scores = result
+    cdef const real* given = NULL
+    cdef bint plain = values.shape[0] == 0, few_plain = few_values.shape[0] == 0
     cdef Pace pace = new_pace()
-    cdef double[::1] into = gradient
-    cdef double value = 1
-    cdef double* sums
-    cdef const real* row
     with nogil:
-        for j in range(owners.shape[0]):
-            first = feature_offsets[owners[j]]
-            last = feature_offsets[owners[j] + 1]
-            if last == first:
-                continue
-            sums = &into[first - beginning]
-            for i in range(starts[j], starts[j + 1]):
-                row = &nodes[steps[i], 0]
+        for j in range(rows.shape[0]):
+            i = starts[j]
+            while i < starts[j + 1]:
+                count = min(<Py_ssize_t>STRETCH, starts[j + 1] - i)
                 if not plain:
-                    value = values[i]
-                if last - first == labels:
-                    for y in range(labels):
-                        sums[y] += value * row[y]
+                    given = &values[i]
+                if real is float:
+                    fr_add_rows_float(&scores[0, 0], labels, &steps[i], given, count, &spread[rows[j]])
                 else:
-                    for k in range(last - first):
-                        sums[k] += value * row[feature_labels[first + k]]
-            spend(&pace, 8 * (starts[j + 1] - starts[j]) + 8)
+                    fr_add_rows_double(&scores[0, 0], labels, &steps[i], given, count, &spread[rows[j]])
+                i += count
+                spend(&pace, 8 * count + 8)
+        given = NULL
+        for j in range(few):
+            i = bounds[j]
+            while i < bounds[j + 1]:
+                count = min(<Py_ssize_t>STRETCH, bounds[j + 1] - i)
+                if not few_plain:
+                    given = &few_values[i]
+                if real is float:
+                    fr_add_few_float(j + 1, &scores[0, 0], labels, &firsts[i], &few_steps[i], given, count,
+                                     &feature_labels[0], &spread[0])
+                else:
+                    fr_add_few_double(j + 1, &scores[0, 0], labels, &firsts[i], &few_steps[i], given, count,
+                                      &feature_labels[0], &spread[0])
+                i += count
+                spend(&pace, 8 * count)
+    return result
+
+
+def gradient_by_attribute(plan, layout, const real[:, ::1] nodes, gradient, Py_ssize_t first, Py_ssize_t last):
+    """Add to the gradient, for the features of attributes first to last, value * nodes[p, its label] over its steps p.
+
+    `gradient` is what `new_gradient` made for these attributes. Returns it, for who gave a copy to another process.
+    """
+    cdef const int64_t[::1] rows = layout[1], starts = layout[2], bounds = layout[8]
+    cdef const int32_t[::1] steps = layout[3], few_steps = layout[6], feature_labels = plan[1]
+    cdef const real[::1] values = layout[4], few_values = layout[7]
+    cdef const uint32_t[::1] firsts = layout[5]
+    cdef Py_ssize_t labels = plan[4], few = plan[5], j, i, count
+    cdef int64_t features = feature_labels.shape[0], before = plan[0][first]
+    cdef double[::1] own = gradient[0], table = gradient[1]
+    cdef int64_t table_before = first_row(plan, first)
+    cdef double* row
+    cdef const real* given = NULL
+    cdef bint plain = values.shape[0] == 0, few_plain = few_values.shape[0] == 0
+    cdef Pace pace = new_pace()
+    if own.shape[0] == 0 or nodes.shape[0] == 0:
+        return gradient
+    wide_ends = np.searchsorted(layout[0], (first, last))
+    cdef Py_ssize_t wide_first = wide_ends[0], wide_last = wide_ends[1]
+    # In the type of the features, which aren't copied then; no feature is as large as what it can't hold.
+    ends = np.minimum(plan[0][[first, last]], 0xffffffff).astype(np.uint32)
+    few_ends = np.array([bounds[j] + np.searchsorted(layout[5][bounds[j]:bounds[j + 1]], ends) for j in range(few)])
+    cdef const int64_t[:, ::1] few_end = few_ends.astype(np.int64)
+    with nogil:
+        for j in range(wide_first, wide_last):
+            row = &own[rows[j] - before] if rows[j] < features else &table[rows[j] - table_before]
+            i = starts[j]
+            while i < starts[j + 1]:
+                count = min(<Py_ssize_t>STRETCH, starts[j + 1] - i)
+                if not plain:
+                    given = &values[i]
+                if real is float:
+                    fr_sum_rows_float(&nodes[0, 0], labels, &steps[i], given, count, row)
+                else:
+                    fr_sum_rows_double(&nodes[0, 0], labels, &steps[i], given, count, row)
+                i += count
+                spend(&pace, 8 * count + 8)
+        given = NULL
+        for j in range(few):
+            i = few_end[j, 0]
+            while i < few_end[j, 1]:
+                count = min(<Py_ssize_t>STRETCH, few_end[j, 1] - i)
+                if not few_plain:
+                    given = &few_values[i]
+                if real is float:
+                    fr_sum_few_float(j + 1, &nodes[0, 0], labels, &firsts[i], &few_steps[i], given, count,
+                                     &feature_labels[0], &own[0] - before)
+                else:
+                    fr_sum_few_double(j + 1, &nodes[0, 0], labels, &firsts[i], &few_steps[i], given, count,
+                                      &feature_labels[0], &own[0] - before)
+                i += count
+                spend(&pace, 8 * count)
     return gradient
+
+
+cdef int64_t first_row(plan, Py_ssize_t first):
+    # Where the rows in the table begin of attributes from `first` on.
+    return len(plan[1]) + plan[4] * np.searchsorted(plan[3], first)
+
+
+def new_gradient(plan, Py_ssize_t first, Py_ssize_t last):
+    """Zeros for the features of attributes first to last, as `gradient_by_attribute` wants them; opaque to callers."""
+    return np.zeros(plan[0][last] - plan[0][first]), np.zeros(first_row(plan, last) - first_row(plan, first))
+
+
+def gathered(plan, gradient, Py_ssize_t first, Py_ssize_t last):
+    """The gradient as one number a feature, of attributes first to last."""
+    cdef const int64_t[::1] feature_offsets = plan[0], tabled = plan[3]
+    cdef const int32_t[::1] feature_labels = plan[1]
+    cdef double[::1] own = gradient[0], table = gradient[1]
+    cdef int64_t before = feature_offsets[first]
+    cdef Py_ssize_t labels = plan[4], i, k, a = np.searchsorted(plan[3], first), b = np.searchsorted(plan[3], last)
+    cdef Pace pace = new_pace()
+    with nogil:
+        for i in range(a, b):
+            for k in range(feature_offsets[tabled[i]], feature_offsets[tabled[i] + 1]):
+                own[k - before] = table[(i - a) * labels + feature_labels[k]]
+            spend(&pace, 8)
+    return gradient[0]
+
+
+def inner_product(const real[::1] a, const real[::1] b):
+    """The sum of a * b, in double, in pieces, so that rounding doesn't grow with the length."""
+    cdef Py_ssize_t n = a.shape[0], i = 0, count
+    cdef double total = 0
+    cdef Pace pace = new_pace()
+    with nogil:
+        while i < n:
+            count = min(<Py_ssize_t>PIECE, n - i)
+            if real is float:
+                total += fs_dot_float(&a[i], &b[i], count)
+            else:
+                total += fs_dot_double(&a[i], &b[i], count)
+            i += count
+            spend(&pace, PIECE)
+    return total
+
+
+def add_scaled(double[::1] out, double share, const real[::1] x, const real[::1] y):
+    """Add share * x to `out`, and return the inner product of what it is then with y."""
+    cdef Py_ssize_t n = out.shape[0], i = 0, count
+    cdef double total = 0
+    cdef Pace pace = new_pace()
+    with nogil:
+        while i < n:
+            count = min(<Py_ssize_t>PIECE, n - i)
+            if real is float:
+                total += fs_add_float(&out[i], share, &x[i], &y[i], count)
+            else:
+                total += fs_add_double(&out[i], share, &x[i], &y[i], count)
+            i += count
+            spend(&pace, PIECE)
+    return total
+
+
+def steepest_slope(const double[::1] weights, const double[::1] gradient, double c1):
+    """The gradient of a smooth loss plus c1 * sum of |weights| that descends most, and that sum.
+
+    At 0 the norm has slopes -c1 to c1: what they can't balance remains.
+    """
+    cdef Py_ssize_t n = weights.shape[0], i = 0, end
+    cdef double total = 0, part
+    cdef Pace pace = new_pace()
+    result = np.empty(n)
+    cdef double[::1] out = result
+    with nogil:
+        while i < n:
+            end = min(i + PIECE, n)
+            part = 0
+            for i in range(i, end):
+                part += abs(weights[i])
+                if weights[i] > 0:
+                    out[i] = gradient[i] + c1
+                elif weights[i] < 0:
+                    out[i] = gradient[i] - c1
+                elif gradient[i] > c1:
+                    out[i] = gradient[i] - c1
+                elif gradient[i] < -c1:
+                    out[i] = gradient[i] + c1
+                else:
+                    out[i] = 0 * gradient[i]  # NaN stays
+            total += part
+            i = end
+            spend(&pace, PIECE)
+    return result, total
+
+
+def step_in_orthant(const double[::1] weights, const double[::1] direction, double size, const double[::1] steepest):
+    """weights + size * direction, each 0 where that leaves the side of 0 on which it is, or will be going downhill."""
+    cdef Py_ssize_t n = weights.shape[0], i = 0, end
+    cdef double x, side
+    cdef Pace pace = new_pace()
+    result = np.empty(n)
+    cdef double[::1] out = result
+    with nogil:
+        while i < n:
+            end = min(i + PIECE, n)
+            for i in range(i, end):
+                x = weights[i] + size * direction[i]
+                side = weights[i] if weights[i] != 0 else -steepest[i]
+                out[i] = x if (x > 0 and side > 0) or (x < 0 and side < 0) else 0.0
+            i = end
+            spend(&pace, PIECE)
+    return result
