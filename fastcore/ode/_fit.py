@@ -14,7 +14,7 @@ from .._labelled import by_label, meant, row_labels, shown
 from .._random import RNG, stream_key
 from .._validation import as_choice, as_flag, as_index, as_names, as_number, as_real
 from ..reactions import ReactionNetwork
-from ..reactions._states import State, as_amounts, initial_state
+from ..reactions._states import State, as_amounts
 from ._search import at_bounds, covariance_of, minimise, starts, units_of
 from ._solve import METHODS, Solution, integrate, solve
 
@@ -203,7 +203,9 @@ def fit(
         raise ValueError("t must hold rising times, at least one")
     begin = float(times[0]) if t0 is None else as_number(t0, "t0", high=float(times[0]))
     observed = _observations(system, t, times, data)
-    amounts = as_amounts(initial_state(system, x0), system.species)
+    own = None if x0 is None else as_amounts(x0, system.species)
+    if x0 is None and system.x0 is None:
+        system.starts(None)  # an error
     log = as_flag(log, "log")
     tries = as_index(n_starts, "n_starts", low=1)
     as_choice(method, "method", tuple(METHODS))
@@ -229,7 +231,7 @@ def fit(
             chosen = values(theta)
         try:
             sol = integrate(
-                system, amounts, (begin, float(times[-1])), times, dict(zip(names, chosen.tolist())), names, method,
+                system, own, (begin, float(times[-1])), times, dict(zip(names, chosen.tolist())), names, method,
                 tolerances, limit,
             )  # fmt: skip
         except ValueError:  # a parameter or a rate that isn't one
@@ -269,7 +271,7 @@ def fit(
         message=message,
         log=log,
         network=system,
-        x0=amounts,
+        x0=system.starts(own, dict(zip(names, best.tolist())))[0],
         t0=begin,
         t=times,
         data=observed,
