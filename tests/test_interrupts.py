@@ -514,7 +514,7 @@ def _(k: Any) -> Any:
     changed[1::2] = np.roll(ids, -1)
     none, nothing = np.zeros(n + 1, np.int64), np.zeros(0, np.int64)
     plain = (none, np.empty((0, 4), np.int32), none, nothing, none, nothing, nothing)
-    tables = Tables(ends, ids, np.zeros(n, np.int64), 2 * ends, changed, by, ends, ids, np.zeros(n, np.int64), *plain)
+    tables = Tables(ends, ids, np.zeros(n, np.int64), 2 * ends, changed, by, ends, ids, np.zeros(n), *plain)
     return lambda: k.Network(tables), lambda: k.Network(NETWORK.tables)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -363,7 +364,6 @@ def equations(network: ReactionNetwork, params: Mapping[str, Any] | None = None)
     Parameters
     ----------
     network : ReactionNetwork
-        A mass-action network.
     params : mapping, optional
         Values instead of the defaults.
 
@@ -384,12 +384,19 @@ def equations(network: ReactionNetwork, params: Mapping[str, Any] | None = None)
     >>> equations(ReactionNetwork("0 -> m @ 20; m -> 0 @ 1"))
     ['dm/dt = 20 - 1*m']
     """
-    constants = network.constants(params)
+    constants = network.one_set(params)
+    values = {name: f"{float(value):.4g}" for name, value in network.param_values(params).items()}
     terms: list[dict[str, float]] = [{} for _ in network.species]
     tables = network.tables
-    for j, (constant, reaction) in enumerate(zip(constants, network.reactions)):
-        factors = [name if n == 1 else f"{name}**{n}" for name, n in sorted(reaction.reactants.items())]
-        monomial = "*".join(factors)
+    for j, constant in enumerate(constants):
+        if j in network.programs:
+            constant, monomial = 1.0, network.written_program(j, values)
+        else:
+            at = slice(tables.factor_at[j], tables.factor_at[j + 1])
+            factors = Counter(zip(tables.factor[at].tolist(), tables.shift[at].tolist()))
+            named = [(network.species[i] if not less else f"({network.species[i]} - {less:.0f})", n)
+                     for (i, less), n in factors.items()]  # fmt: skip
+            monomial = "*".join(name if n == 1 else f"{name}**{n}" for name, n in sorted(named))
         changes = slice(tables.change_at[j], tables.change_at[j + 1])
         for i, by in zip(tables.changed[changes].tolist(), tables.by[changes].tolist()):
             terms[i][monomial] = terms[i].get(monomial, 0.0) + by * float(constant)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -111,8 +112,8 @@ class Expression:
         self._text: str | None = text.strip()
         if len(self.text) > _LONGEST:
             raise ValueError(f"an expression must be shorter than {_LONGEST} characters, got {len(self.text)}")
-        if _NUMBER.fullmatch(self.text):
-            nodes: Iterable[Node] = [("number", float(self.text))]
+        if _NUMBER.fullmatch(self.text) and (number := float(self.text)) < np.inf:
+            nodes: Iterable[Node] = [("number", number)]
         else:
             nodes = _Parser(self.text).nodes()
         self.nodes = tuple(nodes)
@@ -298,6 +299,8 @@ def _written(kind: str, places: list[int], operands: list[tuple[str, int]], valu
         return f"-{inside(0, _SIGN)}", _SIGN
     if kind == "not":
         return f"not {inside(0, _NOT)}", _NOT
+    if kind == "choose" and operands[2][0] == "nan":
+        return f"piecewise({operands[1][0]}, {operands[0][0]})", _ATOM
     if kind == "choose":
         return f"if({', '.join(text for text, _ in operands)})", _ATOM
     return f"{_SPELLED.get(kind, kind)}({', '.join(text for text, _ in operands)})", _ATOM
@@ -400,7 +403,7 @@ class _Parser:
             raise self.wrong(f": a number doesn't begin with 0, got {token}")
         else:
             value = int(digits) if digits.isdigit() else float(digits)
-        if isinstance(value, int) and value.bit_length() > 1023:
+        if value > sys.float_info.max:
             raise ValueError(f"{self.text!r}: a number is too large")
         return self.graph("number", float(value))
 

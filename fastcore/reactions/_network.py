@@ -501,6 +501,15 @@ class ReactionNetwork:
         amounts = as_amounts(self.x0 if x0 is None else x0, self._species)  # type: ignore[arg-type]
         return amounts, np.zeros((len(names), len(amounts)))
 
+    def written_program(self, j: int, values: Mapping[str, str]) -> str:
+        """The deterministic rate of a reaction that is a program, as text, with other texts for some names."""
+        rate, reactants = f"({self._programs[j].shown(values)})", self._reactions[j].reactants
+        if self._laws[j].whole:
+            return rate
+        scale = self._scale(reactants)
+        factors = [name if n == 1 else f"{name}**{n}" for name, n in sorted(reactants.items())]
+        return "*".join([rate, *([f"{scale:.4g}"] if scale != 1 else []), *factors])
+
     def timed_reaction(self) -> str:
         """The first reaction whose rate names the time, as an error shows it."""
         j = next(j for j, expression in self._programs.items() if TIME in expression.names)

@@ -37,7 +37,7 @@ class Tables(NamedTuple):
     by: NDArray[np.int64]
     reader_at: NDArray[np.int64]
     reader: NDArray[np.int64]
-    shift: NDArray[np.int64]
+    shift: NDArray[np.float64]
     program_at: NDArray[np.int64]
     program: NDArray[np.int32]
     read_at: NDArray[np.int64]
@@ -90,7 +90,7 @@ class Tables(NamedTuple):
             *(np.array(listed, np.int64) for listed in (factor_at, factor, minus, change_at, changed, by)),
             reader_at,
             reader,
-            np.array(shift, np.int64),
+            np.array(shift, np.float64),
             np.array(program_at, np.int64),
             np.array(program, np.int32).reshape(-1, 4),
             *(np.array(listed, np.int64) for listed in (read_at, read, need_at, need, least)),
@@ -118,6 +118,7 @@ class Tables(NamedTuple):
         """With the time as a last species, which a last reaction of rate 1 makes."""
         n = len(self.reader_at) - 1
         more = {name: np.append(at, at[-1]) for name, at in self._asdict().items() if name.endswith("_at")}
+        del more["reader_at"]
         more["change_at"][-1] += 1
         return self._replace(**more, changed=np.append(self.changed, n), by=np.append(self.by, 1))
 

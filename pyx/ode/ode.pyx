@@ -33,7 +33,7 @@ cdef struct System:
     Py_ssize_t size
     const int64_t* factor_at
     const int64_t* factor
-    const int64_t* shift
+    const double* shift
     const int64_t* change_at
     const int64_t* changed
     const int64_t* by
@@ -62,7 +62,7 @@ cdef inline double without(const System* s, const double* x, double c, Py_ssize_
     cdef Py_ssize_t i
     for i in range(s.factor_at[j], s.factor_at[j + 1]):
         if i != f and i != g:
-            c *= x[s.factor[i]] - <double>s.shift[i]
+            c *= x[s.factor[i]] - s.shift[i]
     return c
 
 
@@ -101,6 +101,41 @@ cdef inline void spread(const System* s, Py_ssize_t j, double flux, double* out)
         out[s.changed[i]] += <double>s.by[i] * flux
 
 
+cdef void program_rhs(const System* s, const double* y, double* out) noexcept nogil:
+    # What programs add to the right-hand side.
+    cdef Py_ssize_t r, p, n = s.n_species
+    for r in range(s.n_programs):
+        spread(s, s.programmed[r], program_rate(s, y, r), out)
+        for p in range(s.n_params):
+            move_slots(s, p)
+            spread(s, s.programmed[r], along(s, r, &y[(p + 1) * n], NULL), &out[(p + 1) * n])
+
+
+cdef void program_jacobian(const System* s, const double* x, double* matrix) noexcept nogil:
+    # What programs take from minus the Jacobian.
+    cdef Py_ssize_t r, j, f, i, n = s.n_species
+    cdef double partial
+    move_slots(s, -1)
+    for r in range(s.n_programs):
+        j = s.programmed[r]
+        program_rate(s, x, r)
+        for f in range(s.read_at[j], s.read_at[j + 1]):
+            s.unit[s.read[f]] = 1.0
+            partial = along(s, r, s.unit, NULL)
+            s.unit[s.read[f]] = 0.0
+            for i in range(s.change_at[j], s.change_at[j + 1]):
+                matrix[s.changed[i] * n + s.read[f]] -= <double>s.by[i] * partial
+
+
+cdef void program_second(const System* s, const double* y, const double* u, Py_ssize_t p, double* out) noexcept nogil:
+    # What programs add to the derivative of sensitivity p's right-hand side.
+    cdef Py_ssize_t r
+    move_slots(s, p)
+    for r in range(s.n_programs):
+        program_rate(s, y, r)
+        spread(s, s.programmed[r], along(s, r, &y[(p + 1) * s.n_species], u), out)
+
+
 cdef void rhs(const System* s, const double* y, double* out) noexcept nogil:
     # Fluxes into the amounts; with parameters also their total derivatives into the sensitivities.
     cdef Py_ssize_t i, j, f, p, n = s.n_species
@@ -114,15 +149,12 @@ cdef void rhs(const System* s, const double* y, double* out) noexcept nogil:
             for f in range(s.factor_at[j], s.factor_at[j + 1]):
                 flux += without(s, y, s.constants[j], j, f, -1) * y[(p + 1) * n + s.factor[f]]
             spread(s, j, flux, &out[(p + 1) * n])
-    for i in range(s.n_programs):
-        spread(s, s.programmed[i], program_rate(s, y, i), out)
-        for p in range(s.n_params):
-            move_slots(s, p)
-            spread(s, s.programmed[i], along(s, i, &y[(p + 1) * n], NULL), &out[(p + 1) * n])
+    if s.n_programs:
+        program_rhs(s, y, out)
 
 
 cdef void minus_jacobian(const System* s, const double* x, double* matrix) noexcept nogil:
-    cdef Py_ssize_t i, j, f, r, n = s.n_species
+    cdef Py_ssize_t i, j, f, n = s.n_species
     cdef double partial
     for i in range(n * n):
         matrix[i] = 0.0
@@ -132,16 +164,7 @@ cdef void minus_jacobian(const System* s, const double* x, double* matrix) noexc
             for i in range(s.change_at[j], s.change_at[j + 1]):
                 matrix[s.changed[i] * n + s.factor[f]] -= <double>s.by[i] * partial
     if s.n_programs:
-        move_slots(s, -1)
-    for r in range(s.n_programs):
-        j = s.programmed[r]
-        program_rate(s, x, r)
-        for f in range(s.read_at[j], s.read_at[j + 1]):
-            s.unit[s.read[f]] = 1.0
-            partial = along(s, r, s.unit, NULL)
-            s.unit[s.read[f]] = 0.0
-            for i in range(s.change_at[j], s.change_at[j + 1]):
-                matrix[s.changed[i] * n + s.read[f]] -= <double>s.by[i] * partial
+        program_jacobian(s, x, matrix)
 
 
 cdef void second(const System* s, const double* y, const double* u, Py_ssize_t p, double* out) noexcept nogil:
@@ -158,10 +181,7 @@ cdef void second(const System* s, const double* y, const double* u, Py_ssize_t p
                     flux += without(s, y, s.constants[j], j, f, g) * sens[s.factor[f]] * u[s.factor[g]]
         spread(s, j, flux, out)
     if s.n_programs:
-        move_slots(s, p)
-    for j in range(s.n_programs):
-        program_rate(s, y, j)
-        spread(s, s.programmed[j], along(s, j, sens, u), out)
+        program_second(s, y, u, p, out)
 
 
 cdef double norm(const System* s, const double* v, const double* a, const double* b, double rtol,
@@ -556,8 +576,8 @@ def integrate(
     """
     cdef const int64_t[::1] factor_at = tables.factor_at, factor = tables.factor
     cdef const int64_t[::1] change_at = tables.change_at, changed = tables.changed, by = tables.by
-    cdef const int64_t[::1] shift = tables.shift, program_at = tables.program_at, read_at = tables.read_at
-    cdef const int64_t[::1] read = tables.read
+    cdef const double[::1] shift = tables.shift
+    cdef const int64_t[::1] program_at = tables.program_at, read_at = tables.read_at, read = tables.read
     cdef const int32_t[:, ::1] program = tables.program
     cdef Py_ssize_t rows = constants.shape[0], n = x0.shape[2], k = slopes.shape[2], n_times = times.shape[0], row, i
     cdef double start = span[0], end = span[1]
