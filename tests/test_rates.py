@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -149,7 +150,9 @@ class TestReading:
     def test_long_ones_are_linear(self):
         terms = " + ".join(f"{i}*S/(S + {i})" for i in range(1, 400))
         network = ReactionNetwork(f"S -> P @ {terms}")
-        assert network.propensities({"S": 2})[0] == pytest.approx(sum(2 * i / (2 + i) for i in range(1, 400)), rel=1e-12)
+        assert network.propensities({"S": 2})[0] == pytest.approx(
+            sum(2 * i / (2 + i) for i in range(1, 400)), rel=1e-12
+        )
         powers = "(" * 20 + "S" + "**16)" * 20
         assert ReactionNetwork(f"S -> P @ {powers}").propensities({"S": 1}).tolist() == [1]
 
@@ -187,7 +190,11 @@ class TestReading:
             assert math.isnan(network.params["k"])
             assert network.constants({"k": 2}).tolist() == [2]
             assert simulate(network, [5, 0], (0, 1e9), [1e9], params={"k": 1}, rng=0).x.tolist() == [[[0, 5]]]
-            for call in (network.constants, lambda n=network: simulate(n, [5, 0], (0, 1)), lambda n=network: solve(n, [5, 0], (0, 1))):
+            for call in (
+                network.constants,
+                lambda n=network: simulate(n, [5, 0], (0, 1)),
+                lambda n=network: solve(n, [5, 0], (0, 1)),
+            ):
                 with pytest.raises(ValueError, match="params must give 'k', which has no value of its own"):
                     call()
 
@@ -290,9 +297,13 @@ class TestDerivatives:
             a, b = rng.uniform(0.2, 0.8), rng.uniform(1.2, 2.5)
             fa, fb, faa, fab, fbb = _partials(name, a, b, apply(a, b))
             assert fa == pytest.approx((apply(a + h, b) - apply(a - h, b)) / (2 * h), rel=1e-5, abs=1e-5)
-            assert faa == pytest.approx((apply(a + h, b) - 2 * apply(a, b) + apply(a - h, b)) / h**2, rel=1e-4, abs=1e-4)
+            assert faa == pytest.approx(
+                (apply(a + h, b) - 2 * apply(a, b) + apply(a - h, b)) / h**2, rel=1e-4, abs=1e-4
+            )
             assert fb == pytest.approx((apply(a, b + h) - apply(a, b - h)) / (2 * h), rel=1e-5, abs=1e-5)
-            assert fbb == pytest.approx((apply(a, b + h) - 2 * apply(a, b) + apply(a, b - h)) / h**2, rel=1e-4, abs=1e-4)
+            assert fbb == pytest.approx(
+                (apply(a, b + h) - 2 * apply(a, b) + apply(a, b - h)) / h**2, rel=1e-4, abs=1e-4
+            )
             cross = apply(a + h, b + h) - apply(a + h, b - h) - apply(a - h, b + h) + apply(a - h, b - h)
             assert fab == pytest.approx(cross / (4 * h * h), rel=1e-4, abs=1e-4)
 
@@ -305,7 +316,8 @@ class TestDerivatives:
             ("power", (0.0, -2.0), infinite), ("power", (-0.0, -1.0), -infinite), ("power", (-2.0, 0.5), math.nan),
             ("power", (1e300, 2.0), infinite), ("power", (-1e300, 3.0), -infinite), ("sin", (infinite, 0.0), math.nan),
             ("sinh", (-1e4, 0.0), -infinite), ("cosh", (1e4, 0.0), infinite), ("asin", (2.0, 0.0), math.nan),
-            ("floor", (infinite, 0.0), infinite), ("log10", (0.0, 0.0), -infinite), ("minimum", (math.nan, 1.0), math.nan),
+            ("floor", (infinite, 0.0), infinite), ("log10", (0.0, 0.0), -infinite),
+            ("minimum", (math.nan, 1.0), math.nan), ("maximum", (math.nan, 1.0), math.nan),
         ]:  # fmt: skip
             found = VALUES[name](*arguments, 0.0)
             assert found == expected or (math.isnan(found) and math.isnan(expected)), (name, arguments)
@@ -335,10 +347,21 @@ class TestSimulated:
     @settings(max_examples=60)
     @given(st.data())
     def test_any_rates(self, data):
-        terms = ["A", "B", "k", "2", "A*B", "(A - 1)", "sqrt(A)", "exp(-B)", "max(A, B)", "(A > B)", "1/(k + A)", "A**2"]
-        rates = [
-            data.draw(st.lists(st.sampled_from(terms), min_size=1, max_size=4).map("*".join)) for _ in range(4)
+        terms = [
+            "A",
+            "B",
+            "k",
+            "2",
+            "A*B",
+            "(A - 1)",
+            "sqrt(A)",
+            "exp(-B)",
+            "max(A, B)",
+            "(A > B)",
+            "1/(k + A)",
+            "A**2",
         ]
+        rates = [data.draw(st.lists(st.sampled_from(terms), min_size=1, max_size=4).map("*".join)) for _ in range(4)]
         sides = [("A", "B"), ("B", "2 A"), ("2 A", "B"), ("", "A")]
         text = "; ".join(f"{a or 0} -> {b} @ abs({rate}) + 0*k*A" for (a, b), rate in zip(sides, rates))
         products = "; ".join(f"{a or 0} -> {b} @ k*{a.split()[-1] if a else '1'}" for a, b in sides)
@@ -361,7 +384,10 @@ class TestSimulated:
     def test_products_are_mass_action(self, backend, written, mass):
         """A rate written out as a product runs as fast, and gives the same bits."""
         values = "; beta = 0.01; g = 0.3" if "beta" in written else "; g = 0.3"
-        a, b = ReactionNetwork(written + values), ReactionNetwork(mass + values, species=ReactionNetwork(written + values).species)
+        a, b = (
+            ReactionNetwork(written + values),
+            ReactionNetwork(mass + values, species=ReactionNetwork(written + values).species),
+        )
         assert not a.programs
         np.testing.assert_allclose(a.constants(), b.constants(), rtol=1e-15)
         x0 = [40, 7, 2][: len(a.species)]
@@ -374,7 +400,14 @@ class TestSimulated:
         assert not literal.programs
         assert literal.rhs([5.5, 0]).tolist() == pytest.approx([-2 * 0.01 * 5.5 * 4.5, 0.01 * 5.5 * 4.5])
         a = solve(literal, [50, 0], (0, 3), [3], sensitivities=True, method="dopri5")
-        b = solve(ReactionNetwork("2 P -> Q @ k*P*(P - 1) + 0*exp(P); k = 0.01"), [50, 0], (0, 3), [3], sensitivities=True, method="rodas4")
+        b = solve(
+            ReactionNetwork("2 P -> Q @ k*P*(P - 1) + 0*exp(P); k = 0.01"),
+            [50, 0],
+            (0, 3),
+            [3],
+            sensitivities=True,
+            method="rodas4",
+        )
         np.testing.assert_allclose(a.x, b.x, rtol=1e-5)
         np.testing.assert_allclose(a.sensitivities, b.sensitivities, rtol=1e-5)
 
@@ -394,7 +427,8 @@ class TestSimulated:
     )
     def test_rates_that_cant_be(self, backend, method, rate, number):
         network = ReactionNetwork(f"A -> B @ 1; S -> P @ {rate}")
-        words = rf"run 0: the rate of 'S -> P @ {rate.translate({ord(c): chr(92) + c for c in '()*+'})}' must be finite and at least 0, got {number} at t = \d"
+        given = rf"'S -> P @ {re.escape(rate)}' must be finite and at least 0, got {number} at t = [0-9]"
+        words = f"run 0: the rate of {given}"
         with pytest.raises(ValueError, match=words):
             simulate(network, {"S": 10, "A": 5}, (0, 100), method=method, rng=1)
         with pytest.raises(ValueError, match="the rate of 'S -> P @"):
@@ -404,12 +438,14 @@ class TestSimulated:
 
     def test_when_it_went_wrong(self, backend):
         network = ReactionNetwork("S -> P @ 5/(S - 3)")
-        with pytest.raises(ValueError, match="got inf at t = (.*)") as caught:
+        with pytest.raises(ValueError, match="got inf at t = ") as caught:
             simulate(network, {"S": 10}, (0, 100), rng=1)
         time = float(str(caught.value).split("t = ")[1])
         before = simulate(network, {"S": 10}, (0, 100), max_events=6, record="jumps", rng=1)
         assert before.times[-1] < time
-        stopped = simulate(ReactionNetwork("S -> P @ 5/max(S - 3, 0.5)"), {"S": 10}, (0, 100), max_events=7, record="jumps", rng=1)
+        stopped = simulate(
+            ReactionNetwork("S -> P @ 5/max(S - 3, 0.5)"), {"S": 10}, (0, 100), max_events=7, record="jumps", rng=1
+        )
         assert stopped.times[-1] == time
 
     def test_mass_action_that_overflows_is_still_an_overflow(self, backend):
@@ -446,7 +482,9 @@ class TestSimulated:
             network.constants({"k": -1})
 
     def test_volume_is_for_rate_constants(self):
-        network = ReactionNetwork("2 A -> B @ 3; 2 A -> B @ 3*A*(A - 1); A -> B @ A/(1 + A)", volume=10, combinatorial=True)
+        network = ReactionNetwork(
+            "2 A -> B @ 3; 2 A -> B @ 3*A*(A - 1); A -> B @ A/(1 + A)", volume=10, combinatorial=True
+        )
         np.testing.assert_allclose(network.propensities([5, 0]), [3 / 20 * 20, 60, 5 / 6])
 
 
@@ -497,7 +535,9 @@ class TestTime:
 
 class TestEquations:
     def test_text(self):
-        network = ReactionNetwork("S -> P @ v*S/(km + S); 2 P -> S @ k*P*(P - 1)/2; P -> 0 @ sin(t)*k; v = 10; km = 5; k = 2")
+        network = ReactionNetwork(
+            "S -> P @ v*S/(km + S); 2 P -> S @ k*P*(P - 1)/2; P -> 0 @ sin(t)*k; v = 10; km = 5; k = 2"
+        )
         assert equations(network, {"k": 4}) == [
             "dS/dt = -1*(10*S/(5 + S)) + 2*(P - 1)*P",
             "dP/dt = 1*(10*S/(5 + S)) - 4*(P - 1)*P - 1*(sin(t)*4)*P",

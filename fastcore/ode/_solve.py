@@ -192,8 +192,8 @@ def solve(
         _warn(status, limit)
         return Solution(times, x, status, nfev, species)
     names = None if sensitivities is False else _sensitivity_names(system, sensitivities)
-    start = x0 if x0 is None else as_amounts(x0, system.species)
-    sol = integrate(system, start, span, times, params, names, method, tolerances, limit, workers)
+    amounts = None if x0 is None else as_amounts(x0, system.species)
+    sol = integrate(system, amounts, span, times, params, names, method, tolerances, limit, workers)
     _warn(sol.status, limit)
     return sol
 
@@ -244,9 +244,7 @@ def integrate(
     for i in range(0, max(n_sets, 1), size):
         rows = slice(i, i + size)
         begin = begins[rows] if len(begins) > 1 else begins
-        tasks.append(
-            ("ode", "integrate", backend, (structure.clocked, constants[rows], slopes[rows], begin, *shared))
-        )
+        tasks.append(("ode", "integrate", backend, (structure.clocked, constants[rows], slopes[rows], begin, *shared)))
     parts = run(call_kernel, tasks, workers)
     states, nfev, _, codes = (np.concatenate([part[i] for part in parts]) for i in range(4))
     states = states.reshape(*sets, *states.shape[1:])[..., : len(network.species)]

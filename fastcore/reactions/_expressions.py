@@ -431,7 +431,9 @@ class _Parser:
             return self.graph("choose", *arguments)
         if name == "piecewise" and n >= 2:
             return self.piecewise(arguments)
-        wanted = {"pow": "2", "if": "3", "piecewise": "2 or more", "min": "1 or more", "max": "1 or more"}.get(name, "1")
+        wanted = {"pow": "2", "if": "3", "piecewise": "2 or more", "min": "1 or more", "max": "1 or more"}.get(
+            name, "1"
+        )
         raise ValueError(f"{self.text!r}: {name} takes {wanted} argument{'s' * (wanted != '1')}, got {n}")
 
     def piecewise(self, arguments: list[int]) -> int:

@@ -284,10 +284,10 @@ def _generator(
         inside = ~over.any(axis=0) & (rate > 0)
         leaving += over * rate
         parts.append((rate[inside], np.ravel_multi_index(tuple(target[:, inside]), shape), origin[inside]))
-    values, rows, columns = (np.concatenate([part[i] for part in parts] or [np.empty(0)]) for i in range(3))
+    rates, rows, columns = (np.concatenate([part[i] for part in parts] or [np.empty(0)]) for i in range(3))
     from scipy import sparse
 
-    matrix = sparse.coo_matrix((values, (rows.astype(np.int64), columns.astype(np.int64))), (size, size))
+    matrix = sparse.coo_matrix((rates, (rows.astype(np.int64), columns.astype(np.int64))), (size, size))
     return (matrix + sparse.diags(diagonal)).tocsr(), leaving
 
 

@@ -89,7 +89,8 @@ class Laws:
 
     def _product(self, nodes: Sequence[Node]) -> tuple[Expression, list[Factor]] | None:
         """A constant and factors whose product is the whole, or None."""
-        constant, graph, factors = self._constant(nodes), Graph(), []
+        constant, graph = self._constant(nodes), Graph()
+        factors: list[Factor] = []
         graph.copied(nodes)  # places stay what they were
         above: int | None = None
         below: int | None = None
@@ -197,7 +198,7 @@ def _written_out(nodes: Sequence[Node]) -> list[Node]:
 
 def _needed(nodes: Sequence[Node], constant: Sequence[bool]) -> set[int]:
     """The constants that operations on what isn't constant take."""
-    found = set()
+    found: set[int] = set()
     for i, (kind, *operands) in enumerate(nodes):
         if not constant[i] and kind != "name":
             found.update(k for k in operands if constant[k])

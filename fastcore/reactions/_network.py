@@ -403,7 +403,9 @@ class ReactionNetwork:
         The deterministic rate follows the expression everywhere; the stochastic one is 0 where reactants are missing.
         """
         expression, reactants = self._programs[j], self._reactions[j].reactants
-        known = {name: x[self._place[name]] if name in self._place else values.get(name, t) for name in expression.names}
+        known = {
+            name: x[self._place[name]] if name in self._place else values.get(name, t) for name in expression.names
+        }
         rate = np.asarray(expression.value(known), np.float64) * np.ones(x.shape[1:])
         if not self._laws[j].whole:
             rate = rate * self._scale(reactants)
@@ -490,7 +492,7 @@ class ReactionNetwork:
     def starts(
         self, x0: State | None, params: Mapping[str, Any] | ArrayLike | None = None, names: Sequence[str] = ()
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Initial amounts, shape (n_species,) or (p, n_species), and their derivatives by parameters, (..., k, n_species).
+        """Initial amounts, shape (n_species,) or (p, n_species), and derivatives by parameters, (..., k, n_species).
 
         None is the network's own start, which may depend on parameters.
         """

@@ -70,9 +70,7 @@ def from_text(text: str) -> tuple[list[tuple[str, Reaction]], dict[str, Expressi
                 found += [(where, reaction) for reaction in _parse_reactions(part, where)]
                 continue
             if "=>" in part.partition("@")[0]:
-                raise ValueError(
-                    f"{where}: the arrow is '->', or '<->' with two rates, not '=>', got {part.strip()!r}"
-                )
+                raise ValueError(f"{where}: the arrow is '->', or '<->' with two rates, not '=>', got {part.strip()!r}")
             name, equals, value = (word.strip() for word in part.partition("="))
             if not equals or not name.isidentifier():
                 raise ValueError(f"{where}: expected 'A + B -> C @ rate' or 'name = number', got {part.strip()!r}")

@@ -71,7 +71,9 @@ class Starts:
     def names(self) -> set[str]:
         return {name for value in self.computed.values() for name in value.names}
 
-    def at(self, values: Mapping[str, Any], names: Sequence[str] = ()) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def at(
+        self, values: Mapping[str, Any], names: Sequence[str] = ()
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Amounts, shape (..., n_species), and their derivatives by the named parameters, (..., k, n_species)."""
         known: dict[str, Any] = {**values, **{name: self.numbers.get(name, 0.0) for name in self.species}}
         slopes: dict[str, Gradient] = {}

@@ -57,8 +57,10 @@ def as_amounts(x: State, species: Sequence[str], name: str = "x0") -> NDArray[np
 
 
 def initial_counts(network: ReactionNetwork, x0: State | None, params: Any) -> NDArray[np.int64]:
-    """Counts of all species, `x0` or the network's own, shape (n_species,), or (p, n_species) if sets differ in them."""
-    return as_counts(x0, network.species) if x0 is not None else _whole(network.starts(None, params)[0], network.species, "x0")
+    """Counts, `x0` or the network's own, shape (n_species,), or (p, n_species) if sets of parameters differ in them."""
+    if x0 is not None:
+        return as_counts(x0, network.species)
+    return _whole(network.starts(None, params)[0], network.species, "x0")
 
 
 def as_span(t_span: Sequence[float]) -> tuple[float, float]:

@@ -25,8 +25,8 @@ class Tables(NamedTuple):
 
     The rate of a reaction with ``program_at[j] < program_at[j + 1]`` is what the last of these instructions of
     `program` gives (see `fastcore._programs`; places are the species, the time, as many results as the longest program
-    has, and the slots); it depends on the species ``read[read_at[j]:read_at[j + 1]]``, where the number of species stands for the time. It is 0 while
-    some ``x[need[i]] < least[i]``, with ``need_at[j] <= i < need_at[j + 1]``.
+    has, and the slots); it depends on the species ``read[read_at[j]:read_at[j + 1]]``, where the number of species
+    stands for the time. It is 0 while some ``x[need[i]] < least[i]``, with ``need_at[j] <= i < need_at[j + 1]``.
     """
 
     factor_at: NDArray[np.int64]
@@ -51,7 +51,9 @@ class Tables(NamedTuple):
         """Read reactions of species whose places are given, each term once."""
         n, longest = len(place), max(len(law.program) for law in laws)
         factor_at, change_at, program_at, read_at, need_at = [0], [0], [0], [0], [0]
-        factor, minus, shift, changed, by, program, read, need, least = ([] for _ in range(9))  # type: ignore[var-annotated]
+        factor, minus, shift, changed, by = [], [], [], [], []
+        program, need, least = [], [], []
+        read: list[int] = []
         readers: list[tuple[int, int]] = []
         for j, (reaction, law) in enumerate(zip(reactions, laws)):
             reactants, products = reaction.reactants, reaction.products
@@ -86,14 +88,26 @@ class Tables(NamedTuple):
         reader_at = np.zeros(n + 1, np.int64)
         np.cumsum(np.bincount(pairs[:, 0], minlength=n), out=reader_at[1:])
         reader = np.ascontiguousarray(pairs[np.argsort(pairs[:, 0], kind="stable"), 1])
+        listed = {
+            "factor_at": factor_at,
+            "factor": factor,
+            "minus": minus,
+            "change_at": change_at,
+            "changed": changed,
+            "by": by,
+            "program_at": program_at,
+            "read_at": read_at,
+            "read": read,
+            "need_at": need_at,
+            "need": need,
+            "least": least,
+        }
         return cls(
-            *(np.array(listed, np.int64) for listed in (factor_at, factor, minus, change_at, changed, by)),
-            reader_at,
-            reader,
-            np.array(shift, np.float64),
-            np.array(program_at, np.int64),
-            np.array(program, np.int32).reshape(-1, 4),
-            *(np.array(listed, np.int64) for listed in (read_at, read, need_at, need, least)),
+            **{name: np.array(column, np.int64) for name, column in listed.items()},
+            reader_at=reader_at,
+            reader=reader,
+            shift=np.array(shift, np.float64),
+            program=np.array(program, np.int32).reshape(-1, 4),
         )
 
     def products_of(self, constants: NDArray[np.float64], x: NDArray[np.float64], less: bool) -> NDArray[np.float64]:

@@ -185,7 +185,9 @@ def _times(*factors: float) -> float:
     return product
 
 
-def differentiated(code: Sequence[Instruction], frame: Vector, one: Vector, two: Vector, both: Vector, first: int) -> None:
+def differentiated(
+    code: Sequence[Instruction], frame: Vector, one: Vector, two: Vector, both: Vector, first: int
+) -> None:
     """Derivatives of an evaluated program along two directions, `one` and `two`, and along both, at its results."""
     for i, (op, a, b, c) in enumerate(code):
         at = first + i

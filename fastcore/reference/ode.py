@@ -398,9 +398,9 @@ def integrate(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]]:
     """Integrate from x0 for each row of constants (of reactions, then slots); amounts and sensitivities at given times.
 
-    `x0` has rows (or only one) of amounts and their sensitivities. Method 0 is the explicit one, 1 the linearly implicit one, 2 the first until it finds the problem stiff, then the
-    second. Returns states (rows, times, 1 + parameters, species), NaN where never reached, numbers of evaluations and
-    steps, and statuses.
+    `x0` has rows (or only one) of amounts and their sensitivities. Method 0 is the explicit one, 1 the linearly
+    implicit one, 2 the first until it finds the problem stiff, then the second. Returns states (rows, times,
+    1 + parameters, species), NaN where never reached, numbers of evaluations and steps, and statuses.
     """
     rows, n, n_params = len(constants), x0.shape[2], slopes.shape[2]
     result = np.full((rows, len(times), (1 + n_params) * n), np.nan)

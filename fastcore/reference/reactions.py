@@ -81,15 +81,15 @@ class _Run:
         if self.network.programs[j]:
             if any(self.x[species] < least for species, least in self.network.needs[j]):
                 return 0.0
-            rate = self.program(j)
-            return rate if rate >= 0 else math.nan
-        rate = self.constants[j]
+            given = self.program(j)
+            return given if given >= 0 else math.nan
+        rate: float = self.constants[j]
         for species, minus in self.network.factors[j]:
             rate *= self.x[species] - minus
         return rate
 
     def program(self, j: int) -> float:
-        """What the program of reaction j gives: its frame holds counts, the time (not asked for here), results, slots."""
+        """What the program of reaction j gives; a frame holds counts, the time (not asked for here), results, slots."""
         frame = [*map(float, self.x), 0.0, *([0.0] * self.network.longest), *self.slots]
         return evaluated(self.network.programs[j], frame, len(self.x) + 1)
 

@@ -570,9 +570,9 @@ def integrate(
 ):
     """Integrate from x0 for each row of constants (of reactions, then slots); amounts and sensitivities at given times.
 
-    `x0` has rows (or only one) of amounts and their sensitivities. Method 0 is the explicit one, 1 the linearly implicit one, 2 the first until it finds the problem stiff, then the
-    second. Returns states (rows, times, 1 + parameters, species), NaN where never reached, numbers of evaluations and
-    steps, and statuses.
+    `x0` has rows (or only one) of amounts and their sensitivities. Method 0 is the explicit one, 1 the linearly
+    implicit one, 2 the first until it finds the problem stiff, then the second. Returns states (rows, times,
+    1 + parameters, species), NaN where never reached, numbers of evaluations and steps, and statuses.
     """
     cdef const int64_t[::1] factor_at = tables.factor_at, factor = tables.factor
     cdef const int64_t[::1] change_at = tables.change_at, changed = tables.changed, by = tables.by
