@@ -32,6 +32,27 @@ def _model(name: str, n: int) -> Case:
     return Case(network, x0, np.linspace(0, model["t_end"], model["n_grid"]), n)
 
 
+def _written(name: str, n: int) -> Case:
+    """The same model, each rate an expression of species."""
+    case, model = _model(name, n), reaction_models()["models"][name]
+    triples = []
+    for r in model["reactions"]:
+        factors = [f"({s} - {i})" if i else s for s, count in r["reactants"].items() for i in range(count)]
+        triples.append((r["reactants"], r["products"], "*".join([repr(float(r["rate"])), *factors])))
+    network = ReactionNetwork(triples, species=model["species"])
+    return Case(network, case.x0, case.times, n)
+
+
+def _toggle(n: int) -> Case:
+    network = ReactionNetwork("0 -> A @ 50/(1 + (B/20)**2); 0 -> B @ 50/(1 + (A/20)**2); A -> 0 @ 1*A; B -> 0 @ 1*B")
+    return Case(network, np.zeros(2, np.int64), np.linspace(0, 1000, 101), n)
+
+
+def _enzyme(n: int) -> Case:
+    network = ReactionNetwork("S -> P @ 10*S/(5 + S); P -> S @ 1*P/(3 + P)")
+    return Case(network, np.array([1000, 0]), np.linspace(0, 1000, 101), n)
+
+
 def _gene(n: int) -> Case:
     network = ReactionNetwork("0 -> m @ 20\nm -> m + n @ 2.5\nm -> 0 @ 1\nn -> 0 @ 1")
     return Case(network, np.zeros(2, np.int64), np.linspace(0, 20, 21), n)
@@ -143,6 +164,15 @@ def _rebop(case: Case) -> Any:
 
 @prepared
 def _bioscrape(case: Case) -> Any:
+    return _bioscrape_call(case, False)
+
+
+@prepared
+def _bioscrape_expressions(case: Case) -> Any:
+    return _bioscrape_call(case, True)
+
+
+def _bioscrape_call(case: Case, written: bool) -> Any:
     from bioscrape.simulator import ModelCSimInterface, SSASimulator
     from bioscrape.types import Model
 
@@ -152,6 +182,9 @@ def _bioscrape(case: Case) -> Any:
             [name for name, count in side.items() for _ in range(count)]
             for side in (reaction.reactants, reaction.products)
         ]
+        if written:
+            reactions.append((*sides, "general", {"rate": reaction.rate.replace("**", "^")}))
+            continue
         # Its mass action is k x**2 / 2-like for equal reactants, so those are written out.
         if len(set(sides[0])) < len(sides[0]):
             factors = [f"({name}-{less})" for name, count in reaction.reactants.items() for less in range(count)]
@@ -191,6 +224,17 @@ def _workload(name: str, make: Any, n: int, small: int) -> Workload:
     )
 
 
+def _expressions(name: str, make: Any, n: int, small: int) -> Workload:
+    return Workload(
+        name=f"reactions.{name}",
+        make=lambda: make(n),
+        runners={"fastcore": _fastcore, "bioscrape": _bioscrape_expressions},
+        equal=_same_means,
+        twin_make=lambda: make(small),
+        amount=lambda case: (case.n_events() / 1e6, "M events"),
+    )
+
+
 WORKLOADS = [
     _workload("gene", _gene, 500, 10),
     *(
@@ -206,4 +250,10 @@ WORKLOADS = [
     ),
     _workload("ring100", lambda n: _ring(100, n), 10, 1),
     _workload("ring1000", lambda n: _ring(1000, n), 4, 1),
+    *(
+        _expressions(f"expressions_{name}", lambda n, name=name: _written(name, n), n, small)
+        for name, n, small in [("sir", 50, 1), ("lv", 10, 1), ("dimers", 50, 1), ("mm", 500, 5), ("schlogl", 5, 1)]
+    ),
+    _expressions("expressions_toggle", _toggle, 20, 1),
+    _expressions("expressions_enzyme", _enzyme, 200, 1),
 ]

@@ -598,6 +598,9 @@ def _(k: Any) -> Any:
 NETWORK = ReactionNetwork("A -> B @ 1\nB -> A @ 1\nA + B -> B + B @ 0.001")
 
 
+PROGRAMMED = ReactionNetwork("A -> B @ A/(1 + exp(-A)); B -> A @ 1 + sqrt(B)")
+
+
 def system() -> tuple[Any, ...]:
     return NETWORK.tables, np.array([[1.0, 1.0, 0.001]])
 
@@ -605,9 +608,24 @@ def system() -> tuple[Any, ...]:
 @each("ode", *(f"integrate {method}" for method in range(3)))
 def _(k: Any, name: str) -> Any:
     tables, constants = system()
-    x0, times, slopes = np.array([500.0, 500.0]), np.linspace(0, 1e6, 3_000_000), np.zeros((1, 3, 0))
+    x0, times, slopes = np.full((1, 1, 2), 500.0), np.linspace(0, 1e6, 3_000_000), np.zeros((1, 3, 0))
     rest = (int(name[-1]), 1e-12, 1e-12, 2 * 10**6)
     return lambda: k.integrate(tables, constants, slopes, x0, (0.0, 1e300), times, *rest)
+
+
+@each("ode", *(f"integrate programs {method}" for method in range(2)))
+def _(k: Any, name: str) -> Any:
+    columns = PROGRAMMED.columns()[0][None]
+    rest = (
+        np.full((1, 1, 2), 500.0),
+        (0.0, 1e300),
+        np.linspace(0, 1e6, 3_000_000),
+        int(name[-1]),
+        1e-12,
+        1e-12,
+        2 * 10**6,
+    )
+    return lambda: k.integrate(PROGRAMMED.tables, columns, np.zeros((1, columns.shape[1], 0)), *rest)
 
 
 @long("reactions.exponentials")
@@ -621,17 +639,34 @@ def _(k: Any) -> Any:
     ids, ends = np.arange(n), np.arange(n + 1)
     changed, by = np.repeat(ids, 2), np.tile([-1, 1], n)
     changed[1::2] = np.roll(ids, -1)
-    tables = Tables(ends, ids, np.zeros(n, np.int64), 2 * ends, changed, by, ends, ids)
+    none, nothing = np.zeros(n + 1, np.int64), np.zeros(0, np.int64)
+    plain = (none, np.empty((0, 4), np.int32), none, nothing, none, nothing, nothing)
+    tables = Tables(ends, ids, np.zeros(n, np.int64), 2 * ends, changed, by, ends, ids, np.zeros(n), *plain)
     return lambda: k.Network(tables), lambda: k.Network(NETWORK.tables)
+
+
+@long("reactions.Network programs")
+def _(k: Any) -> Any:
+    tables = PROGRAMMED.tables
+    n = 4_000_000
+    program = np.zeros((n, 4), np.int32)
+    return lambda: k.Network(tables._replace(program=program)), lambda: k.Network(tables)
 
 
 NO_STOPS = np.empty((0, 3), np.int64)
 
 
+@each("reactions", *(f"simulate_jumps programs {method}" for method in range(2)))
+def _(k: Any, name: str) -> Any:
+    network, columns = k.Network(PROGRAMMED.tables), PROGRAMMED.columns()[0][None]
+    rest = (np.array([[500, 500]]), (0.0, 1e9), KEY, 0, 1, 1, int(name[-1]), NO_STOPS, 3 * 10**7)
+    return lambda: k.simulate_jumps(network, columns, *rest)
+
+
 @each("reactions", *(f"simulate_{kind} {method}" for kind in ("grid", "jumps") for method in range(2)))
 def _(k: Any, name: str) -> Any:
     tables, constants = system()
-    network, span, x0, method = k.Network(tables), (0.0, 1e9), np.array([500, 500]), int(name[-1])
+    network, span, x0, method = k.Network(tables), (0.0, 1e9), np.array([[500, 500]]), int(name[-1])
     if "jumps" in name:
         return lambda: k.simulate_jumps(network, constants, x0, span, KEY, 0, 1, 1, method, NO_STOPS, 3 * 10**7)
     times, keep = np.array([0.0, 1e9]), np.arange(2)

@@ -420,7 +420,7 @@ def settled(domain: str, cls: str) -> Callable[[], Any]:
     if cls == "Network":
         it = kernel.Network(ReactionNetwork("A -> B @ 1; B -> A @ 1; A + B -> 2 B @ 0.01").tables)
         stops, key = np.empty((0, 3), np.int64), np.arange(4, dtype=np.uint64)
-        rest = (np.ones((1, 3)), np.array([50, 50]), (0.0, 1e9), key, 0, 1, 1, 0, stops, 1000)
+        rest = (np.ones((1, 3)), np.array([[50, 50]]), (0.0, 1e9), key, 0, 1, 1, 0, stops, 1000)
         return lambda: kernel.simulate_jumps(it, *rest)
     it = getattr(kernel, cls)(np.array([[0, 2916], [2916, 5]], np.int32))
     return lambda: it.holds(numbers(MANY)) if cls == "PairSet" else it.find(numbers(MANY))

@@ -12,6 +12,14 @@ from . import Check, largest_difference
 _PREY = "X -> 2 X @ 1; X + Y -> 2 Y @ b; Y -> 0 @ 1; b = 0.01"
 
 
+# Rates that are expressions of species and time, again oscillating.
+_SEASONS = "X -> 2 X @ 1 + 0.3*sin(5*t); X + Y -> 2 Y @ b*X*Y/(1 + 0.001*X); Y -> 0 @ Y*sqrt(1 + 0.01*Y); b = 0.01"
+
+
+def _seasons() -> ReactionNetwork:
+    return ReactionNetwork(_SEASONS)
+
+
 def _prey() -> ReactionNetwork:
     return ReactionNetwork(_PREY)
 
@@ -30,4 +38,6 @@ CHECKS = [
     Check("ode.solve, dopri5, sensitivities", _prey, _solved("dopri5", True, 30), largest_difference, 1e-12),
     Check("ode.solve, rodas4", _prey, _solved("rodas4", False, 10), largest_difference, 1e-12),
     Check("ode.solve, rodas4, sensitivities", _prey, _solved("rodas4", True, 5), largest_difference, 1e-12),
+    Check("ode.solve, dopri5, expressions", _seasons, _solved("dopri5", True, 8), largest_difference, 1e-11),
+    Check("ode.solve, rodas4, expressions", _seasons, _solved("rodas4", True, 3), largest_difference, 1e-11),
 ]

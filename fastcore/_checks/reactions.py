@@ -14,6 +14,17 @@ from . import Check, largest_difference
 _GENE = "0 -> m @ 20\nm -> m + n @ 2.5\nm -> 0 @ 1\nn -> 0 @ 1"
 
 
+# Laws that aren't mass action: the decays saturate, and each gene represses the other.
+_TOGGLE = """
+    0 -> m @ 40/(1 + (n/30)**2); 0 -> n @ 40*exp(-m/20) + if(m < 5, 9, 0)
+    m -> 0 @ v*m/(k + m); n -> 0 @ v*n/(k + n); v = 50; k = 30
+"""
+
+
+def _toggle() -> ReactionNetwork:
+    return ReactionNetwork(_TOGGLE)
+
+
 def _gene() -> ReactionNetwork:
     return ReactionNetwork(_GENE)
 
@@ -38,5 +49,6 @@ CHECKS = [
     Check("reactions.simulate, direct", _gene, _simulated("direct", 16), largest_difference),
     Check("reactions.simulate, first reaction", _gene, _simulated("first_reaction", 4), largest_difference),
     Check("reactions.simulate, jumps", _gene, _jumps, largest_difference),
+    Check("reactions.simulate, expressions", _toggle, _simulated("direct", 8), largest_difference),
     Check("reactions.exponentials", lambda: stream_key(0), _waiting_times, largest_difference),
 ]

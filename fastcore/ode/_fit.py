@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from .._labelled import by_label, meant, row_labels, shown
 from .._random import RNG, stream_key
 from .._validation import as_choice, as_flag, as_index, as_names, as_number, as_real
 from ..reactions import ReactionNetwork
-from ..reactions._states import State, as_amounts, initial_state
+from ..reactions._states import State, as_amounts
 from ._search import at_bounds, covariance_of, minimise, starts, units_of
 from ._solve import METHODS, Solution, integrate, solve
 
@@ -203,7 +204,9 @@ def fit(
         raise ValueError("t must hold rising times, at least one")
     begin = float(times[0]) if t0 is None else as_number(t0, "t0", high=float(times[0]))
     observed = _observations(system, t, times, data)
-    amounts = as_amounts(initial_state(system, x0), system.species)
+    own = None if x0 is None else as_amounts(x0, system.species)
+    if x0 is None and system.x0 is None:
+        system.starts(None)  # an error
     log = as_flag(log, "log")
     tries = as_index(n_starts, "n_starts", low=1)
     as_choice(method, "method", tuple(METHODS))
@@ -229,7 +232,7 @@ def fit(
             chosen = values(theta)
         try:
             sol = integrate(
-                system, amounts, (begin, float(times[-1])), times, dict(zip(names, chosen.tolist())), names, method,
+                system, own, (begin, float(times[-1])), times, dict(zip(names, chosen.tolist())), names, method,
                 tolerances, limit,
             )  # fmt: skip
         except ValueError:  # a parameter or a rate that isn't one
@@ -269,7 +272,7 @@ def fit(
         message=message,
         log=log,
         network=system,
-        x0=amounts,
+        x0=system.starts(own, dict(zip(names, best.tolist())))[0],
         t0=begin,
         t=times,
         data=observed,
@@ -361,7 +364,6 @@ def equations(network: ReactionNetwork, params: Mapping[str, Any] | None = None)
     Parameters
     ----------
     network : ReactionNetwork
-        A mass-action network.
     params : mapping, optional
         Values instead of the defaults.
 
@@ -382,12 +384,19 @@ def equations(network: ReactionNetwork, params: Mapping[str, Any] | None = None)
     >>> equations(ReactionNetwork("0 -> m @ 20; m -> 0 @ 1"))
     ['dm/dt = 20 - 1*m']
     """
-    constants = network.constants(params)
+    constants = network.one_set(params)
+    values = {name: f"{float(value):.4g}" for name, value in network.param_values(params).items()}
     terms: list[dict[str, float]] = [{} for _ in network.species]
     tables = network.tables
-    for j, (constant, reaction) in enumerate(zip(constants, network.reactions)):
-        factors = [name if n == 1 else f"{name}**{n}" for name, n in sorted(reaction.reactants.items())]
-        monomial = "*".join(factors)
+    for j, constant in enumerate(constants):
+        if j in network.programs:
+            constant, monomial = 1.0, network.written_program(j, values)
+        else:
+            at = slice(tables.factor_at[j], tables.factor_at[j + 1])
+            factors = Counter(zip(tables.factor[at].tolist(), tables.shift[at].tolist()))
+            named = [(network.species[i] if not less else f"({network.species[i]} - {less:.0f})", n)
+                     for (i, less), n in factors.items()]  # fmt: skip
+            monomial = "*".join(name if n == 1 else f"{name}**{n}" for name, n in sorted(named))
         changes = slice(tables.change_at[j], tables.change_at[j + 1])
         for i, by in zip(tables.changed[changes].tolist(), tables.by[changes].tolist()):
             terms[i][monomial] = terms[i].get(monomial, 0.0) + by * float(constant)

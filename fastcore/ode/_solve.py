@@ -17,7 +17,7 @@ from .._labelled import by_label, meant, shown
 from .._validation import as_choice, as_index, as_names, as_number, as_real
 from .._workers import Workers, call_kernel, check_workers, n_threads, run
 from ..reactions import ReactionNetwork
-from ..reactions._states import State, as_amounts, as_span, as_times, initial_state
+from ..reactions._states import State, as_amounts, as_span, as_times
 from ._functions import solve_function
 
 RightHandSide: TypeAlias = Callable[..., ArrayLike]
@@ -112,7 +112,7 @@ def solve(
     max_steps: int = 100_000,
     workers: Workers = 1,
 ) -> Solution:
-    """Solve dx/dt = f(x) for a network under mass action, or dx/dt = f(t, x) for a Python function.
+    """Solve dx/dt = f(t, x) for a reaction network, or dx/dt = f(t, x) for a Python function.
 
     Parameters
     ----------
@@ -191,8 +191,8 @@ def solve(
         x, status, nfev = solve_function(system, start, span, times, arguments, method, tolerances, limit)
         _warn(status, limit)
         return Solution(times, x, status, nfev, species)
-    amounts = as_amounts(initial_state(system, x0), system.species)
     names = None if sensitivities is False else _sensitivity_names(system, sensitivities)
+    amounts = None if x0 is None else as_amounts(x0, system.species)
     sol = integrate(system, amounts, span, times, params, names, method, tolerances, limit, workers)
     _warn(sol.status, limit)
     return sol
@@ -200,7 +200,7 @@ def solve(
 
 def integrate(
     network: ReactionNetwork,
-    amounts: NDArray[np.float64],
+    start: NDArray[np.float64] | None,
     span: tuple[float, float],
     times: NDArray[np.float64],
     params: Params,
@@ -210,27 +210,44 @@ def integrate(
     limit: int,
     workers: Workers = 1,
 ) -> Solution:
-    """Solve a network whose arguments are checked, with sensitivities `by` parameters, without a warning."""
+    """Solve a network whose arguments are checked, with sensitivities `by` parameters, without a warning.
+
+    The time, if a rate names it, is integrated as one more amount.
+    """
     names = by or ()
-    constants, slopes = network.rates(params, names)
+    constants, slopes = network.columns(params, names)
+    amounts, slopes_of_start = network.starts(start, params, names)
     # In units of each parameter, so that one tolerance fits all.
     sizes = parameter_sizes(network, params, names)
-    slopes = np.ascontiguousarray(slopes * sizes[..., None, :])
+    slopes = slopes * sizes[..., None, :]
+    if slopes_of_start.ndim == 2 and sizes.ndim == 2:  # a start that all sets share
+        slopes_of_start = slopes_of_start * (sizes[0] if len(sizes) else np.ones(len(names)))[:, None]
+    else:
+        slopes_of_start = slopes_of_start * sizes[..., None]
     sets = constants.shape[:-1]
-    n_reactions, k = slopes.shape[-2:]
+    structure = network.structure
+    if structure.timed:
+        at = len(network.reactions)
+        constants, slopes = np.insert(constants, at, 1.0, axis=-1), np.insert(slopes, at, 0.0, axis=-2)
+        amounts = np.append(amounts, np.full((*amounts.shape[:-1], 1), span[0]), axis=-1)
+        slopes_of_start = np.append(slopes_of_start, np.zeros((*slopes_of_start.shape[:-1], 1)), axis=-1)
+    n_columns, k = slopes.shape[-2:]
     n_sets = sets[0] if sets else 1
-    constants, slopes = constants.reshape(n_sets, n_reactions), slopes.reshape(n_sets, n_reactions, k)
+    constants, slopes = constants.reshape(n_sets, n_columns), slopes.reshape(n_sets, n_columns, k)
+    begins = np.concatenate((amounts[..., None, :], slopes_of_start), axis=-2).reshape(-1, 1 + k, amounts.shape[-1])
+    constants, slopes, begins = (np.ascontiguousarray(array) for array in (constants, slopes, begins))
     most = 1 if workers == 1 else 4 * n_threads(workers)
     size = -(-n_sets // most) or 1
     backend = active_backend()
-    shared = (amounts, span, times, METHODS[method], *tolerances, limit)
-    tasks = [
-        ("ode", "integrate", backend, (network.tables, constants[i : i + size], slopes[i : i + size], *shared))
-        for i in range(0, max(n_sets, 1), size)
-    ]
+    shared = (span, times, METHODS[method], *tolerances, limit)
+    tasks = []
+    for i in range(0, max(n_sets, 1), size):
+        rows = slice(i, i + size)
+        begin = begins[rows] if len(begins) > 1 else begins
+        tasks.append(("ode", "integrate", backend, (structure.clocked, constants[rows], slopes[rows], begin, *shared)))
     parts = run(call_kernel, tasks, workers)
     states, nfev, _, codes = (np.concatenate([part[i] for part in parts]) for i in range(4))
-    states = states.reshape(*sets, *states.shape[1:])
+    states = states.reshape(*sets, *states.shape[1:])[..., : len(network.species)]
     x = np.ascontiguousarray(states[..., 0, :])
     slopes_of_x = None
     if by is not None:

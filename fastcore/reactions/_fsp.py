@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._labelled import complete, meant, shown
 from .._validation import as_index, as_list, as_number, as_real
 from ._network import ReactionNetwork
-from ._states import State, as_counts, initial_state
+from ._states import State, initial_counts
 
 _MOST_STATES = 2_000_000
 # What a jump costs besides its states, in steps.
@@ -122,26 +122,28 @@ def fsp(
     """
     if not isinstance(network, ReactionNetwork):
         raise TypeError(f"network must be a ReactionNetwork, got {type(network).__name__}")
-    start = as_counts(initial_state(network, x0), network.species)
+    if network.structure.timed:
+        raise ValueError(
+            f"fsp needs rates that don't change with the time, but {network.timed_reaction()} does: ode.solve takes it"
+        )
     times = as_real(t, "t", ndim=(0, 1), dtype=np.float64, inf=False)
     steps = np.atleast_1d(times)
     if len(steps) and (steps[0] < 0 or (np.diff(steps) < 0).any()):
         raise ValueError("t must rise and not be negative")
     tolerance = as_number(tol, "tol", low=0, high=1, open_low=True)
-    constants = network.constants(params)
-    if constants.ndim != 1:
-        raise ValueError(f"params must be one set of values here, got {constants.shape[0]} sets")
+    constants, values = network.one_set(params), network.param_values(params)
+    start = initial_counts(network, x0, params)
     work = _Work(as_index(max_steps, "max_steps", low=1))
     if limits is not None:
         box = _limits(network, limits, start)
-        p = _probabilities(network, constants, start, box, steps, work)[0]
+        p = _probabilities(network, constants, values, start, box, steps, work)[0]
     else:
         # A species that can't change needs no room; the others begin with a little.
         moves = np.zeros(len(start), bool)
         moves[network.tables.changed] = True
         box = np.where(moves, start + 15, start)
         while True:
-            p, crossed = _probabilities(network, constants, start, box, steps, work, tolerance)
+            p, crossed = _probabilities(network, constants, values, start, box, steps, work, tolerance)
             if p is not None:
                 break
             grown = box + np.where(crossed > tolerance / (4 * len(box)), np.maximum(box // 2, 8), 0)
@@ -176,6 +178,7 @@ def _limits(
 def _probabilities(
     network: ReactionNetwork,
     constants: NDArray[np.float64],
+    values: Mapping[str, Any],
     start: NDArray[np.int64],
     box: NDArray[np.int64],
     times: NDArray[np.float64],
@@ -188,7 +191,7 @@ def _probabilities(
     """
     from scipy import sparse
 
-    generator, leaving = _generator(network, constants, box)
+    generator, leaving = _generator(network, constants, values, box)
     p = np.zeros(generator.shape[0])
     p[np.ravel_multi_index(tuple(start), tuple(box + 1))] = 1.0
     rows, crossed, now = np.tile(p, (len(times), 1)), np.zeros(len(box)), 0.0
@@ -251,7 +254,7 @@ class _Work:
 
 
 def _generator(
-    network: ReactionNetwork, constants: NDArray[np.float64], box: NDArray[np.int64]
+    network: ReactionNetwork, constants: NDArray[np.float64], values: Mapping[str, Any], box: NDArray[np.int64]
 ) -> tuple[Any, NDArray[np.float64]]:
     """The generator on the box (columns are where from), and rates of leaving by each species' limit."""
     shape = tuple(int(n) for n in box + 1)
@@ -271,6 +274,9 @@ def _generator(
         rate = np.full(size, constant)
         for f in range(tables.factor_at[j], tables.factor_at[j + 1]):
             rate *= np.maximum(states[tables.factor[f]] - tables.minus[f], 0)
+        if j in network.programs:
+            rate = network.programmed(j, states.astype(np.float64), 0.0, values, True)
+            _refuse_bad(rate, network, j, states)
         diagonal -= rate
         target = states.copy()
         target[tables.changed[changes]] += tables.by[changes, None]
@@ -278,8 +284,18 @@ def _generator(
         inside = ~over.any(axis=0) & (rate > 0)
         leaving += over * rate
         parts.append((rate[inside], np.ravel_multi_index(tuple(target[:, inside]), shape), origin[inside]))
-    values, rows, columns = (np.concatenate([part[i] for part in parts] or [np.empty(0)]) for i in range(3))
+    rates, rows, columns = (np.concatenate([part[i] for part in parts] or [np.empty(0)]) for i in range(3))
     from scipy import sparse
 
-    matrix = sparse.coo_matrix((values, (rows.astype(np.int64), columns.astype(np.int64))), (size, size))
+    matrix = sparse.coo_matrix((rates, (rows.astype(np.int64), columns.astype(np.int64))), (size, size))
     return (matrix + sparse.diags(diagonal)).tocsr(), leaving
+
+
+def _refuse_bad(rate: NDArray[np.float64], network: ReactionNetwork, j: int, states: NDArray[np.int64]) -> None:
+    wrong = ~((rate >= 0) & (rate < np.inf))
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        state = ", ".join(f"{name} = {n}" for name, n in zip(network.species, states[:, i].tolist()))
+        raise ValueError(
+            f"the rate of '{network.reactions[j]}' must be finite and at least 0, got {float(rate[i])} where {state}"
+        )

@@ -1,4 +1,4 @@
-"""Reaction networks under mass action: how they are written, and what their rates are."""
+"""Reaction networks: how they are written, and what their rates are."""
 
 from __future__ import annotations
 
@@ -13,32 +13,38 @@ from numpy.typing import ArrayLike, NDArray
 from .._labelled import by_label, complete, meant, same_rows, shown
 from .._validation import as_flag, as_names, as_number, as_real
 from ._expressions import Expression
+from ._laws import TIME, Law, Laws
 from ._reading import Rate, Reaction, Side, from_matrices, from_text, from_triples, names_of
+from ._starts import Starts
 from ._states import State, as_amounts, as_counts
 from ._tables import Structure, Tables
 
 # What a pickle holds: the rest follows from it.
-_KEPT = ("_species", "_reactions", "_x0", "_params", "_volume", "_combinatorial")
+_KEPT = ("_species", "_reactions", "_starts", "_params", "_volume", "_combinatorial")
+# Names that are numbers unless the network has something of that name.
+_NUMBERS = {"pi": np.pi}
 
 
 class ReactionNetwork:
-    """Species and the reactions between them, under mass action.
+    """Species and the reactions between them.
 
     Parameters
     ----------
     reactions : str or iterable of (reactants, products, rate)
-        Text with a reaction a line, ``S + I -> 2 I @ beta``, where ``0`` stands for nothing; ``name = number``
-        gives a parameter, or the initial count if it names a species; ``#`` starts a comment and ``;`` may stand
-        for a line end. Or triples, whose sides are written the same way or are mappings
-        ``{"S": 1, "I": 1}``.
+        Text with a reaction a line, ``S + I -> 2 I @ beta``, where ``0`` stands for nothing; ``A <-> B @ there, back``
+        is two reactions; ``name = number`` gives a parameter, or the initial count if it names a species, which may
+        also be an expression, ``S = N - I``; ``k = ?`` declares a parameter whose value comes with the call; ``#``
+        starts a comment and ``;`` may stand for a line end. Or triples, whose sides are written the same way or are
+        mappings ``{"S": 1, "I": 1}``.
     species : sequence of str, optional
         All species in the wished order. Default: the order of first appearance.
     reactants, products : array_like of int, shape (n_reactions, n_species), optional
         The coefficients, instead of `reactions`; `species` and `rates` must be given too.
     rates : sequence of float or str, optional
-        Rate constants that belong to the matrices.
+        Rates that belong to the matrices.
     params : mapping of str to float, optional
-        Values of the parameters named by rates; they go before those in the text.
+        Values of the parameters named by rates, None for those that come with the call; they go before those in the
+        text.
     volume : float, default 1.0
         Size of the system. A rate constant is for concentrations, x / volume.
     combinatorial : bool, default False
@@ -49,9 +55,9 @@ class ReactionNetwork:
     species : tuple of str
     reactions : tuple of Reaction
     params : Mapping of str to float
-        The parameters' default values, in order.
+        The parameters' default values, in order; NaN for one that has none.
     x0 : Mapping of str to float or None
-        Initial amounts of all species, if the text gave any.
+        Initial amounts of all species at these values, if the text gave any.
     volume : float
     combinatorial : bool
 
@@ -63,7 +69,14 @@ class ReactionNetwork:
 
     Notes
     -----
-    With rate constant k, order m (the number of reactants) and volume V, the propensity is
+    A rate that names no species is a rate constant, which mass action multiplies; one that names a species is the whole
+    rate, of counts, which neither the volume nor `combinatorial` changes. Both may be expressions of numbers, names,
+    ``+ - * / **``, comparisons, ``and``, ``or``, ``not``, ``piecewise(value, condition, ..., otherwise)``,
+    ``if(condition, value, otherwise)``, ``min``, ``max``, ``abs``, ``floor``, ``ceil``, ``sqrt``, ``pow``, ``exp``,
+    ``log``, ``log10`` and trigonometric and hyperbolic functions; ``t`` is the time. A reaction fires only while all
+    its reactants are there, whatever its rate is.
+
+    Under mass action with rate constant k, order m (the number of reactants) and volume V, the propensity is
     ``k V**(1 - m) x (x - 1) ...``, a falling factorial for each reactant, and the deterministic rate
     ``k V**(1 - m) x**2 ...``, powers of the same counts. Source: D. T. Gillespie,
     J. Phys. Chem. 81 (1977) 2340.
@@ -80,6 +93,8 @@ class ReactionNetwork:
     ReactionNetwork(2 reactions, 3 species: S, I, R)
     >>> sir.propensities([9990, 10, 0])
     array([4.995, 1.   ])
+    >>> ReactionNetwork("S -> P @ vmax*S/(km + S); vmax = 10; km = 5").propensities({"S": 15})
+    array([7.5])
     >>> sir.stoichiometry
     array([[-1,  0],
            [ 1, -1],
@@ -98,7 +113,7 @@ class ReactionNetwork:
         volume: float = 1.0,
         combinatorial: bool = False,
     ) -> None:
-        values: dict[str, float] = {}
+        values: dict[str, Expression | None] = {}
         places: dict[str, str] = {}
         matrices = (reactants, products, rates)
         if reactions is None:
@@ -123,49 +138,72 @@ class ReactionNetwork:
             near = meant(unknown[0], self._species)
             raise ValueError(f"species must name all species of the reactions, but {unknown[0]!r} is missing{near}")
         self._reactions = tuple(reaction for _, reaction in found)
-        given = {name: value for name, value in values.items() if name in self._place}
-        self._x0 = {name: given.get(name, 0.0) for name in self._species} if given else None
-        self._params = {name: value for name, value in values.items() if name not in given}
-        given_params = _checked_params(by_label(params, "params"), self._place)
+        self._params = {
+            name: _number(name, value, places[name]) for name, value in values.items() if name not in self._place
+        }
+        given_params = _checked_params(by_label(params, "params"), self._place, missing=True)
         self._params.update(given_params)
+        for name in (*self._species, *self._params):
+            if name == TIME:
+                raise ValueError(f"{TIME!r} is reserved: it is the time, and can't be a species or a parameter")
+        starts = {name: value for name, value in values.items() if name in self._place}
+        self._starts = Starts.of(self._species, starts, places, self._params)
         self._volume = as_number(volume, "volume", low=0, open_low=True)
         self._combinatorial = as_flag(combinatorial, "combinatorial")
         self._read_rates(found)
         self._refuse_unused(places | dict.fromkeys(given_params, "params"))
-        self._constants = self._evaluated(self._params, ())[0]
+        self._columns = self._default_columns()
 
     def _read_rates(self, found: Sequence[tuple[str, Reaction]]) -> None:
-        """Each distinct expression once; those without names have their value now."""
-        numbers: dict[str, int] = {}
-        expressions: list[Expression] = []
+        """Each distinct expression once; those without names have their value now.
+
+        Columns are the constants of reactions, then the slots of programs.
+        """
+        rates: dict[str, Expression] = {}
+        laws = Laws(self._place)
+        self._laws: list[Law] = []
+        scales = []
         for where, reaction in found:
-            if numbers.setdefault(reaction.rate, len(numbers)) == len(expressions):
-                expressions.append(self._rate_expression(where, reaction))
-        self._rate_of = np.array([numbers[reaction.rate] for _, reaction in found], np.int64)
-        self._rates = np.array([0.0 if e.names else e.value({}) for e in expressions], np.float64)
-        self._expressions = {i: e for i, e in enumerate(expressions) if e.names}
+            if reaction.rate not in rates:
+                rates[reaction.rate] = self._rate_expression(where, reaction)
+            scale = self._scale(reaction.reactants)
+            self._laws.append(laws.of(rates[reaction.rate], reaction.reactants, scale))
+            scales.append(scale if self._laws[-1].scaled else 1.0)
+        numbers: dict[Expression, int] = {}
+        columns = [*(law.constant for law in self._laws), *(expression for _, expression in laws.slots.values())]
+        self._rate_of = np.array([numbers.setdefault(column, len(numbers)) for column in columns], np.int64)
+        self._scales = np.array(scales + [1.0] * len(laws.slots))
+        self._rates = np.array([0.0 if e.names else e.value({}) for e in numbers], np.float64)
+        self._expressions = {i: e for e, i in numbers.items() if e.names}
+        self._programs = {j: rates[self._reactions[j].rate] for j, law in enumerate(self._laws) if law.program}
 
     def _rate_expression(self, where: str, reaction: Reaction) -> Expression:
         try:
             expression = Expression(reaction.rate)
         except ValueError as error:
             raise ValueError(f"{where}: the rate {error}") from None
+        known = (*self._species, *self._params)
         for name in expression.names:
-            if name in self._place:
-                raise ValueError(
-                    f"{where}: the rate {reaction.rate!r} names the species {name!r}; a rate is a constant under mass "
-                    "action (other rate laws aren't supported)"
-                )
-            if name not in self._params:
+            if name not in self._place and name not in self._params and name not in (TIME, *_NUMBERS):
                 raise ValueError(
                     f"{where}: the rate {reaction.rate!r} names {name!r}, which has no value: add a line "
-                    f"'{name} = ...' or give it in params{meant(name, self._params)}"
+                    f"'{name} = ...' ('{name} = ?' if it comes with the call) or give it in params{meant(name, known)}"
                 )
-        return expression
+        return expression.with_numbers({name: value for name, value in _NUMBERS.items() if name not in known})
+
+    def _scale(self, reactants: Mapping[str, int]) -> float:
+        """What turns a rate constant of concentrations into one of counts."""
+        scale: float = self._volume ** (1 - sum(reactants.values()))
+        if self._combinatorial:
+            for n in reactants.values():
+                if n > 1:
+                    scale /= float(np.prod(np.arange(1.0, n + 1)))
+        return scale
 
     def _refuse_unused(self, places: Mapping[str, str]) -> None:
         """A value that nothing uses was meant for another name."""
         used = {name for expression in self._expressions.values() for name in expression.names}
+        used.update(self._starts.names)
         for name in self._params:
             if name not in used:
                 raise ValueError(
@@ -187,7 +225,7 @@ class ReactionNetwork:
 
     @property
     def x0(self) -> Mapping[str, float] | None:
-        return None if self._x0 is None else MappingProxyType(self._x0)
+        return None if self._starts.empty else MappingProxyType(self._starts.defaults(self._params))
 
     @property
     def volume(self) -> float:
@@ -233,17 +271,20 @@ class ReactionNetwork:
     def __str__(self) -> str:
         """The network as text that gives it back."""
         lines = [str(reaction) for reaction in self._reactions]
-        lines += [f"{name} = {value!r}" for name, value in {**self._params, **(self._x0 or {})}.items()]
+        lines += [f"{name} = {'?' if np.isnan(value) else repr(value)}" for name, value in self._params.items()]
+        lines += [f"{name} = {text}" for name, text in self._starts.texts().items()]
         return "\n".join(lines)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: vars(self)[name] for name in _KEPT}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        if "_starts" not in state:  # of an older version
+            state = {**state, "_starts": Starts(tuple(state["_species"]), state.get("_x0") or {}, {})}
         vars(self).update((name, state[name]) for name in _KEPT)
         self._place = {name: i for i, name in enumerate(self._species)}
         self._read_rates([(f"reaction {j}", reaction) for j, reaction in enumerate(self._reactions)])
-        self._constants = self._evaluated(self._params, ())[0]
+        self._columns = self._default_columns()
 
     def with_params(self, params: Mapping[str, float]) -> ReactionNetwork:
         """The same network with other default values of some parameters."""
@@ -253,10 +294,16 @@ class ReactionNetwork:
         changed._params = {**self._params, **_checked_params(named, self._place, self._params)}
         if any(np.ndim(value) for value in changed._params.values()):
             raise ValueError("params must be numbers here, got an array")
-        changed._constants = changed._evaluated(changed._params, ())[0]
+        changed._columns = changed._default_columns()
         return changed
 
     # Rates
+
+    def _default_columns(self) -> NDArray[np.float64] | None:
+        """The columns at the default values; None while some parameter has none."""
+        if any(np.isnan(value) for value in self._params.values()):
+            return None
+        return self._evaluated(self._params, ())[0]
 
     def param_values(self, params: Mapping[str, Any] | ArrayLike | None = None) -> dict[str, Any]:
         """Return all parameters' values where `params` goes before the defaults.
@@ -264,11 +311,14 @@ class ReactionNetwork:
         A mapping gives some of them, a value or an array of p values each; an array of shape (k,) or (p, k) gives all
         k in order; a Series or a table, read by its labels, gives all k in any order.
         """
-        if params is None:
-            return dict(self._params)
-        params = complete(params, "params", self._params, "parameters")
-        if isinstance(params, Mapping):
-            return {**self._params, **_checked_params(params, self._place, self._params)}
+        if params is not None:
+            params = complete(params, "params", self._params, "parameters")
+        if params is None or isinstance(params, Mapping):
+            values = {**self._params, **_checked_params(params, self._place, self._params)}
+            for name, value in values.items():
+                if np.ndim(value) == 0 and np.isnan(value):
+                    raise ValueError(f"params must give {name!r}, which has no value of its own")
+            return values
         k = len(self._params)
         table = as_real(params, "params", ndim=(1, 2), dtype=np.float64, inf=False)
         if table.shape[-1] != k:
@@ -277,6 +327,9 @@ class ReactionNetwork:
 
     def constants(self, params: Mapping[str, Any] | ArrayLike | None = None) -> NDArray[np.float64]:
         """The rate constants of counts, ``k V**(1 - m)`` (over m! if `combinatorial`), for given parameters.
+
+        What multiplies the amounts where a rate is written as a product of them; NaN where a rate is another
+        expression of species or time, and has no constant.
 
         Parameters
         ----------
@@ -305,8 +358,19 @@ class ReactionNetwork:
         self, params: Mapping[str, Any] | ArrayLike | None = None, names: Sequence[str] = ()
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """`constants` and, by the named parameters, `constants_gradient`, in one pass."""
-        if params is None and not names:
-            return self._constants.copy(), np.zeros((len(self._reactions), 0))
+        columns, slopes = self.columns(params, names)
+        n = len(self._reactions)
+        columns, slopes = columns[..., :n].copy(), slopes[..., :n, :].copy()
+        none = list(self._programs)
+        columns[..., none] = slopes[..., none, :] = np.nan
+        return columns, slopes
+
+    def columns(
+        self, params: Mapping[str, Any] | ArrayLike | None = None, names: Sequence[str] = ()
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What kernels take: constants of reactions (0 for programs), then slots, and their derivatives."""
+        if params is None and not names and self._columns is not None:
+            return self._columns.copy(), np.zeros((len(self._columns), 0))
         return self._evaluated(self.param_values(params), names)
 
     def _evaluated(
@@ -319,7 +383,8 @@ class ReactionNetwork:
             rates[..., i], gradient = expression.gradient(values)
             for k, name in enumerate(names):
                 gradients[..., i, k] = gradient.get(name, 0.0)
-        constants = np.take(rates, self._rate_of, axis=-1) * self._scales
+        columns = np.take(rates, self._rate_of, axis=-1) * self._scales
+        constants = columns[..., : len(self._reactions)]
         wrong = ~(np.isfinite(constants) & (constants >= 0))
         if wrong.any():
             j = int(np.argmax(wrong.reshape(-1, len(self._reactions)).any(axis=0)))
@@ -328,20 +393,29 @@ class ReactionNetwork:
         slopes = np.take(gradients, self._rate_of, axis=-2) * self._scales[:, None]
         if not np.isfinite(slopes).all():
             raise ValueError("a rate has no finite derivative by a parameter at these values")
-        return constants, slopes
+        return columns, slopes
 
-    @cached_property
-    def _scales(self) -> NDArray[np.float64]:
-        """What turns a rate constant of concentrations into one of counts."""
-        scales = []
-        for reaction in self._reactions:
-            scale = self._volume ** (1 - sum(reaction.reactants.values()))
-            if self._combinatorial:
-                for n in reaction.reactants.values():
-                    if n > 1:
-                        scale /= float(np.prod(np.arange(1.0, n + 1)))
-            scales.append(scale)
-        return np.array(scales)
+    def programmed(
+        self, j: int, x: NDArray[np.float64], t: float, values: Mapping[str, Any], stochastic: bool
+    ) -> NDArray[np.float64]:
+        """The rate of a reaction that is a program, in one or many states, x of shape (n_species, ...).
+
+        The deterministic rate follows the expression everywhere; the stochastic one is 0 where reactants are missing.
+        """
+        expression, reactants = self._programs[j], self._reactions[j].reactants
+        known = {
+            name: x[self._place[name]] if name in self._place else values.get(name, t) for name in expression.names
+        }
+        rate = np.asarray(expression.value(known), np.float64) * np.ones(x.shape[1:])
+        if not self._laws[j].whole:
+            rate = rate * self._scale(reactants)
+            for name, n in reactants.items():
+                for less in range(n):
+                    rate = rate * (x[self._place[name]] - less * stochastic)
+        elif stochastic:
+            for name, n in reactants.items():
+                rate = np.where(x[self._place[name]] >= n, rate, 0.0)
+        return rate
 
     def propensities(
         self, x: State, t: float = 0.0, params: Mapping[str, Any] | ArrayLike | None = None
@@ -353,7 +427,7 @@ class ReactionNetwork:
         x : mapping or array_like of shape (n_species,)
             Counts; species that a mapping doesn't name are 0.
         t : float
-            The time (mass action doesn't depend on it).
+            The time, for rates that name it.
         params : mapping or array_like of shape (k,), optional
             Values instead of the defaults.
 
@@ -361,15 +435,22 @@ class ReactionNetwork:
         -------
         ndarray of shape (n_reactions,)
 
+        Raises
+        ------
+        ValueError
+            If a rate comes out negative or not finite.
+
         Examples
         --------
         >>> from fastcore.reactions import ReactionNetwork
         >>> ReactionNetwork("2 A -> B @ 0.5").propensities({"A": 10})
         array([45.])
         """
-        as_number(t, "t")
         counts = as_counts(x, self._species, "x").astype(np.float64)
-        rates = self.tables.products_of(self._one_set(params), counts, less=True)
+        rates = self._rates_of(counts, t, params, True)
+        for j in self._programs:
+            if not 0 <= rates[j] < np.inf:
+                raise ValueError(f"the rate of '{self._reactions[j]}' must be finite and at least 0, got {rates[j]}")
         return rates + 0.0  # without negative zeros
 
     def rhs(self, x: State, t: float = 0.0, params: Mapping[str, Any] | ArrayLike | None = None) -> NDArray[np.float64]:
@@ -383,19 +464,63 @@ class ReactionNetwork:
         >>> ReactionNetwork("2 A -> B @ 0.5").rhs({"A": 10})
         array([-100.,   50.])
         """
-        as_number(t, "t")
         amounts = as_amounts(x, self._species, "x")
         tables = self.tables
-        rates = tables.products_of(self._one_set(params), amounts, less=False)
+        rates = self._rates_of(amounts, t, params, False)
         changes = tables.by * np.repeat(rates, np.diff(tables.change_at))
         total = np.bincount(tables.changed, changes, minlength=len(self._species))
         return total.astype(np.float64)
 
-    def _one_set(self, params: Mapping[str, Any] | ArrayLike | None) -> NDArray[np.float64]:
-        constants = self.constants(params)
-        if constants.ndim != 1:
-            raise ValueError(f"params must be one set of values here, got {constants.shape[0]} sets")
-        return constants
+    def _rates_of(
+        self, x: NDArray[np.float64], t: float, params: Mapping[str, Any] | ArrayLike | None, stochastic: bool
+    ) -> NDArray[np.float64]:
+        time = as_number(t, "t")
+        constants = self.one_set(params)
+        rates = self.tables.products_of(constants, x, less=stochastic)
+        values = self.param_values(params) if self._programs else {}
+        for j in self._programs:
+            rates[j] = self.programmed(j, x, time, values, stochastic)
+        return rates
+
+    def one_set(self, params: Mapping[str, Any] | ArrayLike | None) -> NDArray[np.float64]:
+        """The constants of reactions, of one set of parameters."""
+        columns = self.columns(params)[0]
+        if columns.ndim != 1:
+            raise ValueError(f"params must be one set of values here, got {columns.shape[0]} sets")
+        return columns[: len(self._reactions)]
+
+    def starts(
+        self, x0: State | None, params: Mapping[str, Any] | ArrayLike | None = None, names: Sequence[str] = ()
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Initial amounts, shape (n_species,) or (p, n_species), and derivatives by parameters, (..., k, n_species).
+
+        None is the network's own start, which may depend on parameters.
+        """
+        if x0 is None and self._starts.empty:
+            raise ValueError("x0 must be given: the network has no initial state of its own")
+        if x0 is None and self._starts.computed:
+            return self._starts.at(self.param_values(params), names)
+        amounts = as_amounts(self.x0 if x0 is None else x0, self._species)  # type: ignore[arg-type]
+        return amounts, np.zeros((len(names), len(amounts)))
+
+    def written_program(self, j: int, values: Mapping[str, str]) -> str:
+        """The deterministic rate of a reaction that is a program, as text, with other texts for some names."""
+        rate, reactants = f"({self._programs[j].shown(values)})", self._reactions[j].reactants
+        if self._laws[j].whole:
+            return rate
+        scale = self._scale(reactants)
+        factors = [name if n == 1 else f"{name}**{n}" for name, n in sorted(reactants.items())]
+        return "*".join([rate, *([f"{scale:.4g}"] if scale != 1 else []), *factors])
+
+    def timed_reaction(self) -> str:
+        """The first reaction whose rate names the time, as an error shows it."""
+        j = next(j for j, expression in self._programs.items() if TIME in expression.names)
+        return f"the rate of '{self._reactions[j]}'"
+
+    @property
+    def programs(self) -> Collection[int]:
+        """The reactions whose rates are programs: neither mass action nor a product of amounts."""
+        return self._programs.keys()
 
     @property
     def tables(self) -> Tables:
@@ -405,11 +530,23 @@ class ReactionNetwork:
     @cached_property
     def structure(self) -> Structure:
         """The tables, with what kernels prepare from them; networks with other parameters share it."""
-        return Structure(Tables.of(self._reactions, self._place))
+        return Structure(Tables.of(self._reactions, self._place, self._laws))
+
+
+def _number(name: str, value: Expression | None, where: str) -> float:
+    """The value of a parameter, NaN if it has none yet."""
+    if value is None:
+        return np.nan
+    if value.names:
+        raise ValueError(f"{where}: the value of {name!r} must be a number, got {value.text!r}")
+    return float(value.value({}))
 
 
 def _checked_params(
-    params: Mapping[str, Any] | None, species: Collection[str], known: Mapping[str, float] | None = None
+    params: Mapping[str, Any] | None,
+    species: Collection[str],
+    known: Mapping[str, float] | None = None,
+    missing: bool = False,
 ) -> dict[str, Any]:
     if params is None:
         return {}
@@ -425,7 +562,9 @@ def _checked_params(
             raise ValueError(
                 f"params must name parameters of the network, {shown(known)}, got {name!r}{meant(name, known)}"
             )
-        if known is not None and np.ndim(value) == 1:
+        if missing and value is None:
+            checked[name] = np.nan
+        elif known is not None and np.ndim(value) == 1:
             checked[name] = as_real(value, f"params[{name!r}]", dtype=np.float64, inf=False)
             sizes.add(len(checked[name]))
         else:

@@ -34,7 +34,7 @@ class Reaction:
     reactants, products : Mapping of str to int
         Species and how many of each.
     rate : str
-        The rate constant: a number or an expression of parameters.
+        The rate constant, or the whole rate: a number or an expression.
     """
 
     reactants: Mapping[str, int]
@@ -56,10 +56,10 @@ def _side_text(side: Mapping[str, int]) -> str:
     return " + ".join(name if n == 1 else f"{n} {name}" for name, n in side.items()) or "0"
 
 
-def from_text(text: str) -> tuple[list[tuple[str, Reaction]], dict[str, float], dict[str, str]]:
-    """Reactions, the values of names, and where each name got its value."""
+def from_text(text: str) -> tuple[list[tuple[str, Reaction]], dict[str, Expression | None], dict[str, str]]:
+    """Reactions, the values of names (None: to be given in a call), and where each name got its value."""
     found: list[tuple[str, Reaction]] = []
-    values: dict[str, float] = {}
+    values: dict[str, Expression | None] = {}
     places: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         for part in line.partition("#")[0].split(";"):
@@ -67,31 +67,49 @@ def from_text(text: str) -> tuple[list[tuple[str, Reaction]], dict[str, float], 
                 continue
             where = f"line {number}"
             if "->" in part:
-                found.append((where, _parse_reaction(part, where)))
+                found += [(where, reaction) for reaction in _parse_reactions(part, where)]
                 continue
+            if "=>" in part.partition("@")[0]:
+                raise ValueError(f"{where}: the arrow is '->', or '<->' with two rates, not '=>', got {part.strip()!r}")
             name, equals, value = (word.strip() for word in part.partition("="))
             if not equals or not name.isidentifier():
                 raise ValueError(f"{where}: expected 'A + B -> C @ rate' or 'name = number', got {part.strip()!r}")
             if name in values:
                 raise ValueError(f"{where}: {name!r} is given twice")
             try:
-                expression = Expression(value)
+                expression = None if value == "?" else Expression(value)
             except ValueError as error:
                 raise ValueError(f"{where}: {error}") from None
-            if expression.names:
-                raise ValueError(f"{where}: the value of {name!r} must be a number, got {value!r}")
-            values[name], places[name] = float(expression.value({})), where
-            if not np.isfinite(values[name]):
+            if expression is not None and not expression.names and not np.isfinite(expression.value({})):
                 raise ValueError(f"{where}: the value of {name!r} must be finite, got {value!r}")
+            values[name], places[name] = expression, where
     return found, values, places
 
 
-def _parse_reaction(part: str, where: str) -> Reaction:
+def _parse_reactions(part: str, where: str) -> list[Reaction]:
     sides, at, rate = part.partition("@")
-    left, _, right = sides.partition("->")
-    if not at or "->" in right or not rate.strip():
-        raise ValueError(f"{where}: expected 'A + B -> C @ rate', got {part.strip()!r}")
-    return _checked(_side(left, where), _side(right, where), rate.strip(), where)
+    both = "<->" in sides
+    left, _, right = sides.partition("<->" if both else "->")
+    rates = _split(rate) if both else [rate.strip()]
+    if not at or "->" in right or "<" in left or not all(rates):
+        raise ValueError(f"{where}: expected 'A + B -> C @ rate' or 'A + B <-> C @ rate, rate', got {part.strip()!r}")
+    if both and len(rates) != 2:
+        raise ValueError(f"{where}: '<->' needs two rates, there and back, got {rate.strip()!r}")
+    here, there = _side(left, where), _side(right, where)
+    ways = [(here, there), (there, here)]
+    return [_checked(*way, rate, where) for way, rate in zip(ways, rates)]
+
+
+def _split(rates: str) -> list[str]:
+    """Rates between commas that stand in no parentheses."""
+    parts, depth = [""], 0
+    for character in rates:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
 
 
 def from_triples(reactions: Iterable[tuple[Side, Side, Rate]]) -> list[tuple[str, Reaction]]:

@@ -102,7 +102,7 @@ class Jumps:
     t0 : float
         The start.
     x0 : ndarray of int64, shape (n_species,)
-        The state there.
+        The state there; (p, n_species) if it differs between sets of parameters.
     """
 
     times: NDArray[np.float64]
@@ -123,7 +123,7 @@ class Jumps:
         events = slice(self.offsets[run], self.offsets[run + 1])
         times = np.concatenate(([self.t0], self.times[events]))
         states = np.zeros((len(times), len(self.species)), np.int64)
-        states[0] = self.x0
+        states[0] = self.x0 if self.x0.ndim == 1 else self.x0[run * len(self.x0) // (len(self.offsets) - 1)]
         fired, at = self.reactions[events], self.tables.change_at
         lengths = at[fired + 1] - at[fired]
         # The changes of the first event, of the second, ...: places within each event's list after its beginning.

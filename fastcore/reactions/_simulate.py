@@ -13,13 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._backend import active_backend, kernels
 from .._labelled import meant, shown
+from .._programs import BadRate
 from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
 from .._validation import as_choice, as_index, as_names
 from .._workers import Workers, check_workers, n_threads, run
 from ._network import ReactionNetwork
 from ._results import Jumps, Trajectories
-from ._states import LARGEST_COUNT, State, as_counts, as_span, as_times, initial_state
+from ._states import LARGEST_COUNT, State, as_span, as_times, initial_counts
 from ._tables import Structure
 
 # By the kernels' codes.
@@ -133,7 +134,8 @@ def simulate(
     Raises
     ------
     TypeError, ValueError
-        If an argument can't be used; counts must be whole and non-negative.
+        If an argument can't be used; counts must be whole and non-negative. If a rate that is an expression of species
+        comes out negative, infinite or NaN; the reaction, the run and the time are named.
     OverflowError
         If a rate becomes infinite, or a count passes 2**53 - 2**31.
 
@@ -167,8 +169,6 @@ def simulate(
     """
     if not isinstance(network, ReactionNetwork):
         raise TypeError(f"network must be a ReactionNetwork, got {type(network).__name__}")
-    start = initial_state(network, x0)
-    counts = as_counts(start, network.species)
     span = as_span(t_span)
     as_choice(record, "record", ("grid", "jumps"))
     as_choice(method, "method", ("auto", *_METHODS))
@@ -180,7 +180,13 @@ def simulate(
     keep = _indices(network, species)
     stops = _conditions(network, stop)
     check_workers(workers)
-    constants = network.constants(params)
+    if network.structure.timed:
+        raise ValueError(
+            f"simulate needs rates that change with events alone, but {network.timed_reaction()} changes with the "
+            "time, for which there is no exact method here yet: ode.solve takes it"
+        )
+    constants = network.columns(params)[0]
+    counts = np.atleast_2d(initial_counts(network, x0, params))
     sets = constants.shape[:-1]
     constants = np.ascontiguousarray(constants.reshape(-1, constants.shape[-1]))
     total = runs * len(constants)
@@ -207,7 +213,13 @@ def simulate(
         def report() -> None:
             step(next(sizes))
 
-        parts = run(_called, tasks, workers, report)
+        try:
+            parts = run(_called, tasks, workers, report)
+        except BadRate as bad:
+            raise ValueError(
+                f"run {bad.run}: the rate of '{network.reactions[bad.reaction]}' must be finite and at least 0, got "
+                f"{bad.value} at t = {bad.t}"
+            ) from None
     *data, n_events, codes = ([part[i] for part in parts] for i in range(len(parts[0])))
     numbers, status = _joined(n_events), _joined(codes)
     if (status == _OVERFLOW).any():
@@ -228,7 +240,8 @@ def simulate(
         names = network.species if species is None else tuple(network.species[i] for i in keep)
         return Trajectories(times, x, *ends, names)
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(numbers)))
-    return Jumps(_joined(data[0]), _joined(data[1]), offsets, *ends, network.species, span[0], counts, network.tables)
+    begins = counts[0] if len(counts) == 1 else counts
+    return Jumps(_joined(data[0]), _joined(data[1]), offsets, *ends, network.species, span[0], begins, network.tables)
 
 
 def _called(task: tuple[str, str, Structure, tuple[Any, ...]]) -> Any:

@@ -37,15 +37,18 @@ def _row(x: State, species: Sequence[str], name: str) -> NDArray[np.float64]:
 
 def as_counts(x: State, species: Sequence[str], name: str = "x0") -> NDArray[np.int64]:
     """Return whole non-negative counts of all species, or refuse by name."""
-    row = _row(x, species, name)
-    wrong = (row < 0) | (row != np.floor(row)) | (row > LARGEST_COUNT)
+    return _whole(_row(x, species, name), species, name)
+
+
+def _whole(amounts: NDArray[np.float64], species: Sequence[str], name: str) -> NDArray[np.int64]:
+    wrong = (amounts < 0) | (amounts != np.floor(amounts)) | (amounts > LARGEST_COUNT)
     if wrong.any():
-        i = int(np.argmax(wrong))
+        where = tuple(np.argwhere(wrong)[0])
         raise ValueError(
             f"{name} must hold whole numbers from 0 to 2**53 - 2**32, "
-            f"got {float(row[i])} for the species {species[i]!r}"
+            f"got {float(amounts[where])} for the species {species[where[-1]]!r}"
         )
-    return row.astype(np.int64)
+    return amounts.astype(np.int64)
 
 
 def as_amounts(x: State, species: Sequence[str], name: str = "x0") -> NDArray[np.float64]:
@@ -53,13 +56,11 @@ def as_amounts(x: State, species: Sequence[str], name: str = "x0") -> NDArray[np
     return _row(x, species, name)
 
 
-def initial_state(network: ReactionNetwork, x0: State | None) -> State:
-    """`x0`, or the network's own, or an error."""
+def initial_counts(network: ReactionNetwork, x0: State | None, params: Any) -> NDArray[np.int64]:
+    """Counts, `x0` or the network's own, shape (n_species,), or (p, n_species) if sets of parameters differ in them."""
     if x0 is not None:
-        return x0
-    if network.x0 is None:
-        raise ValueError("x0 must be given: the network has no initial state of its own")
-    return network.x0
+        return as_counts(x0, network.species)
+    return _whole(network.starts(None, params)[0], network.species, "x0")
 
 
 def as_span(t_span: Sequence[float]) -> tuple[float, float]:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
+from ._laws import Law, placed
 from ._reading import Reaction
 
 
 class Tables(NamedTuple):
-    """Factors, changes and readers, each as offsets and columns.
+    """Factors, changes and readers, each as offsets and columns, and programs.
 
     Factor f of reaction j, with ``factor_at[j] <= f < factor_at[j + 1]``, multiplies its rate by
-    ``x[factor[f]] - minus[f]`` (2 A has factors A - 0 and A - 1). When it fires, the species ``changed[i]`` change by
-    ``by[i]``, with ``change_at[j] <= i < change_at[j + 1]``. The reactions that have species i as a factor are
-    ``reader[reader_at[i]:reader_at[i + 1]]``, rising.
+    ``x[factor[f]] - minus[f]`` (2 A has factors A - 0 and A - 1), and its deterministic rate by
+    ``x[factor[f]] - shift[f]`` (which is 0 under mass action, and `minus` where the rate was written out). When it
+    fires, the species ``changed[i]`` change by ``by[i]``, with ``change_at[j] <= i < change_at[j + 1]``. The reactions
+    whose rates species i enters are ``reader[reader_at[i]:reader_at[i + 1]]``, rising.
+
+    The rate of a reaction with ``program_at[j] < program_at[j + 1]`` is what the last of these instructions of
+    `program` gives (see `fastcore._programs`; places are the species, the time, as many results as the longest program
+    has, and the slots); it depends on the species ``read[read_at[j]:read_at[j + 1]]``, where the number of species
+    stands for the time. It is 0 while some ``x[need[i]] < least[i]``, with ``need_at[j] <= i < need_at[j + 1]``.
     """
 
     factor_at: NDArray[np.int64]
@@ -29,55 +37,104 @@ class Tables(NamedTuple):
     by: NDArray[np.int64]
     reader_at: NDArray[np.int64]
     reader: NDArray[np.int64]
+    shift: NDArray[np.float64]
+    program_at: NDArray[np.int64]
+    program: NDArray[np.int32]
+    read_at: NDArray[np.int64]
+    read: NDArray[np.int64]
+    need_at: NDArray[np.int64]
+    need: NDArray[np.int64]
+    least: NDArray[np.int64]
 
     @classmethod
-    def of(cls, reactions: Sequence[Reaction], place: Mapping[str, int]) -> Tables:
+    def of(cls, reactions: Sequence[Reaction], place: Mapping[str, int], laws: Sequence[Law]) -> Tables:
         """Read reactions of species whose places are given, each term once."""
-        factor_at, factor, minus = [0], [], []
-        change_at, changed, by = [0], [], []
-        for reaction in reactions:
+        n, longest = len(place), max(len(law.program) for law in laws)
+        factor_at, change_at, program_at, read_at, need_at = [0], [0], [0], [0], [0]
+        factor, minus, shift, changed, by = [], [], [], [], []
+        program, need, least = [], [], []
+        read: list[int] = []
+        readers: list[tuple[int, int]] = []
+        for j, (reaction, law) in enumerate(zip(reactions, laws)):
             reactants, products = reaction.reactants, reaction.products
-            for name, n in reactants.items():
-                i = place[name]
-                for less in range(n):
-                    factor.append(i)
-                    minus.append(less)
-                net = products.get(name, 0) - n
+            entering = set(law.reads)
+            for i, less in law.factors:
+                factor.append(i)
+                minus.append(less)
+                shift.append(less if law.whole else 0)
+                entering.add(i)
+            for name, count in reactants.items():
+                net = products.get(name, 0) - count
                 if net:
-                    changed.append(i)
+                    changed.append(place[name])
                     by.append(net)
-            for name, n in products.items():
+                if law.program and law.whole:
+                    need.append(place[name])
+                    least.append(count)
+                    entering.add(place[name])
+            for name, count in products.items():
                 if name not in reactants:
                     changed.append(place[name])
-                    by.append(n)
+                    by.append(count)
+            program += placed(law.program, n, longest)
+            read += law.reads
+            readers += [(i, j) for i in entering if i < n]
             factor_at.append(len(factor))
             change_at.append(len(changed))
-        lists = (factor_at, factor, minus, change_at, changed, by)
-        arrays = [np.array(listed, np.int64) for listed in lists]
-        return cls(*arrays, *_readers(arrays[0], arrays[1], arrays[2], len(place)))  # type: ignore[call-arg]
+            program_at.append(len(program))
+            read_at.append(len(read))
+            need_at.append(len(need))
+        pairs = np.array(readers, np.int64).reshape(-1, 2)
+        reader_at = np.zeros(n + 1, np.int64)
+        np.cumsum(np.bincount(pairs[:, 0], minlength=n), out=reader_at[1:])
+        reader = np.ascontiguousarray(pairs[np.argsort(pairs[:, 0], kind="stable"), 1])
+        listed = {
+            "factor_at": factor_at,
+            "factor": factor,
+            "minus": minus,
+            "change_at": change_at,
+            "changed": changed,
+            "by": by,
+            "program_at": program_at,
+            "read_at": read_at,
+            "read": read,
+            "need_at": need_at,
+            "need": need,
+            "least": least,
+        }
+        return cls(
+            **{name: np.array(column, np.int64) for name, column in listed.items()},
+            reader_at=reader_at,
+            reader=reader,
+            shift=np.array(shift, np.float64),
+            program=np.array(program, np.int32).reshape(-1, 4),
+        )
 
     def products_of(self, constants: NDArray[np.float64], x: NDArray[np.float64], less: bool) -> NDArray[np.float64]:
-        """The constants times each reaction's factors from left to right; `less` takes `minus` away from them."""
+        """The constants times each reaction's factors from left to right, stochastic if `less`."""
         rates = constants.copy()
         lengths = np.diff(self.factor_at)
         which, position = np.flatnonzero(lengths), 0
+        taken = self.minus if less else self.shift
         while len(which):
             factors = self.factor_at[which] + position
-            rates[which] *= x[self.factor[factors]] - (self.minus[factors] if less else 0)
+            rates[which] *= x[self.factor[factors]] - taken[factors]
             position += 1
             which = which[lengths[which] > position]
         return rates
 
+    @property
+    def timed(self) -> bool:
+        """Whether a rate depends on the time."""
+        return bool((self.read == len(self.reader_at) - 1).any())
 
-def _readers(
-    factor_at: NDArray[np.int64], factor: NDArray[np.int64], minus: NDArray[np.int64], n_species: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    # The first of equal factors, which has nothing to subtract, stands for all of them.
-    first = minus == 0
-    reactions = np.repeat(np.arange(len(factor_at) - 1), np.diff(factor_at))[first]
-    at = np.zeros(n_species + 1, np.int64)
-    np.cumsum(np.bincount(factor[first], minlength=n_species), out=at[1:])
-    return at, reactions[np.argsort(factor[first], kind="stable")]
+    def with_clock(self) -> Tables:
+        """With the time as a last species, which a last reaction of rate 1 makes."""
+        n = len(self.reader_at) - 1
+        more = {name: np.append(at, at[-1]) for name, at in self._asdict().items() if name.endswith("_at")}
+        del more["reader_at"]
+        more["change_at"][-1] += 1
+        return self._replace(**more, changed=np.append(self.changed, n), by=np.append(self.by, 1))
 
 
 class Structure:
@@ -85,6 +142,7 @@ class Structure:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
+        self.timed = tables.timed
         self._prepared: dict[str, Any] = {}
 
     def __getstate__(self) -> Tables:
@@ -92,6 +150,11 @@ class Structure:
 
     def __setstate__(self, tables: Tables) -> None:
         Structure.__init__(self, tables)
+
+    @cached_property
+    def clocked(self) -> Tables:
+        """The tables, with a clock if a rate asks for the time."""
+        return self.tables.with_clock() if self.timed else self.tables
 
     def prepared(self, backend: str) -> Any:
         """The network as the kernels of that backend take it."""

@@ -1,4 +1,4 @@
-"""Slow twin of the deterministic kernels: Runge-Kutta methods on mass action, with forward sensitivities.
+"""Slow twin of the deterministic kernels: Runge-Kutta methods on reaction networks, with forward sensitivities.
 
 Sources: Hairer, Norsett and Wanner, *Solving Ordinary Differential Equations I*, II.4-6 (DOPRI5, after Dormand and
 Prince 1980); Hairer and Wanner, *... II*, IV.2 (stiffness detection) and IV.7 (RODAS).
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ._programs import differentiated, evaluated
 
 if TYPE_CHECKING:
     from ..reactions._tables import Tables
@@ -72,24 +74,52 @@ def _moved(y: Vector, h: float, change: Vector) -> Vector:
 
 
 class _System:
-    """Mass action: the state is the amounts, then the derivatives of the amounts by each parameter."""
+    """A network: the state is the amounts, then the derivatives of the amounts by each parameter."""
 
     def __init__(self, tables: "Tables", constants: Vector, slopes: list[Vector], n: int) -> None:
-        factor_at, factor = tables.factor_at.tolist(), tables.factor.tolist()
+        factor_at, factor = tables.factor_at.tolist(), list(zip(tables.factor.tolist(), tables.shift.tolist()))
         change_at, changed, by = tables.change_at.tolist(), tables.changed.tolist(), tables.by.tolist()
-        ids = range(len(constants))
+        n_reactions = len(change_at) - 1
+        ids = range(n_reactions)
         self.n, self.n_params = n, len(slopes[0])
         self.factors = [factor[factor_at[j] : factor_at[j + 1]] for j in ids]
         spans = [slice(change_at[j], change_at[j + 1]) for j in ids]
         self.changes = [list(zip(changed[span], by[span])) for span in spans]
-        self.constants, self.slopes = constants, slopes
+        self.constants, self.slopes = constants[:n_reactions], slopes[:n_reactions]
+        self.slots, self.slots_slopes = constants[n_reactions:], slopes[n_reactions:]
+        at, read_at = tables.program_at.tolist(), tables.read_at.tolist()
+        self.programs = {j: tables.program[at[j] : at[j + 1]].tolist() for j in ids if at[j] < at[j + 1]}
+        self.reads = [tables.read[read_at[j] : read_at[j + 1]].tolist() for j in ids]
+        self.first = len(tables.reader_at)
+        self.longest = max(map(len, self.programs.values()), default=0)
 
     def product(self, c: float, j: int, x: Vector, *without: int) -> float:
         """c times the factors of reaction j, but those at the given positions."""
-        for position, species in enumerate(self.factors[j]):
+        for position, (species, shift) in enumerate(self.factors[j]):
             if position not in without:
-                c *= x[species]
+                c *= x[species] - shift
         return c
+
+    def frame(self, j: int, amounts: Vector, slots: Vector) -> Vector:
+        """Amounts (and the time) that program j reads, room for results, slots."""
+        frame = [0.0] * (self.first + self.longest) + slots
+        for i in self.reads[j]:
+            frame[i] = amounts[i]
+        return frame
+
+    def program(self, j: int, x: Vector) -> tuple[float, Vector]:
+        """What program j gives for amounts x, and its frame."""
+        frame = self.frame(j, x, self.slots)
+        return evaluated(self.programs[j], frame, self.first), frame
+
+    def along(self, j: int, frame: Vector, one: Vector, p: int | None, two: Vector | None = None) -> float:
+        """The derivative of a program along a change of amounts and of parameter p, or along that and a second one."""
+        still = [0.0] * len(self.slots)
+        first = self.frame(j, one, still if p is None else [slopes[p] for slopes in self.slots_slopes])
+        second = self.frame(j, two or [0.0] * self.n, still)
+        both, code = [0.0] * len(frame), self.programs[j]
+        differentiated(code, frame, first, second, both, self.first)
+        return (first if two is None else both)[self.first + len(code) - 1]
 
     def spread(self, j: int, flux: float, out: Vector, start: int) -> None:
         for species, by in self.changes[j]:
@@ -103,16 +133,28 @@ class _System:
             for p in range(self.n_params):
                 sensitivity = y[(p + 1) * n : (p + 2) * n]
                 flux = self.product(self.slopes[j][p], j, y)
-                for position, species in enumerate(self.factors[j]):
+                for position, (species, _) in enumerate(self.factors[j]):
                     flux += self.product(c, j, y, position) * sensitivity[species]
+                self.spread(j, flux, out, (p + 1) * n)
+        for j in self.programs:
+            rate, frame = self.program(j, y)
+            self.spread(j, rate, out, 0)
+            for p in range(self.n_params):
+                flux = self.along(j, frame, y[(p + 1) * n : (p + 2) * n], p)
                 self.spread(j, flux, out, (p + 1) * n)
         return out
 
     def jacobian(self, x: Vector) -> list[Vector]:
         matrix = [[0.0] * self.n for _ in range(self.n)]
         for j, c in enumerate(self.constants):
-            for position, species in enumerate(self.factors[j]):
+            for position, (species, _) in enumerate(self.factors[j]):
                 partial = self.product(c, j, x, position)
+                for row, by in self.changes[j]:
+                    matrix[row][species] += by * partial
+        for j in self.programs:
+            _, frame = self.program(j, x)
+            for species in self.reads[j]:
+                partial = self.along(j, frame, [float(i == species) for i in range(self.n)], None)
                 for row, by in self.changes[j]:
                     matrix[row][species] += by * partial
         return matrix
@@ -122,12 +164,15 @@ class _System:
         sensitivity = y[(p + 1) * self.n : (p + 2) * self.n]
         for j, c in enumerate(self.constants):
             flux = 0.0
-            for g, along in enumerate(self.factors[j]):
+            for g, (along, _) in enumerate(self.factors[j]):
                 flux += self.product(self.slopes[j][p], j, y, g) * u[along]
-                for f, species in enumerate(self.factors[j]):
+                for f, (species, _) in enumerate(self.factors[j]):
                     if f != g:
                         flux += self.product(c, j, y, f, g) * sensitivity[species] * u[along]
             self.spread(j, flux, out, 0)
+        for j in self.programs:
+            _, frame = self.program(j, y)
+            self.spread(j, self.along(j, frame, sensitivity, p, u), out, 0)
         return out
 
 
@@ -138,7 +183,7 @@ class _Integration:
         self.system, self.times = system, times
         self.t, self.end = span
         self.rtol, self.atol, self.max_steps = limits
-        self.y = x0 + [0.0] * (system.n * system.n_params)
+        self.y = x0
         self.h = 0.0
         self.nfev = self.n_steps = 0
         self.out: list[Vector] = []
@@ -351,18 +396,19 @@ def integrate(
     atol: float,
     max_steps: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]]:
-    """Integrate mass action from x0 for each row of constants; amounts and sensitivities at given times.
+    """Integrate from x0 for each row of constants (of reactions, then slots); amounts and sensitivities at given times.
 
-    Method 0 is the explicit one, 1 the linearly implicit one, 2 the first until it finds the problem stiff, then the
-    second. Returns states (rows, times, 1 + parameters, species), NaN where never reached, numbers of evaluations and
-    steps, and statuses.
+    `x0` has rows (or only one) of amounts and their sensitivities. Method 0 is the explicit one, 1 the linearly
+    implicit one, 2 the first until it finds the problem stiff, then the second. Returns states (rows, times,
+    1 + parameters, species), NaN where never reached, numbers of evaluations and steps, and statuses.
     """
-    rows, n, n_params = len(constants), len(x0), slopes.shape[2]
+    rows, n, n_params = len(constants), x0.shape[2], slopes.shape[2]
     result = np.full((rows, len(times), (1 + n_params) * n), np.nan)
     nfev, n_steps, statuses = np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.int8)
     for row in range(rows):
         system = _System(tables, constants[row].tolist(), slopes[row].tolist(), n)
-        run = _Integration(system, x0.tolist(), span, times.tolist(), (rtol, atol, max_steps))
+        start = x0[row if len(x0) > 1 else 0].reshape(-1).tolist()
+        run = _Integration(system, start, span, times.tolist(), (rtol, atol, max_steps))
         status = STIFF
         if method != RODAS4:
             status = _dopri5(run, method == AUTO)

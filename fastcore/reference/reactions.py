@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._programs import BadRate
 from .._ziggurat import HEIGHT, INSIDE, WIDTH, R
+from ._programs import evaluated
 from ._rng import Rng
 
 if TYPE_CHECKING:
@@ -52,6 +54,9 @@ class Network:
         self.factors = _lists(tables.factor_at, tables.factor, tables.minus)
         self.changes = _lists(tables.change_at, tables.changed, tables.by)
         self.readers = _lists(tables.reader_at, tables.reader)
+        self.needs = _lists(tables.need_at, tables.need, tables.least)
+        self.programs = [tables.program[a:b].tolist() for a, b in pairwise(tables.program_at.tolist())]
+        self.longest = max(map(len, self.programs))
 
 
 def _lists(offsets: NDArray[np.int64], *columns: NDArray[np.int64]) -> list[list[Any]]:
@@ -66,23 +71,40 @@ class _Run:
         self, network: Network, constants: NDArray[np.float64], x0: NDArray[np.int64], stops: list[Any]
     ) -> None:
         self.network = network
-        self.constants = constants.tolist()
+        n = len(network.factors)
+        self.constants, self.slots = constants[:n].tolist(), constants[n:].tolist()
         self.stops = stops
         self.x = x0.tolist()
 
     def rate(self, j: int) -> float:
-        """The propensity of reaction j, multiplied from left to right."""
+        """The propensity of reaction j, multiplied from left to right, or by its program; NaN if it can't be."""
+        if self.network.programs[j]:
+            if any(self.x[species] < least for species, least in self.network.needs[j]):
+                return 0.0
+            given = self.program(j)
+            return given if given >= 0 else math.nan
         rate: float = self.constants[j]
         for species, minus in self.network.factors[j]:
             rate *= self.x[species] - minus
         return rate
+
+    def program(self, j: int) -> float:
+        """What the program of reaction j gives; a frame holds counts, the time (not asked for here), results, slots."""
+        frame = [*map(float, self.x), 0.0, *([0.0] * self.network.longest), *self.slots]
+        return evaluated(self.network.programs[j], frame, len(self.x) + 1)
+
+    def blame(self, run: int, t: float) -> None:
+        """Raise if the rate that can't be was a program's."""
+        for j, code in enumerate(self.network.programs):
+            if code and not self.rate(j) < math.inf:
+                raise BadRate(run, j, t, self.program(j))
 
     def fire(self, j: int) -> None:
         for species, by in self.network.changes[j]:
             self.x[species] += by
 
     def dependants(self, j: int) -> list[int]:
-        """The reactions with a factor that reaction j changes, in rising order."""
+        """The reactions whose rates reaction j changes, in rising order."""
         return sorted({i for species, _ in self.network.changes[j] for (i,) in self.network.readers[species]})
 
     def stopped(self) -> bool:
@@ -150,6 +172,8 @@ class _FirstReaction(_Run):
                 waiting = _exponential(self.rng) / rate
                 if waiting < best:
                     best, self.first = waiting, j
+            elif math.isnan(rate):
+                return rate
         return best
 
     def next(self) -> int:
@@ -164,7 +188,13 @@ _METHODS = (_Direct, _FirstReaction)
 
 
 def _simulate(
-    run: Any, rng: Rng, span: tuple[float, float], times: list[float], max_events: int, events: list[tuple[float, int]]
+    run: Any,
+    rng: Rng,
+    number: int,
+    span: tuple[float, float],
+    times: list[float],
+    max_events: int,
+    events: list[tuple[float, int]],
 ) -> tuple[list[list[int]], int, int]:
     """Run one trajectory; return states at the grid's times as far as it got, the number of events and the status."""
     t, end = span
@@ -197,6 +227,8 @@ def _simulate(
             status = STOPPED
         elif n % RESUM == 0 and max(run.x) > LARGEST_COUNT:
             status = OVERFLOW
+    if status == OVERFLOW:
+        run.blame(number, t)
     if status in (FINISHED, ABSORBED, STOPPED):
         states += [run.x.copy() for _ in range(len(times) - len(states))]
     return states, n, status
@@ -219,14 +251,16 @@ def simulate_grid(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]]:
     """Trajectories first..first+count-1 at given times: states (-1 where never reached), numbers of events, statuses.
 
-    Trajectory i has row i // per of `constants`, and random stream i.
+    Trajectory i has row i // per of `constants` (of reactions, then slots) and of `x0` (or its only one), and random
+    stream i.
     """
     x = np.full((count, len(times), len(keep)), -1, np.int64)
     n_events, statuses = np.zeros(count, np.int64), np.zeros(count, np.int8)
     for k in range(count):
-        run = _METHODS[method](network, constants[(first + k) // per], x0, stops.tolist())
+        row = (first + k) // per
+        run = _METHODS[method](network, constants[row], x0[row if len(x0) > 1 else 0], stops.tolist())
         rng = Rng(key.tolist(), first + k)
-        states, n_events[k], statuses[k] = _simulate(run, rng, span, times.tolist(), max_events, [])
+        states, n_events[k], statuses[k] = _simulate(run, rng, first + k, span, times.tolist(), max_events, [])
         for row, state in zip(x[k], states):
             row[:] = [state[i] for i in keep]
     return x, n_events, statuses
@@ -249,8 +283,11 @@ def simulate_jumps(
     events: list[tuple[float, int]] = []
     n_events, statuses = np.zeros(count, np.int64), np.zeros(count, np.int8)
     for k in range(count):
-        run = _METHODS[method](network, constants[(first + k) // per], x0, stops.tolist())
-        _, n_events[k], statuses[k] = _simulate(run, Rng(key.tolist(), first + k), span, [], max_events, events)
+        row = (first + k) // per
+        run = _METHODS[method](network, constants[row], x0[row if len(x0) > 1 else 0], stops.tolist())
+        _, n_events[k], statuses[k] = _simulate(
+            run, Rng(key.tolist(), first + k), first + k, span, [], max_events, events
+        )
     return (
         np.array([t for t, _ in events], np.float64),
         np.array([j for _, j in events], np.int32),

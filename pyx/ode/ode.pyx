@@ -1,11 +1,12 @@
-"""Kernels of deterministic mass action: explicit and linearly implicit Runge-Kutta, with forward sensitivities."""
+"""Kernels of deterministic networks: explicit and linearly implicit Runge-Kutta, with forward sensitivities."""
 
 from libc.math cimport INFINITY, fabs, pow, sqrt
-from libc.stdint cimport int8_t, int64_t
+from libc.stdint cimport int8_t, int32_t, int64_t
 
 import numpy as np
 
 from _owned cimport Pool, free_all, zeros
+from _programs cimport Instruction, differentiated, evaluated
 from _signals cimport Pace, new_pace, spend
 
 cdef enum:
@@ -32,11 +33,27 @@ cdef struct System:
     Py_ssize_t size
     const int64_t* factor_at
     const int64_t* factor
+    const double* shift
     const int64_t* change_at
     const int64_t* changed
     const int64_t* by
     const double* constants
-    const double* slopes  # of the constants, n_reactions by n_params
+    const double* slopes  # of the constants, n_columns by n_params
+    # Reactions whose rates are programs, and frames for these: values, derivatives along two directions and both.
+    Py_ssize_t n_columns  # reactions, then slots
+    Py_ssize_t n_programs
+    Py_ssize_t* programmed
+    const int64_t* program_at
+    const Instruction* program
+    const int64_t* read_at
+    const int64_t* read
+    Py_ssize_t results
+    Py_ssize_t slots
+    double* frame
+    double* one
+    double* two
+    double* both
+    double* unit  # zeros, one a species
 
 
 cdef inline double without(const System* s, const double* x, double c, Py_ssize_t j, Py_ssize_t f,
@@ -45,14 +62,78 @@ cdef inline double without(const System* s, const double* x, double c, Py_ssize_
     cdef Py_ssize_t i
     for i in range(s.factor_at[j], s.factor_at[j + 1]):
         if i != f and i != g:
-            c *= x[s.factor[i]]
+            c *= x[s.factor[i]] - s.shift[i]
     return c
+
+
+cdef inline double program_rate(const System* s, const double* x, Py_ssize_t r) noexcept nogil:
+    # What program r gives for amounts x.
+    cdef Py_ssize_t j = s.programmed[r], i
+    for i in range(s.read_at[j], s.read_at[j + 1]):
+        s.frame[s.read[i]] = x[s.read[i]]
+    return evaluated(s.program + s.program_at[j], s.program_at[j + 1] - s.program_at[j], s.frame, s.results)
+
+
+cdef inline double along(const System* s, Py_ssize_t r, const double* first, const double* second) noexcept nogil:
+    # The derivative of evaluated program r along a change of amounts; along two of them, if there is a second. Slots
+    # change as the frames `one` and `two` say.
+    cdef Py_ssize_t j = s.programmed[r], i, n = s.program_at[j + 1] - s.program_at[j]
+    for i in range(s.read_at[j], s.read_at[j + 1]):
+        s.one[s.read[i]] = first[s.read[i]]
+        if second != NULL:
+            s.two[s.read[i]] = second[s.read[i]]
+    differentiated(
+        s.program + s.program_at[j], n, s.frame, s.one, s.two if second != NULL else NULL, s.both, s.results
+    )
+    return s.both[s.results + n - 1] if second != NULL else s.one[s.results + n - 1]
+
+
+cdef inline void move_slots(const System* s, Py_ssize_t p) noexcept nogil:
+    # Slots change as parameter p makes them; not at all if there is none.
+    cdef Py_ssize_t i
+    for i in range(s.n_columns - s.n_reactions):
+        s.one[s.slots + i] = s.slopes[(s.n_reactions + i) * s.n_params + p] if p >= 0 else 0.0
 
 
 cdef inline void spread(const System* s, Py_ssize_t j, double flux, double* out) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(s.change_at[j], s.change_at[j + 1]):
         out[s.changed[i]] += <double>s.by[i] * flux
+
+
+cdef void program_rhs(const System* s, const double* y, double* out) noexcept nogil:
+    # What programs add to the right-hand side.
+    cdef Py_ssize_t r, p, n = s.n_species
+    for r in range(s.n_programs):
+        spread(s, s.programmed[r], program_rate(s, y, r), out)
+        for p in range(s.n_params):
+            move_slots(s, p)
+            spread(s, s.programmed[r], along(s, r, &y[(p + 1) * n], NULL), &out[(p + 1) * n])
+
+
+cdef void program_jacobian(const System* s, const double* x, double* matrix) noexcept nogil:
+    # What programs take from minus the Jacobian.
+    cdef Py_ssize_t r, j, f, i, n = s.n_species
+    cdef double partial
+    move_slots(s, -1)
+    for r in range(s.n_programs):
+        j = s.programmed[r]
+        program_rate(s, x, r)
+        for f in range(s.read_at[j], s.read_at[j + 1]):
+            s.unit[s.read[f]] = 1.0
+            partial = along(s, r, s.unit, NULL)
+            s.unit[s.read[f]] = 0.0
+            for i in range(s.change_at[j], s.change_at[j + 1]):
+                matrix[s.changed[i] * n + s.read[f]] -= <double>s.by[i] * partial
+
+
+cdef void program_second(const System* s, const double* y, const double* u, Py_ssize_t p, double* out) noexcept nogil:
+    # What programs add to the derivative of sensitivity p's right-hand side.
+    cdef Py_ssize_t r
+    move_slots(s, p)
+    for r in range(s.n_programs):
+        program_rate(s, y, r)
+        spread(s, s.programmed[r], along(s, r, &y[(p + 1) * s.n_species], u), out)
 
 
 cdef void rhs(const System* s, const double* y, double* out) noexcept nogil:
@@ -68,6 +149,8 @@ cdef void rhs(const System* s, const double* y, double* out) noexcept nogil:
             for f in range(s.factor_at[j], s.factor_at[j + 1]):
                 flux += without(s, y, s.constants[j], j, f, -1) * y[(p + 1) * n + s.factor[f]]
             spread(s, j, flux, &out[(p + 1) * n])
+    if s.n_programs:
+        program_rhs(s, y, out)
 
 
 cdef void minus_jacobian(const System* s, const double* x, double* matrix) noexcept nogil:
@@ -80,6 +163,8 @@ cdef void minus_jacobian(const System* s, const double* x, double* matrix) noexc
             partial = without(s, x, s.constants[j], j, f, -1)
             for i in range(s.change_at[j], s.change_at[j + 1]):
                 matrix[s.changed[i] * n + s.factor[f]] -= <double>s.by[i] * partial
+    if s.n_programs:
+        program_jacobian(s, x, matrix)
 
 
 cdef void second(const System* s, const double* y, const double* u, Py_ssize_t p, double* out) noexcept nogil:
@@ -95,6 +180,8 @@ cdef void second(const System* s, const double* y, const double* u, Py_ssize_t p
                 if f != g:
                     flux += without(s, y, s.constants[j], j, f, g) * sens[s.factor[f]] * u[s.factor[g]]
         spread(s, j, flux, out)
+    if s.n_programs:
+        program_second(s, y, u, p, out)
 
 
 cdef double norm(const System* s, const double* v, const double* a, const double* b, double rtol,
@@ -460,19 +547,39 @@ cdef int rodas4(
     return FINISHED
 
 
+cdef int lay_programs(System* s, tables, Pool* pool) except -1:
+    # Places of frames as `Tables` has them: amounts and the time, results, slots.
+    cdef Py_ssize_t j, longest = 0, first = len(tables.reader_at), size
+    s.programmed = <Py_ssize_t*>zeros(pool, s.n_reactions, sizeof(Py_ssize_t))
+    s.n_programs = 0
+    for j in range(s.n_reactions):
+        if s.program_at[j + 1] > s.program_at[j]:
+            s.programmed[s.n_programs] = j
+            s.n_programs += 1
+            longest = max(longest, s.program_at[j + 1] - s.program_at[j])
+    s.results, s.slots = first, first + longest
+    size = s.slots + s.n_columns - s.n_reactions
+    s.frame = <double*>zeros(pool, 4 * size + first, sizeof(double))
+    s.one, s.two, s.both, s.unit = s.frame + size, s.frame + 2 * size, s.frame + 3 * size, s.frame + 4 * size
+    return 0
+
+
 def integrate(
-    tables, const double[:, ::1] constants, const double[:, :, ::1] slopes, const double[::1] x0, span,
+    tables, const double[:, ::1] constants, const double[:, :, ::1] slopes, const double[:, :, ::1] x0, span,
     const double[::1] times, int method, double rtol, double atol, Py_ssize_t max_steps,
 ):
-    """Integrate mass action from x0 for each row of constants; amounts and sensitivities at given times.
+    """Integrate from x0 for each row of constants (of reactions, then slots); amounts and sensitivities at given times.
 
-    Method 0 is the explicit one, 1 the linearly implicit one, 2 the first until it finds the problem stiff, then the
-    second. Returns states (rows, times, 1 + parameters, species), NaN where never reached, numbers of evaluations and
-    steps, and statuses.
+    `x0` has rows (or only one) of amounts and their sensitivities. Method 0 is the explicit one, 1 the linearly
+    implicit one, 2 the first until it finds the problem stiff, then the second. Returns states (rows, times,
+    1 + parameters, species), NaN where never reached, numbers of evaluations and steps, and statuses.
     """
     cdef const int64_t[::1] factor_at = tables.factor_at, factor = tables.factor
     cdef const int64_t[::1] change_at = tables.change_at, changed = tables.changed, by = tables.by
-    cdef Py_ssize_t rows = constants.shape[0], n = x0.shape[0], k = slopes.shape[2], n_times = times.shape[0], row, i
+    cdef const double[::1] shift = tables.shift
+    cdef const int64_t[::1] program_at = tables.program_at, read_at = tables.read_at, read = tables.read
+    cdef const int32_t[:, ::1] program = tables.program
+    cdef Py_ssize_t rows = constants.shape[0], n = x0.shape[2], k = slopes.shape[2], n_times = times.shape[0], row, i
     cdef double start = span[0], end = span[1]
     result = np.full((rows, n_times, 1 + k, n), np.nan)
     evaluations, steps, statuses = np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.int8)
@@ -489,12 +596,19 @@ def integrate(
     cdef int code
     cdef double* target
     cdef const double* asked = &times[0] if n_times > 0 else NULL
-    system.n_species, system.n_reactions, system.n_params, system.size = n, constants.shape[1], k, (1 + k) * n
+    system.n_species, system.n_reactions, system.n_params, system.size = n, len(change_at) - 1, k, (1 + k) * n
     system.factor_at, system.change_at = &factor_at[0], &change_at[0]
     system.factor = &factor[0] if factor.shape[0] > 0 else NULL
     system.changed = &changed[0] if changed.shape[0] > 0 else NULL
     system.by = &by[0] if by.shape[0] > 0 else NULL
+    system.shift = &shift[0] if shift.shape[0] > 0 else NULL
+    system.program_at, system.read_at = &program_at[0], &read_at[0]
+    system.read = &read[0] if read.shape[0] > 0 else NULL
+    # An instruction is four of these numbers.
+    system.program = <const Instruction*>&program[0, 0] if program.shape[0] > 0 else NULL
+    system.n_columns = constants.shape[1]
     try:
+        lay_programs(&system, tables, &pool)
         with nogil:
             state.pace = new_pace()
             for row in range(rows):
@@ -502,7 +616,9 @@ def integrate(
                 system.constants = &constants[row, 0]
                 system.slopes = &slopes[row, 0, 0] if k > 0 else NULL
                 for i in range(system.size):
-                    y[i] = x0[i] if i < n else 0.0
+                    y[i] = x0[row if x0.shape[0] > 1 else 0, i // n, i % n]
+                for i in range(system.n_columns - system.n_reactions):
+                    system.frame[system.slots + i] = constants[row, system.n_reactions + i]
                 target = &out[row * n_times * system.size] if n_times > 0 else NULL
                 state.t, state.h, state.n_steps, state.nfev, state.at = start, 0.0, 0, 0, 0
                 while state.at < n_times and asked[state.at] <= start:

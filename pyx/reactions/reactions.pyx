@@ -1,15 +1,17 @@
 """Kernels of stochastic simulation: the direct method and the first reaction method."""
 
-from libc.math cimport INFINITY, exp
+from libc.math cimport INFINITY, NAN, exp
 from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
 import numpy as np
 
 from _owned cimport Pool, drop, free_all, resized, roomy, zeros
+from _programs cimport Instruction, evaluated
 from _rng cimport Rng, next_double, next_u64, rng_stream
 from _signals cimport Pace, new_pace, spend
 
+from fastcore._programs import BadRate
 from fastcore._ziggurat import HEIGHT, INSIDE, WIDTH, R
 
 cdef enum:
@@ -89,13 +91,14 @@ def exponentials(const uint64_t[::1] key, uint64_t stream, Py_ssize_t count):
 
 # What a network looks like to the inner loops. A rate is c * x[a] * (x[b] - minus), with x[pad] = 1.0 where there is no
 # such reactant; reactions of higher order go on through a list. Multiplying by 1.0 is exact, so the twin's shorter
-# product is the same number.
+# product is the same number. A rate that is a program has its work ahead, too.
 cdef struct Law:
     int32_t a
     int32_t b
     double minus
     int64_t more_start
-    int64_t more_end
+    int32_t more  # further factors, or instructions
+    bint program
 
 cdef struct Reaction:
     int64_t change_start
@@ -119,6 +122,11 @@ cdef struct Structure:
     const int64_t* reader_at
     const int64_t* reader
     bint merges
+    const Instruction* program
+    Py_ssize_t longest  # program
+    const int64_t* need_at
+    const int64_t* need
+    const int64_t* least
 
 
 cdef Py_ssize_t merged(const Structure* network, Py_ssize_t j, int32_t** found, int32_t** spare) noexcept nogil:
@@ -157,7 +165,8 @@ cdef class Network:
 
     cdef Pool pool
     cdef Structure structure
-    cdef const int64_t[::1] factor, minus, reader_at, reader
+    cdef const int64_t[::1] factor, minus, reader_at, reader, need_at, need, least
+    cdef const int32_t[:, ::1] program
 
     def __cinit__(self, tables):
         cdef Pace pace = new_pace()
@@ -170,15 +179,21 @@ cdef class Network:
         self.structure.more_minus = &self.minus[0] if len(self.minus) else NULL
         self.structure.reader_at = &self.reader_at[0]
         self.structure.reader = &self.reader[0] if len(self.reader) else NULL
+        self.need_at, self.need, self.least = tables.need_at, tables.need, tables.least
+        self.program = tables.program
+        self.structure.need_at = &self.need_at[0]
+        self.structure.need = &self.need[0] if len(self.need) else NULL
+        self.structure.least = &self.least[0] if len(self.least) else NULL
         self.structure.reactions = <Reaction*>zeros(&self.pool, self.structure.n_reactions, sizeof(Reaction))
-        self.lay_laws(tables.factor_at, &pace)
+        self.lay_laws(tables.factor_at, tables.program_at, &pace)
+        self.lay_programs(&pace)
         self.lay_changes(tables.change_at, tables.changed, tables.by, &pace)
         self.lay_dependants(&pace)
 
     def __dealloc__(self):
         free_all(&self.pool)
 
-    cdef int lay_laws(self, const int64_t[::1] factor_at, Pace* pace) except -1:
+    cdef int lay_laws(self, const int64_t[::1] factor_at, const int64_t[::1] program_at, Pace* pace) except -1:
         # One more than there are reactions: a law whose rate is 0, which pads lists of dependants.
         cdef Py_ssize_t n = self.structure.n_reactions, j, start, end
         cdef Law* laws = <Law*>zeros(&self.pool, n + 1, sizeof(Law))
@@ -194,7 +209,25 @@ cdef class Network:
             if end > start + 1:
                 laws[j].b = <int32_t>self.factor[start + 1]
                 laws[j].minus = <double>self.minus[start + 1]
-            laws[j].more_start, laws[j].more_end = min(start + 2, end), end
+            laws[j].more_start, laws[j].more = min(start + 2, end), <int32_t>max(end - start - 2, 0)
+            if program_at[j + 1] > program_at[j]:
+                laws[j].more_start, laws[j].more = program_at[j], <int32_t>(program_at[j + 1] - program_at[j])
+                laws[j].program = True
+                self.structure.longest = max(self.structure.longest, laws[j].more)
+        return 0
+
+    cdef int lay_programs(self, Pace* pace) except -1:
+        # The frame begins with the counts and two places more, 1.0 and where changes of nothing go; the time, which no
+        # rate may ask for here, has none.
+        cdef Py_ssize_t n = self.structure.n_species, i
+        cdef Instruction* program = <Instruction*>zeros(&self.pool, self.program.shape[0], sizeof(Instruction))
+        for i in range(self.program.shape[0]):
+            spend(pace, 4)
+            program[i] = Instruction(self.program[i, 0], self.program[i, 1], self.program[i, 2], self.program[i, 3])
+            program[i].a += program[i].a > n
+            program[i].b += program[i].b > n
+            program[i].c += program[i].c > n
+        self.structure.program = program
         return 0
 
     cdef int lay_changes(
@@ -267,13 +300,25 @@ cdef class Network:
         return 0
 
 
-cdef inline double rate_of(const Structure* network, const double* c, const double* x, Py_ssize_t j) noexcept nogil:
+cdef double further(const Structure* network, double* x, Py_ssize_t j, double rate) noexcept nogil:
+    # What two factors aren't enough for. NaN is a rate that can't be: it turns the total into NaN.
     cdef const Law* law = &network.laws[j]
-    cdef double rate = (c[j] * x[law.a]) * (x[law.b] - law.minus)
     cdef Py_ssize_t f
-    for f in range(law.more_start, law.more_end):
+    if law.program:
+        for f in range(network.need_at[j], network.need_at[j + 1]):
+            if x[network.need[f]] < <double>network.least[f]:
+                return 0.0
+        rate = evaluated(network.program + law.more_start, law.more, x, network.n_species + 2)
+        return rate if rate >= 0.0 else NAN
+    for f in range(law.more_start, law.more_start + law.more):
         rate *= x[network.more_species[f]] - <double>network.more_minus[f]
     return rate
+
+
+cdef inline double rate_of(const Structure* network, const double* c, double* x, Py_ssize_t j) noexcept nogil:
+    cdef const Law* law = &network.laws[j]
+    cdef double rate = (c[j] * x[law.a]) * (x[law.b] - law.minus)
+    return rate if law.more == 0 else further(network, x, j, rate)
 
 
 cdef inline void fire(const Structure* network, double* x, Py_ssize_t j) noexcept nogil:
@@ -393,7 +438,7 @@ cdef inline Py_ssize_t search(const double* rates, Py_ssize_t n, double share) n
 # What a trajectory begins with, and how it ended.
 cdef struct Run:
     const double* c
-    double* x
+    double* x  # the frame of programs
     double* rates
     int32_t* merged  # room for two lists of dependants
     int32_t* spare
@@ -401,14 +446,16 @@ cdef struct Run:
     double end
     int64_t max_events
     int64_t n_events
+    double t  # the last event's
 
 
-cdef inline int ended(const Structure* network, Run* run, Sink* sink, int64_t n_events, int status,
+cdef inline int ended(const Structure* network, Run* run, Sink* sink, double t, int64_t n_events, int status,
                       Pace* pace) except -1 nogil:
     if status == FINISHED or status == ABSORBED or status == STOPPED:
         while sink.at < sink.n_times:
             record(sink, run.x)
     run.n_events = n_events
+    run.t = t
     # What is left over, and a trajectory's own price.
     spend(pace, (16 + network.n_reactions // 8) * (n_events % RESUM) + 16 * network.n_reactions + 4 * sink.n_times
           + 1024)
@@ -474,7 +521,7 @@ cdef int direct(const Structure* network, Run* run, Sink* sink, Rng stream, Pace
             spend(pace, RESUM * (16 + n // 8))
         if sink.n_stops > 0 and stopped(sink, x):
             status = STOPPED
-    return ended(network, run, sink, n_events, status, pace)
+    return ended(network, run, sink, t, n_events, status, pace)
 
 
 cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Rng stream, Pace* pace) except -1 nogil:
@@ -500,6 +547,9 @@ cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Rng stre
                 if waiting < best or j < 0:
                     best = waiting
                     j = i
+            elif rate != 0:  # NaN
+                status = OVERFLOW
+                break
         if status == OVERFLOW:
             break
         if j < 0:
@@ -524,7 +574,24 @@ cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Rng stre
             spend(pace, RESUM * (16 + n // 8))
         if sink.n_stops > 0 and stopped(sink, x):
             status = STOPPED
-    return ended(network, run, sink, n_events, status, pace)
+    return ended(network, run, sink, t, n_events, status, pace)
+
+
+cdef int blame(const Structure* network, Run* run, Py_ssize_t trajectory) except -1 nogil:
+    # The program that gave a rate that can't be, if it was one: an error of its own.
+    cdef Py_ssize_t j
+    cdef double rate
+    for j in range(network.n_reactions):
+        if not network.laws[j].program:
+            continue
+        rate = rate_of(network, run.c, run.x, j)
+        if not rate < INFINITY:
+            rate = evaluated(
+                network.program + network.laws[j].more_start, network.laws[j].more, run.x, network.n_species + 2
+            )
+            with gil:
+                raise BadRate(trajectory, j, run.t, rate)
+    return 0
 
 
 cdef class _Simulation:
@@ -539,7 +606,7 @@ cdef class _Simulation:
         free_all(&self.sink.pool)
 
     cdef run(
-        self, Network network, const double[:, ::1] constants, const int64_t[::1] x0, double start, double end,
+        self, Network network, const double[:, ::1] constants, const int64_t[:, ::1] x0, double start, double end,
         const uint64_t[::1] key, uint64_t first, Py_ssize_t count, Py_ssize_t per, int method,
         const int64_t[:, ::1] stops, int64_t max_events, int64_t[::1] n_events, int8_t[::1] statuses,
     ):
@@ -549,7 +616,8 @@ cdef class _Simulation:
         cdef Pool* pool = &self.sink.pool
         cdef Pace pace = new_pace()
         cdef double* c = <double*>zeros(pool, n + 1, sizeof(double))
-        cdef double* x = <double*>zeros(pool, n_species + 2, sizeof(double))
+        cdef Py_ssize_t slots = n_species + 2 + structure.longest, row
+        cdef double* x = <double*>zeros(pool, slots + constants.shape[1] - n, sizeof(double))
         cdef Rng rng
         cdef Run run
         run.c, run.x, run.start, run.end, run.max_events = c, x, start, end, max_events
@@ -560,30 +628,36 @@ cdef class _Simulation:
         self.sink.stops = <const Stop*>&stops[0, 0] if stops.shape[0] else NULL
         with nogil:
             for k in range(count):
+                row = (first + k) // per
                 for i in range(n):
-                    c[i] = constants[(first + k) // per, i]
+                    c[i] = constants[row, i]
                 for i in range(n_species):
-                    x[i] = <double>x0[i]
+                    x[i] = <double>x0[row if x0.shape[0] > 1 else 0, i]
                 x[n_species] = 1.0
                 x[n_species + 1] = 0.0
+                for i in range(constants.shape[1] - n):
+                    x[slots + i] = constants[row, n + i]
                 self.sink.at = 0
                 rng = rng_stream(&key[0], first + k)
                 if method == DIRECT:
                     statuses[k] = <int8_t>direct(structure, &run, &self.sink, rng, &pace)
                 else:
                     statuses[k] = <int8_t>first_reaction(structure, &run, &self.sink, rng, &pace)
+                if statuses[k] == OVERFLOW:
+                    blame(structure, &run, first + k)
                 n_events[k] = run.n_events
                 self.sink.states += stride
 
 
 def simulate_grid(
-    Network network not None, const double[:, ::1] constants, const int64_t[::1] x0, span, const double[::1] times,
+    Network network not None, const double[:, ::1] constants, const int64_t[:, ::1] x0, span, const double[::1] times,
     const uint64_t[::1] key, Py_ssize_t first, Py_ssize_t count, Py_ssize_t per, int method,
     const int64_t[:, ::1] stops, int64_t max_events, const int64_t[::1] keep,
 ):
     """Trajectories first..first+count-1 at given times: states (-1 where never reached), numbers of events, statuses.
 
-    Trajectory i has row i // per of `constants`, and random stream i.
+    Trajectory i has row i // per of `constants` (of reactions, then slots) and of `x0` (or its only one), and random
+    stream i.
     """
     states = np.full((count, times.shape[0], keep.shape[0]), -1, np.int64)
     n_events, statuses = np.zeros(count, np.int64), np.zeros(count, np.int8)
@@ -602,7 +676,7 @@ def simulate_grid(
 
 
 def simulate_jumps(
-    Network network not None, const double[:, ::1] constants, const int64_t[::1] x0, span, const uint64_t[::1] key,
+    Network network not None, const double[:, ::1] constants, const int64_t[:, ::1] x0, span, const uint64_t[::1] key,
     Py_ssize_t first, Py_ssize_t count, Py_ssize_t per, int method, const int64_t[:, ::1] stops, int64_t max_events,
 ):
     """All events of trajectories first..first+count-1: times, reactions, numbers of events, statuses."""
