@@ -318,7 +318,6 @@ cdef class _Expectations:
         self.spare = self.beta + P * W
         self.sums = self.beta + 2 * P * W
         self.lanes = self.sums + 2 * L * P * W
-        memset(self.lanes, 0, 2 * L * P * W * sizeof(double))
         return 0
 
     cdef int grow(self, Py_ssize_t size) except -1 nogil:
