@@ -28,13 +28,18 @@ def _sentences() -> list[list[dict[str, float]]]:
     return [[{f"word:{word}": 1.0, "length": float(len(word))} for word in line] for line in segmented("dev")[:40]]
 
 
-def _marginals(sentences: list[list[dict[str, float]]]) -> Any:
+def _marginals(sentences: list[list[dict[str, float]]], c1: float = 0.0) -> Any:
     labels = [["long" if item["length"] > 1 else "short" for item in sentence] for sentence in sentences]
-    crf = CRF(max_iterations=3).fit(sentences, labels)
+    crf = CRF(c1=c1, max_iterations=3).fit(sentences, labels)
     return [p for steps in crf.predict_marginals(sentences) for step in steps for p in step.values()]
+
+
+def _sparse(sentences: list[list[dict[str, float]]]) -> Any:
+    return _marginals(sentences, 0.5)
 
 
 CHECKS = [
     Check("crf.gradient", _lines, _gradient, largest_difference, 1e-10),
     Check("crf.marginals", _sentences, _marginals, largest_difference, 1e-8),
+    Check("crf.marginals, L1", _sentences, _sparse, largest_difference, 1e-8),
 ]
