@@ -224,11 +224,36 @@ def _workload(name: str, make: Any, n: int, small: int) -> Workload:
     )
 
 
+@prepared
+def _bngsim(case: Case) -> Any:
+    """From Antimony, where an arrow => is not reversible and a rate is always the whole one."""
+    import bngsim
+
+    lines = [f"{name} = {int(count)}" for name, count in zip(case.network.species, case.x0)]
+    for reaction in case.network.reactions:
+        sides = [
+            " + ".join(f"{n} {name}" for name, n in side.items()) for side in (reaction.reactants, reaction.products)
+        ]
+        lines.append(f"{sides[0]} => {sides[1]}; {reaction.rate.replace('**', '^')}")
+    model = bngsim.Model.from_antimony_string("\n".join(lines))
+    simulator = bngsim.Simulator(model, "ssa")
+    columns = [model.species_names.index(name) for name in case.network.species]
+
+    def call() -> np.ndarray:
+        runs = []
+        for k in range(case.n):
+            model.reset()
+            runs.append(np.asarray(simulator.run(sample_times=case.times.tolist(), seed=k + 1).species)[:, columns])
+        return np.array(runs)
+
+    return call
+
+
 def _expressions(name: str, make: Any, n: int, small: int) -> Workload:
     return Workload(
         name=f"reactions.{name}",
         make=lambda: make(n),
-        runners={"fastcore": _fastcore, "bioscrape": _bioscrape_expressions},
+        runners={"fastcore": _fastcore, "bioscrape": _bioscrape_expressions, "bngsim": _bngsim},
         equal=_same_means,
         twin_make=lambda: make(small),
         amount=lambda case: (case.n_events() / 1e6, "M events"),

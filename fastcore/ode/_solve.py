@@ -216,7 +216,9 @@ def integrate(
     """
     names = by or ()
     constants, slopes = network.columns(params, names)
-    amounts, slopes_of_start = network.starts(start, params, names)
+    amounts, slopes_of_start = start, np.zeros((len(names), len(network.species)))
+    if amounts is None:
+        amounts, slopes_of_start = network.starts(None, params, names)
     # In units of each parameter, so that one tolerance fits all.
     sizes = parameter_sizes(network, params, names)
     slopes = slopes * sizes[..., None, :]

@@ -1,4 +1,4 @@
-"""Reaction networks under mass action and their stochastic simulation.
+"""Reaction networks and their stochastic simulation.
 
 Sources: Su Jianlin (苏剑林), *python简单实现gillespie模拟*, 2018, https://kexue.fm/archives/5607 (the Gillespie
 algorithm in a few lines of Python); D. T. Gillespie, *Exact stochastic simulation of coupled chemical

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._programs import BadRate
+from .._programs import BadRate as _BadRate
 from .._ziggurat import HEIGHT, INSIDE, WIDTH, R
 from ._programs import evaluated
 from ._rng import Rng
@@ -97,7 +97,7 @@ class _Run:
         """Raise if the rate that can't be was a program's."""
         for j, code in enumerate(self.network.programs):
             if code and not self.rate(j) < math.inf:
-                raise BadRate(run, j, t, self.program(j))
+                raise _BadRate(run, j, t, self.program(j))
 
     def fire(self, j: int) -> None:
         for species, by in self.network.changes[j]:

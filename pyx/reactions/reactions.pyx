@@ -11,7 +11,7 @@ from _programs cimport Instruction, evaluated
 from _rng cimport Rng, next_double, next_u64, rng_stream
 from _signals cimport Pace, new_pace, spend
 
-from fastcore._programs import BadRate
+from fastcore._programs import BadRate as _BadRate
 from fastcore._ziggurat import HEIGHT, INSIDE, WIDTH, R
 
 cdef enum:
@@ -590,7 +590,7 @@ cdef int blame(const Structure* network, Run* run, Py_ssize_t trajectory) except
                 network.program + network.laws[j].more_start, network.laws[j].more, run.x, network.n_species + 2
             )
             with gil:
-                raise BadRate(trajectory, j, run.t, rate)
+                raise _BadRate(trajectory, j, run.t, rate)
     return 0
 
 
