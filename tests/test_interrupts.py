@@ -127,7 +127,7 @@ def attributes(steps: int) -> tuple[np.ndarray, ...]:
     return items, np.zeros(8 * steps, np.int32), np.empty(0), np.array([0, 50]), np.arange(50, dtype=np.int32)
 
 
-@long("crf.state_scores")
+@long("crf.features.state_scores")
 def _(k: Any) -> Any:
     return lambda: k.state_scores(*attributes(1_000_000), np.zeros(50), 50)
 
@@ -136,20 +136,20 @@ def turned(k: Any, steps: int) -> tuple[np.ndarray, ...]:
     return k.by_attribute(np.arange(steps + 1), np.arange(steps, dtype=np.int32), np.empty(0))
 
 
-@long("crf.by_attribute")
+@long("crf.features.by_attribute")
 def _(k: Any) -> Any:
     items, attributes = np.arange(5_000_001), np.arange(5_000_000, dtype=np.int32)
     return lambda: k.by_attribute(items, attributes, np.empty(0))
 
 
-@long("crf.count_labels")
+@long("crf.features.count_labels")
 def _(k: Any) -> Any:
     n = 30_000_000
     parts, y = turned(k, n), np.zeros(n, np.int32)
     return lambda: k.count_labels(*parts, y, 0, np.zeros((n, 1)), np.zeros((n, 1), np.uint8))
 
 
-@long("crf.scores_by_attribute")
+@long("crf.features.scores_by_attribute")
 def _(k: Any) -> Any:
     n = 12_000_000
     parts, offsets, labels = turned(k, n), np.arange(n + 1) * 4, np.tile(np.arange(4, dtype=np.int32), n)
@@ -157,12 +157,42 @@ def _(k: Any) -> Any:
     return lambda: k.scores_by_attribute(*parts, offsets, labels, weights, n, 5)
 
 
-@long("crf.gradient_by_attribute")
+@long("crf.features.gradient_by_attribute")
 def _(k: Any) -> Any:
     n = 12_000_000
     parts, offsets, labels = turned(k, n), np.arange(n + 1) * 4, np.tile(np.arange(4, dtype=np.int32), n)
     nodes, gradient = np.zeros((n, 5)), np.zeros(4 * n)
     return lambda: k.gradient_by_attribute(*parts, offsets, labels, nodes, gradient, 0)
+
+
+LINES = [["w=a", "t=b", "w|t=ab"] * 10] * 1_000_000
+
+
+@long("crf.items.Sequence")
+def _(k: Any) -> Any:
+    return lambda: k.Sequence(LINES), lambda: k.Sequence([["a"]])
+
+
+@long("crf.items.Sequence.items")
+def _(k: Any) -> Any:
+    return k.Sequence(LINES[:200_000]).items
+
+
+@long("crf.items.Names")
+def _(k: Any) -> Any:
+    names = list(map(str, range(8_000_000)))
+    return lambda: k.Names(names), lambda: k.Names(["a"])
+
+
+@long("crf.items.Names.names")
+def _(k: Any) -> Any:
+    return k.Names(map(str, range(6_000_000))).names
+
+
+@long("crf.items.Names.read")
+def _(k: Any) -> Any:
+    names = k.Names()
+    return lambda: names.read(iter([LINES]), -1), lambda: names.read(iter([[["a"]]]), -1)
 
 
 # discovery

@@ -52,7 +52,7 @@ class Block:
 
 def make_blocks(chunks: Iterable[Items], dtype: Any, backend: str) -> list[Block]:
     """Turn runs of sequences around, one by one; values get the type in which scores are computed."""
-    turn = kernels("crf", backend).by_attribute
+    turn = kernels("crf.features", backend).by_attribute
     blocks = []
     for chunk in chunks:
         values = chunk.values.astype(dtype, copy=False)
@@ -88,7 +88,7 @@ def select_features(
 
     Labels are counted for some attributes at a time, in a table of bounded size.
     """
-    count = kernels("crf", backend).count_labels
+    count = kernels("crf.features", backend).count_labels
     beginnings = np.cumsum([0, *(block.length for block in blocks)])
     labels_of = [y[a : a + block.length].astype(np.int32) for a, block in zip(beginnings.tolist(), blocks)]
     sizes, names, sums = [], [], []
@@ -134,7 +134,7 @@ def occurrences(blocks: Sequence[Block], attributes: int) -> Array:
 def _expectations(task: tuple[Any, ...]) -> tuple[Array, Array, Array]:
     """Node probabilities, expected transitions and log-partitions of a block."""
     features, block, weights, matrix, backend = task
-    emissions = kernels("crf", backend).scores_by_attribute(
+    emissions = kernels("crf.features", backend).scores_by_attribute(
         *block.between(0, len(features.offsets) - 1),
         features.offsets,
         features.state_labels,
@@ -216,7 +216,7 @@ class Objective:
                     gradient[a:b],
                     int(a),
                 )
-                tasks.append(("crf", "gradient_by_attribute", self.backend, arguments))
+                tasks.append(("crf.features", "gradient_by_attribute", self.backend, arguments))
             for place, part in zip(places, run(call_kernel, tasks, self.workers)):
                 if not np.may_share_memory(part, gradient):
                     gradient[place] = part  # a copy's, from another process
