@@ -27,7 +27,7 @@ from setuptools.errors import CompileError
 # Modules whose inner loops gain from vectors; the others are built once.
 HOT = {
     "chain",
-    "crf",
+    "crf.features",
     "hmm",
     "lexicon.segmenter",
     "lexicon.trie",
@@ -39,7 +39,7 @@ HOT = {
     "recurrence",
 }
 # Modules whose twin agrees to a tolerance, so that a*b+c may become one instruction.
-CONTRACTED = {"chain", "crf", "hmm"}
+CONTRACTED = {"chain", "crf.features", "hmm"}
 # The levels of the x86-64 psABI. Spelled out: compilers older than their names (GCC before 11) know the features.
 V3 = ["-mpopcnt", "-mcx16", "-mavx2", "-mbmi", "-mbmi2", "-mf16c", "-mfma", "-mlzcnt", "-mmovbe", "-mxsave"]
 V4 = ["-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]

@@ -60,7 +60,45 @@ def _steps(data):
     return sum(map(len, data[0])) * ITERATIONS / 1e6, "M steps"
 
 
+@prepared
+def _tagger(data):
+    import pycrfsuite
+
+    (X, y), asked = data
+    trainer = pycrfsuite.Trainer(algorithm="lbfgs", params={"c2": 1.0, "max_iterations": ITERATIONS}, verbose=False)
+    for x, labels in zip(X, y):
+        trainer.append(x, labels)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model")
+        trainer.train(path)
+        tagger = pycrfsuite.Tagger()
+        tagger.open(path)
+    return lambda: [tagger.tag(x) for x in asked]
+
+
+@prepared
+def _predict(data):
+    (X, y), asked = data
+    crf = CRF(c2=1.0, max_iterations=ITERATIONS).fit(X, y)
+    return lambda: crf.predict(asked)
+
+
+def _near(ours, theirs, name):
+    """The two searches stop at different points: nearly all labels are the same."""
+    pairs = [(a, b) for x, y in zip(ours, theirs) for a, b in zip(x, y)]
+    return sum(a == b for a, b in pairs) > 0.98 * len(pairs)
+
+
 WORKLOADS = [
+    Workload(
+        name="crf.tag",
+        make=lambda: (_chunking("train", 2000), _chunking("test")[0]),
+        runners={"fastcore": _predict, "python-crfsuite": _tagger},
+        equal=_near,
+        twin_make=lambda: (_chunking("train", 10), _chunking("test", 10)[0]),
+        amount=lambda data: (sum(map(len, data[1])) / 1e3, "thousand items"),
+        heavy=frozenset({"fastcore", "python-crfsuite"}),
+    ),
     Workload(
         name="crf.train",
         make=lambda: _chunking("train"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import pickle
 import tracemalloc
+from collections import UserDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -17,10 +19,11 @@ from scipy.optimize import minimize
 
 from fastcore import _data, active_backend, chain, use_backend
 from fastcore._backend import kernels
-from fastcore.crf import CRF, Segmenter
-from fastcore.crf._features import AttributeIds, attributes_of, index_chunks
+from fastcore.crf import CRF, ItemSequence, Segmenter
+from fastcore.crf._features import AttributeIds, index_chunks
 from fastcore.crf._search import search
 from fastcore.crf._training import Objective, make_blocks, select_features
+from fastcore.reference.crf.items import _attributes_of as attributes_of
 
 from .conftest import Backend
 from .helpers import memory_growth
@@ -108,6 +111,135 @@ class TestItems:
 
         crf = CRF().fit([ItemSequence(x) for x in X], Y)
         assert crf.state_features_ == CRF().fit(X, Y).state_features_
+
+
+def names_of(arrays, names):
+    """Each item's (name, weight), from what `Names.read` gives."""
+    offsets, rows, ids, weights = (part.tolist() for part in arrays)
+    pairs = list(zip((names[i] for i in ids), weights or [1.0] * len(ids)))
+    items = [pairs[a:b] for a, b in itertools.pairwise(rows)]
+    return [items[a:b] for a, b in itertools.pairwise(offsets)]
+
+
+class Named(str):
+    def __str__(self):
+        return "shown otherwise"
+
+    __format__ = __repr__ = lambda self, *_: "shown otherwise"
+
+
+texts = st.text(st.sampled_from("abcdefgh:é字𝄞\ud800"), max_size=12) | st.text("ab", min_size=9, max_size=20)
+names = texts | texts.map(Named) | st.text("ab字", max_size=12).map(lambda text: text.encode())
+numbers = st.floats(-10, 10) | st.integers(-3, 3) | st.booleans() | st.sampled_from([np.float32(0.5), np.int8(3), 1.0])
+lists = st.lists(names, max_size=5) | st.lists(names, max_size=3).map(tuple) | st.frozensets(texts, max_size=3)
+values = st.recursive(names | numbers | lists, lambda inner: st.dictionaries(names, inner, max_size=4), max_leaves=8)
+mappings = st.dictionaries(names, values, max_size=8)
+sequences = st.lists(st.lists(lists | mappings | mappings.map(UserDict), max_size=5), max_size=4)
+
+
+class TestReading:
+    @given(sequences)
+    def test_twins(self, sequences):
+        expected = [[list(attributes_of(item)) for item in sequence] for sequence in sequences]
+        distinct = list(dict.fromkeys(name for x in expected for item in x for name, _ in item))
+        known = distinct[::2]
+        left = [[[pair for pair in item if pair[0] in known] for item in x] for x in expected]
+        for backend in ("compiled", "reference"):
+            kernel = kernels("crf.items", backend)
+            growing = kernel.Names()
+            assert names_of(growing.read(iter(sequences), -1), distinct) == expected
+            assert growing.names() == distinct and len(growing) == len(distinct)
+            fixed = kernel.Names(known)
+            arrays = fixed.read(iter(sequences), -1)
+            assert [a.dtype for a in arrays] == [np.int64, np.int64, np.int32, np.float64]
+            assert names_of(arrays, known) == left
+            assert bool(arrays[3].size) == any(w != 1.0 for x in left for item in x for _, w in item)
+            read = [kernel.Sequence(x) for x in sequences]
+            assert [x.items() for x in read] == expected and [len(x) for x in read] == [len(x) for x in sequences]
+            assert names_of(fixed.read(iter(read), -1), known) == left
+            assert names_of(kernel.Names().read(iter(read), -1), distinct) == expected
+            with pytest.raises(ValueError, match="names must differ"):
+                kernel.Names([*known, "a", "a"])
+
+    def test_runs_end(self, backend):
+        # After three items, or 48 attributes.
+        x = [[["a"]], [["b"], ["c"]], [[str(k) for k in range(60)]], [["a"]], [["a"]]]
+        names, sequences = kernels("crf.items", backend.name).Names(), iter(x)
+        runs = [names.read(sequences, 3)[0].tolist() for _ in range(4)]
+        assert runs == [[0, 1, 3], [0, 1], [0, 1, 2], [0]]
+
+    def test_many_names(self, backend):
+        n = backend.size(200_000, 2000)
+        names = [f"name number {i}" for i in range(n)]
+        known = kernels("crf.items", backend.name).Names(names)
+        ids = known.read(iter([[names[::-1], ["name number -1", "x"]]]), -1)[2]
+        assert ids.tolist() == list(range(n))[::-1] and known.names() == names
+
+    def test_long_names_move_what_waits(self, backend):
+        items = [["a" * k, "字" * k] for k in range(0, 3000, 100)]
+        assert kernels("crf.items", backend.name).Sequence(items).items() == [[(n, 1.0) for n in it] for it in items]
+        known = [name for item in items[1:] for name in item]
+        ids = kernels("crf.items", backend.name).Names(known).read(iter([items[1:]]), -1)[2]
+        assert ids.tolist() == list(range(len(known)))
+
+    def test_nested_without_end(self, backend):
+        item = {}
+        item["a"] = item
+        with pytest.raises(RecursionError):
+            CRF().fit([[item]], [["A"]])
+        crf = CRF().fit(X, Y)
+        with pytest.raises(RecursionError):
+            crf.predict([[item]])
+        assert len(crf.predict(X)) == 4
+
+    def test_an_item_that_changes_while_it_is_read(self, backend):
+        class Number(float):
+            def __float__(self):
+                item["b"] = 1.0
+                return 2.0
+
+        item = {"a": Number(1.0)}
+        with pytest.raises(RuntimeError, match="changed size"):
+            CRF().fit([[item]], [["A"]])
+
+    def test_bytes(self, backend):
+        crf = CRF().fit([[{b"w": b"the"}, ["é".encode()]]], [["A", "B"]])
+        assert set(crf.attributes_) == {"w:the", "é"}
+        for item in ({"w": b"\xff"}, {b"\xff": 1.0}, [b"\xff"]):
+            with pytest.raises(ValueError, match="that are bytes must be UTF-8"):
+                crf.predict([[item]])
+
+    def test_item_sequences(self, backend):
+        crf, read = CRF(c2=0.1).fit(X, Y), [ItemSequence(x) for x in X]
+        assert crf.predict(read) == crf.predict(X)
+        assert CRF(c2=0.1).fit(read, Y).state_features_ == crf.state_features_
+        again = pickle.loads(pickle.dumps(read[0]))
+        assert again.items() == read[0].items() and len(again) == 3 and repr(again) == "<ItemSequence of 3 items>"
+        assert ItemSequence([["a", "a"]]).items() == [{"a": 2.0}]
+        other = "compiled" if backend.name == "reference" else "reference"
+        with use_backend(other):
+            assert crf.predict([ItemSequence(x) for x in X]) == crf.predict(X)
+
+    def test_values_too_large_for_the_scores(self, backend):
+        small = CRF(dtype="float32").fit(X, Y)
+        for ask in (small.predict, small.predict_marginals):
+            with pytest.raises(
+                ValueError, match=r"X must hold values of at most 3.4e\+38 with dtype 'float32', got 1e\+39"
+            ):
+                ask([[{"len": 1e39}]])
+        wide = CRF(c2=1e-6).fit(X, Y)
+        with pytest.raises(ValueError, match="X must hold smaller values: the scores of labels overflow"):
+            wide.predict([[{"len": 1.7e308}] * 2])
+        with pytest.raises(ValueError, match="X must hold smaller values: the scores of labels overflow"):
+            wide.predict([[{"len": 2e307}] * 200])
+
+    def test_made_ready_once_for_each_training(self, backend):
+        crf = CRF(c2=0.01).fit(X, Y)
+        assert crf.predict(X) == Y and crf._labels() is crf._labels()
+        crf.fit(X, [["Z"] * len(y) for y in Y])
+        assert crf.predict_single(X[0]) == ["Z"] * 3
+        crf.set_params(dtype="float32")
+        assert crf._labels().decoder.dtype == np.float32
 
 
 class TestObjective:
@@ -502,7 +634,7 @@ class TestKernels:
         dense[held] = weights
         tolerance = 1e-5 if dtype == np.float32 else 1e-12
         for name in ("compiled", "reference"):
-            kernel = kernels("crf", name)
+            kernel = kernels("crf.features", name)
             scores = kernel.state_scores(*arrays, weights, labels)
             assert scores.dtype == dtype
             np.testing.assert_allclose(scores, table @ dense, atol=tolerance, rtol=tolerance)
@@ -550,7 +682,7 @@ class TestKernels:
         weights, gradient, direction = rng.normal(size=(3, n)) * rng.integers(0, 2, (3, n))
         found = []
         for name in ("compiled", "reference"):
-            kernel, out = kernels("crf", name), weights.copy()
+            kernel, out = kernels("crf.features", name), weights.copy()
             along = kernel.add_scaled(out, share, x, y)
             steepest, norm = kernel.steepest_slope(weights, gradient, c1)
             moved = kernel.step_in_orthant(weights, direction, share, steepest)
@@ -574,7 +706,7 @@ class TestKernels:
         rows = np.arange(n + 1, dtype=np.int64)
         owned = rng.choice(2**31 - 1, n).astype(np.int32)
         owned[::3] = owned[1]
-        owners, starts, steps, _ = kernels("crf", backend.name).by_attribute(rows, owned, np.empty(0))
+        owners, starts, steps, _ = kernels("crf.features", backend.name).by_attribute(rows, owned, np.empty(0))
         order = np.argsort(owned, kind="stable")
         assert steps.tolist() == order.tolist()
         assert np.repeat(owners, np.diff(starts)).tolist() == owned[order].tolist()
@@ -588,7 +720,7 @@ class TestKernels:
         rng = np.random.default_rng(3)
         rows, owned = 3 * np.arange(n + 1), np.tile(np.arange(3, dtype=np.int32), n)
         values = rng.normal(size=3 * n if valued else 0).astype(dtype)
-        kernel = kernels("crf", backend.name)
+        kernel = kernels("crf.features", backend.name)
         offsets, names = np.concatenate([[0], np.cumsum(held.sum(axis=1))]), np.nonzero(held)[1].astype(np.int32)
         plan = kernel.plan_features(offsets, names, labels)
         layout = kernel.lay_out(*kernel.by_attribute(rows, owned, values), plan)

@@ -187,7 +187,7 @@ def attributes(steps: int) -> tuple[np.ndarray, ...]:
     return items, np.zeros(8 * steps, np.int32), np.empty(0), np.array([0, 50]), np.arange(50, dtype=np.int32)
 
 
-@long("crf.state_scores")
+@long("crf.features.state_scores")
 def _(k: Any) -> Any:
     return lambda: k.state_scores(*attributes(1_000_000), np.zeros(50), 50)
 
@@ -196,13 +196,13 @@ def turned(k: Any, steps: int) -> tuple[np.ndarray, ...]:
     return k.by_attribute(np.arange(steps + 1), np.arange(steps, dtype=np.int32), np.empty(0))
 
 
-@long("crf.by_attribute")
+@long("crf.features.by_attribute")
 def _(k: Any) -> Any:
     items, attributes = np.arange(5_000_001), np.arange(5_000_000, dtype=np.int32)
     return lambda: k.by_attribute(items, attributes, np.empty(0))
 
 
-@long("crf.count_labels")
+@long("crf.features.count_labels")
 def _(k: Any) -> Any:
     n = 30_000_000
     parts, y = turned(k, n), np.zeros(n, np.int32)
@@ -214,28 +214,28 @@ def features(n: int) -> tuple[np.ndarray, ...]:
     return np.arange(n + 1) * 4, np.tile(np.arange(4, dtype=np.int32), n)
 
 
-@long("crf.plan_features")
+@long("crf.features.plan_features")
 def _(k: Any) -> Any:
     n = 30_000_000
     parts = np.arange(n + 1), np.zeros(n, np.int32)
     return lambda: k.plan_features(*parts, 5)
 
 
-@long("crf.lay_out")
+@long("crf.features.lay_out")
 def _(k: Any) -> Any:
     n = 12_000_000
     parts, plan = turned(k, n), k.plan_features(*features(n), 5)
     return lambda: k.lay_out(*parts, plan)
 
 
-@long("crf.spread_weights")
+@long("crf.features.spread_weights")
 def _(k: Any) -> Any:
     n = 12_000_000
     plan, weights = k.plan_features(*features(n), 5), np.zeros(4 * n)
     return lambda: k.spread_weights(plan, weights)
 
 
-@long("crf.scores_by_attribute")
+@long("crf.features.scores_by_attribute")
 def _(k: Any) -> Any:
     n = 12_000_000
     plan = k.plan_features(*features(n), 5)
@@ -243,7 +243,7 @@ def _(k: Any) -> Any:
     return lambda: k.scores_by_attribute(plan, layout, spread, n)
 
 
-@long("crf.gradient_by_attribute")
+@long("crf.features.gradient_by_attribute")
 def _(k: Any) -> Any:
     n = 12_000_000
     plan = k.plan_features(*features(n), 5)
@@ -251,7 +251,7 @@ def _(k: Any) -> Any:
     return lambda: k.gradient_by_attribute(plan, layout, nodes, gradient, 0, n)
 
 
-@long("crf.gathered")
+@long("crf.features.gathered")
 def _(k: Any) -> Any:
     n = 12_000_000
     plan = k.plan_features(*features(n), 5)
@@ -259,7 +259,7 @@ def _(k: Any) -> Any:
     return lambda: k.gathered(plan, gradient, 0, n)
 
 
-@each("crf", "inner_product", "add_scaled", "steepest_slope", "step_in_orthant")
+@each("crf.features", "inner_product", "add_scaled", "steepest_slope", "step_in_orthant")
 def _(k: Any, name: str) -> Any:
     def call(n: int) -> Any:
         x, y = np.zeros(n), np.zeros(n)
@@ -272,6 +272,36 @@ def _(k: Any, name: str) -> Any:
         return getattr(k, name)(*parts[name])
 
     return lambda: call(150_000_000), lambda: call(3)
+
+
+LINES = [["w=a", "t=b", "w|t=ab"] * 10] * 1_000_000
+
+
+@long("crf.items.Sequence")
+def _(k: Any) -> Any:
+    return lambda: k.Sequence(LINES), lambda: k.Sequence([["a"]])
+
+
+@long("crf.items.Sequence.items")
+def _(k: Any) -> Any:
+    return k.Sequence(LINES[:200_000]).items
+
+
+@long("crf.items.Names")
+def _(k: Any) -> Any:
+    names = list(map(str, range(8_000_000)))
+    return lambda: k.Names(names), lambda: k.Names(["a"])
+
+
+@long("crf.items.Names.names")
+def _(k: Any) -> Any:
+    return k.Names(map(str, range(6_000_000))).names
+
+
+@long("crf.items.Names.read")
+def _(k: Any) -> Any:
+    names = k.Names()
+    return lambda: names.read(iter([LINES]), -1), lambda: names.read(iter([[["a"]]]), -1)
 
 
 # discovery

@@ -388,12 +388,22 @@ def tokens(kernel: Any, cls: str, size: int) -> tuple[Any, list[Callable[[], Any
     return it, works, lambda done: len(it.finish()[0]) == done * len(words) and it.finish()[2] == words
 
 
+def attribute_names(kernel: Any, cls: str, size: int) -> tuple[Any, list[Callable[[], Any]], Callable[[int], Any]]:
+    it, x = kernel.Names(), [[[f"w{i}" for i in range(size // 8)]]]
+    return (
+        it,
+        [lambda: it.read(iter(x), -1), it.names],
+        lambda _: it.read(iter(x), -1)[2].tolist() == list(range(len(it))),
+    )
+
+
 # What makes one: the object, its calls, and whether all is right after `done` calls that count.
 STATEFUL = {
     ("ngrams.symbols", "Alphabet"): (encoders, ()),
     ("ngrams.symbols", "Vocabulary"): (encoders, ()),
     ("skipgrams", "TokenStream"): (tokens, (0, 1)),
     ("vectorizer.symbols", "Symbols"): (symbols, (0,)),
+    ("crf.items", "Names"): (attribute_names, ()),
     ("discovery.symbols", "Encoder"): (discovered, ()),
     ("discovery.pairs", "PairCounter"): (discovered, (0, 1)),
     ("discovery.words", "WordCounter"): (discovered, (0,)),
@@ -422,11 +432,16 @@ def settled(domain: str, cls: str) -> Callable[[], Any]:
         stops, key = np.empty((0, 3), np.int64), np.arange(4, dtype=np.uint64)
         rest = (np.ones((1, 3)), np.array([[50, 50]]), (0.0, 1e9), key, 0, 1, 1, 0, stops, 1000)
         return lambda: kernel.simulate_jumps(it, *rest)
+    if cls == "Sequence":
+        it = kernel.Sequence([{"w": f"a{i}", "n": i} for i in range(100)])
+        names = kernel.Names(f"w:a{i}" for i in range(50))
+        return lambda: (it.items(), [part.tolist() for part in names.read(iter([it]), -1)])
     it = getattr(kernel, cls)(np.array([[0, 2916], [2916, 5]], np.int32))
     return lambda: it.holds(numbers(MANY)) if cls == "PairSet" else it.find(numbers(MANY))
 
 
 SETTLED = [
+    ("crf.items", "Sequence"),
     ("discovery.pairs", "PairIndex"),
     ("discovery.pairs", "PairSet"),
     ("lexicon.trie", "Trie"),

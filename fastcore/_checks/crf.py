@@ -9,9 +9,11 @@ import numpy as np
 from .._backend import active_backend
 from .._data import segmented
 from ..crf._crf import CRF
+from ..crf._features import AttributeIds, index_items
 from ..crf._segmenter import compiled_training_set
+from ..crf._sequence import ItemSequence
 from ..crf._training import Objective
-from . import Check, largest_difference
+from . import Check, exact, largest_difference
 
 
 def _lines() -> list[list[str]]:
@@ -38,7 +40,16 @@ def _sparse(sentences: list[list[dict[str, float]]]) -> Any:
     return _marginals(sentences, 0.5)
 
 
+def _read(sentences: list[list[dict[str, float]]]) -> Any:
+    ids = AttributeIds()
+    read = [ItemSequence(x) for x in sentences]
+    found = [index_items(sequences, ids) for sequences in (sentences, read)]
+    arrays = [part.tolist() for it in found for part in (it.offsets, it.rows, it.attributes, it.values)]
+    return arrays, list(ids), [x.items() for x in read]
+
+
 CHECKS = [
+    Check("crf.items", _sentences, _read, exact),
     Check("crf.gradient", _lines, _gradient, largest_difference, 1e-10),
     Check("crf.marginals", _sentences, _marginals, largest_difference, 1e-8),
     Check("crf.marginals, L1", _sentences, _sparse, largest_difference, 1e-8),

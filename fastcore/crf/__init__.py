@@ -3,7 +3,8 @@
 from .._public import at_home
 from ._crf import CRF
 from ._segmenter import Scores, Segmenter
+from ._sequence import ItemSequence
 
-__all__ = ["CRF", "Scores", "Segmenter"]
+__all__ = ["CRF", "ItemSequence", "Scores", "Segmenter"]
 
-at_home(__name__, CRF, Scores, Segmenter)
+at_home(__name__, CRF, ItemSequence, Scores, Segmenter)

@@ -1,19 +1,19 @@
 """The linear-chain conditional random field over named attributes."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from .._backend import active_backend, use_backend
+from .._backend import active_backend
 from .._estimator import Estimator, Ragged, not_fitted
 from .._turns import in_turn
 from .._validation import as_choice, as_flag, as_index, as_list, as_number
 from .._workers import Workers, check_workers
-from ..chain import marginals
 from ._features import Array, AttributeIds, index_chunks, index_items
-from ._model import Features, decode
+from ._model import Decoder, Features
 from ._search import search
 from ._training import BLOCK_STEPS, Block, Objective, make_blocks, occurrences, select_features
 
@@ -24,11 +24,20 @@ class _Trained(NamedTuple):
     features: Features
     weights: Array
     attributes: list[str]
-    ids: dict[str, int]
+    ids: Any  # of no use any more: what older versions wrote has it
     classes: list[str]
     loss: float
     n_iter: int
     message: str
+
+
+class _Ready(NamedTuple):
+    """What labels sequences, and what it was made of."""
+
+    trained: _Trained
+    dtype: str
+    ids: AttributeIds
+    decoder: Decoder
 
 
 class CRF(Estimator):
@@ -139,18 +148,20 @@ class CRF(Estimator):
         self.warm_start = warm_start
         self._backend = active_backend()
         self._trained: _Trained | None = None
+        self._ready: _Ready | None = None
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._trained is not None
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
-        del state["_backend"]
+        del state["_backend"], state["_ready"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._backend = active_backend()
+        self._ready = None
 
     @in_turn
     def fit(self, X: Any, y: Any) -> Self:
@@ -177,7 +188,7 @@ class CRF(Estimator):
             so large that the loss isn't finite.
         """
         checked = self._checked()
-        ids = AttributeIds()
+        ids = AttributeIds(backend=self._backend)
         blocks = make_blocks(index_chunks(X, ids, BLOCK_STEPS), np.dtype(self.dtype), self._backend)
         labels, classes = _index_labels(y, blocks)
         attributes = list(ids)
@@ -208,10 +219,7 @@ class CRF(Estimator):
         )
         features, weights = _reordered(features, found.weights, order)
         names = [attributes[i] for i in order.tolist()]
-        numbers = {name: i for i, name in enumerate(names)}
-        self._trained = _Trained(
-            features, weights, names, numbers, classes, found.loss, found.iterations, found.message
-        )
+        self._trained = _Trained(features, weights, names, None, classes, found.loss, found.iterations, found.message)
         return self
 
     def _checked(self) -> dict[str, Any]:
@@ -242,6 +250,19 @@ class CRF(Estimator):
         if self._trained is None:
             raise not_fitted("this CRF isn't fitted yet: call fit first")
         return self._trained
+
+    def _labels(self) -> "_Ready":
+        """The model made ready to label, once for each training and type."""
+        trained, ready = self._fitted(), self._ready
+        if ready is None or ready.trained is not trained or ready.dtype != self.dtype:
+            as_choice(self.dtype, "dtype", ("float64", "float32"))
+            ready = self._ready = _Ready(
+                trained,
+                self.dtype,
+                AttributeIds(trained.attributes, self._backend),
+                Decoder(trained.features, trained.weights, self.dtype, self._backend),
+            )
+        return ready
 
     @property
     def classes_(self) -> list[str]:
@@ -287,10 +308,10 @@ class CRF(Estimator):
 
     def predict(self, X: Any) -> list[list[str]]:
         """Return the best labels of each sequence."""
-        trained = self._fitted()
-        items = index_items(X, trained.ids)
-        paths = decode(trained.features, items, trained.weights, np.dtype(self.dtype), self.workers, self._backend)
-        return Ragged([trained.classes[k] for k in path.tolist()] for path in paths)
+        ready = self._labels()
+        classes = ready.trained.classes
+        paths = ready.decoder.paths(index_items(X, ready.ids), self.workers)
+        return Ragged([classes[k] for k in path] for path in paths)
 
     def predict_single(self, x: Any) -> list[str]:
         """Return the best labels of one sequence."""
@@ -298,19 +319,11 @@ class CRF(Estimator):
 
     def predict_marginals(self, X: Any) -> list[list[dict[str, float]]]:
         """Return the probability of each label at each step of each sequence."""
-        trained = self._fitted()
-        features = trained.features
-        items = index_items(X, trained.ids)
-        weights = trained.weights.astype(self.dtype)
-        with use_backend(self._backend):
-            found = marginals(
-                features.scores(items, weights, self._backend),
-                features.matrix(trained.weights),
-                lengths=np.diff(items.offsets),
-                workers=self.workers,
-            )
-        rows = [dict(zip(trained.classes, row)) for row in found.nodes.tolist()]
-        return [rows[a:b] for a, b in zip(items.offsets[:-1].tolist(), items.offsets[1:].tolist())]
+        ready = self._labels()
+        classes, items = ready.trained.classes, index_items(X, ready.ids)
+        rows = [dict(zip(classes, row)) for row in ready.decoder.probabilities(items, self.workers).tolist()]
+        bounds = items.offsets.tolist()
+        return [rows[a:b] for a, b in itertools.pairwise(bounds)]
 
     def predict_marginals_single(self, x: Any) -> list[dict[str, float]]:
         """Return the probability of each label at each step of one sequence."""

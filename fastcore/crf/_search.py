@@ -65,7 +65,7 @@ def search(
     L1-regularized log-linear models*, ICML 2007; Lewis and Overton, *Nonsmooth optimization via quasi-Newton
     methods*, Mathematical Programming 141 (2013), for the line search.
     """
-    kernel = kernels("crf", backend or active_backend())
+    kernel = kernels("crf.features", backend or active_backend())
     point = _Point.at(objective, start, c1, kernel)
     if not (isfinite(point.loss) and isfinite(dot(point.gradient, point.gradient))):
         raise ValueError(f"X must hold smaller values: where training starts the loss is {point.loss} or its slope inf")

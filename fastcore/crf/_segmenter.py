@@ -14,7 +14,7 @@ from .._turns import in_turn
 from .._validation import as_index, as_list, as_number
 from .._workers import Workers, check_workers
 from ._features import Array, Items
-from ._model import Features, decode
+from ._model import Decoder, Features
 from ._search import search
 from ._training import Block, Objective, cut, make_blocks, select_features
 
@@ -260,7 +260,7 @@ class Segmenter(Estimator):
     def _segmented(self, trained: _Trained, lines: list[str]) -> list[list[str]]:
         offsets, keys = _keys(lines)
         items = _items(offsets, keys, trained.known)
-        paths = decode(trained.features, items, trained.weights, np.float64, self.workers, self._backend)
+        paths = Decoder(trained.features, trained.weights, np.float64, self._backend).paths(items, self.workers)
         return Ragged(_words(text, path) for text, path in zip(lines, paths))
 
     def predict(self, texts: Iterable[str | Sequence[str]]) -> list[list[str]]:
@@ -325,9 +325,9 @@ def _labels_of(length: int) -> list[int]:
     return [S] if length == 1 else [B] + [M] * (length - 2) + [E]
 
 
-def _words(text: str, path: Array) -> list[str]:
+def _words(text: str, path: list[int]) -> list[str]:
     """Cut a text behind each E and S."""
-    ends = (np.flatnonzero((path == E) | (path == S)) + 1).tolist()
+    ends = [i for i, label in enumerate(path, 1) if label in (E, S)]
     return [text[a:b] for a, b in zip([0, *ends], ends)]
 
 

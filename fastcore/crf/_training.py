@@ -54,7 +54,7 @@ class Block:
 
 def make_blocks(chunks: Iterable[Items], dtype: Any, backend: str) -> list[Block]:
     """Turn runs of sequences around, one by one; values get the type in which scores are computed."""
-    turn = kernels("crf", backend).by_attribute
+    turn = kernels("crf.features", backend).by_attribute
     blocks = []
     for chunk in chunks:
         values = chunk.values.astype(dtype, copy=False)
@@ -90,7 +90,7 @@ def select_features(
 
     Labels are counted for some attributes at a time, in a table of bounded size.
     """
-    count = kernels("crf", backend).count_labels
+    count = kernels("crf.features", backend).count_labels
     beginnings = np.cumsum([0, *(block.length for block in blocks)])
     labels_of = [y[a : a + block.length].astype(np.int32) for a, block in zip(beginnings.tolist(), blocks)]
     sizes, names, sums = [], [], []
@@ -136,7 +136,7 @@ def occurrences(blocks: Sequence[Block], attributes: int) -> Array:
 def _expectations(task: tuple[Any, ...]) -> tuple[Array, Array, Array]:
     """Node probabilities, expected transitions and log-partitions of a run of sequences."""
     features, plan, offsets, layout, spread, matrix, backend = task
-    emissions = kernels("crf", backend).scores_by_attribute(plan, layout, spread, int(offsets[-1]))
+    emissions = kernels("crf.features", backend).scores_by_attribute(plan, layout, spread, int(offsets[-1]))
     nodes, counts, log_z = kernels("chain", backend).marginals(
         emissions, offsets, matrix, features.start, features.end, True
     )
@@ -146,7 +146,7 @@ def _expectations(task: tuple[Any, ...]) -> tuple[Array, Array, Array]:
 def _sums(task: tuple[Any, ...]) -> Any:
     """Add what the attributes first to last expect in some runs of sequences, one after the other."""
     plan, layouts, nodes, sums, first, last, backend = task
-    add = kernels("crf", backend).gradient_by_attribute
+    add = kernels("crf.features", backend).gradient_by_attribute
     for layout, own in zip(layouts, nodes):
         sums = add(plan, layout, own, sums, first, last)
     return sums
@@ -183,7 +183,7 @@ class Objective:
         total = counts[-1] if len(counts) else 0
         bounds = np.searchsorted(counts, total * np.arange(1, shares) / shares, "right").tolist()
         self._shares = list(zip([0, *bounds], [*bounds, len(counts)]))
-        self._kernels = kernels("crf", backend)
+        self._kernels = kernels("crf.features", backend)
         self._plan = self._kernels.plan_features(features.offsets, features.state_labels, features.labels)
         self.runs: list[tuple[Array, Any]] = []
         blocks.reverse()

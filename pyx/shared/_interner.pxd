@@ -1,7 +1,7 @@
 # Byte strings to dense ids 0, 1, ... in order of first occurrence. A cell of the table keeps a short string's bytes, or
 # a long one's hash, so that most look-ups touch one cache line; the bytes of all strings lie end to end in an arena.
 from cpython.unicode cimport PyUnicode_DecodeUTF8
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from _owned cimport Pool, roomy
@@ -139,6 +139,29 @@ cdef inline bint batch_add(Batch *batch, const Interner *table, const uint8_t *t
     table_fetch(&table.table, batch.keys[batch.n], sizeof(Cell))
     batch.n += 1
     return batch.n == BATCH
+
+
+cdef inline void batch_find(Batch *batch, const Interner *table, int32_t *ids) noexcept nogil:
+    # The ids of all that wait, -1 for strings that aren't there, and an empty batch. Nothing changes in the table, so
+    # that any number of threads may look up at a time.
+    cdef int i, n = batch.n
+    cdef Cell *cell
+    batch.n = 0
+    for i in range(n):
+        cell = table_find(&table.table, batch.keys[i], sizeof(Cell))
+        ids[i] = <int32_t><uint32_t>cell.mark if cell.mark else -1
+        if ids[i] >= 0 and batch.lengths[i] > 8:
+            FASTCORE_PREFETCH(&table.ends[ids[i]])
+    for i in range(n):
+        if ids[i] >= 0 and batch.lengths[i] > 8:
+            FASTCORE_PREFETCH(table.arena + table.ends[ids[i]])
+    for i in range(n):
+        if ids[i] < 0:
+            continue
+        cell = table_find(&table.table, batch.keys[i], sizeof(Cell))
+        while cell.mark and not _holds(table, cell, batch.texts[i], batch.lengths[i]):
+            cell = table_after(&table.table, cell, batch.keys[i], sizeof(Cell))
+        ids[i] = <int32_t><uint32_t>cell.mark if cell.mark else -1
 
 
 cdef inline int batch_ids(Batch *batch, Interner *table, uint32_t *ids) except -1 nogil:

@@ -1,0 +1,1 @@
+"""Kernels of the feature CRF for AVX2."""
