@@ -197,7 +197,10 @@ TEXTS_ARE_CALLED = {"texts", "token_lists", "raw_documents", "sents", "gold"}
 def test_all_doors_are_known():
     found = set()
     for module in pkgutil.walk_packages(fastcore.__path__, "fastcore."):
+        # torch isn't among the tests' requirements, and the layer takes no texts.
         if any(part.startswith("_") for part in module.name.split(".")) or ".reference" in module.name:
+            continue
+        if module.name == "fastcore.compat.torchcrf":
             continue
         public = importlib.import_module(module.name)
         for name in getattr(public, "__all__", ()):
