@@ -39,7 +39,7 @@ SHORT = {
     "lexicon.trie.Trie.find": "one word",
     "lexicon.trie.Trie.longest": "one match",
     "lexicon.segmenter.Segmenter": "at most 0x110000 code points",
-    "crf.new_gradient": "zeros",
+    "crf.features.new_gradient": "zeros",
     "discovery.words.WordCounter.result": "three copies of memory",
     "discovery.pairs.PairCounter": "starts empty",
     "discovery.words.WordCounter": "starts empty",
