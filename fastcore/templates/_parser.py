@@ -345,7 +345,7 @@ class SentenceTree:
         return made[self._index]
 
     def drawing(self) -> str:
-        """Return the drawing of the post that templates come from: a line a word or slot, ``|     `` for each level."""
+        """Return the drawing of the post that templates come from: a line a word or slot, indented by bars."""
         lines: list[str] = []
         pending: list[tuple[SentenceTree | str, int]] = [(self, 0)]
         while pending:
@@ -353,10 +353,11 @@ class SentenceTree:
             if isinstance(item, str):
                 lines.append("|     " * depth + "+---> " + item)
                 continue
-            lines.append("|     " * depth + "+---> " + item._line().replace(" ", ""))
+            children = iter(item.children)
+            inner = [next(children) if word is None else word for word in item.template or item.words]
+            whole = "".join(part if isinstance(part, str) else f"({part.text})" for part in inner)
+            lines.append("|     " * depth + "+---> " + whole)
             if item.template is not None:
-                children = iter(item.children)
-                inner = [next(children) if word is None else word for word in item.template]
                 pending += [(part, depth + 1) for part in reversed(inner)]
         return "\n".join(lines)
 
