@@ -159,7 +159,8 @@ def _(k: Any) -> Any:
 @long("hmm.poisson_scores")
 def _(k: Any) -> Any:
     x = np.ones((1_500_000, 20))
-    return lambda: k.poisson_scores(x, np.zeros((16, 20)), np.zeros(16), x[:, 0].copy())
+    table, rates, first = np.zeros((16, 20)), np.zeros(16), x[:, 0].copy()
+    return lambda: k.poisson_scores(x, table, rates, first)
 
 
 @long("hmm.count_symbols")
@@ -189,7 +190,8 @@ def attributes(steps: int) -> tuple[np.ndarray, ...]:
 
 @long("crf.features.state_scores")
 def _(k: Any) -> Any:
-    return lambda: k.state_scores(*attributes(1_000_000), np.zeros(50), 50)
+    parts, weights = attributes(1_000_000), np.zeros(50)
+    return lambda: k.state_scores(*parts, weights, 50)
 
 
 def turned(k: Any, steps: int) -> tuple[np.ndarray, ...]:
@@ -206,7 +208,8 @@ def _(k: Any) -> Any:
 def _(k: Any) -> Any:
     n = 30_000_000
     parts, y = turned(k, n), np.zeros(n, np.int32)
-    return lambda: k.count_labels(*parts, y, 0, np.zeros((n, 1)), np.zeros((n, 1), np.uint8))
+    sums, seen = np.zeros((n, 1)), np.zeros((n, 1), np.uint8)
+    return lambda: k.count_labels(*parts, y, 0, sums, seen)
 
 
 def features(n: int) -> tuple[np.ndarray, ...]:
@@ -261,7 +264,7 @@ def _(k: Any) -> Any:
 
 @each("crf.features", "inner_product", "add_scaled", "steepest_slope", "step_in_orthant")
 def _(k: Any, name: str) -> Any:
-    def call(n: int) -> Any:
+    def call(n: int) -> Call:
         x, y = np.zeros(n), np.zeros(n)
         parts = {
             "inner_product": (x, y),
@@ -269,9 +272,9 @@ def _(k: Any, name: str) -> Any:
             "steepest_slope": (x, y, 1.0),
             "step_in_orthant": (x, y, 1.0, y),
         }
-        return getattr(k, name)(*parts[name])
+        return lambda: getattr(k, name)(*parts[name])
 
-    return lambda: call(150_000_000), lambda: call(3)
+    return call(150_000_000), call(3)
 
 
 LINES = [["w=a", "t=b", "w|t=ab"] * 10] * 1_000_000
@@ -466,7 +469,8 @@ def codes_of(n: int) -> tuple[np.ndarray, ...]:
 @each("lexicon.trie.Trie", "expected_counts", "best_counts")
 def _(k: Any, name: str) -> Any:
     found = trie(k)
-    return lambda: getattr(found, name)(*codes_of(3_000_000)), lambda: getattr(found, name)(*codes_of(3))
+    codes = codes_of(3_000_000)
+    return lambda: getattr(found, name)(*codes), lambda: getattr(found, name)(*codes_of(3))
 
 
 def segmenter(k: Any) -> Any:
@@ -517,7 +521,8 @@ def _(k: Any) -> Any:
 @long("nce.logistic")
 def _(k: Any) -> Any:
     features = np.zeros((500_000, 50))
-    return lambda: k.logistic(features, np.zeros(500_000), np.zeros(51), 250_000)
+    offset, theta = np.zeros(500_000), np.zeros(51)
+    return lambda: k.logistic(features, offset, theta, 250_000)
 
 
 # ngrams
@@ -773,7 +778,8 @@ def _(k: Any) -> Any:
 def _(k: Any) -> Any:
     n = 3_000_000
     symbols = np.stack([np.arange(n) // 1000, np.full(n, -1), np.arange(n) % 1000], axis=1).ravel()
-    return lambda: k.TemplateTrie(symbols, np.arange(n + 1) * 3, np.zeros(n, np.int64))
+    offsets, scores = np.arange(n + 1) * 3, np.zeros(n, np.int64)
+    return lambda: k.TemplateTrie(symbols, offsets, scores)
 
 
 def template_trie(k: Any) -> Any:
