@@ -51,7 +51,6 @@ PLANTED = [
     ("crf", "pyx/crf/items.pyx", "self.values[kept] = self.values[i]", "self.values[kept] = self.values[kept]"),
     ("crf", "pyx/crf/items.pyx", "while self.n_values < self.n:", "while self.n_values < self.n - 1:"),
     ("crf", "pyx/crf/items.pyx", "self.prefix + before, self.text + start + before, size - before", "self.prefix, self.text + start, size - before"),
-    ("crf", "pyx/shared/_interner.pxd", "while cell.mark and not _holds(table, cell, batch.texts[i]", "while False and not _holds(table, cell, batch.texts[i]"),
     ("crf", "fastcore/reference/crf/items.py", 'yield f"{outer}:{inner}", weight', 'yield f"{outer}:{inner}", 1.0'),
     ("crf", "fastcore/crf/_model.py", "        if not np.isfinite(scores).all():\n            raise self._too_large()\n        return scores", "        return scores"),
     ("reactions", "pyx/reactions/reactions.pyx", "    for j in range(n):\n        total += rates[j]", "    for j in range(1, n):\n        total += rates[j]"),

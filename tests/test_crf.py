@@ -232,6 +232,11 @@ class TestReading:
             wide.predict([[{"len": 1.7e308}] * 2])
         with pytest.raises(ValueError, match="X must hold smaller values: the scores of labels overflow"):
             wide.predict([[{"len": 2e307}] * 200])
+        # A label that minus infinity rules out is no reason to take another one.
+        alone = CRF(c2=1e-9).fit([[{"a": 1.0}, {"b": 1.0}]] * 9, [["A", "B"]] * 9)
+        assert alone.state_features_["a", "A"] > 1.1
+        with pytest.raises(ValueError, match="X must hold smaller values: the scores of labels overflow"):
+            alone.predict([[{"a": -1.7e308}]])
 
     def test_made_ready_once_for_each_training(self, backend):
         crf = CRF(c2=0.01).fit(X, Y)

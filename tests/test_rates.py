@@ -488,6 +488,23 @@ class TestSimulated:
         np.testing.assert_allclose(network.propensities([5, 0]), [3 / 20 * 20, 60, 5 / 6])
 
 
+class TestProducts:
+    """Products of counts are mass action only where they are 0 without the reactants, and never negative."""
+
+    @pytest.mark.parametrize("method", ["direct", "first_reaction"])
+    def test_reactants_that_the_rate_does_not_name(self, backend, method):
+        network = ReactionNetwork("A + B -> C @ k*A; k = 1")
+        result = simulate(network, {"A": 50, "B": 1}, (0, 5), n=3, rng=1, method=method)
+        assert result["B"][:, -1].tolist() == [0, 0, 0]
+        assert result["C"][:, -1].tolist() == [1, 1, 1]
+
+    @pytest.mark.parametrize("method", ["direct", "first_reaction"])
+    def test_a_product_that_may_be_negative(self, backend, method):
+        network = ReactionNetwork("Q -> 0 @ k*Q*(P - 1); P -> P @ 0; k = 1")
+        with pytest.raises(ValueError, match=r"the rate of 'Q -> 0 @ k\*Q\*\(P - 1\)' must be .* got -3.0 at t = 0"):
+            simulate(network, {"P": 0, "Q": 3}, (0, 5), rng=1, method=method)
+
+
 class TestTime:
     WAVE = ReactionNetwork("0 -> A @ 1 + sin(t)")
 
