@@ -179,6 +179,7 @@ def frequent(const int64_t[::1] counts, double log_min_proba):
     cdef uint8_t[::1] chosen = result
     cdef Pace pace = new_pace()
     for k in range(counts.shape[0]):
+        spend(&pace, 1)
         total += counts[k]
     log_total = log_count(total)
     for k in range(counts.shape[0]):
