@@ -235,7 +235,7 @@ def _(k: Any) -> Any:
 
 @long("crf.features.spread_weights")
 def _(k: Any) -> Any:
-    n = 12_000_000
+    n = 4_000_000
     plan, weights = k.plan_features(*features(n), 5), np.zeros(4 * n)
     return lambda: k.spread_weights(plan, weights)
 
