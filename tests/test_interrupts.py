@@ -931,8 +931,9 @@ def test_ctrl_c_stops_a_kernel(name):
         entry = LONG[name](_isa.load(kernel))
         call, afterwards = entry if isinstance(entry, tuple) else (entry, None)
         late, within = stop(call)
-        # A kernel that never looks is never within; one that looks may by chance be met before it or after it.
-        if within:
+        # A kernel that never looks is never within, and one that looks too rarely is always late; one that looks may by
+        # chance be met before or after it, or be kept by a system short of memory.
+        if within and late < PROMISED:
             break
     assert within, "Ctrl-C was seen only after the kernel, or the call is too short"
     assert late < PROMISED
