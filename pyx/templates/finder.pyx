@@ -115,7 +115,7 @@ cdef int explore(
         search.taken += steps_on(graph, search, first, last)
         if search.taken > max_steps:
             return False
-        go_on(graph, search, first, last, 0, pace)
+        go_on(graph, search, first, last, pace)
     return True
 
 

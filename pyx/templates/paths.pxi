@@ -34,10 +34,9 @@ cdef struct Step:
 
 
 cdef struct Level:
-    # Steps still to be taken at one length of the template, and the beginning that they go on from.
+    # Steps still to be taken at one length of the template.
     Py_ssize_t next
     Py_ssize_t end
-    Py_ssize_t beginning
 
 
 cdef struct Graph:
@@ -213,7 +212,7 @@ cdef int first_steps(const Graph *graph, Search *search, Pace *pace) except -1 n
         if not graph.entered[i]:
             add_step(search, 2 * graph.ids[i] + (i != graph.offsets[graph.sentence[i]]), i, 1)
     search.taken = search.n_steps
-    return add_level(search, 0, 0, pace)
+    return add_level(search, 0, pace)
 
 
 cdef int64_t steps_on(const Graph *graph, const Search *search, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
@@ -226,9 +225,7 @@ cdef int64_t steps_on(const Graph *graph, const Search *search, Py_ssize_t first
     return count
 
 
-cdef int go_on(
-    const Graph *graph, Search *search, Py_ssize_t first, Py_ssize_t last, Py_ssize_t beginning, Pace *pace
-) except -1 nogil:
+cdef int go_on(const Graph *graph, Search *search, Py_ssize_t first, Py_ssize_t last, Pace *pace) except -1 nogil:
     # Take all steps that lead on from a stretch of steps, as a level of its own if there are any.
     cdef Py_ssize_t i, j = search.n_steps
     cdef int64_t place, ways, k
@@ -237,12 +234,12 @@ cdef int go_on(
         for k in range(graph.on_first[place], graph.on_first[place + 1]):
             add_step(search, 2 * graph.ids[graph.on[k]] + (graph.on[k] > place + 1), graph.on[k], ways)
     if search.n_steps > j:
-        add_level(search, j, beginning, pace)
+        add_level(search, j, pace)
         return True
     return False
 
 
-cdef int add_level(Search *search, Py_ssize_t first, Py_ssize_t beginning, Pace *pace) except -1 nogil:
+cdef int add_level(Search *search, Py_ssize_t first, Pace *pace) except -1 nogil:
     # Put the steps from `first` on in order, and make one of those that lead to the same place.
     cdef Py_ssize_t i, kept = first
     cdef Step *steps = search.steps
@@ -259,7 +256,7 @@ cdef int add_level(Search *search, Py_ssize_t first, Py_ssize_t beginning, Pace 
     search.levels = <Level *>roomy(
         &search.pool, search.levels, &search.levels_room, search.n_levels + 1, sizeof(Level))
     level = &search.levels[search.n_levels]
-    level.next, level.end, level.beginning = first, kept, beginning
+    level.next, level.end = first, kept
     search.n_levels += 1
     return 0
 
