@@ -1,5 +1,6 @@
 """What all hidden Markov models share: reading, fitting, scoring, decoding, drawing."""
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -24,7 +25,7 @@ def normalised(weights: Array) -> Array:
     return found
 
 
-class HiddenMarkovModel(Estimator):
+class HiddenMarkovModel(Estimator, ABC):
     """The part that doesn't know what states show.
 
     A model's parameters are attributes, replaced all at once when a fit has ended, so that a call sees those of one
@@ -52,36 +53,37 @@ class HiddenMarkovModel(Estimator):
 
     # What a model knows of its emissions.
 
+    @abstractmethod
     def _read(self, X: Any) -> tuple[Array, ...]:
         """Check observations and bring them into form: arrays with an entry a row."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _match(self, rows: tuple[Array, ...], model: dict[str, Any]) -> None:
         """Refuse observations that the model can't show."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _started(self, given: dict[str, Any], rows: tuple[Array, ...]) -> dict[str, Array]:
         """Those of the emissions' parameters that `given` lacks, as a fit begins."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _check_emissions(self, model: dict[str, Any], states: int) -> None:
         """Refuse the emissions' parameters by name, or bring them into form."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _emissions(self, model: dict[str, Any]) -> Emissions:
-        raise NotImplementedError
+        """What scores observations and sums what a maximisation needs."""
 
+    @abstractmethod
     def _maximised(self, model: dict[str, Any], expected: Expected, letters: str) -> dict[str, Array]:
         """The emissions' parameters that make what is expected likeliest."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _drawn(self, model: dict[str, Any], state: int, random: np.random.RandomState) -> Any:
         """One observation of a state."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _free(self, model: dict[str, Any]) -> dict[str, int]:
-        """How many free numbers each letter of `params` stands for."""
-        raise NotImplementedError
+        """How many free numbers each letter of `params` stands for, of those that are the emissions'."""
 
     # Parameters.
 
@@ -229,11 +231,16 @@ class HiddenMarkovModel(Estimator):
             given["transmat_"] = random.dirichlet(share, size=states)
         given.update(self._started(given, observations.rows))
         self._check(given, states)
-        free = sum(n for letter, n in self._free(given).items() if letter in self.params)
+        free = sum(n for letter, n in self._freedom(given).items() if letter in self.params)
         held = sum(row.size for row in observations.rows[:1])
         if held < free:
             log.warning("%d free parameters from only %d numbers: the fit will be degenerate", free, held)
         return given
+
+    def _freedom(self, model: dict[str, Any]) -> dict[str, int]:
+        """How many free numbers each letter of `params` stands for."""
+        states = len(model["startprob_"])
+        return {"s": states - 1, "t": states * (states - 1), **self._free(model)}
 
     def _update(self, model: dict[str, Any], expected: Expected) -> None:
         """The maximisation step. What is 0 stays 0, and what was never seen stays as it is."""
@@ -351,11 +358,11 @@ class HiddenMarkovModel(Estimator):
 
     def aic(self, X: ArrayLike, lengths: ArrayLike | None = None) -> float:
         """Return Akaike's information criterion, -2 log-likelihood + 2 free parameters: lower is better."""
-        return -2 * self.score(X, lengths) + 2 * sum(self._free(self._snapshot()).values())
+        return -2 * self.score(X, lengths) + 2 * sum(self._freedom(self._snapshot()).values())
 
     def bic(self, X: ArrayLike, lengths: ArrayLike | None = None) -> float:
         """Return the Bayesian criterion, -2 log-likelihood + free parameters times log N: lower is better."""
-        free = sum(self._free(self._snapshot()).values())
+        free = sum(self._freedom(self._snapshot()).values())
         return float(-2 * self.score(X, lengths) + free * np.log(len(np.asarray(X))))
 
     def get_stationary_distribution(self) -> Array:
@@ -364,6 +371,13 @@ class HiddenMarkovModel(Estimator):
         vector = np.real_if_close(vectors[:, np.argmax(values)])
         found: Array = vector / vector.sum()
         return found
+
+
+def check_columns(rows: Array, model: dict[str, Any], name: str) -> None:
+    """Refuse observations that haven't as many numbers as a parameter has columns."""
+    size = model[name].shape[1]
+    if rows.shape[1] != size:
+        raise ValueError(f"X must have {size} columns as {name} has, got {rows.shape[1]}")
 
 
 def distribution(values: Any, name: str, shape: tuple[int, ...]) -> Array:

@@ -166,4 +166,4 @@ class CategoricalHMM(HiddenMarkovModel):
 
     def _free(self, model: dict[str, Any]) -> dict[str, int]:
         states, size = model["emissionprob_"].shape
-        return {"s": states - 1, "t": states * (states - 1), "e": states * (size - 1)}
+        return {"e": states * (size - 1)}

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from .._backend import kernels
 from .._validation import as_choice, as_number, as_real
 from .._workers import Workers
-from ._base import Array, HiddenMarkovModel
+from ._base import Array, HiddenMarkovModel, check_columns
 from ._monitor import ConvergenceMonitor
 from ._starts import cluster_centers
 from ._steps import Expected
@@ -190,9 +190,7 @@ class GaussianHMM(HiddenMarkovModel):
         return (rows,)
 
     def _match(self, rows: tuple[Array, ...], model: dict[str, Any]) -> None:
-        size = model["means_"].shape[1]
-        if rows[0].shape[1] != size:
-            raise ValueError(f"X must have {size} columns as means_ has, got {rows[0].shape[1]}")
+        check_columns(rows[0], model, "means_")
 
     def _started(self, given: dict[str, Any], rows: tuple[Array, ...]) -> dict[str, Array]:
         (x,), states, new = rows, len(given["startprob_"]), {}
@@ -308,12 +306,7 @@ class GaussianHMM(HiddenMarkovModel):
             "full": states * size * (size + 1) // 2,
             "tied": size * (size + 1) // 2,
         }
-        return {
-            "s": states - 1,
-            "t": states * (states - 1),
-            "m": states * size,
-            "c": covariances[self.covariance_type],
-        }
+        return {"m": states * size, "c": covariances[self.covariance_type]}
 
 
 def _begun(spread: Array, kind: str, states: int) -> Array:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from .._backend import kernels
 from .._validation import as_real
 from .._workers import Workers
-from ._base import Array, HiddenMarkovModel
+from ._base import Array, HiddenMarkovModel, check_columns
 from ._monitor import ConvergenceMonitor
 from ._steps import Expected, log_of
 
@@ -141,9 +141,7 @@ class PoissonHMM(HiddenMarkovModel):
         return counts, gammaln(counts + 1).sum(axis=1)
 
     def _match(self, rows: tuple[Array, ...], model: dict[str, Any]) -> None:
-        size = model["lambdas_"].shape[1]
-        if rows[0].shape[1] != size:
-            raise ValueError(f"X must have {size} columns as lambdas_ has, got {rows[0].shape[1]}")
+        check_columns(rows[0], model, "lambdas_")
 
     def _started(self, given: dict[str, Any], rows: tuple[Array, ...]) -> dict[str, Array]:
         if "lambdas_" in given:
@@ -183,4 +181,4 @@ class PoissonHMM(HiddenMarkovModel):
 
     def _free(self, model: dict[str, Any]) -> dict[str, int]:
         states, size = model["lambdas_"].shape
-        return {"s": states - 1, "t": states * (states - 1), "l": states * size}
+        return {"l": states * size}

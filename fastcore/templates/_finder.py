@@ -200,24 +200,14 @@ class TemplateFinder(Estimator):
         longest = 0 if self.max_words is None else as_index(self.max_words, "max_words", low=1)
         most = as_index(self.max_templates, "max_templates", low=1)
         steps = None if self.max_steps is None else as_index(self.max_steps, "max_steps", low=1)
-        stream = kernels("skipgrams", self._backend).TokenStream()
-        number = 0
-        for sentences in self._sentences(texts, Manner(encoding=encoding, errors=errors, pattern=pattern)):
-            try:
-                stream.add_texts(sentences, number)
-            except TypeError:
-                for i, words in enumerate(sentences, number):
-                    as_words(words, f"texts[{i}]")
-                raise
-            number += len(sentences)
-        ids, offsets, names = stream.finish()
-        if not len(ids):
+        tokens, offsets, vocabulary = self._numbered(texts, Manner(encoding=encoding, errors=errors, pattern=pattern))
+        if not len(tokens):
             raise ValueError("texts must hold at least one word")
-        tokens, lengths, vocabulary = ids.astype(np.int64), np.diff(offsets), list(names)
+        lengths = np.diff(offsets)
         steps = _STEPS + _STEPS_A_WORD * len(tokens) if steps is None else steps
         arguments = (
             tokens,
-            np.ascontiguousarray(offsets, np.int64),
+            offsets,
             *_strong(tokens, lengths, len(vocabulary), window, min_proba, min_pmi, confidence, least if closed else 1),
             window,
             by_path,
@@ -359,6 +349,21 @@ class TemplateFinder(Estimator):
                     ((templates[k], slots) for k in possible if (slots := templates[k]._match(words)) is not None), None
                 )
             number += len(sentences)
+
+    def _numbered(self, texts: Texts, manner: Manner) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
+        """All words as numbers, where each sentence begins, and the words."""
+        stream = kernels("skipgrams", self._backend).TokenStream()
+        number = 0
+        for sentences in self._sentences(texts, manner):
+            try:
+                stream.add_texts(sentences, number)
+            except TypeError:
+                for i, words in enumerate(sentences, number):
+                    as_words(words, f"texts[{i}]")
+                raise
+            number += len(sentences)
+        ids, offsets, names = stream.finish()
+        return ids.astype(np.int64), np.ascontiguousarray(offsets, np.int64), list(names)
 
     def _sentences(self, texts: Texts, manner: Manner) -> Iterator[list[Any]]:
         """Lists of sentences; that one which isn't a list holds str is for the reader to see."""
