@@ -1,8 +1,10 @@
 """The linear-chain conditional random field over named attributes."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -11,9 +13,12 @@ from .._backend import active_backend
 from .._estimator import Estimator, Ragged, not_fitted
 from .._turns import in_turn
 from .._validation import as_choice, as_flag, as_index, as_list, as_number
+from .._whole import AnyPath
 from .._workers import Workers, check_workers
+from ._crfsuite import Model, read_model, write_model
 from ._features import Array, AttributeIds, index_chunks, index_items
 from ._model import Decoder, Features
+from ._saved import FIELD, describe, parts
 from ._search import search
 from ._training import BLOCK_STEPS, Block, Objective, make_blocks, occurrences, select_features
 
@@ -347,6 +352,137 @@ class CRF(Estimator):
         if not total:
             raise ValueError("X must hold at least one item")
         return float(sum(a == b for true, guess in zip(y, predicted) for a, b in zip(true, guess)) / total)
+
+    def save(self, path: AnyPath) -> None:
+        """Write the model into a file.
+
+        Parameters
+        ----------
+        path : path-like
+            The file: an uncompressed npz of plain arrays, without pickles. It appears under this name when it is
+            wholly on disk; an older file of the name is replaced.
+
+        Raises
+        ------
+        NotFittedError
+            If the CRF isn't fitted.
+        OSError
+            If the file can't be written.
+
+        Notes
+        -----
+        Parameters are written too, but for `workers` that are no number. O(size of the model) time.
+        """
+        trained = self._fitted()
+        meta, arrays = describe(
+            trained.features, trained.weights, trained.attributes, trained.classes, self.get_params(deep=False)
+        )
+        told = {"loss": trained.loss, "n_iter": trained.n_iter, "message": trained.message}
+        FIELD.write(path, meta | told, arrays)
+
+    @classmethod
+    def load(cls, path: AnyPath) -> Self:
+        """Read a model that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Returns
+        -------
+        CRF
+            Fitted, with the parameters it had.
+
+        Raises
+        ------
+        ValueError
+            If it isn't such a file, or not a whole one: checksums, sizes, order and ranges are checked.
+        OSError
+            If it can't be read.
+        """
+        meta, arrays = FIELD.read(Path(path))
+        try:
+            features, weights, attributes, classes = parts(meta, arrays)
+            told = float(meta["loss"]), int(meta["n_iter"]), str(meta["message"])
+            known = cls._parameters()
+            crf = cls(**{name: value for name, value in meta["params"].items() if name in known})
+        except (KeyError, TypeError, IndexError, OverflowError) as error:
+            raise ValueError(f"{path} is no whole CRF: {error!r}") from error
+        except ValueError as error:
+            raise ValueError(f"{path} is no whole CRF: {error}") from error
+        crf._trained = _Trained(features, weights, attributes, None, classes, *told)
+        return crf
+
+    def save_crfsuite(self, path: AnyPath) -> None:
+        """Write the model into a file as CRFsuite has it, for python-crfsuite and its kin.
+
+        Parameters
+        ----------
+        path : path-like
+            The file. It appears under this name when it is wholly on disk; an older file of the name is replaced.
+
+        Raises
+        ------
+        NotFittedError
+            If the CRF isn't fitted.
+        ValueError
+            If a name holds NUL or half a surrogate pair, or the file would be 4 GiB or larger.
+        OSError
+            If the file can't be written.
+
+        Notes
+        -----
+        Weights of 0, and attributes that have no others, are left out, as CRFsuite does. O(size of the model) time.
+        """
+        trained = self._fitted()
+        write_model(path, trained.features, trained.weights, trained.attributes, trained.classes)
+
+    @classmethod
+    def load_crfsuite(cls, path: AnyPath) -> Self:
+        """Read a model that CRFsuite, python-crfsuite or :meth:`save_crfsuite` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Returns
+        -------
+        CRF
+            Fitted, with default parameters: such files hold none, nor the loss, which is NaN.
+
+        Raises
+        ------
+        ValueError
+            If it isn't such a file, or not a whole one: sizes, places, names and numbers are checked.
+        OSError
+            If it can't be read.
+
+        Notes
+        -----
+        Names must be UTF-8. O(size of the file) time and memory.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from fastcore.crf import CRF
+        >>> crf = CRF().fit([[["a"], ["b"]]], [["X", "Y"]])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     crf.save_crfsuite(Path(folder, "model.crfsuite"))
+        ...     again = CRF.load_crfsuite(Path(folder, "model.crfsuite"))
+        >>> again.state_features_ == crf.state_features_
+        True
+        """
+        return cls._of(read_model(path))
+
+    @classmethod
+    def _of(cls, model: Model) -> Self:
+        crf = cls()
+        told = math.nan, 0, "the model was read from a file of CRFsuite's"
+        crf._trained = _Trained(model.features, model.weights, model.attributes, None, model.labels, *told)
+        return crf
 
 
 def _index_labels(y: Any, blocks: list[Block]) -> tuple[Array, list[str]]:
