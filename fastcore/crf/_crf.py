@@ -444,9 +444,8 @@ class CRF(Estimator):
             If lengths of `X` and `y` don't match, or there is no label.
         """
         predicted = self.predict(X)
-        y = [
-            as_list(labels, "y", "a list of lists of labels") for labels in as_list(y, "y", "a list of lists of labels")
-        ]
+        lists = "a list of lists of labels"
+        y = [[_label(label) for label in as_list(labels, "y", lists)] for labels in as_list(y, "y", lists)]
         if len(y) != len(predicted) or any(len(a) != len(b) for a, b in zip(y, predicted)):
             raise ValueError("y must have a label for each item of X")
         total = sum(map(len, y))

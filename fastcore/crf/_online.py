@@ -154,6 +154,8 @@ def _calibrated(passes: Passes, start: Array, decay: float, options: dict[str, A
     away in its first step lowers nothing.
     """
     order = passes.order(0)[: options["calibration_samples"]]
+    if len(order) == 1:
+        order = order.repeat(2)  # what a step does is seen in what comes after it
 
     def loss_with(rate: float) -> tuple[float, Array]:
         weights = start.copy()

@@ -6,7 +6,7 @@ place after each sequence.
 
 import numpy as np
 
-from libc.math cimport NAN, exp, log, sqrt
+from libc.math cimport INFINITY, NAN, exp, log, sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from _owned cimport Pool, free_all, spread, zeros
@@ -309,7 +309,7 @@ def aggressive_epoch(problem, const int64_t[::1] order, double[::1] weights, dou
 
     The margin is the root of the number of wrong labels, or 1 if not error-sensitive. What is missing, divided by the
     squared length of the step, is how far to go: all the way (kind 0), at most c (1), or with 1 / 2c added to the
-    divisor (2). Returns the sum of what was missing.
+    divisor (2). Returns the sum of what was missing, infinite if a step's length is.
 
     Source: Crammer, Dekel, Keshet, Shalev-Shwartz and Singer, *Online passive-aggressive algorithms*, JMLR 7 (2006).
     """
@@ -335,11 +335,11 @@ def aggressive_epoch(problem, const int64_t[::1] order, double[::1] weights, dou
                 if wrong:
                     missing = score_of(room.path, T, p.labels, &room) - score_of(&p.y[p.offsets[s]], T, p.labels, &room)
                     missing += sqrt(<double>wrong) if error_sensitive else 1.0
-                    loss += missing
                     compare(p, s, &room, &pace)
                     squares = 0
                     for i in range(room.n):
                         squares += room.more[room.features[i]] * room.more[room.features[i]]
+                    loss += missing if squares < INFINITY else INFINITY
                     far = 0
                     if squares > 0:
                         if kind == SQUARE:
@@ -363,7 +363,8 @@ def aggressive_epoch(problem, const int64_t[::1] order, double[::1] weights, dou
 def arow_epoch(problem, const int64_t[::1] order, double[::1] weights, double[::1] variances, double gamma):
     """As `perceptron_epoch`, but with a variance for each weight: what is uncertain moves far, and is more certain then.
 
-    The right labels are to win by the number of wrong ones. Returns the sum of what was missing.
+    The right labels are to win by the number of wrong ones. Returns the sum of what was missing, infinite if a step's
+    length is.
 
     Source: Crammer, Kulesza and Dredze, *Adaptive regularization of weight vectors*, NIPS 2009.
     """
@@ -389,17 +390,17 @@ def arow_epoch(problem, const int64_t[::1] order, double[::1] weights, double[::
                 if wrong:
                     missing = score_of(room.path, T, p.labels, &room) - score_of(&p.y[p.offsets[s]], T, p.labels, &room)
                     missing += wrong
-                    loss += missing
                     compare(p, s, &room, &pace)
                     doubt = gamma
                     for i in range(room.n):
                         k = room.features[i]
                         doubt += room.more[k] * room.more[k] * variances[k]
                     far = missing / doubt
+                    loss += missing if doubt < INFINITY else INFINITY
                     for i in range(room.n):
                         k = room.features[i]
                         w[k] += far * variances[k] * room.more[k]
-                        variances[k] = 1.0 / (1.0 / variances[k] + room.more[k] * room.more[k] / gamma)
+                        variances[k] /= 1.0 + variances[k] * (room.more[k] * room.more[k] / gamma)
                         set_back(p, &room, k, w)
                     room.n = 0
                 spend(&pace, 8)

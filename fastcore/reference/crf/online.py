@@ -153,14 +153,14 @@ def perceptron_epoch(problem: Any, order: Array, weights: Array, sums: Array, co
 
     Source: Collins, *Discriminative training methods for hidden Markov models*, EMNLP 2002.
     """
-    loss, now = 0.0, weights.tolist()
+    loss, now, summed = 0.0, weights.tolist(), sums.tolist()
     for n, mistake in enumerate(_mistakes(problem, order, now), count):
         if mistake:
             loss += mistake.wrong / mistake.steps
             for k, value in mistake.more.items():
                 now[k] += value
-                sums[k] += n * value
-    weights[:] = now
+                summed[k] += n * value
+    weights[:], sums[:] = now, summed
     return loss
 
 
@@ -178,44 +178,45 @@ def aggressive_epoch(
 
     The margin is the root of the number of wrong labels, or 1 if not error-sensitive. What is missing, divided by the
     squared length of the step, is how far to go: all the way (kind 0), at most c (1), or with 1 / 2c added to the
-    divisor (2). Returns the sum of what was missing.
+    divisor (2). Returns the sum of what was missing, infinite if a step's length is.
 
     Source: Crammer, Dekel, Keshet, Shalev-Shwartz and Singer, *Online passive-aggressive algorithms*, JMLR 7 (2006).
     """
-    loss, now = 0.0, weights.tolist()
+    loss, now, summed = 0.0, weights.tolist(), sums.tolist()
     for n, mistake in enumerate(_mistakes(problem, order, now), count):
         if mistake:
             missing = mistake.margin + (math.sqrt(mistake.wrong) if error_sensitive else 1.0)
-            loss += missing
             squares = sum(value * value for value in mistake.more.values())
+            loss += missing if squares < math.inf else math.inf
             far = 0.0
             if squares:
                 far = missing / (squares + 0.5 / c) if kind == 2 else missing / squares
                 far = min(far, c) if kind == 1 else far
             for k, value in mistake.more.items():
                 now[k] += far * value
-                sums[k] += far * n * value
-    weights[:] = now
+                summed[k] += far * n * value
+    weights[:], sums[:] = now, summed
     return loss
 
 
 def arow_epoch(problem: Any, order: Array, weights: Array, variances: Array, gamma: float) -> float:
     """As `perceptron_epoch`, but with a variance for each weight: what is uncertain moves far, and is more certain then.
 
-    The right labels are to win by the number of wrong ones. Returns the sum of what was missing.
+    The right labels are to win by the number of wrong ones. Returns the sum of what was missing, infinite if a step's
+    length is.
 
     Source: Crammer, Kulesza and Dredze, *Adaptive regularization of weight vectors*, NIPS 2009.
     """
-    loss, now = 0.0, weights.tolist()
+    loss, now, variance = 0.0, weights.tolist(), variances.tolist()
     for mistake in _mistakes(problem, order, now):
         if mistake:
             missing = mistake.margin + mistake.wrong
-            loss += missing
-            far = missing / (gamma + sum(value * value * float(variances[k]) for k, value in mistake.more.items()))
+            doubt = gamma + sum(value * value * variance[k] for k, value in mistake.more.items())
+            loss += missing if doubt < math.inf else math.inf
             for k, value in mistake.more.items():
-                now[k] += far * float(variances[k]) * value
-                variances[k] = 1.0 / (1.0 / float(variances[k]) + value * value / gamma)
-    weights[:] = now
+                now[k] += missing / doubt * variance[k] * value
+                variance[k] /= 1.0 + variance[k] * (value * value / gamma)
+    weights[:], variances[:] = now, variance
     return loss
 
 
