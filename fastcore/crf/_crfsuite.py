@@ -16,7 +16,7 @@ import numpy as np
 
 from .._whole import AnyPath, whole_file
 from ._cqdb import LIMIT, Array, Bytes, pack, ranges, run_of_numbers, uint32, unpack
-from ._model import Features
+from ._model import Features, Model
 
 HEAD = 48
 CHUNK = 12
@@ -39,22 +39,19 @@ FIELDS = (
 PAIRS = 1 << 24
 
 
-class Model(NamedTuple):
-    """What a file holds: features as the library has them, names by their ids, and the header's numbers."""
+class Contents(NamedTuple):
+    """What a file holds: a model, and the numbers of the header."""
 
-    features: Features
-    weights: Array
-    attributes: list[str]
-    labels: list[str]
+    model: Model
     header: dict[str, int]
 
 
-def read_model(path: AnyPath) -> Model:
+def read_model(path: AnyPath) -> Contents:
     """Read a file."""
     return parse_model(Path(path).read_bytes(), os.fspath(path))
 
 
-def parse_model(content: bytes, name: str) -> Model:
+def parse_model(content: bytes, name: str) -> Contents:
     """Read a file's content, or raise a ValueError that names it."""
     data = np.frombuffer(content, np.uint8)
     if content[:4] != b"lCRF":
@@ -67,7 +64,7 @@ def parse_model(content: bytes, name: str) -> Model:
         raise ValueError(f"{name} is no whole CRFsuite model: {error}") from None
 
 
-def _parsed(data: Bytes) -> Model:
+def _parsed(data: Bytes) -> Contents:
     header = {"size": int(run_of_numbers(data, 4, 1)[0]), **dict(zip(FIELDS, run_of_numbers(data, 12, 9).tolist()))}
     if data[8:12].tobytes() != b"FOMC" or header["version"] != VERSION:
         raise ValueError("it is of another type or version")
@@ -100,7 +97,8 @@ def _parsed(data: Bytes) -> Model:
         np.zeros(n),
         np.zeros(n),
     )
-    return Model(features, np.concatenate([state_weights, pair_weights]), attributes, labels, header)
+    model = Model(features, np.concatenate([state_weights, pair_weights]), attributes, labels)
+    return Contents(model, header)
 
 
 def _count(data: Bytes, place: int, kind: bytes) -> int:
@@ -141,12 +139,13 @@ def _features_of(
     return owner[order], found["label"].astype(np.int64), found["weight"].astype(np.float64)
 
 
-def write_model(path: AnyPath, features: Features, weights: Array, attributes: list[str], labels: list[str]) -> None:
-    """Write a file; weights of 0, and attributes that have no others, are left out as CRFsuite does."""
-    parts = _parts(features, weights, attributes, labels)
+def write_model(path: AnyPath, model: Model) -> int:
+    """Write a file and return its size; weights of 0, and attributes that have no others, are left out."""
+    parts = _parts(*model)
     with whole_file(path) as file:
         for part in parts:
             file.write(part.data)
+    return sum(map(len, parts))
 
 
 def _parts(features: Features, weights: Array, attributes: list[str], labels: list[str]) -> list[Bytes]:

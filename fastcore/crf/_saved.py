@@ -8,7 +8,7 @@ import numpy as np
 from .._npz import Arrays, Kind
 from ._crfsuite import PAIRS
 from ._features import Array
-from ._model import Features
+from ._model import Features, Model
 
 DTYPES = {
     "offsets": ("<i8",),
@@ -23,10 +23,9 @@ DTYPES = {
 FIELD = Kind("CRF", "a CRF", 1, (1,), DTYPES.get)
 
 
-def describe(
-    features: Features, weights: Array, attributes: Sequence[str], classes: Sequence[str], params: Mapping[str, Any]
-) -> tuple[dict[str, Any], Arrays]:
+def describe(model: Model, params: Mapping[str, Any]) -> tuple[dict[str, Any], Arrays]:
     """Return a model and those parameters that are plain values (no executor) as a description and arrays."""
+    features, weights, attributes, classes = model
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in params.items()}
     arrays = {
         "offsets": features.offsets.astype("<i8"),
@@ -39,8 +38,8 @@ def describe(
     return {"params": {k: v for k, v in plain.items() if v is None or isinstance(v, bool | int | float | str)}}, arrays
 
 
-def parts(meta: Mapping[str, Any], arrays: Arrays) -> tuple[Features, Array, list[str], list[str]]:
-    """Return features, weights, attributes and classes, or raise an error if they can't be believed."""
+def parts(meta: Mapping[str, Any], arrays: Arrays) -> Model:
+    """Return the model, or raise an error if it can't be believed."""
     if any(arrays[name].ndim != 1 + (name == "transitions") for name in DTYPES) or not isinstance(meta["params"], dict):
         raise ValueError("arrays don't have the shapes they should")
     attributes = _names(arrays["attributes"], arrays["attribute_ends"])
@@ -67,7 +66,7 @@ def parts(meta: Mapping[str, Any], arrays: Arrays) -> tuple[Features, Array, lis
         raise ValueError("weights don't fit the features")
     native = [array.astype(array.dtype.newbyteorder("=")) for array in (offsets, labels, pairs, weights)]
     features = Features(n, native[0], native[1], native[2], np.zeros((n, n)), np.zeros(n), np.zeros(n))
-    return features, native[3], attributes, classes
+    return Model(features, native[3], attributes, classes)
 
 
 def _rise(keys: Array) -> bool:
