@@ -1,7 +1,7 @@
 """The linear-chain conditional random field over named attributes."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
@@ -316,7 +316,7 @@ class CRF(InFiles):
         if X_dev is not None or y_dev is not None:
             holdout = self._holdout(X_dev, y_dev, attributes, classes, options)
         with progress_bar(progress, options["max_iterations"], "iteration") as step:
-            log = TrainingLog(options["verbose"], step, holdout, features)
+            log = self._begin_log(options["verbose"], step, holdout, features, attributes)
             if algorithm != "lbfgs":
                 blocks.clear()
                 passes = Passes(
@@ -338,6 +338,12 @@ class CRF(InFiles):
         ended = found.loss, found.iterations, found.message, log.entries
         self._trained = _Trained(features, weights, attributes, None, classes, *ended)
         return self
+
+    def _begin_log(
+        self, verbose: bool, step: Callable[[int], object], holdout: Holdout | None, features: Features, names: list[str]
+    ) -> TrainingLog:
+        """What training tells; a face of another library tells it in its words."""
+        return TrainingLog(verbose, step, holdout, features)
 
     def _holdout(self, X: Any, y: Any, attributes: list[str], classes: list[str], options: dict[str, Any]) -> Holdout:
         """What iterations are tried on."""

@@ -50,7 +50,7 @@ class AttributeIds:
         """Read items until there are so many steps, or 16 times as many attributes; below 0: all."""
         backend = self._backend
         return Items(
-            *self._names.read((x.read_on(backend) if type(x) is ItemSequence else x for x in sequences), steps)
+            *self._names.read((x.read_on(backend) if isinstance(x, ItemSequence) else x for x in sequences), steps)
         )
 
 
