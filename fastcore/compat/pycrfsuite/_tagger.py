@@ -16,7 +16,7 @@ from ..._backend import kernels
 from ..._whole import AnyPath, whole_file
 from ...crf import CRF
 from ...crf._crfsuite import Contents, parse_model
-from ...crf._features import Array, Items
+from ...crf._features import Array
 from . import _dumpparser
 
 
@@ -49,9 +49,11 @@ class _Opened:
         if isinstance(xseq, crf.ItemSequence):
             xseq = xseq.read_on(self.backend)
         offsets, rows, attributes, values = self.read(iter((xseq,)), -1)
-        if values.size:
-            return _Sentence(self.decoder._emissions(Items(offsets, rows, attributes, values)), offsets)
-        return _Sentence(self.state_scores(rows, attributes, values, *self.shape), offsets)
+        scores = self.state_scores(rows, attributes, values, *self.shape)
+        # What is wrong with scores shows in their sum, or in the best path's.
+        if values.size and not math.isfinite(np.add.reduce(scores, None)) and not np.isfinite(scores).all():
+            raise self.decoder._too_large()
+        return _Sentence(scores, offsets)
 
     def tags(self, sentence: _Sentence) -> list[str]:
         ends = self.features.start, self.features.end
