@@ -1,8 +1,8 @@
 """Run a peer's own tests on the face that stands in for it, in an environment that has the peer.
 
 ``python tests/peer_suites.py hmmlearn`` takes the tests that hmmlearn installs, ``python tests/peer_suites.py torchcrf
-FILE`` those of pytorch-crf's sources, ``pycrfsuite FOLDER`` and ``sklearn_crfsuite FOLDER`` the tests in python-crfsuite's
-and sklearn-crfsuite's. More arguments are pytest's.
+FILE`` those of pytorch-crf's sources, ``pycrfsuite FOLDER`` and ``sklearn_crfsuite FOLDER`` the folder of tests in
+python-crfsuite's and sklearn-crfsuite's. More arguments are pytest's.
 """
 
 from __future__ import annotations

@@ -340,7 +340,12 @@ class CRF(InFiles):
         return self
 
     def _begin_log(
-        self, verbose: bool, step: Callable[[int], object], holdout: Holdout | None, features: Features, names: list[str]
+        self,
+        verbose: bool,
+        step: Callable[[int], object],
+        holdout: Holdout | None,
+        features: Features,
+        names: list[str],
     ) -> TrainingLog:
         """What training tells; a face of another library tells it in its words."""
         return TrainingLog(verbose, step, holdout, features)

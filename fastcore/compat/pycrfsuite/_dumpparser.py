@@ -65,7 +65,10 @@ def lines(contents: Contents) -> Iterator[str]:
     for title, names in (("LABELS", labels), ("ATTRIBUTES", attributes)):
         yield from ("}", "", f"{title} = {{")
         yield from (f"  {number:5d}: {name}" for number, name in enumerate(names))
-    for title, kind, found, names in (("TRANSITIONS", 1, transitions, labels), ("STATE_FEATURES", 0, states, attributes)):
+    for title, kind, found, names in (
+        ("TRANSITIONS", 1, transitions, labels),
+        ("STATE_FEATURES", 0, states, attributes),
+    ):
         yield from ("}", "", f"{title} = {{")
         yield from (f"  ({kind}) {names[i]} --> {labels[j]}: {weight}" for i, j, weight in found)
     yield from ("}", "")

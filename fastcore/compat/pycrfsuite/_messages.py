@@ -152,7 +152,12 @@ class ToldCRF(CRF):
     told: Messages
 
     def _begin_log(
-        self, verbose: bool, step: Callable[[int], object], holdout: Holdout | None, features: Features, names: list[str]
+        self,
+        verbose: bool,
+        step: Callable[[int], object],
+        holdout: Holdout | None,
+        features: Features,
+        names: list[str],
     ) -> TrainingLog:
         for name in names:
             if "\0" in name:

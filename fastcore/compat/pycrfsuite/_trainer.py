@@ -35,12 +35,13 @@ class BaseTrainer(TakesTurns):
     """
 
     verbose: bool | None
+    _data: list[tuple[crf.ItemSequence, list[str], int]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         # Here, since subclasses needn't call __init__.
         self = super().__new__(cls)
         self.verbose = None
-        self._data: list[tuple[crf.ItemSequence, list[str], int]] = []
+        self._data = []
         self._choose("lbfgs")
         return self
 
@@ -225,10 +226,10 @@ class Trainer(BaseTrainer):
 
     Notes
     -----
-    Training is that of `fastcore.crf.CRF`: the same objective as CRFsuite's and so the same model, by a search of its
-    own, whose iterations have other losses. `linesearch` changes nothing. Labels that occur in the held-out group only
-    aren't the model's. A file that can't be written is an OSError; CRFsuite says nothing. Threads take turns to `append`
-    and `train`.
+    Training is that of `fastcore.crf.CRF`: CRFsuite's objective and so its model, by a search of its own, whose
+    iterations have other losses. `linesearch` changes nothing. Labels that occur in the held-out group only aren't the
+    model's. A file that can't be written is an OSError, where CRFsuite says nothing. Threads take turns to `append` and
+    `train`.
 
     Examples
     --------
@@ -305,6 +306,11 @@ def _nothing() -> Model:
     """The model of no data."""
     none = np.zeros(0, np.int64)
     features = Features(
-        0, np.zeros(1, np.int64), none.astype(np.int32), np.zeros((0, 2), np.int64), np.zeros((0, 0)), *2 * (np.zeros(0),)
+        0,
+        np.zeros(1, np.int64),
+        none.astype(np.int32),
+        np.zeros((0, 2), np.int64),
+        np.zeros((0, 0)),
+        *2 * (np.zeros(0),),
     )
     return Model(features, np.zeros(0), [], [])

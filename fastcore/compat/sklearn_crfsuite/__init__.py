@@ -1,4 +1,4 @@
-"""sklearn-crfsuite on this library: ``from fastcore.compat import sklearn_crfsuite`` replaces ``import sklearn_crfsuite``.
+"""sklearn-crfsuite on this library: ``from fastcore.compat import sklearn_crfsuite`` for ``import sklearn_crfsuite``.
 
 The same estimator, parameters, defaults and attributes as sklearn-crfsuite 0.5.0, over `fastcore.compat.pycrfsuite`;
 ``metrics`` and ``scorers`` need scikit-learn, the estimator doesn't. With

@@ -104,7 +104,7 @@ class CRF(Estimator):
 
     Notes
     -----
-    What is different from sklearn-crfsuite: `predict` and `predict_marginals` label all sequences at a time; training sets
+    What is different from sklearn-crfsuite: `predict` and `predict_marginals` label all sequences at a time; `X` and `y`
     of different lengths are refused; what isn't fitted raises a `NotFittedError`. `fastcore.crf.CRF` is the estimator
     without files, with workers, n best labellings and more.
 
@@ -210,8 +210,8 @@ class CRF(Estimator):
         TypeError
             If items or labels have the wrong type.
         ValueError
-            If lengths don't match, only one of `X_dev` and `y_dev` is given, or a parameter is out of range or of no use
-            to the algorithm.
+            If lengths don't match, only one of `X_dev` and `y_dev` is given, or a parameter is out of range or of no
+            use to the algorithm.
         """
         if (X_dev is None) != (y_dev is None):
             raise ValueError("X_dev and y_dev must be given together")
