@@ -1,7 +1,7 @@
 """python-crfsuite on this library: ``from fastcore.compat import pycrfsuite`` replaces ``import pycrfsuite``.
 
 The same classes, names, defaults, messages and model files as python-crfsuite 0.9.12. Programs that import it
-themselves (usaddress, probablepeople) get this one by ``sys.modules["pycrfsuite"] = fastcore.compat.pycrfsuite`` before.
+themselves (usaddress, probablepeople) get it by ``sys.modules["pycrfsuite"] = fastcore.compat.pycrfsuite`` before.
 """
 
 from ._errors import CRFSUITE_VERSION, CRFSuiteError

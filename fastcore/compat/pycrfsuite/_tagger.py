@@ -50,8 +50,8 @@ class _Opened:
             xseq = xseq.read_on(self.backend)
         offsets, rows, attributes, values = self.read(iter((xseq,)), -1)
         scores = self.state_scores(rows, attributes, values, *self.shape)
-        # What is wrong with scores shows in their sum, or in the best path's.
-        if values.size and not math.isfinite(np.add.reduce(scores, None)) and not np.isfinite(scores).all():
+        # Without values there is nothing that the best path's score wouldn't show.
+        if values.size and not np.logical_and.reduce(np.isfinite(scores), None):
             raise self.decoder._too_large()
         return _Sentence(scores, offsets)
 

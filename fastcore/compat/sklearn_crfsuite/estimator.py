@@ -104,7 +104,7 @@ class CRF(Estimator):
 
     Notes
     -----
-    What is different from sklearn-crfsuite: `predict` and `predict_marginals` label all sequences at a time; `X` and `y`
+    Different from sklearn-crfsuite: `predict` and `predict_marginals` label all sequences at a time; `X` and `y`
     of different lengths are refused; what isn't fitted raises a `NotFittedError`. `fastcore.crf.CRF` is the estimator
     without files, with workers, n best labellings and more.
 
