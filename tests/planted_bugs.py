@@ -141,6 +141,12 @@ PLANTED = [
     ("ngrams", "fastcore/ngrams/_counter.py", "self._least = max(self._least, least)", "pass", "tests/test_second_units.py -k pruned"),
     # Constants and conditions of formulas, in wrappers too.
     ("nce", "fastcore/nce.py", "covariance[-1, -1] -= 1 + 1 / nu", "covariance[-1, -1] -= 1", "tests/test_second_units.py -k Constants"),
+    ("crf", "fastcore/crf/_training.py", "counts -= own[1]", "pass"),
+    ("crf", "fastcore/crf/_training.py", "full[first + restriction.steps] = -1", "full[restriction.steps] = -1"),
+    ("crf", "fastcore/crf/_labels.py", "self.ids[first + steps, None]", "self.ids[steps, None]"),
+    ("crf", "fastcore/crf/_model.py", "np.where(limits.forbidden, -np.inf, matrix)", "np.where(limits.forbidden.T, -np.inf, matrix)"),
+    ("crf", "fastcore/crf/_model.py", "shares /= max(1.0, float(shares.sum()))", "shares /= float(shares.sum())"),
+    ("crf", "pyx/crf/features.pyx", "if label >= 0:", "if label > 0:"),
     ("crf", "fastcore/crf/_search.py", "history[-1 - period] - point.loss", "history[-period] - point.loss", "tests/test_second_units.py -k Constants"),
     ("crf", "fastcore/crf/_search.py", "<= epsilon**2 * max(1.0,", "<= epsilon * max(1.0,"),
     ("crf", "pyx/crf/features.pyx", "elif gradient[i] < -c1:", "elif gradient[i] < 0:"),
