@@ -36,8 +36,8 @@ PLANTED = [
     ("hmm", "pyx/hmm/rows.h", "if (value > 0.0)", "if (value > 1.0)"),
     ("hmm", "pyx/hmm/rows.h", "second[(c * D + r) * L + j] += shares[j] * off[r * L + j];", "second[(c * D + r) * L + j] += shares[j] * off[c * L + j];"),
     ("hmm", "pyx/hmm/hmm.pyx", "fh_add(&weights[t, 0], 1.0, L, &sums[symbols[t], 0])", "fh_add(&weights[0, 0], 1.0, L, &sums[symbols[t], 0])"),
-    ("hmm", "pyx/hmm/hmm.pyx", "beyond = min(begin + 1024, N)", "beyond = min(begin + 1024, N - 1)"),
     ("hmm", "fastcore/reference/hmm.py", "for n, rate in zip(row, rates) if n)", "for n, rate in zip(row, rates))"),
+    ("hmm", "pyx/hmm/hmm.pyx", "for i in range(all):\n                    part[i] = 0.0", "for i in range(L):\n                    part[i] = 0.0"),
     ("hmm", "pyx/hmm/hmm.pyx", "out[t, j] *= factors[t]", "out[t, j] *= factors[0]", "tests/test_hmmlearn_face.py"),
     ("hmm", "pyx/hmm/hmm.pyx", "after[j] = shown[t + 1, j] * backward[t + 1, j]", "after[j] = shown[t, j] * backward[t + 1, j]", "tests/test_hmmlearn_face.py"),
     ("hmm", "fastcore/reference/hmm.py", "log_prob -= log(factors[t])", "log_prob += log(factors[t])", "tests/test_hmmlearn_face.py"),
@@ -195,8 +195,8 @@ PLANTED = [
 ]  # fmt: skip
 
 COPY = Path("build/planted")
-# Seconds that a domain's tests may take.
-PATIENCE = 900
+# Seconds that a domain's tests may take; a bug that makes a loop endless costs as much.
+PATIENCE = 300
 
 
 def copy_sources() -> None:
@@ -223,13 +223,15 @@ def build() -> None:
 
 
 def tests_of(bug: tuple[str, ...]) -> tuple[str, ...]:
-    """What pytest is to run for a bug."""
+    """What pytest is to run for a bug: of tests on both twins, those on the one that has it."""
     if len(bug) > 4:
         return tuple(shlex.split(bug[4]))
     files = sorted(str(path.relative_to(COPY)) for path in COPY.glob(f"tests/test_{bug[0]}*.py"))
     if not files:
         raise SystemExit(f"there are no tests of {bug[0]}")
-    return tuple(files)
+    twin = "compiled" if bug[1].startswith("pyx/") else "reference" if "/reference/" in bug[1] else ""
+    other = {"compiled": "reference", "reference": "compiled"}.get(twin)
+    return tuple(files) if other is None else (*files, "-k", f"not {other}")
 
 
 def tests_pass(tests: tuple[str, ...]) -> bool:
@@ -272,22 +274,22 @@ def main(domains: list[str]) -> int:
     copy_sources()
     build()
     check_baseline(chosen)
-    unseen = []
+    unseen, stale = [], False
     for bug in chosen:
         name, old, new = bug[1:4]
         file = COPY / name
         text = file.read_text(encoding="utf-8")
         compiled = name.endswith((".pyx", ".pxd", ".pxi", ".h"))
         file.write_text(text.replace(old, new), encoding="utf-8")
-        if compiled:
+        # One build a bug: it also mends what the bug before it left behind.
+        if compiled or stale:
             build()
+        stale = compiled
         seen = not tests_pass(tests_of(bug))
         print(f"{'seen' if seen else 'NOT SEEN':<9} {name}: {old.strip()!r} -> {new.strip()!r}", flush=True)
         if not seen:
             unseen.append(name)
         file.write_text(text, encoding="utf-8")
-        if compiled:
-            build()
     print(f"{len(chosen) - len(unseen)} of {len(chosen)} planted bugs seen")
     return 1 if unseen else 0
 
