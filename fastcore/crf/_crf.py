@@ -34,7 +34,7 @@ class _Trained(NamedTuple):
     loss: float
     n_iter: int
     message: str
-    log: list[dict[str, Any]] = []  # older versions wrote none; never changed
+    log: Sequence[dict[str, Any]] = ()  # older versions wrote none
 
 
 class _Named(NamedTuple):
@@ -110,7 +110,10 @@ class CRF(Estimator):
     warm_start : bool
         Start `fit` from the weights of the last one, where features are the same.
     rng : None, int, SeedSequence or Generator
-        Seeds the order in which all but lbfgs take the sequences; the same int gives the same model.
+        Source of randomness (SPEC 7): an int repeats, the others move on. For the order in which all but lbfgs take the
+        sequences.
+    progress : bool or callable, default False
+        True shows a bar (needs tqdm); a function is called with (done, total or None). Counted are iterations.
 
     Attributes
     ----------
@@ -121,8 +124,8 @@ class CRF(Estimator):
     transition_features_ : dict
         (label from, label to) to weight, those that aren't 0.
     loss_ : float
-        What training lowers, at the end: the objective; of l2sgd that of the best pass, each sequence's loss taken before
-        its step; the last pass's sum of shares of wrong labels (ap) or of what margins missed (pa, arow).
+        What training lowers, at the end: the objective; of l2sgd that of the best pass, each sequence's loss taken
+        before its step; the last pass's sum of shares of wrong labels (ap) or of what margins missed (pa, arow).
     n_iter_ : int
         Iterations made.
     message_ : str
@@ -154,8 +157,8 @@ class CRF(Estimator):
     that finds no lower loss for another reason than its rules warns with a RuntimeWarning.
 
     The other algorithms update the weights after each sequence, in a new order each pass, in one thread and in float64.
-    A pass takes time proportional to the attributes' occurrences (with l2sgd times labels they have), and to N L^2. They
-    hold the training set as it comes, 4 bytes an attribute and 8 a value.
+    A pass takes time proportional to the attributes' occurrences times labels they have, and to N L^2. They hold the
+    training set as it comes, 4 bytes an attribute and 8 a value.
 
     Sources: Lafferty, McCallum and Pereira, *Conditional random fields*, ICML 2001; Okazaki, *CRFsuite*, 2007,
     for the meaning of the parameters; Shalev-Shwartz, Singer and Srebro, *Pegasos*, ICML 2007 (l2sgd); Collins,
@@ -207,6 +210,7 @@ class CRF(Estimator):
         workers: Workers = 1,
         warm_start: bool = False,
         rng: RNG = 0,
+        progress: Progress = False,
     ) -> None:
         self.algorithm = algorithm
         self.min_freq = min_freq
@@ -237,6 +241,7 @@ class CRF(Estimator):
         self.workers = workers
         self.warm_start = warm_start
         self.rng = rng
+        self.progress = progress
         self._backend = active_backend()
         self._trained: _Trained | None = None
         self._ready: _Ready | None = None
@@ -255,7 +260,7 @@ class CRF(Estimator):
         self.__dict__.update(state)
 
     @in_turn
-    def fit(self, X: Any, y: Any, X_dev: Any = None, y_dev: Any = None, *, progress: Progress = False) -> Self:
+    def fit(self, X: Any, y: Any, X_dev: Any = None, y_dev: Any = None) -> Self:
         """Train on sequences of items and their labels.
 
         Parameters
@@ -266,8 +271,6 @@ class CRF(Estimator):
             A label an item; bytes are taken for UTF-8.
         X_dev, y_dev : optional
             Other sequences and their labels, on which each iteration's weights are tried, for `training_log_`.
-        progress : bool or callable
-            True draws a tqdm bar; a function is called with the iterations done and their largest number, or None.
 
         Returns
         -------
@@ -314,11 +317,13 @@ class CRF(Estimator):
         holdout = None
         if X_dev is not None or y_dev is not None:
             holdout = self._holdout(X_dev, y_dev, attributes, classes, options)
-        with progress_bar(progress, options["max_iterations"], "iteration") as step:
+        with progress_bar(self.progress, options["max_iterations"], "iteration") as step:
             log = TrainingLog(options["verbose"], step, holdout, features)
             if algorithm != "lbfgs":
                 blocks.clear()
-                passes = Passes(chunks, np.argsort(order).astype(np.int32), labels, features, options["key"], self._backend)
+                passes = Passes(
+                    chunks, np.argsort(order).astype(np.int32), labels, features, options["key"], self._backend
+                )
                 found = train(passes, start, options, log)
                 weights = found.weights
             else:
@@ -336,9 +341,7 @@ class CRF(Estimator):
         self._trained = _Trained(features, weights, attributes, None, classes, *ended)
         return self
 
-    def _holdout(
-        self, X: Any, y: Any, attributes: list[str], classes: list[str], options: dict[str, Any]
-    ) -> Holdout:
+    def _holdout(self, X: Any, y: Any, attributes: list[str], classes: list[str], options: dict[str, Any]) -> Holdout:
         """What iterations are tried on."""
         if X is None or y is None:
             raise ValueError("X_dev and y_dev must be given together")
@@ -469,9 +472,7 @@ def _label_lists(y: Any, lengths: list[int], items: str, name: str) -> list[list
     if isinstance(y, str | bytes) or not isinstance(y, Sequence | np.ndarray):
         raise TypeError(f"{name} must be a list of lists of labels, got {type(y).__name__}")
     if len(y) != len(lengths):
-        raise ValueError(
-            f"{items} and {name} must have the same number of sequences, got {len(lengths)} and {len(y)}"
-        )
+        raise ValueError(f"{items} and {name} must have the same number of sequences, got {len(lengths)} and {len(y)}")
     found = []
     for s, (labels, length) in enumerate(zip(y, lengths)):
         if isinstance(labels, str | bytes) or not isinstance(labels, Sequence | np.ndarray):

@@ -29,7 +29,7 @@ class Holdout:
     def scores(self, features: Features, weights: Array) -> Entry:
         """Precision, recall and F1 of each label, their averages, and the shares of items and sequences all right.
 
-        As CRFsuite has it, averages are over all labels that occur in either set; those the held-out set hasn't count 0.
+        As CRFsuite has it, averages are over all labels of either set; those that the held-out set hasn't count 0.
         """
         decoder = Decoder(features, weights, self.dtype, self.backend)
         found = [[self.classes[k] for k in path] for path in decoder.paths(self.items, self.workers)]
