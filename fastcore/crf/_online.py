@@ -134,6 +134,7 @@ def _descend(passes: Passes, start: Array, options: dict[str, Any], log: Trainin
     rate = _calibrated(passes, start, decay, options)
     weights, best, least = start.copy(), start, inf
     losses: list[float] = []
+    log.start()
     message = "the most iterations were made"
     for number in range(1, options["max_iterations"] + 1):
         steps = (number - 1) * passes.count
