@@ -581,7 +581,7 @@ class TestCRF:
     @pytest.mark.parametrize(
         ("params", "error", "words"),
         [
-            ({"algorithm": "l2sgd"}, ValueError, "algorithm must be one of 'lbfgs'"),
+            ({"algorithm": "sgd"}, ValueError, "algorithm must be one of 'lbfgs'"),
             ({"c1": -1}, ValueError, "c1 must be finite and at least 0"),
             ({"c2": math.nan}, ValueError, "c2 must be finite"),
             ({"period": 0}, ValueError, "period must be at least 1"),

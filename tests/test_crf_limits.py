@@ -133,12 +133,17 @@ class TestPartialLabels:
         crf = CRF(c2=0.01).fit(X, y)
         assert crf.predict([[["u"], ["after-u"]]]) == [["U", "AU"]]
 
+    @pytest.mark.parametrize("algorithm", ["l2sgd", "ap", "pa", "arow"])
+    def test_other_algorithms(self, backend, algorithm):
+        with pytest.raises(ValueError, match=f"y must hold one label an item with algorithm '{algorithm}'"):
+            CRF(algorithm).fit(X, Y)
+
     @pytest.mark.parametrize(
         ("y", "error", "words"),
         [
             ([[None]], ValueError, "y must hold at least one label"),
             ([[set()]], ValueError, r"y\[0\]\[0\] must hold at least one label"),
-            ([[{"a", 1}]], TypeError, r"y\[0\]\[0\] must hold labels \(str\), got int"),
+            ([[{"a", 1}]], TypeError, r"y\[0\]\[0\] must be a set of labels \(str\), got int"),
             ([[1.5]], TypeError, r"y\[0\]\[0\] must be a label \(str\), a set of labels or None, got float 1.5"),
             ([["a", None]], ValueError, r"y\[0\] must have 1 labels"),
         ],

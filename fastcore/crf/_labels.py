@@ -1,6 +1,6 @@
 """Labels of a training set: one an item, or where only some are known a set of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AnySet
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -75,38 +75,56 @@ def _listed(labels: Any, name: str, what: str) -> Any:
     return labels
 
 
-def as_labels(given: Any, name: str) -> tuple[str, ...] | None:
+def _rows(y: Any, lengths: list[int], items: str, name: str) -> Iterator[tuple[int, Any]]:
+    """Yield each sequence's number and labels, which must be as many as its items."""
+    if len(_listed(y, name, "lists of labels")) != len(lengths):
+        raise ValueError(f"{items} and {name} must have the same number of sequences, got {len(lengths)} and {len(y)}")
+    for s, (labels, length) in enumerate(zip(y, lengths)):
+        if len(_listed(labels, f"{name}[{s}]", "labels")) != length:
+            raise ValueError(f"{name}[{s}] must have {length} labels to match {items}[{s}], got {len(labels)}")
+        yield s, labels
+
+
+def as_label(label: Any, name: str, expected: str = "a label (str)") -> str:
+    """A label as a plain str; bytes are taken for UTF-8."""
+    if isinstance(label, str):
+        return str(label)
+    if isinstance(label, bytes):
+        try:
+            return label.decode("utf-8")
+        except UnicodeDecodeError:
+            raise ValueError(f"{name} must be UTF-8 where it is bytes, got {label!r}") from None
+    raise TypeError(f"{name} must be {expected}, got {type(label).__name__} {label!r}")
+
+
+def _possible(given: Any, name: str) -> tuple[str, ...] | None:
     """What stands for one item: a label, a set or list of possible ones, or None: any."""
     if given is None:
         return None
-    if isinstance(given, str):
-        return (str(given),)
     if not isinstance(given, AnySet | list | tuple):
-        raise TypeError(f"{name} must be a label (str), a set of labels or None, got {type(given).__name__} {given!r}")
-    for label in given:
-        if not isinstance(label, str):
-            raise TypeError(f"{name} must hold labels (str), got {type(label).__name__} {label!r}")
+        return (as_label(given, name, "a label (str), a set of labels or None"),)
     if not given:
         raise ValueError(f"{name} must hold at least one label, got none")
-    return tuple(sorted({str(label) for label in given}))
+    return tuple(sorted({as_label(label, name, "a set of labels (str)") for label in given}))
+
+
+def label_lists(y: Any, lengths: list[int], items: str, name: str) -> list[list[str]]:
+    """Labels of sequences of such lengths, one an item."""
+    rows = _rows(y, lengths, items, name)
+    return [[as_label(label, f"{name}[{s}][{t}]") for t, label in enumerate(labels)] for s, labels in rows]
 
 
 def index_labels(y: Any, lengths: list[int]) -> Labels:
     """Number the labels of sequences of such lengths by first appearance."""
-    _listed(y, "y", "lists of labels")
-    if len(y) != len(lengths):
-        raise ValueError(f"X and y must have the same number of sequences, got {len(lengths)} and {len(y)}")
     ids: dict[str, int] = {}
     found: list[int] = []
     several: list[tuple[int, list[int] | None]] = []
-    for s, (labels, length) in enumerate(zip(y, lengths)):
-        if len(_listed(labels, f"y[{s}]", "labels")) != length:
-            raise ValueError(f"y[{s}] must have {length} labels to match X[{s}], got {len(labels)}")
+    for s, labels in _rows(y, lengths, "X", "y"):
         for t, label in enumerate(labels):
             if isinstance(label, str):
                 found.append(ids.setdefault(str(label), len(ids)))
                 continue
-            possible = as_labels(label, f"y[{s}][{t}]")
+            possible = _possible(label, f"y[{s}][{t}]")
             numbers = None if possible is None else [ids.setdefault(k, len(ids)) for k in possible]
             if numbers is not None and len(numbers) == 1:
                 found.append(numbers[0])
@@ -141,7 +159,7 @@ def allowed_labels(allowed: Any, classes: list[str], offsets: Array) -> Array:
         if len(_listed(sets, f"allowed[{s}]", "sets of labels")) != length:
             raise ValueError(f"allowed[{s}] must have {length} entries to match X[{s}], got {len(sets)}")
         for t, given in enumerate(sets):
-            possible = as_labels(given, f"allowed[{s}][{t}]")
+            possible = _possible(given, f"allowed[{s}][{t}]")
             if possible is not None:
                 if possible not in known:
                     for label in possible:

@@ -58,7 +58,7 @@ def make_blocks(chunks: Iterable[Items], dtype: Any, backend: str) -> list[Block
     turn = kernels("crf.features", backend).by_attribute
     blocks = []
     for chunk in chunks:
-        values = chunk.values.astype(dtype, copy=False)
+        values = chunk.checked(dtype).values.astype(dtype, copy=False)
         blocks.append(Block(chunk.offsets, *turn(chunk.rows, chunk.attributes, values)))
     return blocks
 

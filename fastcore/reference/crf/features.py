@@ -78,8 +78,10 @@ def count_labels(
 
     Steps of label -1 are passed over.
     """
-    for owner, step, value in _occurrences(owners, starts, steps, values):
-        if y[step] >= 0:
+    with np.errstate(over="ignore"):
+        for owner, step, value in _occurrences(owners, starts, steps, values):
+            if y[step] < 0:
+                continue
             sums[owner - first, y[step]] += value
             seen[owner - first, y[step]] = 1
 
