@@ -36,8 +36,8 @@ PLANTED = [
     ("hmm", "pyx/hmm/rows.h", "if (value > 0.0)", "if (value > 1.0)"),
     ("hmm", "pyx/hmm/rows.h", "second[(c * D + r) * L + j] += shares[j] * off[r * L + j];", "second[(c * D + r) * L + j] += shares[j] * off[c * L + j];"),
     ("hmm", "pyx/hmm/hmm.pyx", "fh_add(&weights[t, 0], 1.0, L, &sums[symbols[t], 0])", "fh_add(&weights[0, 0], 1.0, L, &sums[symbols[t], 0])"),
-    ("hmm", "pyx/hmm/hmm.pyx", "beyond = min(begin + 1024, N)", "beyond = min(begin + 1024, N - 1)"),
     ("hmm", "fastcore/reference/hmm.py", "for n, rate in zip(row, rates) if n)", "for n, rate in zip(row, rates))"),
+    ("hmm", "pyx/hmm/hmm.pyx", "for i in range(all):\n                    part[i] = 0.0", "for i in range(L):\n                    part[i] = 0.0"),
     ("hmm", "pyx/hmm/hmm.pyx", "out[t, j] *= factors[t]", "out[t, j] *= factors[0]", "tests/test_hmmlearn_face.py"),
     ("hmm", "pyx/hmm/hmm.pyx", "after[j] = shown[t + 1, j] * backward[t + 1, j]", "after[j] = shown[t, j] * backward[t + 1, j]", "tests/test_hmmlearn_face.py"),
     ("hmm", "fastcore/reference/hmm.py", "log_prob -= log(factors[t])", "log_prob += log(factors[t])", "tests/test_hmmlearn_face.py"),
@@ -52,6 +52,15 @@ PLANTED = [
     ("crf", "pyx/crf/items.pyx", "while self.n_values < self.n:", "while self.n_values < self.n - 1:"),
     ("crf", "pyx/crf/items.pyx", "self.prefix + before, self.text + start + before, size - before", "self.prefix, self.text + start, size - before"),
     ("crf", "fastcore/reference/crf/items.py", 'yield f"{outer}:{inner}", weight', 'yield f"{outer}:{inner}", 1.0'),
+    ("crf", "pyx/crf/online.pyx", "touch(room, k, -value)", "touch(room, k, value)", "tests/test_crf_online.py"),
+    ("crf", "pyx/crf/online.pyx", "room.moves[p.cells[k - p.states]] = weights[k]", "pass", "tests/test_crf_online.py"),
+    ("crf", "pyx/crf/online.pyx", "far * count * room.more[k]", "far * room.more[k]", "tests/test_crf_online.py"),
+    ("crf", "pyx/crf/online.pyx", "                return NAN\n            for i in range(L):\n                room.line[i] /= top", "                pass\n            for i in range(L):\n                room.line[i] /= top", "tests/test_crf_online.py"),
+    ("crf", "pyx/crf/online.pyx", "wrong += y != p.y[begin + t]", "wrong = y != p.y[begin + t]", "tests/test_crf_online.py"),
+    ("crf", "pyx/crf/steps.h", "        if (reached > most) {", "        if (reached >= most) {", "tests/test_crf_online.py"),
+    ("crf", "fastcore/reference/crf/online.py", "value * value / gamma", "value / gamma", "tests/test_crf_online.py"),
+    ("crf", "fastcore/crf/_online.py", "weights - sums / count", "weights - sums / (count - 1)", "tests/test_crf_online.py"),
+    ("crf", "fastcore/crf/_online.py", "rising, left, rate = False, candidates, first", "rising, left = False, candidates", "tests/test_crf_online.py"),
     ("crf", "fastcore/crf/_model.py", "        if not np.isfinite(scores).all():\n            raise self._too_large()\n        return scores", "        return scores"),
     ("reactions", "pyx/reactions/reactions.pyx", "    for j in range(n):\n        total += rates[j]", "    for j in range(1, n):\n        total += rates[j]"),
     ("reactions", "fastcore/reference/reactions.py", "                if waiting < best:", "                if waiting > best:"),
@@ -141,6 +150,12 @@ PLANTED = [
     ("ngrams", "fastcore/ngrams/_counter.py", "self._least = max(self._least, least)", "pass", "tests/test_second_units.py -k pruned"),
     # Constants and conditions of formulas, in wrappers too.
     ("nce", "fastcore/nce.py", "covariance[-1, -1] -= 1 + 1 / nu", "covariance[-1, -1] -= 1", "tests/test_second_units.py -k Constants"),
+    ("crf", "fastcore/crf/_training.py", "counts -= own[1]", "pass"),
+    ("crf", "fastcore/crf/_training.py", "full[first + restriction.steps] = -1", "full[restriction.steps] = -1"),
+    ("crf", "fastcore/crf/_labels.py", "self.ids[first + steps, None]", "self.ids[steps, None]"),
+    ("crf", "fastcore/crf/_model.py", "np.where(limits.forbidden, -np.inf, matrix)", "np.where(limits.forbidden.T, -np.inf, matrix)"),
+    ("crf", "fastcore/crf/_model.py", "shares /= max(1.0, float(shares.sum()))", "shares /= float(shares.sum())"),
+    ("crf", "pyx/crf/features.pyx", "if label >= 0:", "if label > 0:"),
     ("crf", "fastcore/crf/_search.py", "history[-1 - period] - point.loss", "history[-period] - point.loss", "tests/test_second_units.py -k Constants"),
     ("crf", "fastcore/crf/_search.py", "<= epsilon**2 * max(1.0,", "<= epsilon * max(1.0,"),
     ("crf", "pyx/crf/features.pyx", "elif gradient[i] < -c1:", "elif gradient[i] < 0:"),
@@ -189,8 +204,8 @@ PLANTED = [
 ]  # fmt: skip
 
 COPY = Path("build/planted")
-# Seconds that a domain's tests may take.
-PATIENCE = 900
+# Seconds that a domain's tests may take; a bug that makes a loop endless costs as much.
+PATIENCE = 300
 
 
 def copy_sources() -> None:
@@ -217,13 +232,15 @@ def build() -> None:
 
 
 def tests_of(bug: tuple[str, ...]) -> tuple[str, ...]:
-    """What pytest is to run for a bug."""
+    """What pytest is to run for a bug: of tests on both twins, those on the one that has it."""
     if len(bug) > 4:
         return tuple(shlex.split(bug[4]))
     files = sorted(str(path.relative_to(COPY)) for path in COPY.glob(f"tests/test_{bug[0]}*.py"))
     if not files:
         raise SystemExit(f"there are no tests of {bug[0]}")
-    return tuple(files)
+    twin = "compiled" if bug[1].startswith("pyx/") else "reference" if "/reference/" in bug[1] else ""
+    other = {"compiled": "reference", "reference": "compiled"}.get(twin)
+    return tuple(files) if other is None else (*files, "-k", f"not {other}")
 
 
 def tests_pass(tests: tuple[str, ...]) -> bool:
@@ -266,22 +283,22 @@ def main(domains: list[str]) -> int:
     copy_sources()
     build()
     check_baseline(chosen)
-    unseen = []
+    unseen, stale = [], False
     for bug in chosen:
         name, old, new = bug[1:4]
         file = COPY / name
         text = file.read_text(encoding="utf-8")
         compiled = name.endswith((".pyx", ".pxd", ".pxi", ".h"))
         file.write_text(text.replace(old, new), encoding="utf-8")
-        if compiled:
+        # One build a bug: it also mends what the bug before it left behind.
+        if compiled or stale:
             build()
+        stale = compiled
         seen = not tests_pass(tests_of(bug))
         print(f"{'seen' if seen else 'NOT SEEN':<9} {name}: {old.strip()!r} -> {new.strip()!r}", flush=True)
         if not seen:
             unseen.append(name)
         file.write_text(text, encoding="utf-8")
-        if compiled:
-            build()
     print(f"{len(chosen) - len(unseen)} of {len(chosen)} planted bugs seen")
     return 1 if unseen else 0
 

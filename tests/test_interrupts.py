@@ -280,7 +280,7 @@ def _(k: Any, name: str) -> Any:
 
 
 def passes(k: Any, steps: int, sequences: int) -> Any:
-    """What `prepare` makes of sequences of eight attributes a step, each with all of five labels, the last one wrong."""
+    """What `prepare` makes of sequences of eight attributes a step, each with all of five labels, the last wrong."""
     items, y = np.arange(steps + 1) * 8, np.zeros(steps, np.int32)
     y[steps - 1 :] = 1
     moves = np.array([(i, j) for i in range(5) for j in range(5)])

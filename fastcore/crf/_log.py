@@ -29,7 +29,7 @@ class Holdout:
     def scores(self, features: Features, weights: Array) -> Entry:
         """Precision, recall and F1 of each label, their averages, and the shares of items and sequences all right.
 
-        As CRFsuite has it, averages are over all labels that occur in either set; those the held-out set hasn't count 0.
+        As CRFsuite has it, averages are over all labels of either set; those that the held-out set hasn't count 0.
         """
         decoder = Decoder(features, weights, self.dtype, self.backend)
         found = [[self.classes[k] for k in path] for path in decoder.paths(self.items, self.workers)]
@@ -69,6 +69,10 @@ class TrainingLog:
         self.entries: list[Entry] = []
         self._verbose, self._step = verbose, step
         self._holdout, self._features = holdout, features
+        self.start()
+
+    def start(self) -> None:
+        """An iteration begins; the next one will when this one has been told."""
         self._since = perf_counter()
 
     def __call__(self, loss: float, weights: Array, **more: Any) -> None:
@@ -87,7 +91,7 @@ class TrainingLog:
         if self._verbose:
             print(_line(entry), file=sys.stderr, flush=True)
         self._step(1)
-        self._since = perf_counter()
+        self.start()
 
 
 def _line(entry: Entry) -> str:

@@ -15,7 +15,9 @@ from ._search import Fit, dot
 class Passes:
     """A training set made ready for passes over it, each in an order of its own drawn from the key."""
 
-    def __init__(self, chunks: list[Items], rank: Array, y: Array, features: Features, key: Array, backend: str) -> None:
+    def __init__(
+        self, chunks: list[Items], rank: Array, y: Array, features: Features, key: Array, backend: str
+    ) -> None:
         """`rank` says which attribute of the features each number in the items is; the list is emptied."""
         self.kernels = kernels("crf.online", backend)
         self.features, self.key = features, key
@@ -69,7 +71,9 @@ def train(passes: Passes, start: Array, options: dict[str, Any], log: TrainingLo
 
 def _finite(loss: float, weights: Array, when: str) -> None:
     if not (isfinite(loss) and isfinite(dot(weights, weights))):
-        raise ValueError(f"X must hold smaller values: the loss {when} is {loss} or the weights have grown beyond bounds")
+        raise ValueError(
+            f"X must hold smaller values: the loss {when} is {loss} or the weights have grown beyond bounds"
+        )
 
 
 def _perceptron(passes: Passes, start: Array, options: dict[str, Any], log: TrainingLog) -> Fit:
@@ -130,6 +134,7 @@ def _descend(passes: Passes, start: Array, options: dict[str, Any], log: Trainin
     rate = _calibrated(passes, start, decay, options)
     weights, best, least = start.copy(), start, inf
     losses: list[float] = []
+    log.start()
     message = "the most iterations were made"
     for number in range(1, options["max_iterations"] + 1):
         steps = (number - 1) * passes.count
@@ -150,8 +155,8 @@ def _descend(passes: Passes, start: Array, options: dict[str, Any], log: Trainin
 def _calibrated(passes: Passes, start: Array, decay: float, options: dict[str, Any]) -> float:
     """The rate that lowers the loss most in a pass over some sequences, each tried from the start.
 
-    From the first one up, as long as the loss is lowered, then down. A rate that would take more than all of the weights
-    away in its first step lowers nothing.
+    From the first one up, as long as the loss is lowered, then down. A rate whose first step would take all of the
+    weights away or more lowers nothing.
     """
     order = passes.order(0)[: options["calibration_samples"]]
     if len(order) == 1:

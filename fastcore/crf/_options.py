@@ -70,7 +70,9 @@ def checked_options(given: dict[str, Any]) -> dict[str, Any]:
         "dtype": as_choice(given["dtype"], "dtype", ("float64", "float32")),
         "workers": check_workers(given["workers"]),
         "warm_start": as_flag(given["warm_start"], "warm_start"),
-        "verbose": as_flag(bool(given["verbose"]) if isinstance(given["verbose"], int) else given["verbose"], "verbose"),
+        "verbose": as_flag(
+            bool(given["verbose"]) if isinstance(given["verbose"], int) else given["verbose"], "verbose"
+        ),
         "key": stream_key(given["rng"]),
         **options,
     }

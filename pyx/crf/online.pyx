@@ -361,7 +361,7 @@ def aggressive_epoch(problem, const int64_t[::1] order, double[::1] weights, dou
 
 
 def arow_epoch(problem, const int64_t[::1] order, double[::1] weights, double[::1] variances, double gamma):
-    """As `perceptron_epoch`, but with a variance for each weight: what is uncertain moves far, and is more certain then.
+    """As `perceptron_epoch`, but with a variance for each weight: what is uncertain moves far and is more certain then.
 
     The right labels are to win by the number of wrong ones. Returns the sum of what was missing, infinite if a step's
     length is.

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -73,11 +74,11 @@ def prepare(
     """
     bounds, held, owners, right = offsets.tolist(), items.tolist(), attributes.tolist(), y.tolist()
     given = values.tolist() or [1.0] * len(owners)
-    steps = [list(zip(owners[a:b], given[a:b])) for a, b in zip(held, held[1:])]
+    steps = [list(zip(owners[a:b], given[a:b])) for a, b in pairwise(held)]
     starts, names = feature_offsets.tolist(), feature_labels.tolist()
     return _Problem(
-        [_Sequence(steps[a:b], right[a:b]) for a, b in zip(bounds, bounds[1:])],
-        [{names[k]: k for k in range(a, b)} for a, b in zip(starts, starts[1:])],
+        [_Sequence(steps[a:b], right[a:b]) for a, b in pairwise(bounds)],
+        [{names[k]: k for k in range(a, b)} for a, b in pairwise(starts)],
         {(i, j): len(names) + n for n, (i, j) in enumerate(transitions.tolist())},
         labels,
     )
@@ -118,7 +119,7 @@ def _path_score(emissions: list[list[float]], moves: list[list[float]], path: li
 
 @dataclass(frozen=True)
 class _Mistake:
-    """Where labels of a sequence were wrong: how many, by how much they won, and what features the right ones have more."""
+    """How many labels of a sequence are wrong, by how much they won, and what features the right ones have more."""
 
     wrong: int
     steps: int
@@ -200,7 +201,7 @@ def aggressive_epoch(
 
 
 def arow_epoch(problem: Any, order: Array, weights: Array, variances: Array, gamma: float) -> float:
-    """As `perceptron_epoch`, but with a variance for each weight: what is uncertain moves far, and is more certain then.
+    """As `perceptron_epoch`, but with a variance for each weight: what is uncertain moves far and is more certain then.
 
     The right labels are to win by the number of wrong ones. Returns the sum of what was missing, infinite if a step's
     length is.
@@ -220,9 +221,7 @@ def arow_epoch(problem: Any, order: Array, weights: Array, variances: Array, gam
     return loss
 
 
-def gradient_epoch(
-    problem: Any, order: Array, weights: Array, rate: float, decay: float, count: float
-) -> float:
+def gradient_epoch(problem: Any, order: Array, weights: Array, rate: float, decay: float, count: float) -> float:
     """Stochastic gradient descent: after each sequence a step down the slope of log Z - score + decay / 2 * |w|**2.
 
     Step number n, counted from `count` on, is of size rate / (1 + decay * rate * n); decay * rate must be below 1.
