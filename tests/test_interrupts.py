@@ -109,6 +109,13 @@ def _(k: Any) -> Any:
     return lambda: k.marginals(*steps, True)
 
 
+@long("chain.pair_marginals")
+def _(k: Any) -> Any:
+    e, offsets, _, *ends = batch(400_000, 4)
+    moves = np.zeros((399_999, 4, 4))
+    return lambda: k.pair_marginals(e, offsets, moves, *ends)
+
+
 @long("chain.path_score")
 def _(k: Any) -> Any:
     steps, path = batch(80_000_000, 1), np.zeros(80_000_000, np.int64)

@@ -61,6 +61,14 @@ def _marginals(data: _Data) -> list[Any]:
     return [found.nodes, found.transitions, found.log_partition]
 
 
+def _pairs(data: _Data) -> list[Any]:
+    """Under transitions of each step's own."""
+    n = len(data.emissions) - len(data.lengths)
+    moves = data.transitions + np.random.default_rng(1).normal(size=(n, 1, 9))
+    found = marginals(data.emissions, moves, lengths=data.lengths, pairs=True)
+    return [found.nodes, found.pairs, found.transitions, found.log_partition]
+
+
 def _loss_and_grad(data: _Data) -> list[Any]:
     loss, grads = loss_and_grad(data.emissions, data.transitions, data.paths, lengths=data.lengths)
     return [loss, grads.emissions, grads.transitions]
@@ -95,6 +103,7 @@ CHECKS = [
     Check("chain.viterbi", _batch, _viterbi, exact),
     # In the sequence of huge scores a probability loses what rounding takes from its exponent.
     Check("chain.marginals", _batch, _marginals, largest_difference, 1e-8),
+    Check("chain.pair_marginals", _tame, _pairs, largest_difference, 1e-10),
     Check("chain.viterbi_nbest", _batch, _nbest, exact),
     Check("chain.sample", _tame, _sampled, exact),
     Check("chain.forward", _batch, _over_batch(forward), largest_difference, 1e-11),

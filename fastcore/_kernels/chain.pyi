@@ -47,6 +47,9 @@ def marginals(
     end: NDArray[Any],
     total: bool,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]: ...
+def pair_marginals(
+    emissions: NDArray[Any], offsets: NDArray[Any], transitions: NDArray[Any], start: NDArray[Any], end: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]: ...
 def entropy(
     emissions: NDArray[Any], offsets: NDArray[Any], transitions: NDArray[Any], start: NDArray[Any], end: NDArray[Any]
 ) -> NDArray[Any]: ...
