@@ -140,6 +140,21 @@ def _(k: Any) -> Any:
     return lambda: k.subtract_paths(*steps[0:3:2], steps[1], path)
 
 
+@long("chain.decode")
+def _(k: Any) -> Any:
+    e, _, matrix, start, _ = batch(1_000_000, 24)
+    return (
+        lambda: k.decode(e, matrix, start, e[:0], 0, 100),
+        lambda: k.decode(e[:3], matrix, start, e[:0], 0, 100),
+    )
+
+
+@long("chain.decode_end")
+def _(k: Any) -> Any:
+    columns, _, matrix, end, _ = batch(10_000_000, 8)
+    return lambda: k.decode_end(matrix, columns, len(columns), end)
+
+
 @long("chain.sample")
 def _(k: Any) -> Any:
     return lambda: k.sample(*batch(1000, 9), 5000, KEY, 0)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..chain import (
+    ViterbiDecoder,
     backward,
     backward_scaled,
     entropy,
@@ -84,6 +85,14 @@ def _nbest(data: _Data) -> Any:
     return [path.tolist() for path in paths], [score.tolist() for score in scores]
 
 
+def _streamed(data: _Data) -> Any:
+    """In two pieces, with labels that can't wait as long as they would."""
+    decoder = ViterbiDecoder(data.transitions, max_delay=2)
+    pieces = [decoder.push(data.emissions[:1000]), decoder.push(data.emissions[1000:])]
+    labels, score = decoder.finish()
+    return [labels.tolist() for labels in (*pieces, labels)], score
+
+
 def _sampled(data: _Data) -> Any:
     return sample(data.emissions, data.transitions, 2, lengths=data.lengths, rng=1).tolist()
 
@@ -105,6 +114,7 @@ CHECKS = [
     Check("chain.marginals", _batch, _marginals, largest_difference, 1e-8),
     Check("chain.pair_marginals", _tame, _pairs, largest_difference, 1e-10),
     Check("chain.viterbi_nbest", _batch, _nbest, exact),
+    Check("chain.decode", _batch, _streamed, exact),
     Check("chain.sample", _tame, _sampled, exact),
     Check("chain.forward", _batch, _over_batch(forward), largest_difference, 1e-11),
     Check("chain.backward", _batch, _over_batch(backward), largest_difference, 1e-11),

@@ -31,10 +31,12 @@ from .._public import at_home
 from ._learning import Gradients, Marginals, loss_and_grad, marginals
 from ._paths import path_score, sample, viterbi, viterbi_nbest
 from ._recursions import backward, backward_scaled, entropy, forward, forward_scaled, log_partition
+from ._stream import ViterbiDecoder
 
 __all__ = [
     "Gradients",
     "Marginals",
+    "ViterbiDecoder",
     "backward",
     "backward_scaled",
     "entropy",
@@ -53,6 +55,7 @@ at_home(
     __name__,
     Gradients,
     Marginals,
+    ViterbiDecoder,
     backward,
     backward_scaled,
     entropy,

@@ -21,7 +21,7 @@ Scores: TypeAlias = ArrayLike | Sequence[ArrayLike]
 TASK_CELLS = 1 << 19
 
 
-def _highest(array: Array, name: str) -> float:
+def highest(array: Array, name: str) -> float:
     """Return the largest number, at least 0; refuse NaN and plus infinity in the same pass, which shows in it."""
     if not array.size:
         return 0.0
@@ -32,7 +32,7 @@ def _highest(array: Array, name: str) -> float:
     return max(most, 0.0)
 
 
-def _lowest(array: Array) -> float:
+def lowest(array: Array) -> float:
     """The size of the smallest number below 0, minus infinity apart."""
     return -float(array.min(initial=0.0, where=np.isfinite(array)))
 
@@ -136,7 +136,7 @@ class Batch:
         found = self.stacked(values)
         if not (isfinite(found) if self.form == "one" and values.ndim == 1 else np.isfinite(found).all()):
             # Minus infinity says that there is no legal path: not that legal scores summed up to it.
-            self.refuse_overflow(*map(_lowest, (self.emissions, self.transitions, self.start, self.end)))
+            self.refuse_overflow(*map(lowest, (self.emissions, self.transitions, self.start, self.end)))
         return found
 
     def stacked(self, values: Array) -> Any:
@@ -333,7 +333,7 @@ def make_batch(
                 raise ValueError(f"lengths must sum to the {len(array)} rows of emissions, got {counts.sum()}")
     matrix = _joined_transitions(moves, form, shape, counts, present)
     named = zip((array, matrix, *ends), ("emissions", "transitions", "start", "end"))
-    sizes = [_highest(values, name) for values, name in named]
+    sizes = [highest(values, name) for values, name in named]
     dtype = np.result_type(array, matrix, *given)
     batch = Batch(
         form,

@@ -349,6 +349,92 @@ def _mixed(log_weights: list[float], h: list[float]) -> float:
     return fsum(exp(w - total) * (part - (w - total)) for w, part in zip(log_weights, h) if w > -inf)
 
 
+def decode(
+    emissions: Array, transitions: Array, start: Array, columns: Array, pending: int, max_delay: int
+) -> tuple[Array, Array, int, int, float]:
+    """Go on with a best path by some steps.
+
+    Takes the columns of the `pending` steps without a label, or only the last step's if there is none, or no column
+    at the beginning. Gives the labels that can be said (of steps of which no path is left, -1), the columns as they are
+    then, the number of pending steps, how many labels were said without all paths agreeing, because more than
+    `max_delay` steps would have been pending, and what was taken out of the columns.
+    """
+    matrix, labels = transitions.tolist(), range(len(start))
+    window = columns.tolist()
+    said: list[int] = []
+    first = oldest = len(window) - pending
+    forced, taken = 0, 0.0
+    for row in emissions.astype(np.float64).tolist():
+        if window:
+            last = window[-1]
+            row = [max(last[i] + matrix[i][j] for i in labels) + row[j] for j in labels]
+        else:
+            row = [score + s for score, s in zip(row, start.tolist())]
+        most = max(row)
+        if most > -inf and abs(most) > FAR:
+            taken += most
+            row = [score - most for score in row]
+        window.append(row)
+        if len(window) - oldest > max_delay or most == -inf:
+            found, ancestors = _agreed(window, matrix, oldest)
+            if ancestors:
+                found = [ancestors[row.index(most if abs(most) <= FAR else 0.0)]]
+                forced += 1
+                # What has been said stands: paths that say otherwise end here.
+                window[-1] = [v if ancestors.get(j) == found[0] else -inf for j, v in enumerate(row)]
+            said += found
+            oldest = first + len(said)
+    if len(window) > oldest:
+        found, ancestors = _agreed(window, matrix, oldest)
+        said += found if not ancestors else []
+        oldest = first + len(said)
+    pending = len(window) - oldest
+    kept = np.reshape(window[min(oldest, max(0, len(window) - 1)) :], (-1, len(start)))
+    return np.array(said, np.int64), kept.astype(np.float64), pending, forced, taken
+
+
+# A column's best score beyond this is taken out of it: exactly, as both have the same last bit.
+FAR = 1 << 20
+
+
+def _agreed(window: Matrix, matrix: Matrix, oldest: int) -> tuple[list[int], dict[int, int]]:
+    """Labels from step `oldest` on, as far as all paths into the last column agree, or each path's label there."""
+    ancestors = {j: j for j, score in enumerate(window[-1]) if score > -inf}
+    if not ancestors:
+        return [-1] * (len(window) - oldest), {}
+    at = len(window) - 1
+    while at > oldest and len(set(ancestors.values())) > 1:
+        at -= 1
+        ancestors = {j: _origin(window[at], matrix, label) for j, label in ancestors.items()}
+    if len(set(ancestors.values())) > 1:
+        return [], ancestors
+    path = [next(iter(ancestors.values()))]
+    while at > oldest:
+        at -= 1
+        path.append(_origin(window[at], matrix, path[-1]))
+    return path[::-1], {}
+
+
+def _origin(column: Sequence[float], matrix: Matrix, label: int) -> int:
+    """The label before `label` on the best path into it."""
+    into = [score + row[label] for score, row in zip(column, matrix)]
+    return into.index(max(into))
+
+
+def decode_end(transitions: Array, columns: Array, pending: int, end: Array) -> tuple[Array, float]:
+    """Labels of the steps that `decode` left pending, and the last column's best score, with these end scores."""
+    matrix = transitions.tolist()
+    last = (columns[-1] + end).tolist()
+    score = max(last)
+    path: list[int] = []
+    for column in columns[::-1].tolist()[:pending]:
+        if score == -inf:
+            path.append(-1)
+        else:
+            path.append(_origin(column, matrix, path[-1]) if path else last.index(score))
+    return np.array(path[::-1], np.int64), score
+
+
 def sample(
     emissions: Array,
     offsets: Array,

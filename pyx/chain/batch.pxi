@@ -51,6 +51,7 @@ cdef extern from "wide.h" nogil:
     double fc_row_log_partition(const FcModel* model, const double* alpha, Py_ssize_t length, const FcScale* scale)
     void fc_row_backward(const FcModel* model, Py_ssize_t length, Py_ssize_t t0, Py_ssize_t t1, double* alpha,
                          const double* weights, double* beta, double* spare, double* counts, FcScale* scale)
+    void fc_best_into(const FcModel* model, const double* last, double* now)
     void fc_row_viterbi(const FcModel* model, const void* emissions, int single, Py_ssize_t length, Py_ssize_t t0,
                         Py_ssize_t t1, double* best)
     Py_ssize_t fc_origin(const double* column, Py_ssize_t step, const double* into, Py_ssize_t stride, Py_ssize_t L)
@@ -81,7 +82,7 @@ cdef enum:
     GROUP_BYTES = 33554432  # columns of a group of lanes; longer sequences are computed one at a time
     SCALED = 1            # exponentials of transitions
     WIDE = 2              # the same as wide numbers
-    BACKWARD = 4          # transposed too
+    BACKWARD = 4          # all of them transposed too
 
 
 cdef class _Batch:
@@ -121,7 +122,7 @@ cdef class _Batch:
         return <double*>zeros(&self.pool, count, sizeof(double))
 
     cdef int take(self, emissions, const int64_t[::1] offsets, transitions, const double[::1] start,
-                  const double[::1] end) except -1:
+                  const double[::1] end, int tables=SCALED | BACKWARD) except -1:
         cdef Py_ssize_t L = start.shape[0], lanes = FC_W, s
         self.kept_offsets, self.kept_start, self.kept_end = offsets, start, end
         self.item = emissions.itemsize
@@ -153,12 +154,11 @@ cdef class _Batch:
         self.model.start = &start[0]
         self.model.end = &end[0]
         self.pace = new_pace()
-        self.take_transitions(transitions)
+        self.take_transitions(transitions, tables)
         return 0
 
-    cdef int take_transitions(self, transitions) except -1:
+    cdef int take_transitions(self, transitions, int tables) except -1:
         cdef Py_ssize_t L = self.model.labels, count
-        cdef int transposed
         cdef FcReach reach = FcReach(-INFINITY, INFINITY, 0)
         fc_place(&self.model, self.room(4 * L * self.model.padded))
         self.moves = NULL
@@ -166,9 +166,7 @@ cdef class _Batch:
             self.kept_transitions = transitions
             fc_reach(&reach, &self.kept_transitions[0, 0], 0, 0, L * L)
             fc_trust(&self.model, &reach)
-            for transposed in range(2):
-                fc_fill(&self.model, &self.kept_transitions[0, 0], 0, transposed)
-                fc_fill_exp(&self.model, transposed)
+            self.fill(&self.kept_transitions[0, 0], 0, tables)
             return 0
         if self.single:
             self.moves32 = transitions
@@ -219,12 +217,13 @@ cdef class _Batch:
     cdef inline void turn(self, Py_ssize_t s, Py_ssize_t t, int tables) noexcept nogil:
         # Before the transitions to step t are used: put them into the tables, where each step has its own.
         if self.moves != NULL and t > 0:
-            self.fill(self.moves + self.move(s, t) * self.model.labels * self.model.labels * self.item, tables)
+            self.fill(self.moves + self.move(s, t) * self.model.labels * self.model.labels * self.item, self.single,
+                      tables)
 
-    cdef void fill(self, const char* transitions, int tables) noexcept nogil:
+    cdef void fill(self, const void* transitions, int single, int tables) noexcept nogil:
         cdef int transposed
         for transposed in range(2 if tables & BACKWARD else 1):
-            fc_fill(&self.model, transitions, self.single, transposed)
+            fc_fill(&self.model, transitions, single, transposed)
             if tables & SCALED:
                 fc_fill_exp(&self.model, transposed)
             if tables & WIDE:

@@ -254,3 +254,4 @@ cdef double _mixed(const double* a, const double* b, Py_ssize_t stride, const do
 
 include "expectations.pxi"
 include "paths.pxi"
+include "stream.pxi"

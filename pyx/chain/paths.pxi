@@ -4,7 +4,7 @@ def path_score(emissions, const int64_t[::1] offsets, transitions, const double[
                const double[::1] end, const int64_t[::1] paths):
     """Score of one given path a sequence."""
     cdef _Batch batch = _Batch()
-    batch.take(emissions, offsets, transitions, start, end)
+    batch.take(emissions, offsets, transitions, start, end, 0)
     cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, s, t, a, b
     result = np.zeros(batch.sequences)
     cdef double[::1] found = result
@@ -44,7 +44,7 @@ def viterbi(emissions, const int64_t[::1] offsets, transitions, const double[::1
             const double[::1] end):
     """Best path and its score; of equal ones the smallest label, decided from the end."""
     cdef _Batch batch = _Batch()
-    batch.take(emissions, offsets, transitions, start, end)
+    batch.take(emissions, offsets, transitions, start, end, 0)
     cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, i = 0, k, s, count, t, block, size, room = 0
     labels = np.empty(batch.total, dtype=np.int64)
     result = np.zeros(batch.sequences)
@@ -114,7 +114,7 @@ def viterbi_nbest(emissions, const int64_t[::1] offsets, transitions, const doub
                   const double[::1] end, Py_ssize_t n):
     """The n best paths (n, N) and scores (S, n); of equal ones the smaller label first, decided from the end."""
     cdef _Batch batch = _Batch()
-    batch.take(emissions, offsets, transitions, start, end)
+    batch.take(emissions, offsets, transitions, start, end, 0)
     cdef Py_ssize_t L = batch.model.labels, P = batch.model.padded, s, t, j, k, length, choice, label, into
     labels = np.full((n, batch.total), -1, dtype=np.int64)
     result = np.full((batch.sequences, n), -np.inf)

@@ -332,25 +332,32 @@ static void fc_row_backward(const FcModel* model, ptrdiff_t length, ptrdiff_t t0
     }
 }
 
+/* now[j] += the largest last[i] + transitions[i, j] */
+FC_INLINE void fc_best_into(const FcModel* model, const double* last, double* now)
+{
+    const ptrdiff_t L = model->labels, P = model->padded;
+    ptrdiff_t i, j;
+    for (j = 0; j < P; j += FC_W) {
+        fc_vec most = fc_splat(last[0]) + fc_load(model->trans + j);
+        for (i = 1; i < L; i++)
+            most = fc_max(fc_splat(last[i]) + fc_load(model->trans + i * P + j), most);
+        fc_store(now + j, fc_load(now + j) + most);
+    }
+}
+
 /* Viterbi's forward half: all columns of best scores, (length, padded). */
 static void fc_row_viterbi(const FcModel* model, const void* emissions, int single, ptrdiff_t length, ptrdiff_t t0,
                            ptrdiff_t t1, double* best)
 {
     const ptrdiff_t L = model->labels, P = model->padded;
-    ptrdiff_t t, i, j;
+    ptrdiff_t t, j;
     for (t = t0; t < t1; t++) {
         double* now = best + t * P;
         fc_scores(model, emissions, single, t, length, 1, now);
         for (j = L; j < P; j++)
             now[j] = -INFINITY;
-        if (t == 0)
-            continue;
-        for (j = 0; j < P; j += FC_W) {
-            fc_vec most = fc_splat(now[-P]) + fc_load(model->trans + j);
-            for (i = 1; i < L; i++)
-                most = fc_max(fc_splat(now[i - P]) + fc_load(model->trans + i * P + j), most);
-            fc_store(now + j, fc_load(now + j) + most);
-        }
+        if (t > 0)
+            fc_best_into(model, now - P, now);
     }
 }
 
