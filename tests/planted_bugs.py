@@ -29,6 +29,8 @@ PLANTED = [
     ("chain", "pyx/chain/stream.pxi", "            self.oldest = at + 1", "            self.oldest = row + 1"),
     ("chain", "fastcore/reference/chain.py", "window[-1] = [v if ancestors.get(j) == found[0] else -inf for", "window[-1] = [v for"),
     ("chain", "pyx/chain/lanes.h", "if (t == group->length[k] - 1) {", "if (t == group->length[k] - 2) {"),
+    ("chain", "pyx/chain/lanes.h", "whole = t1 < group->shortest - 1 ? t1 : group->shortest - 1;", "whole = t1 < group->shortest ? t1 : group->shortest;"),
+    ("chain", "pyx/chain/lanes.h", "dead[k] = last < 0 ? -1 : 0;", "dead[k] = 0;"),
     ("chain", "pyx/chain/wide.h", "model->wide + 2 * L * P, sum", "model->wide, sum"),
     ("chain", "pyx/chain/scaled.h", "scale->shift = 0.0;", "scale->shift = 1e-9;"),
     ("chain", "fastcore/reference/chain.py", "steps = [last[i] + move[i][j]", "steps = [last[i] + move[j][i]"),

@@ -54,11 +54,11 @@ cdef extern from "wide.h" nogil:
     void fc_best_into(const FcModel* model, const double* last, double* now)
     void fc_row_viterbi(const FcModel* model, const void* emissions, int single, Py_ssize_t length, Py_ssize_t t0,
                         Py_ssize_t t1, double* best)
-    Py_ssize_t fc_origin(const double* column, Py_ssize_t step, const double* into, Py_ssize_t stride, Py_ssize_t L)
+    Py_ssize_t fc_origin(const double* column, const double* into, Py_ssize_t stride, Py_ssize_t L)
     Py_ssize_t fc_last_label(const double* column, Py_ssize_t step, Py_ssize_t L, double* score)
-    double fc_trace_back(const FcModel* model, const double* best, Py_ssize_t length, Py_ssize_t row,
-                         Py_ssize_t step, int64_t* path)
+    double fc_trace_back(const FcModel* model, const double* best, Py_ssize_t length, int64_t* path)
     void fc_settle(double* sums, Py_ssize_t size)
+    Py_ssize_t fc_ahead(Py_ssize_t labels)
     void fc_group_start(FcGroup* group)
     void fc_lane_forward(const FcModel* model, FcGroup* group, int single, Py_ssize_t t0, Py_ssize_t t1, int keep,
                          double* alpha, double* weights, double* spare)
@@ -66,6 +66,8 @@ cdef extern from "wide.h" nogil:
                           const double* weights, double* beta, double* spare, double* counts)
     void fc_lane_viterbi(const FcModel* model, const FcGroup* group, int single, Py_ssize_t t0, Py_ssize_t t1,
                          double* best)
+    void fc_lane_trace_back(const FcModel* model, const FcGroup* group, const double* best, int64_t** paths,
+                            double* scores)
     void fc_wide_forward(const FcModel* model, const void* emissions, int single, Py_ssize_t length, Py_ssize_t t0,
                          Py_ssize_t t1, int keep, double* man, double* twos, double* spare, FcScale* scale,
                          double* out, double* log_scales)

@@ -120,7 +120,7 @@ def log_partition(emissions, const int64_t[::1] offsets, transitions, const doub
     cdef Py_ssize_t P = batch.model.padded, i = 0, k, s, count
     result = np.zeros(batch.sequences)
     cdef double[::1] found = result
-    cdef double* memory = batch.room((3 * FC_W + 2) * P)
+    cdef double* memory = batch.room(2 * P * FC_W + max(P, fc_ahead(batch.model.labels) * batch.model.labels * FC_W))
     cdef double* spare = memory + P * FC_W
     cdef double* weights = memory + 2 * P * FC_W
     cdef FcGroup group

@@ -51,6 +51,8 @@ def viterbi(emissions, const int64_t[::1] offsets, transitions, const double[::1
     cdef int64_t[::1] paths = labels
     cdef double[::1] found = result
     cdef double* best = NULL
+    cdef int64_t* into[FC_W]
+    cdef double scores[FC_W]
     cdef FcGroup group
     with nogil:
         while i < batch.sequences:
@@ -71,9 +73,10 @@ def viterbi(emissions, const int64_t[::1] offsets, transitions, const double[::1
                     t += block
                     batch.spent(BUDGET if t < group.longest else (group.longest % block) * BUDGET // block)
                 for k in range(count):
-                    s = batch.order[i + k]
-                    found[s] = fc_trace_back(&batch.model, best + k, group.length[k], L * FC_W, FC_W,
-                                                   &paths[batch.offsets[s]])
+                    into[k] = &paths[batch.offsets[batch.order[i + k]]]
+                fc_lane_trace_back(&batch.model, &group, best, into, scores)
+                for k in range(count):
+                    found[batch.order[i + k]] = scores[k]
                 i += count
                 continue
             i += 1
@@ -87,7 +90,7 @@ def viterbi(emissions, const int64_t[::1] offsets, transitions, const double[::1
                 batch.spent((min(t + block, batch.length(s)) - t) * batch.cost(1))
                 t += block
             if batch.moves == NULL:
-                found[s] = fc_trace_back(&batch.model, best, batch.length(s), P, 1, &paths[batch.offsets[s]])
+                found[s] = fc_trace_back(&batch.model, best, batch.length(s), &paths[batch.offsets[s]])
             else:
                 found[s] = _trace_back(batch, s, best, &paths[batch.offsets[s]])
     return labels, result
@@ -103,7 +106,7 @@ cdef double _trace_back(_Batch batch, Py_ssize_t s, const double* best, int64_t*
     while t > 0:
         if label >= 0:
             into = batch.into(s, t, label, &stride)
-            label = fc_origin(best + (t - 1) * P, 1, into, stride, L)
+            label = fc_origin(best + (t - 1) * P, into, stride, L)
         t -= 1
         path[t] = label
         batch.spent(4 * L)

@@ -12,7 +12,7 @@
 #ifndef FASTCORE_CHAIN_SCALED_H
 #define FASTCORE_CHAIN_SCALED_H
 
-#include "vectors.h"
+#include "transpose.h"
 
 #define FC_SPAN_DENSE 300.0
 #define FC_SPAN_WATCHED 230.0
@@ -39,11 +39,6 @@ typedef struct {
     double most, least;        /* of the finite ones */
     int forbidden;             /* whether any is minus infinity */
 } FcReach;
-
-FC_INLINE double fc_score(const void* scores, int single, ptrdiff_t i)
-{
-    return single ? ((const float*)scores)[i] : ((const double*)scores)[i];
-}
 
 static void fc_reach(FcReach* reach, const void* scores, int single, ptrdiff_t begin, ptrdiff_t beyond)
 {
@@ -361,13 +356,13 @@ static void fc_row_viterbi(const FcModel* model, const void* emissions, int sing
     }
 }
 
-/* The first of L labels with the largest column[i * step] + into[i * stride] */
-FC_INLINE ptrdiff_t fc_origin(const double* column, ptrdiff_t step, const double* into, ptrdiff_t stride, ptrdiff_t L)
+/* The first of L labels with the largest column[i] + into[i * stride] */
+FC_INLINE ptrdiff_t fc_origin(const double* column, const double* into, ptrdiff_t stride, ptrdiff_t L)
 {
     double most = column[0] + into[0];
     ptrdiff_t i, from = 0;
     for (i = 1; i < L; i++) {
-        const double score = column[i * step] + into[i * stride];
+        const double score = column[i] + into[i * stride];
         if (score > most) {
             most = score;
             from = i;
@@ -389,18 +384,16 @@ FC_INLINE ptrdiff_t fc_last_label(const double* column, ptrdiff_t step, ptrdiff_
     return *score == -INFINITY ? -1 : label;
 }
 
-/* The path back from the last column; column t of label i is best[t * row + i * step]. Returns its score; -1 for
- * every label if there is no legal path. */
-static double fc_trace_back(const FcModel* model, const double* best, ptrdiff_t length, ptrdiff_t row, ptrdiff_t step,
-                            int64_t* path)
+/* The path back from the last column. Returns its score; -1 for every label if there is no legal path. */
+static double fc_trace_back(const FcModel* model, const double* best, ptrdiff_t length, int64_t* path)
 {
-    const ptrdiff_t L = model->labels;
+    const ptrdiff_t L = model->labels, P = model->padded;
     double score;
-    ptrdiff_t t, label = fc_last_label(best + (length - 1) * row, step, L, &score);
+    ptrdiff_t t, label = fc_last_label(best + (length - 1) * P, 1, L, &score);
     path[length - 1] = label;
     for (t = length - 2; t >= 0; t--) {
         if (label >= 0)
-            label = fc_origin(best + t * row, step, model->trans + label, model->padded, L);
+            label = fc_origin(best + t * P, model->trans + label, P, L);
         path[t] = label;
     }
     return score;

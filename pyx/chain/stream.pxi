@@ -40,7 +40,7 @@ cdef class _Window:
                     continue
                 if self.origin[label] < 0:
                     distinct += 1
-                    self.origin[label] = fc_origin(self.columns + at * P, 1, self.batch.model.trans + label, P, L)
+                    self.origin[label] = fc_origin(self.columns + at * P, self.batch.model.trans + label, P, L)
                 self.ancestor[i] = self.origin[label]
             self.batch.spent(4 * L * (distinct + 1))
         if one:
@@ -57,7 +57,7 @@ cdef class _Window:
             label = self.ancestor[0]
             for i in range(at, self.oldest - 1, -1):
                 if i < at and label >= 0:
-                    label = fc_origin(self.columns + i * P, 1, self.batch.model.trans + label, P, L)
+                    label = fc_origin(self.columns + i * P, self.batch.model.trans + label, P, L)
                 self.labels[i - self.first] = label
                 self.batch.spent(4 * L)
             self.oldest = at + 1
@@ -152,6 +152,6 @@ def decode_end(transitions, const double[:, ::1] columns, Py_ssize_t pending, co
             out[pending] = label
             if pending and label >= 0:
                 t -= 1
-                label = fc_origin(&columns[t, 0], 1, batch.model.trans + label, P, L)
+                label = fc_origin(&columns[t, 0], batch.model.trans + label, P, L)
             batch.spent(4 * L)
     return labels, score
