@@ -61,7 +61,7 @@ cdef extern from "wide.h" nogil:
     Py_ssize_t fc_ahead(Py_ssize_t labels)
     void fc_group_start(FcGroup* group)
     void fc_lane_forward(const FcModel* model, FcGroup* group, int single, Py_ssize_t t0, Py_ssize_t t1, int keep,
-                         double* alpha, double* weights, double* spare)
+                         double* alpha, double* weights)
     void fc_lane_backward(const FcModel* model, FcGroup* group, Py_ssize_t t0, Py_ssize_t t1, double* alpha,
                           const double* weights, double* beta, double* spare, double* counts)
     void fc_lane_viterbi(const FcModel* model, const FcGroup* group, int single, Py_ssize_t t0, Py_ssize_t t1,
@@ -77,6 +77,30 @@ cdef extern from "wide.h" nogil:
     double fc_wide_sum(const FcModel* model, const double* man, const double* twos)
     void fc_wide_logs(const FcModel* model, const double* man, const double* twos, double* out)
 
+cdef extern from "single.h" nogil:
+    enum:
+        FS_W
+
+    ctypedef struct FsModel:
+        Py_ssize_t padded
+        int usable
+
+    ctypedef struct FsGroup:
+        const char* rows[FS_W]
+        Py_ssize_t length[FS_W]
+        Py_ssize_t longest
+        Py_ssize_t shortest
+        double sum[FS_W]
+        FcScale done[FS_W]
+
+    void fs_model(FsModel* single, const FcModel* model, double span, float* memory)
+    void fs_row_forward(const FcModel* model, const FsModel* single, const char* emissions, Py_ssize_t length,
+                        Py_ssize_t t0, Py_ssize_t t1, float* alpha, FcScale* scale)
+    double fs_sum(const float* column, Py_ssize_t labels, Py_ssize_t stride)
+    void fs_group_start(FsGroup* group)
+    void fs_lane_forward(const FcModel* model, const FsModel* single, FsGroup* group, Py_ssize_t t0, Py_ssize_t t1,
+                         float* alpha, float* weights)
+
 cdef enum:
     BUDGET = 4000000      # multiplications in one stretch of steps: about a millisecond
     WIDE_PRICE = 8        # what a step on wide numbers costs against a scaled one
@@ -90,6 +114,7 @@ cdef enum:
 cdef class _Batch:
     # What all recursions need: the batch, the model's tables, an order of the sequences by falling length.
     cdef FcModel model
+    cdef double span       # of the transitions, if all steps share them
     cdef const char* rows
     cdef int single
     # Where each step has transitions of its own, the tables hold those of one step: of the one whose turn it is.
@@ -168,6 +193,7 @@ cdef class _Batch:
             self.kept_transitions = transitions
             fc_reach(&reach, &self.kept_transitions[0, 0], 0, 0, L * L)
             fc_trust(&self.model, &reach)
+            self.span = reach.most - reach.least
             self.fill(&self.kept_transitions[0, 0], 0, tables)
             return 0
         if self.single:
@@ -269,29 +295,41 @@ cdef class _Batch:
 
     cdef Py_ssize_t gather(self, Py_ssize_t i, Py_ssize_t columns, FcGroup* group) noexcept nogil:
         # Put sequences i, i + 1, ... of the order into lanes; 0 if they are better computed one at a time.
-        cdef Py_ssize_t k, s, total = 0, longest = self.length(self.order[i])
-        cdef Py_ssize_t count = min(<Py_ssize_t>FC_W, self.sequences - i)
-        if longest == 0 or FC_W == 1 or longest * self.model.labels * FC_W * 8 * columns > GROUP_BYTES:
-            return 0
-        if self.moves != NULL:
+        cdef Py_ssize_t count = 0
+        if self.length(self.order[i]) * self.model.labels * FC_W * 8 * columns <= GROUP_BYTES:
+            count = self.lanes(i, FC_W, group.rows, group.length)
+        if count:
+            group.longest = group.length[0]
+            group.shortest = group.length[count - 1] if count == FC_W else 0
+            fc_group_start(group)
+        return count
+
+    cdef Py_ssize_t gather_single(self, Py_ssize_t i, FsGroup* group) noexcept nogil:
+        # The same for lanes of floats.
+        cdef Py_ssize_t count = self.lanes(i, FS_W, group.rows, group.length)
+        if count:
+            group.longest = group.length[0]
+            group.shortest = group.length[count - 1] if count == FS_W else 0
+            fs_group_start(group)
+        return count
+
+    cdef Py_ssize_t lanes(self, Py_ssize_t i, Py_ssize_t width, const char** rows,
+                          Py_ssize_t* lengths) noexcept nogil:
+        cdef Py_ssize_t k, s, total = 0, count = min(width, self.sequences - i)
+        if self.length(self.order[i]) == 0 or width == 1 or self.moves != NULL:
             return 0
         while count and self.length(self.order[i + count - 1]) == 0:
             count -= 1
-        for k in range(FC_W):
+        for k in range(width):
             if k < count:
                 s = self.order[i + k]
-                group.rows[k] = self.first(s)
-                group.length[k] = self.length(s)
-                total += group.length[k]
+                rows[k] = self.first(s)
+                lengths[k] = self.length(s)
+                total += lengths[k]
             else:
-                group.rows[k] = NULL
-                group.length[k] = 0
-        if count == 1 or 4 * total < longest * FC_W:
-            return 0
-        group.longest = longest
-        group.shortest = group.length[count - 1] if count == FC_W else 0
-        fc_group_start(group)
-        return count
+                rows[k] = NULL
+                lengths[k] = 0
+        return 0 if count == 1 or 4 * total < lengths[0] * width else count
 
     cdef int widen(self) except -1 nogil:
         # Make the tables of wide numbers, when a sequence first needs them.
@@ -394,12 +432,10 @@ cdef class _Batch:
         fc_row_backward(&self.model, self.length(s), begin, beyond, alpha, weights, beta, spare, counts, scale)
         return self.spent((beyond - begin) * self.cost(2))
 
-    cdef int lane_forward(self, FcGroup* group, int keep, double* alpha, double* weights,
-                          double* spare) except -1 nogil:
+    cdef int lane_forward(self, FcGroup* group, int keep, double* alpha, double* weights) except -1 nogil:
         cdef Py_ssize_t t = 0, block = self.steps(FC_W)
         while t < group.longest:
-            fc_lane_forward(&self.model, group, self.single, t, min(t + block, group.longest), keep, alpha, weights,
-                            spare)
+            fc_lane_forward(&self.model, group, self.single, t, min(t + block, group.longest), keep, alpha, weights)
             t += block
             self.spent(BUDGET if t < group.longest else (group.longest % block) * BUDGET // block)
         return 0

@@ -125,12 +125,14 @@ def log_partition(emissions, const int64_t[::1] offsets, transitions, const doub
     cdef double* weights = memory + 2 * P * FC_W
     cdef FcGroup group
     cdef FcScale scale
+    if batch.single and batch.moves == NULL and _single_log_partition(batch, found):
+        return result
     with nogil:
         while i < batch.sequences and batch.length(batch.order[i]):
             batch.begin(batch.order[i])
             count = batch.gather(i, 0, &group) if batch.model.usable else 0
             if count:
-                batch.lane_forward(&group, 0, memory, weights, spare)
+                batch.lane_forward(&group, 0, memory, weights)
             for k in range(max(count, <Py_ssize_t>1)):
                 s = batch.order[i + k]
                 if count:
@@ -143,6 +145,41 @@ def log_partition(emissions, const int64_t[::1] offsets, transitions, const doub
                     found[s] = batch.wide_log_partition(s)
             i += max(count, <Py_ssize_t>1)
     return result
+
+
+cdef bint _single_log_partition(_Batch batch, double[::1] found) except -1:
+    # The same in single precision, where the transitions allow it.
+    cdef Py_ssize_t L = batch.model.labels, P = (L + FS_W - 1) // FS_W * FS_W, i = 0, k, s, t, count, block, beyond
+    cdef float* memory = <float*>zeros(&batch.pool, L * P + 2 * L, sizeof(float))
+    cdef float* alpha = <float*>zeros(&batch.pool, 3 * P + (2 + fc_ahead(L)) * L * FS_W, sizeof(float))
+    cdef FsModel model
+    cdef FsGroup group
+    cdef FcScale scale
+    fs_model(&model, &batch.model, batch.span, memory)
+    if not model.usable:
+        return False
+    with nogil:
+        while i < batch.sequences and batch.length(batch.order[i]):
+            count, t = batch.gather_single(i, &group), 0
+            s = batch.order[i]
+            block = batch.steps(FC_W if count else 1)
+            memset(&scale, 0, sizeof(FcScale))
+            while t < batch.length(s):
+                beyond = min(t + block, batch.length(s))
+                if count:
+                    fs_lane_forward(&batch.model, &model, &group, t, beyond, alpha, alpha + 2 * L * FS_W)
+                else:
+                    fs_row_forward(&batch.model, &model, batch.first(s), batch.length(s), t, beyond, alpha, &scale)
+                batch.spent((beyond - t) * batch.cost(FC_W if count else 1))
+                t = beyond
+            for k in range(count):
+                found[batch.order[i + k]] = fc_log_partition(
+                    &batch.model, group.sum[k], group.length[k], &group.done[k])
+            if not count:
+                found[s] = fc_log_partition(
+                    &batch.model, fs_sum(alpha + ((t - 1) & 1) * P, L, 1), t, &scale)
+            i += max(count, <Py_ssize_t>1)
+    return True
 
 
 def forward(emissions, const int64_t[::1] offsets, transitions, const double[::1] start,

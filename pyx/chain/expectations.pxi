@@ -79,7 +79,7 @@ cdef class _Expectations:
         cdef FcScale scale
         if not self.joint:
             memset(self.lanes, 0, 2 * L * L * W * sizeof(double))
-        self.batch.lane_forward(group, 1, self.alpha, self.weights, self.spare)
+        self.batch.lane_forward(group, 1, self.alpha, self.weights)
         self.batch.lane_backward(group, self.alpha, self.weights, self.beta, self.spare, self.lanes)
         self.since += group.longest
         if self.since >= 1024:

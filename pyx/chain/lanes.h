@@ -80,7 +80,8 @@ FC_INLINE fc_vec fc_saw(fc_vec before, fc_vec a, fc_vec above, fc_vec bound)
 }
 
 /* n columns of the product below: each is a chain of additions, and several hide one another's latency */
-FC_INLINE void fc_lane_columns(const int n, const double* in, const double* table, ptrdiff_t L, ptrdiff_t P, double* out)
+FC_INLINE void fc_lane_columns(const int n, const double* in, const double* table, ptrdiff_t L, ptrdiff_t P,
+                               const double* factors, double* out)
 {
     fc_vec sums[8];
     ptrdiff_t i;
@@ -93,35 +94,49 @@ FC_INLINE void fc_lane_columns(const int n, const double* in, const double* tabl
         FC_UNROLL for (j = 0; j < n; j++)
             sums[j] += x * e[j];
     }
+    if (factors)
+        FC_UNROLL for (j = 0; j < n; j++)
+            sums[j] *= fc_load(factors + j * FC_W);
     FC_UNROLL for (j = 0; j < n; j++)
         fc_store(out + j * FC_W, sums[j]);
 }
 
-/* out[j] = sum over i of in[i] * table[i, j], in the order of i */
-FC_INLINE void fc_lane_product(const double* in, const double* table, ptrdiff_t L, ptrdiff_t P, double* out)
+/* out[j] = sum over i of in[i] * table[i, j], in the order of i, times factors[j] if there are any */
+FC_INLINE void fc_lane_product(const double* in, const double* table, ptrdiff_t L, ptrdiff_t P, const double* factors,
+                               double* out)
 {
     ptrdiff_t j = 0;
     for (; j + 8 <= L; j += 8)
-        fc_lane_columns(8, in, table + j, L, P, out + j * FC_W);
+        fc_lane_columns(8, in, table + j, L, P, factors ? factors + j * FC_W : NULL, out + j * FC_W);
+#define FC_REST(n) \
+    case n: fc_lane_columns(n, in, table + j, L, P, factors ? factors + j * FC_W : NULL, out + j * FC_W); break;
     switch (L - j) {
-        case 1: fc_lane_columns(1, in, table + j, L, P, out + j * FC_W); break;
-        case 2: fc_lane_columns(2, in, table + j, L, P, out + j * FC_W); break;
-        case 3: fc_lane_columns(3, in, table + j, L, P, out + j * FC_W); break;
-        case 4: fc_lane_columns(4, in, table + j, L, P, out + j * FC_W); break;
-        case 5: fc_lane_columns(5, in, table + j, L, P, out + j * FC_W); break;
-        case 6: fc_lane_columns(6, in, table + j, L, P, out + j * FC_W); break;
-        case 7: fc_lane_columns(7, in, table + j, L, P, out + j * FC_W); break;
+        FC_REST(1) FC_REST(2) FC_REST(3) FC_REST(4) FC_REST(5) FC_REST(6) FC_REST(7)
     }
+#undef FC_REST
+}
+
+/* The largest of a column, in two chains */
+FC_INLINE fc_vec fc_lane_max(const double* column, ptrdiff_t L, fc_vec least)
+{
+    fc_vec most = least, other = least;
+    ptrdiff_t j = 0;
+    for (; j + 4 <= L; j += 4) {
+        const double* c = column + j * FC_W;
+        most = fc_max(fc_max(fc_load(c), fc_load(c + FC_W)), most);
+        other = fc_max(fc_max(fc_load(c + 2 * FC_W), fc_load(c + 3 * FC_W)), other);
+    }
+    for (; j < L; j++)
+        most = fc_max(fc_load(column + j * FC_W), most);
+    return fc_max(most, other);
 }
 
 FC_INLINE void fc_lane_rescale(const FcModel* model, FcGroup* group, double* column)
 {
     const ptrdiff_t L = model->labels;
-    fc_vec most = fc_splat(0.0), factor;
+    fc_vec most = fc_lane_max(column, L, fc_splat(0.0)), factor;
     fc_int exponent, twos;
     ptrdiff_t j;
-    for (j = 0; j < L; j++)
-        most = fc_max(fc_load(column + j * FC_W), most);
     factor = fc_rescale(most, &exponent);
     memcpy(&twos, group->twos, sizeof twos);
     twos += exponent;
@@ -140,10 +155,8 @@ FC_INLINE void fc_lane_rescale(const FcModel* model, FcGroup* group, double* col
 FC_INLINE void fc_lane_exp(const FcModel* model, FcGroup* group, double* column)
 {
     const ptrdiff_t L = model->labels;
-    fc_vec most = fc_splat(-DBL_MAX);
+    const fc_vec most = fc_lane_max(column, L, fc_splat(-DBL_MAX));
     ptrdiff_t j;
-    for (j = 0; j < L; j++)
-        most = fc_max(fc_load(column + j * FC_W), most);
     fc_store(group->shift, fc_load(group->shift) + most);
     if (model->watched) {
         fc_vec lost = fc_load(group->lost);
@@ -156,9 +169,9 @@ FC_INLINE void fc_lane_exp(const FcModel* model, FcGroup* group, double* column)
 }
 
 /* Forward from step t0 to before t1. With keep, alpha and weights hold all columns, (longest, labels, FC_W); without,
- * alpha the last one, and weights fc_ahead of them. */
+ * alpha the last two in turn, and weights fc_ahead of them. */
 static void fc_lane_forward(const FcModel* model, FcGroup* group, int single, ptrdiff_t t0, ptrdiff_t t1, int keep,
-                            double* alpha, double* weights, double* spare)
+                            double* alpha, double* weights)
 {
     const ptrdiff_t L = model->labels, P = model->padded, C = L * FC_W, ahead = fc_ahead(L);
     ptrdiff_t t, j;
@@ -166,17 +179,14 @@ static void fc_lane_forward(const FcModel* model, FcGroup* group, int single, pt
     for (t = t0; t < t1; t++) {
         const ptrdiff_t since = (t - t0) % ahead;
         double* w = weights + (keep ? t : since) * C;
-        double* a = keep ? alpha + t * C : alpha;
+        double* a = alpha + (keep ? t : t & 1) * C;
         if (since == 0)
             fc_lane_rows(model, group, single, t, t + ahead < t1 ? t + ahead : t1, w);
         fc_lane_exp(model, group, w);
-        if (t == 0) {
+        if (t == 0)
             memcpy(a, w, C * sizeof *a);
-        } else {
-            fc_lane_product(keep ? a - C : a, model->exp_trans, L, P, spare);
-            for (j = 0; j < C; j += FC_W)
-                fc_store(a + j, fc_load(spare + j) * fc_load(w + j));
-        }
+        else
+            fc_lane_product(alpha + (keep ? t - 1 : ~t & 1) * C, model->exp_trans, L, P, w, a);
         if (t % model->every == 0)
             fc_lane_rescale(model, group, a);
         if (t >= group->shortest - 1)
@@ -219,7 +229,7 @@ static void fc_lane_backward(const FcModel* model, FcGroup* group, ptrdiff_t t0,
             const double* w = weights + (t + 1) * C;
             for (j = 0; j < C; j += FC_W)
                 fc_store(spare + j, fc_load(w + j) * fc_load(beta + j));
-            fc_lane_product(spare, model->exp_trans_t, L, P, beta);
+            fc_lane_product(spare, model->exp_trans_t, L, P, NULL, beta);
         }
         if (ends)
             for (k = 0; k < FC_W; k++)

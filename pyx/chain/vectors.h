@@ -74,7 +74,9 @@ FC_INLINE fc_vec fc_min(fc_vec a, fc_vec b) { return -fc_max(-a, -b); }
 /* x where test >= bound, else 0 */
 FC_INLINE fc_vec fc_keep(fc_vec x, fc_vec test, fc_vec bound)
 {
-#if FC_BYTES > 8
+#if FC_BYTES == 64
+    return _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(test, bound, _CMP_GE_OQ), x);
+#elif FC_BYTES > 8
     return fc_from_bits(fc_bits(x) & (fc_int)(test >= bound));
 #else
     return test >= bound ? x : 0.0;
@@ -157,8 +159,13 @@ FC_INLINE fc_vec fc_exp(fc_vec x)
     r = r - n * fc_splat(FC_LN2_LOW);
     p = fc_series(r);
     /* n sits in the low bits of shifted; moved to the exponent field it multiplies by 2^n. */
+#if FC_BYTES == 64
+    return (fc_vec)_mm512_maskz_add_epi64(_mm512_cmp_pd_mask(x, least, _CMP_GE_OQ), (__m512i)p,
+                                          _mm512_slli_epi64((__m512i)shifted, 52));
+#else
     p = fc_from_bits(fc_bits(p) + (fc_bits(shifted) << 52));
     return fc_keep(p, x, least);
+#endif
 }
 
 /* The power of two that brings x > 0 into [1, 2), and in *exponent what to add to the count of twos taken out. */
