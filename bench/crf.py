@@ -89,6 +89,35 @@ def _near(ours, theirs, name):
     return sum(a == b for a, b in pairs) > 0.98 * len(pairs)
 
 
+@cache
+def _trained() -> Segmenter:
+    return Segmenter().fit(segmented("train"))
+
+
+def _lines():
+    return ["".join(words) for part in ("train", "dev", "test") for words in segmented(part)]
+
+
+@prepared
+def _segment(lines):
+    segmenter = _trained()
+    return lambda: segmenter.segment_many(lines)
+
+
+@prepared
+def _jieba(lines):
+    import jieba
+
+    jieba.setLogLevel("ERROR")
+    jieba.initialize()
+    return lambda: [jieba.lcut(line) for line in lines]
+
+
+def _same_text(ours, theirs, name):
+    """Other models have other words, of the same texts."""
+    return all("".join(a) == "".join(b) for a, b in zip(ours, theirs, strict=True))
+
+
 WORKLOADS = [
     Workload(
         name="crf.tag",
@@ -108,6 +137,14 @@ WORKLOADS = [
         twin_make=lambda: _chunking("train", 10),
         amount=_steps,
         heavy=frozenset({"fastcore", "python-crfsuite"}),
+    ),
+    Workload(
+        name="crf.segment",
+        make=_lines,
+        runners={"fastcore": _segment, "jieba": _jieba},
+        equal=_same_text,
+        twin_make=lambda: _lines()[:50],
+        amount=lambda lines: (sum(map(len, lines)) / 1e6, "M characters"),
     ),
     Workload(
         name="crf.segmenter",
