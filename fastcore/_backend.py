@@ -33,6 +33,7 @@ KERNELS = (
     "chain",
     "crf.items",
     "crf.features",
+    "crf.columns",
     "crf.windows",
     "hmm",
     "reactions",

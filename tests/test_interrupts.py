@@ -309,6 +309,29 @@ def _(k: Any) -> Any:
     return lambda: names.read(iter([LINES]), -1), lambda: names.read(iter([[["a"]]]), -1)
 
 
+WORDS = [(str(i % 100_000), "t") for i in range(1_000_000)]
+PAIR = [(("", "/", ""), ((-1, 0), (0, 0)))]
+
+
+@long("crf.columns.Names")
+def _(k: Any) -> Any:
+    names = list(map(str, range(8_000_000)))
+    return lambda: k.Names(PAIR, False, names), lambda: k.Names(PAIR, False, ["a"])
+
+
+@long("crf.columns.Names.names")
+def _(k: Any) -> Any:
+    names = k.Names([(("", ""), ((0, 0),))], False)
+    names.read(iter([list(map(str, range(3_000_000)))]), -1, 0)
+    return names.names
+
+
+@long("crf.columns.Names.read")
+def _(k: Any) -> Any:
+    names = k.Names(PAIR * 4, False)
+    return lambda: names.read(iter([WORDS]), -1, 0), lambda: names.read(iter([WORDS[:1]]), -1, 0)
+
+
 CHARACTERS = np.array([[0, 0x20000, 3]])
 
 

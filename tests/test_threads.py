@@ -397,6 +397,15 @@ def attribute_names(kernel: Any, cls: str, size: int) -> tuple[Any, list[Callabl
     )
 
 
+def template_names(kernel: Any, cls: str, size: int) -> tuple[Any, list[Callable[[], Any]], Callable[[int], Any]]:
+    it, x = kernel.Names([(("", ""), ((0, 0),))], False), [[f"w{i}" for i in range(size // 8)]]
+    return (
+        it,
+        [lambda: it.read(iter(x), -1, 0), it.names],
+        lambda _: it.read(iter(x), -1, 0)[2].tolist() == list(range(len(it))),
+    )
+
+
 # What makes one: the object, its calls, and whether all is right after `done` calls that count.
 STATEFUL = {
     ("ngrams.symbols", "Alphabet"): (encoders, ()),
@@ -404,6 +413,7 @@ STATEFUL = {
     ("skipgrams", "TokenStream"): (tokens, (0, 1)),
     ("vectorizer.symbols", "Symbols"): (symbols, (0,)),
     ("crf.items", "Names"): (attribute_names, ()),
+    ("crf.columns", "Names"): (template_names, ()),
     ("discovery.symbols", "Encoder"): (discovered, ()),
     ("discovery.pairs", "PairCounter"): (discovered, (0, 1)),
     ("discovery.words", "WordCounter"): (discovered, (0,)),

@@ -12,6 +12,7 @@ from ..crf._crf import CRF
 from ..crf._features import AttributeIds, index_items
 from ..crf._segmenter import _KINDS, compiled_training_set
 from ..crf._sequence import ItemSequence
+from ..crf._template import FeatureTemplate, names_of
 from ..crf._training import Objective
 from . import Check, exact, largest_difference
 
@@ -59,8 +60,19 @@ def _read(sentences: list[list[dict[str, float]]]) -> Any:
     return arrays, list(ids), [x.items() for x in read]
 
 
+def _template(sentences: list[list[dict[str, float]]]) -> Any:
+    # Lines with few macros, which are known by numbers, and with many; at the sentences' ends too.
+    template = FeatureTemplate("U0:%x[0,0]\nU1:%x[-1,0]/%x[0,0]/%x[1,1]\nU2:%x[-2,0]/%x[-1,1]/%x[0,0]/%x[1,0]")
+    rows = [[(name, str(len(name))) for item in sentence for name in item] for sentence in sentences]
+    names = names_of(template, None)
+    read = [part.tolist() for part in names.read(iter(rows), -1, 0)]
+    known = names_of(template, names.names()[::2])
+    return read, names.names(), [part.tolist() for part in known.read(iter(rows), -1, 0)]
+
+
 CHECKS = [
     Check("crf.items", _sentences, _read, exact),
+    Check("crf.template", _sentences, _template, exact),
     Check("crf.words", _lines, _words, exact),
     Check("crf.gradient", _lines, _gradient, largest_difference, 1e-10),
     Check("crf.marginals", _sentences, _marginals, largest_difference, 1e-8),

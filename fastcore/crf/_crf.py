@@ -170,7 +170,7 @@ class CRF(Estimator):
         Parameters
         ----------
         X : list of sequences of items
-            See the notes of the class.
+            See the notes of the class; or what `FeatureTemplate.items` returns.
         y : list of lists of str
             A label an item.
 
