@@ -569,7 +569,7 @@ class TestCRF:
             ((X, [["D"]] * 4), ValueError, r"y\[0\] must have 3 labels"),
             ((X, "DAN"), TypeError, "y must be a list of lists"),
             ((X, ["DAN", "DVN", "NA", "D"]), TypeError, r"y\[0\] must be a list of labels"),
-            (([[["a"]]], [[1]]), TypeError, "labels must be str, got int"),
+            (([[["a"]]], [[1]]), TypeError, r"y\[0\]\[0\] must be a label .*, got int 1"),
             (([], []), ValueError, "at least one item"),
             (([[]], [[]]), ValueError, "at least one item"),
         ],

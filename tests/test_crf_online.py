@@ -343,7 +343,7 @@ class TestOptions:
         crf = CRF(c2=0.1).fit(X, [[label.encode() for label in labels] for labels in Y])
         assert crf.predict(X) == Y
         assert crf.score(X, [[label.encode() for label in labels] for labels in Y]) == 1
-        with pytest.raises(ValueError, match="labels that are bytes must be UTF-8"):
+        with pytest.raises(ValueError, match=r"y\[0\]\[0\] must be UTF-8 where it is bytes"):
             CRF().fit([[["a"]]], [[b"\xff"]])
 
     def test_older_pickles_have_fewer_parameters(self):

@@ -109,6 +109,13 @@ def _(k: Any) -> Any:
     return lambda: k.marginals(*steps, True)
 
 
+@long("chain.pair_marginals")
+def _(k: Any) -> Any:
+    e, offsets, _, *ends = batch(400_000, 4)
+    moves = np.zeros((399_999, 4, 4))
+    return lambda: k.pair_marginals(e, offsets, moves, *ends)
+
+
 @long("chain.path_score")
 def _(k: Any) -> Any:
     steps, path = batch(80_000_000, 1), np.zeros(80_000_000, np.int64)
@@ -131,6 +138,21 @@ def _(k: Any) -> Any:
 def _(k: Any) -> Any:
     steps, path = batch(80_000_000, 1), np.zeros(80_000_000, np.int64)
     return lambda: k.subtract_paths(*steps[0:3:2], steps[1], path)
+
+
+@long("chain.decode")
+def _(k: Any) -> Any:
+    e, _, matrix, start, _ = batch(1_000_000, 24)
+    return (
+        lambda: k.decode(e, matrix, start, e[:0], 0, 100),
+        lambda: k.decode(e[:3], matrix, start, e[:0], 0, 100),
+    )
+
+
+@long("chain.decode_end")
+def _(k: Any) -> Any:
+    columns, _, matrix, end, _ = batch(10_000_000, 8)
+    return lambda: k.decode_end(matrix, columns, len(columns), end)
 
 
 @long("chain.sample")

@@ -12,15 +12,16 @@ from .._estimator import Estimator, Ragged, not_fitted
 from .._progress import Progress, progress_bar
 from .._random import RNG
 from .._turns import in_turn
-from .._validation import as_choice, as_list
+from .._validation import as_choice, as_index, as_list
 from .._workers import Workers
 from ._features import Array, AttributeIds, Items, index_chunks, index_items
+from ._labels import allowed_labels, as_label, forbidden_pairs, index_labels, label_lists
 from ._log import Holdout, TrainingLog
-from ._model import Decoder, Features
+from ._model import NO_LIMITS, Decoder, Features, Limits
 from ._online import Passes, train
 from ._options import checked_options
 from ._search import search
-from ._training import BLOCK_STEPS, Objective, make_blocks, occurrences, select_features
+from ._training import BLOCK_STEPS, Objective, make_blocks, occurrences, restrictions_of, select_features
 
 
 class _Trained(NamedTuple):
@@ -149,6 +150,10 @@ class CRF(Estimator):
     log Z minus score, plus c1 times the L1 norm, plus c2 times the squared norm; an iteration takes time
     proportional to the attributes' occurrences times labels they have, and to N L^2.
 
+    Where only some labels of a sequence are known, its part of the loss is log Z minus the log Z over the labellings
+    that are possible, which is not convex; a feature is also made of what is possible (Tsuboi et al., *Training
+    conditional random fields using incomplete annotations*, COLING 2008).
+
     Threads take turns to `fit`; predictions wait for nobody and are all of one model, the last or the one before. A
     `fit` that fails changes nothing. Works in scikit-learn's searches, pipelines and cross-validation (1.5 or newer),
     where a prediction is a column of lists.
@@ -267,8 +272,9 @@ class CRF(Estimator):
         ----------
         X : list of sequences of items
             See the notes of the class.
-        y : list of lists of str
-            A label an item; bytes are taken for UTF-8.
+        y : list of lists of str, set of str or None
+            A label an item; bytes are taken for UTF-8. Where it isn't known, a set of possible ones, or None: any
+            (algorithm "lbfgs" only).
         X_dev, y_dev : optional
             Other sequences and their labels, on which each iteration's weights are tried, for `training_log_`.
 
@@ -293,18 +299,22 @@ class CRF(Estimator):
         if algorithm != "lbfgs":
             dtype, runs = np.dtype(np.float64), _kept(runs, chunks)
         blocks = make_blocks(runs, dtype, self._backend)
-        labels, classes = _index_labels(y, [length for block in blocks for length in np.diff(block.offsets).tolist()])
+        labels = index_labels(y, [length for block in blocks for length in np.diff(block.offsets).tolist()])
+        if algorithm != "lbfgs" and len(labels.open_steps):
+            raise ValueError(f"y must hold one label an item with algorithm {algorithm!r}; 'lbfgs' takes sets and None")
+        classes, restrictions = labels.classes, restrictions_of(blocks, labels)
         attributes = list(ids)
         del ids  # as large as the training set; what prediction needs is made anew, in another order
         features, observed = select_features(
             blocks,
-            labels,
+            labels.ids,
             len(classes),
             len(attributes),
             options["min_freq"],
             options["all_possible_states"],
             options["all_possible_transitions"],
             self._backend,
+            restrictions,
         )
         order = np.argsort(-occurrences(blocks, len(attributes)), kind="stable")
         start = np.zeros(features.size)
@@ -322,13 +332,13 @@ class CRF(Estimator):
             if algorithm != "lbfgs":
                 blocks.clear()
                 passes = Passes(
-                    chunks, np.argsort(order).astype(np.int32), labels, features, options["key"], self._backend
+                    chunks, np.argsort(order).astype(np.int32), labels.ids, features, options["key"], self._backend
                 )
                 found = train(passes, start, options, log)
                 weights = found.weights
             else:
                 found = search(
-                    Objective(features, blocks, observed, options["c2"], dtype, workers, self._backend),
+                    Objective(features, blocks, observed, options["c2"], dtype, workers, self._backend, restrictions),
                     start,
                     noise=1e-5 if dtype == np.float32 else 1e-10,
                     log=log,
@@ -346,7 +356,7 @@ class CRF(Estimator):
         if X is None or y is None:
             raise ValueError("X_dev and y_dev must be given together")
         items = index_items(X, AttributeIds(attributes, self._backend))
-        labels = _label_lists(y, np.diff(items.offsets).tolist(), "X_dev", "y_dev")
+        labels = label_lists(y, np.diff(items.offsets).tolist(), "X_dev", "y_dev")
         if not any(labels):
             raise ValueError("X_dev must hold at least one item")
         return Holdout(items, labels, classes, options["dtype"], options["workers"], self._backend)
@@ -415,22 +425,133 @@ class CRF(Estimator):
             named = self._named = _named(trained)
         return named
 
-    def predict(self, X: Any) -> list[list[str]]:
-        """Return the best labels of each sequence."""
+    def _limits(self, trained: _Trained, items: Items, allowed: Any, forbidden: Any) -> Limits:
+        if allowed is None and forbidden is None:
+            return NO_LIMITS
+        return Limits(
+            None if allowed is None else allowed_labels(allowed, trained.classes, items.offsets),
+            None if forbidden is None else forbidden_pairs(forbidden, trained.classes),
+        )
+
+    def predict(self, X: Any, *, allowed: Any = None, forbidden: Any = None) -> list[list[str]]:
+        """Return the best labels of each sequence.
+
+        Parameters
+        ----------
+        X : list of sequences of items
+            See the notes of the class.
+        allowed : list, optional
+            The labels that items may get: for each sequence None or a list with a set of labels, a label, or None (any)
+            for each item.
+        forbidden : set of pairs of str, optional
+            Labels (a, b) of which b may not follow a.
+
+        Returns
+        -------
+        list of list of str
+            A label an item.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `fit`; if `allowed` or `forbidden` don't match `X`, hold a label that isn't the model's, or leave a
+            sequence no labels.
+
+        Examples
+        --------
+        >>> from fastcore.crf import CRF
+        >>> crf = CRF().fit([[["a"], ["b"]], [["b"], ["a"]]], [["B", "I"], ["O", "B"]])
+        >>> crf.predict([[["a"], ["b"]]], allowed=[[None, {"O", "B"}]], forbidden={("B", "B")})
+        [['B', 'O']]
+        """
         ready = self._labels()
-        classes = ready.trained.classes
-        paths = ready.decoder.paths(index_items(X, ready.ids), self.workers)
+        classes, items = ready.trained.classes, index_items(X, ready.ids)
+        paths = ready.decoder.paths(items, self.workers, self._limits(ready.trained, items, allowed, forbidden))
         return Ragged([classes[k] for k in path] for path in paths)
 
     def predict_single(self, x: Any) -> list[str]:
         """Return the best labels of one sequence."""
         return self.predict([x])[0]
 
-    def predict_marginals(self, X: Any) -> list[list[dict[str, float]]]:
-        """Return the probability of each label at each step of each sequence."""
+    def predict_nbest(
+        self, X: Any, n: int, *, allowed: Any = None, forbidden: Any = None
+    ) -> list[list[tuple[list[str], float]]]:
+        """Return the n best labellings of each sequence with their probabilities.
+
+        Parameters
+        ----------
+        X : list of sequences of items
+            See the notes of the class.
+        n : int
+            How many.
+        allowed, forbidden : optional
+            As for `predict`; probabilities are then among the labellings that are left.
+
+        Returns
+        -------
+        list of list of (list of str, float)
+            Best first, fewer than n where there are fewer labellings. The probabilities add up to at most 1.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `predict`; if n labellings need more than 8 GiB.
+
+        Examples
+        --------
+        >>> from fastcore.crf import CRF
+        >>> crf = CRF().fit([[["a"], ["b"]], [["b"], ["a"]]], [["X", "Y"], ["Y", "X"]])
+        >>> [(labels, round(p, 2)) for labels, p in crf.predict_nbest([[["a"], ["b"]]], 2)[0]]
+        [(['X', 'Y'], 0.69), (['Y', 'X'], 0.11)]
+        """
+        n = as_index(n, "n", low=1)
         ready = self._labels()
         classes, items = ready.trained.classes, index_items(X, ready.ids)
-        rows = [dict(zip(classes, row)) for row in ready.decoder.probabilities(items, self.workers).tolist()]
+        limits = self._limits(ready.trained, items, allowed, forbidden)
+        found = ready.decoder.best(items, n, self.workers, limits)
+        return [[([classes[k] for k in path], p) for path, p in best] for best in found]
+
+    def log_proba(self, X: Any, y: Any) -> Array:
+        """Return the logarithm of the probability of given labels of each sequence.
+
+        Parameters
+        ----------
+        X : list of sequences of items
+            See the notes of the class.
+        y : list of lists of str
+            A label an item.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+            At most 0; minus infinity for a label that isn't the model's.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `fit`.
+        """
+        ready = self._labels()
+        items = index_items(X, ready.ids)
+        given = index_labels(y, np.diff(items.offsets).tolist())
+        if len(given.open_steps):
+            raise TypeError("y must hold one label for each item of X")
+        places = {label: k for k, label in enumerate(ready.trained.classes)}
+        labels = np.array([places.get(label, -1) for label in given.classes], np.int64)[given.ids]
+        found = ready.decoder.log_probabilities(items, np.maximum(labels, 0), self.workers)
+        unknown = np.searchsorted(items.offsets, np.flatnonzero(labels < 0), "right") - 1
+        found[unknown] = -np.inf
+        return found
+
+    def predict_marginals(self, X: Any, *, allowed: Any = None, forbidden: Any = None) -> list[list[dict[str, float]]]:
+        """Return the probability of each label at each step of each sequence.
+
+        `allowed` and `forbidden` are those of `predict`: probabilities are then among the labellings that are left.
+        """
+        ready = self._labels()
+        classes, items = ready.trained.classes, index_items(X, ready.ids)
+        limits = self._limits(ready.trained, items, allowed, forbidden)
+        rows = [dict(zip(classes, row)) for row in ready.decoder.probabilities(items, self.workers, limits).tolist()]
         bounds = items.offsets.tolist()
         return [rows[a:b] for a, b in itertools.pairwise(bounds)]
 
@@ -448,7 +569,7 @@ class CRF(Estimator):
         """
         predicted = self.predict(X)
         lists = "a list of lists of labels"
-        y = [[_label(label) for label in as_list(labels, "y", lists)] for labels in as_list(y, "y", lists)]
+        y = [[as_label(label, "y") for label in as_list(labels, "y", lists)] for labels in as_list(y, "y", lists)]
         if len(y) != len(predicted) or any(len(a) != len(b) for a, b in zip(y, predicted)):
             raise ValueError("y must have a label for each item of X")
         total = sum(map(len, y))
@@ -465,43 +586,6 @@ def _kept(chunks: Iterable[Items], into: list[Items]) -> Iterator[Items]:
     for chunk in chunks:
         into.append(chunk)
         yield chunk
-
-
-def _label_lists(y: Any, lengths: list[int], items: str, name: str) -> list[list[str]]:
-    """The labels of each sequence, which must be as long as its items."""
-    if isinstance(y, str | bytes) or not isinstance(y, Sequence | np.ndarray):
-        raise TypeError(f"{name} must be a list of lists of labels, got {type(y).__name__}")
-    if len(y) != len(lengths):
-        raise ValueError(f"{items} and {name} must have the same number of sequences, got {len(lengths)} and {len(y)}")
-    found = []
-    for s, (labels, length) in enumerate(zip(y, lengths)):
-        if isinstance(labels, str | bytes) or not isinstance(labels, Sequence | np.ndarray):
-            raise TypeError(f"{name}[{s}] must be a list of labels, got {type(labels).__name__}")
-        if len(labels) != length:
-            raise ValueError(f"{name}[{s}] must have {length} labels to match {items}[{s}], got {len(labels)}")
-        found.append([_label(label) for label in labels])
-    return found
-
-
-def _label(label: Any) -> str:
-    """A label as a plain str."""
-    if isinstance(label, str):
-        return str(label)
-    if isinstance(label, bytes):
-        try:
-            return label.decode("utf-8")
-        except UnicodeDecodeError:
-            raise ValueError(f"labels that are bytes must be UTF-8, got {label!r}") from None
-    raise TypeError(f"labels must be str, got {type(label).__name__} {label!r}")
-
-
-def _index_labels(y: Any, lengths: list[int]) -> tuple[Array, list[str]]:
-    """Number the labels by first appearance; return the ids of all items and the labels."""
-    ids: dict[str, int] = {}
-    found = [ids.setdefault(label, len(ids)) for labels in _label_lists(y, lengths, "X", "y") for label in labels]
-    if not found:
-        raise ValueError("X must hold at least one item")
-    return np.array(found, np.int64), list(ids)
 
 
 def _named(trained: _Trained) -> _Named:

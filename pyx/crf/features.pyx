@@ -165,16 +165,21 @@ def by_attribute(const int64_t[::1] items, const int32_t[::1] attributes, const 
 def count_labels(const int32_t[::1] owners, const int64_t[::1] starts, const int32_t[::1] steps,
                  const real[::1] values, const int32_t[::1] y, Py_ssize_t first, double[:, ::1] sums,
                  uint8_t[:, ::1] seen):
-    """Add to sums[a - first, y] the values with which attribute a occurs at steps of label y, and mark seen."""
-    cdef Py_ssize_t j, i, a
+    """Add to sums[a - first, y] the values with which attribute a occurs at steps of label y, and mark seen.
+
+    Steps of label -1 are passed over.
+    """
+    cdef Py_ssize_t j, i, a, label
     cdef bint plain = values.shape[0] == 0
     cdef Pace pace = new_pace()
     with nogil:
         for j in range(owners.shape[0]):
             a = owners[j] - first
             for i in range(starts[j], starts[j + 1]):
-                sums[a, y[steps[i]]] += 1.0 if plain else values[i]
-                seen[a, y[steps[i]]] = 1
+                label = y[steps[i]]
+                if label >= 0:
+                    sums[a, label] += 1.0 if plain else values[i]
+                    seen[a, label] = 1
             spend(&pace, 8 * (starts[j + 1] - starts[j]) + 8)
 
 
