@@ -1,23 +1,24 @@
 """The linear-chain conditional random field over named attributes."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from .._backend import active_backend
-from .._estimator import Estimator, Ragged, not_fitted
+from .._estimator import Ragged, not_fitted
 from .._progress import Progress, progress_bar
 from .._random import RNG
 from .._turns import in_turn
 from .._validation import as_choice, as_index, as_list
 from .._workers import Workers
 from ._features import Array, AttributeIds, Items, index_chunks, index_items
+from ._files import InFiles
 from ._labels import allowed_labels, as_label, forbidden_pairs, index_labels, label_lists
 from ._log import Holdout, TrainingLog
-from ._model import NO_LIMITS, Decoder, Features, Limits
+from ._model import NO_LIMITS, Decoder, Features, Limits, Model
 from ._online import Passes, train
 from ._options import checked_options
 from ._search import search
@@ -55,7 +56,7 @@ class _Ready(NamedTuple):
     decoder: Decoder
 
 
-class CRF(Estimator):
+class CRF(InFiles):
     """Linear-chain conditional random field with CRFsuite's features, objective and parameters.
 
     Parameters
@@ -328,7 +329,7 @@ class CRF(Estimator):
         if X_dev is not None or y_dev is not None:
             holdout = self._holdout(X_dev, y_dev, attributes, classes, options)
         with progress_bar(self.progress, options["max_iterations"], "iteration") as step:
-            log = TrainingLog(options["verbose"], step, holdout, features)
+            log = self._begin_log(options["verbose"], step, holdout, features, attributes)
             if algorithm != "lbfgs":
                 blocks.clear()
                 passes = Passes(
@@ -351,6 +352,17 @@ class CRF(Estimator):
         self._trained = _Trained(features, weights, attributes, None, classes, *ended)
         return self
 
+    def _begin_log(
+        self,
+        verbose: bool,
+        step: Callable[[int], object],
+        holdout: Holdout | None,
+        features: Features,
+        names: list[str],
+    ) -> TrainingLog:
+        """What training tells; a face of another library tells it in its words."""
+        return TrainingLog(verbose, step, holdout, features)
+
     def _holdout(self, X: Any, y: Any, attributes: list[str], classes: list[str], options: dict[str, Any]) -> Holdout:
         """What iterations are tried on."""
         if X is None or y is None:
@@ -365,6 +377,10 @@ class CRF(Estimator):
         if self._trained is None:
             raise not_fitted("this CRF isn't fitted yet: call fit first")
         return self._trained
+
+    def _adopt(self, model: Model, loss: float, n_iter: int, message: str) -> None:
+        names = model.attributes, None, model.classes
+        self._trained = _Trained(model.features, model.weights, *names, loss, n_iter, message)
 
     def _labels(self) -> "_Ready":
         """The model made ready to label, once for each training and type."""

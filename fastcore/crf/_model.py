@@ -3,7 +3,7 @@
 import itertools
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,15 @@ class Features:
         matrix = self.fixed.copy()
         matrix[self.transitions[:, 0], self.transitions[:, 1]] += weights[len(self.state_labels) :]
         return matrix
+
+
+class Model(NamedTuple):
+    """Features with weights, and the names of their attributes and labels."""
+
+    features: Features
+    weights: Array
+    attributes: list[str]
+    classes: list[str]
 
 
 @dataclass(frozen=True)
