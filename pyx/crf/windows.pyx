@@ -43,6 +43,8 @@ cdef enum:
     FIRST = 528       # and those of characters and pairs from here on
     BLOCK = 256       # characters that are looked up together: their rows stay near
     AHEAD = 8         # cells that are asked for early
+    KEPT_BITS = 12
+    KEPT = 4096       # words that are kept
     GROUP = 65536     # characters of several texts that are labelled without the interpreter's lock
 
 cdef enum:
@@ -517,7 +519,8 @@ cdef class Cutter:
 
 
 cdef class _Group:
-    # Texts that are labelled together, without the interpreter's lock.
+    # Texts that are labelled together, without the interpreter's lock. Words of up to three characters are kept for when
+    # they come again, each in its place, where the next one that belongs there takes it.
     cdef Cutter cutter
     cdef Pool pool
     cdef Pace pace
@@ -525,6 +528,8 @@ cdef class _Group:
     cdef Job *jobs
     cdef uint8_t *labels
     cdef Py_ssize_t n, size, jobs_room, labels_room
+    cdef uint64_t *keys
+    cdef list kept
 
     def __cinit__(self, Cutter cutter):
         self.cutter = cutter
@@ -547,6 +552,9 @@ cdef class _Group:
             self.size += text.length
             self.n += 1
         self.labels = <uint8_t *>roomy(&self.pool, self.labels, &self.labels_room, self.size, 1)
+        if self.keys == NULL and self.size > KEPT:
+            self.kept = [None] * KEPT
+            self.keys = <uint64_t *>zeros(&self.pool, KEPT, sizeof(uint64_t))
         with nogil:
             for i in range(self.n):
                 self.cutter.label_one(&self.jobs[i], self.labels + at, &self.block, &self.pace)
@@ -560,7 +568,7 @@ cdef class _Group:
         cdef list found = PyList_New(job.words)
         for i in range(job.text.length):
             if labels[i] >= E:
-                word = PyUnicode_Substring(text, start, i + 1)
+                word = self.word(text, &job.text, start, i + 1)
                 Py_INCREF(word)
                 PyList_SET_ITEM(found, k, word)
                 k += 1
@@ -568,3 +576,17 @@ cdef class _Group:
                 if k % 256 == 0:
                     spend(&self.pace, 256 * 32)
         return found
+
+    cdef object word(self, object text, const Text *of, Py_ssize_t start, Py_ssize_t end):
+        """A word as a str, the one that was made before if it is still kept."""
+        cdef uint64_t key = 0
+        cdef Py_ssize_t i, place
+        if self.keys == NULL or end - start > 3:
+            return PyUnicode_Substring(text, start, end)
+        for i in range(start, end):
+            key = key << BITS | (PyUnicode_READ(of.kind, of.data, i) + 1)
+        place = <Py_ssize_t>(key * <uint64_t>0x9E3779B97F4A7C15 >> (64 - KEPT_BITS))
+        if self.keys[place] != key:
+            self.kept[place] = PyUnicode_Substring(text, start, end)
+            self.keys[place] = key
+        return self.kept[place]
