@@ -28,7 +28,7 @@ PLANTED = [
     ("chain", "pyx/chain/stream.pxi", "                if self.ancestor[i] != label:\n", "                if False:\n"),
     ("chain", "pyx/chain/stream.pxi", "            self.oldest = at + 1", "            self.oldest = row + 1"),
     ("chain", "fastcore/reference/chain.py", "window[-1] = [v if ancestors.get(j) == found[0] else -inf for", "window[-1] = [v for"),
-    ("chain", "pyx/chain/lanes.h", "if (t == group->length[k] - 1) {", "if (t == group->length[k] - 2) {"),
+    ("chain", "pyx/chain/lanes.h", "if (t == group->length[k] - 1) {\n                    double sum", "if (t == group->length[k] - 2) {\n                    double sum"),
     ("chain", "pyx/chain/lanes.h", "whole = t1 < group->shortest - 1 ? t1 : group->shortest - 1;", "whole = t1 < group->shortest ? t1 : group->shortest;"),
     ("chain", "pyx/chain/single.h", "group->twos[k] += (double)twos[k] - 127.0;", "group->twos[k] += (double)twos[k] - 126.0;"),
     ("chain", "pyx/chain/single.h", "#define FS_SPAN 17.0", "#define FS_SPAN 1000.0"),
