@@ -9,7 +9,9 @@ from functools import cache
 from bench import _data
 from bench._harness import Workload, prepared
 from fastcore._data import segmented
-from fastcore.crf import CRF, Segmenter
+from fastcore.crf import CRF, FeatureTemplate, Segmenter
+from fastcore.crf._features import AttributeIds, index_chunks
+from fastcore.crf._training import BLOCK_STEPS
 
 ITERATIONS = 30
 
@@ -123,6 +125,75 @@ def _near(ours, theirs, name):
     return sum(a == b for a, b in pairs) > 0.98 * len(pairs)
 
 
+# CRF++'s own template for this task.
+TEMPLATE = FeatureTemplate(
+    "".join(f"U0{i}:%x[{d},0]\n" for i, d in enumerate(range(-2, 3)))
+    + "U05:%x[-1,0]/%x[0,0]\nU06:%x[0,0]/%x[1,0]\n"
+    + "".join(f"U1{i}:%x[{d},1]\n" for i, d in enumerate(range(-2, 3)))
+    + "".join(f"U1{i + 5}:%x[{d},1]/%x[{d + 1},1]\n" for i, d in enumerate(range(-2, 2)))
+    + "".join(f"U2{i}:%x[{d},1]/%x[{d + 1},1]/%x[{d + 2},1]\n" for i, d in enumerate(range(-2, 1)))
+    + "B"
+)
+
+
+@cache
+def _rows(split: str, sentences: int | None = None):
+    blocks = _data.path(f"conll2000/{split}.txt").read_text(encoding="utf-8").strip().split("\n\n")
+    return [[tuple(line.split()[:2]) for line in block.splitlines()] for block in blocks[:sentences]]
+
+
+def _written(sentences):
+    """The attributes of the template as a user would write them."""
+    found = []
+    for rows in sentences:
+        w = ["_B-2", "_B-1", *(r[0] for r in rows), "_B+1", "_B+2"]
+        p = ["_B-2", "_B-1", *(r[1] for r in rows), "_B+1", "_B+2"]
+        items = []
+        for t in range(2, len(rows) + 2):
+            item = [f"U0{i}:{w[t - 2 + i]}" for i in range(5)]
+            item += [f"U05:{w[t - 1]}/{w[t]}", f"U06:{w[t]}/{w[t + 1]}"]
+            item += [f"U1{i}:{p[t - 2 + i]}" for i in range(5)]
+            item += [f"U1{i + 5}:{p[t - 2 + i]}/{p[t - 1 + i]}" for i in range(4)]
+            item += [f"U2{i}:{p[t - 2 + i]}/{p[t - 1 + i]}/{p[t + i]}" for i in range(3)]
+            items.append(item)
+        found.append(items)
+    return found
+
+
+def _read(items):
+    ids = AttributeIds()
+    return sum(int(run.attributes.sum()) for run in index_chunks(items, ids, BLOCK_STEPS)), len(ids)
+
+
+@cache
+def _trained() -> Segmenter:
+    return Segmenter().fit(segmented("train"))
+
+
+def _lines():
+    return ["".join(words) for part in ("train", "dev", "test") for words in segmented(part)]
+
+
+@prepared
+def _segment(lines):
+    segmenter = _trained()
+    return lambda: segmenter.segment_many(lines)
+
+
+@prepared
+def _jieba(lines):
+    import jieba
+
+    jieba.setLogLevel("ERROR")
+    jieba.initialize()
+    return lambda: [jieba.lcut(line) for line in lines]
+
+
+def _same_text(ours, theirs, name):
+    """Other models have other words, of the same texts."""
+    return all("".join(a) == "".join(b) for a, b in zip(ours, theirs, strict=True))
+
+
 WORKLOADS = [
     Workload(
         name="crf.tag",
@@ -144,6 +215,24 @@ WORKLOADS = [
         heavy=frozenset({"fastcore", "python-crfsuite"}),
     ),
     *map(_by_passes, ONLINE),
+    Workload(
+        name="crf.template",
+        make=lambda: _rows("train"),
+        runners={
+            "fastcore": lambda rows: _read(TEMPLATE.items(rows)),
+            "names in Python": lambda rows: _read(_written(rows)),
+        },
+        twin_make=lambda: _rows("train", 50),
+        amount=lambda rows: (sum(map(len, rows)) / 1e3, "thousand items"),
+    ),
+    Workload(
+        name="crf.segment",
+        make=_lines,
+        runners={"fastcore": _segment, "jieba": _jieba},
+        equal=_same_text,
+        twin_make=lambda: _lines()[:50],
+        amount=lambda lines: (sum(map(len, lines)) / 1e6, "M characters"),
+    ),
     Workload(
         name="crf.segmenter",
         make=lambda: segmented("train")[:2000],

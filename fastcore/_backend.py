@@ -34,6 +34,8 @@ KERNELS = (
     "crf.items",
     "crf.features",
     "crf.online",
+    "crf.columns",
+    "crf.windows",
     "hmm",
     "reactions",
     "ode",

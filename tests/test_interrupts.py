@@ -109,6 +109,13 @@ def _(k: Any) -> Any:
     return lambda: k.marginals(*steps, True)
 
 
+@long("chain.pair_marginals")
+def _(k: Any) -> Any:
+    e, offsets, _, *ends = batch(400_000, 4)
+    moves = np.zeros((399_999, 4, 4))
+    return lambda: k.pair_marginals(e, offsets, moves, *ends)
+
+
 @long("chain.path_score")
 def _(k: Any) -> Any:
     steps, path = batch(80_000_000, 1), np.zeros(80_000_000, np.int64)
@@ -131,6 +138,21 @@ def _(k: Any) -> Any:
 def _(k: Any) -> Any:
     steps, path = batch(80_000_000, 1), np.zeros(80_000_000, np.int64)
     return lambda: k.subtract_paths(*steps[0:3:2], steps[1], path)
+
+
+@long("chain.decode")
+def _(k: Any) -> Any:
+    e, _, matrix, start, _ = batch(1_000_000, 24)
+    return (
+        lambda: k.decode(e, matrix, start, e[:0], 0, 100),
+        lambda: k.decode(e[:3], matrix, start, e[:0], 0, 100),
+    )
+
+
+@long("chain.decode_end")
+def _(k: Any) -> Any:
+    columns, _, matrix, end, _ = batch(10_000_000, 8)
+    return lambda: k.decode_end(matrix, columns, len(columns), end)
 
 
 @long("chain.sample")
@@ -345,6 +367,69 @@ def _(k: Any) -> Any:
 def _(k: Any) -> Any:
     names = k.Names()
     return lambda: names.read(iter([LINES]), -1), lambda: names.read(iter([[["a"]]]), -1)
+
+
+WORDS = [(str(i % 100_000), "t") for i in range(1_000_000)]
+PAIR = [(("", "/", ""), ((-1, 0), (0, 0)))]
+
+
+@long("crf.columns.Names")
+def _(k: Any) -> Any:
+    names = list(map(str, range(8_000_000)))
+    return lambda: k.Names(PAIR, False, names), lambda: k.Names(PAIR, False, ["a"])
+
+
+@long("crf.columns.Names.names")
+def _(k: Any) -> Any:
+    names = k.Names([(("", ""), ((0, 0),))], False)
+    names.read(iter([list(map(str, range(3_000_000)))]), -1, 0)
+    return names.names
+
+
+@long("crf.columns.Names.read")
+def _(k: Any) -> Any:
+    names = k.Names(PAIR * 4, False)
+    return lambda: names.read(iter([WORDS]), -1, 0), lambda: names.read(iter([WORDS[:1]]), -1, 0)
+
+
+CHARACTERS = np.array([[0, 0x20000, 3]])
+
+
+def windows(k: Any) -> Any:
+    """All attributes of a few characters, and weights for them."""
+    known = np.sort(k.count_windows(["天地ab"] * 2, CHARACTERS)[0])
+    return k.Windows(known, CHARACTERS), np.zeros((len(known), 4)), np.zeros((4, 4))
+
+
+@long("crf.windows.count_windows")
+def _(k: Any) -> Any:
+    text = "天地ab" * 5_000_000
+    return lambda: k.count_windows([text], CHARACTERS), lambda: k.count_windows(["a"], CHARACTERS)
+
+
+@long("crf.windows.Windows")
+def _(k: Any) -> Any:
+    known = np.arange(5_000_000) + (5 << 42)
+    return lambda: k.Windows(known, CHARACTERS), lambda: k.Windows(known[:5], CHARACTERS)
+
+
+@long("crf.windows.Windows.read")
+def _(k: Any) -> Any:
+    text, it = "天地ab" * 2_500_000, windows(k)[0]
+    return lambda: it.read([text]), lambda: it.read(["a"])
+
+
+@long("crf.windows.Cutter")
+def _(k: Any) -> Any:
+    known = np.arange(4_000_000) + (5 << 42)
+    parts = k.Windows(known, CHARACTERS), np.zeros((len(known), 4)), np.zeros((4, 4))
+    return lambda: k.Cutter(*parts), lambda: k.Cutter(*windows(k))
+
+
+@each("crf.windows.Cutter", "label", "cut")
+def _(k: Any, name: str) -> Any:
+    text, it = "天地ab" * 5_000_000, k.Cutter(*windows(k))
+    return lambda: getattr(it, name)([text]), lambda: getattr(it, name)(["a"])
 
 
 # discovery

@@ -397,6 +397,15 @@ def attribute_names(kernel: Any, cls: str, size: int) -> tuple[Any, list[Callabl
     )
 
 
+def template_names(kernel: Any, cls: str, size: int) -> tuple[Any, list[Callable[[], Any]], Callable[[int], Any]]:
+    it, x = kernel.Names([(("", ""), ((0, 0),))], False), [[f"w{i}" for i in range(size // 8)]]
+    return (
+        it,
+        [lambda: it.read(iter(x), -1, 0), it.names],
+        lambda _: it.read(iter(x), -1, 0)[2].tolist() == list(range(len(it))),
+    )
+
+
 # What makes one: the object, its calls, and whether all is right after `done` calls that count.
 STATEFUL = {
     ("ngrams.symbols", "Alphabet"): (encoders, ()),
@@ -404,6 +413,7 @@ STATEFUL = {
     ("skipgrams", "TokenStream"): (tokens, (0, 1)),
     ("vectorizer.symbols", "Symbols"): (symbols, (0,)),
     ("crf.items", "Names"): (attribute_names, ()),
+    ("crf.columns", "Names"): (template_names, ()),
     ("discovery.symbols", "Encoder"): (discovered, ()),
     ("discovery.pairs", "PairCounter"): (discovered, (0, 1)),
     ("discovery.words", "WordCounter"): (discovered, (0,)),
@@ -436,12 +446,22 @@ def settled(domain: str, cls: str) -> Callable[[], Any]:
         it = kernel.Sequence([{"w": f"a{i}", "n": i} for i in range(100)])
         names = kernel.Names(f"w:a{i}" for i in range(50))
         return lambda: (it.items(), [part.tolist() for part in names.read(iter([it]), -1)])
+    if cls in ("Windows", "Cutter"):
+        kinds = np.array([[0, 0x110000, 3]])
+        known = np.sort(kernel.count_windows(["abcab"], kinds)[0])
+        it, weights = kernel.Windows(known, kinds), np.arange(4.0 * len(known)).reshape(-1, 4) % 7
+        if cls == "Windows":
+            return lambda: [part.tolist() for part in it.read(["abcab" * 100])]
+        cutter = kernel.Cutter(it, weights, np.zeros((4, 4)))
+        return lambda: (cutter.cut(["abcab" * 100]), [part.tolist() for part in cutter.label(["abcab" * 100])])
     it = getattr(kernel, cls)(np.array([[0, 2916], [2916, 5]], np.int32))
     return lambda: it.holds(numbers(MANY)) if cls == "PairSet" else it.find(numbers(MANY))
 
 
 SETTLED = [
     ("crf.items", "Sequence"),
+    ("crf.windows", "Windows"),
+    ("crf.windows", "Cutter"),
     ("discovery.pairs", "PairIndex"),
     ("discovery.pairs", "PairSet"),
     ("lexicon.trie", "Trie"),

@@ -272,7 +272,7 @@ class CRF(InFiles):
         Parameters
         ----------
         X : list of sequences of items
-            See the notes of the class.
+            See the notes of the class; or what `FeatureTemplate.items` returns.
         y : list of lists of str, set of str or None
             A label an item; bytes are taken for UTF-8. Where it isn't known, a set of possible ones, or None: any
             (algorithm "lbfgs" only).

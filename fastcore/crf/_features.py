@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels
 from ._sequence import ItemSequence
+from ._template import Columns, FeatureTemplate, TemplateItems, names_of
 
 Array: TypeAlias = NDArray[Any]
 
@@ -38,7 +39,9 @@ class AttributeIds:
 
     def __init__(self, names: Iterable[str] | None = None, backend: str | None = None) -> None:
         self._backend = backend or active_backend()
-        self._names = kernels("crf.items", self._backend).Names(names)
+        self._known = None if names is None else list(names)
+        self._names = kernels("crf.items", self._backend).Names(self._known)
+        self._by_template: tuple[FeatureTemplate, Any] | None = None
 
     def __len__(self) -> int:
         return len(self._names)
@@ -49,12 +52,28 @@ class AttributeIds:
     def read(self, sequences: Iterator[Any], steps: int) -> Items:
         """Read items until there are so many steps, or 16 times as many attributes; below 0: all."""
         backend = self._backend
+        if isinstance(sequences, Columns):
+            offsets, rows, attributes = self._named_by(sequences.template).read(sequences, steps, sequences.met)
+            sequences.met += len(offsets) - 1
+            return Items(offsets, rows, attributes, np.empty(0))
         return Items(
             *self._names.read((x.read_on(backend) if isinstance(x, ItemSequence) else x for x in sequences), steps)
         )
 
+    def _named_by(self, template: FeatureTemplate) -> Any:
+        """The same names as a template puts them together."""
+        held = self._by_template
+        if held is None or held[0] != template:
+            held = self._by_template = template, names_of(template, self._known, self._backend)
+            if self._known is None:
+                # Names that are numbered as they come, all by one template.
+                self._names = held[1]
+        return held[1]
+
 
 def _sequences(X: Any) -> Iterator[Any]:
+    if isinstance(X, TemplateItems):
+        return Columns(X)
     if isinstance(X, Mapping | str | bytes) or not isinstance(X, Iterable):
         raise TypeError(f"X must be a list of sequences, got {type(X).__name__}")
     return iter(X)

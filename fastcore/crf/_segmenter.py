@@ -1,64 +1,43 @@
 """Word segmentation as labelling: each character begins, continues or ends a word, or is one."""
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from .._backend import active_backend
+from .._backend import active_backend, kernels
 from .._estimator import Estimator, Ragged, not_fitted
+from .._immutable import stream_with
 from .._metrics import oov_recall, span_f1
 from .._texts import Listed, Manner, Texts, batches, strings
 from .._turns import in_turn
 from .._validation import as_index, as_list, as_number
 from .._workers import Workers, check_workers
 from ._features import Array, Items
-from ._model import Decoder, Features
+from ._model import Features
 from ._search import search
-from ._training import Block, Objective, cut, make_blocks, select_features
+from ._training import BLOCK_STEPS, Block, Objective, make_blocks, select_features
 
 B, M, E, S = range(4)
 # Kinds of characters, for features that generalise to unseen ones.
 OTHER, DIGIT, LATIN, CHINESE, PUNCTUATION, EDGE = range(6)
-# A character's code and a place in the window or a pair of them fit one 64-bit key: 4 bits of template, two codes.
-_BITS = 21
-_NO_CHARACTER = 0x110000
+_OUTSIDE = 0x110000  # stands for no character
 _PUNCTUATION = "，。、；：？！…—·“”‘’（）《》〈〉「」『』【】〔〕,.;:?!\"'()[]<>-/%"
-
-
-def _kinds(codes: Array) -> Array:
-    """The kind of each code point."""
-    kinds = np.full(len(codes), OTHER, np.int64)
-    kinds[((codes >= 0x30) & (codes <= 0x39)) | ((codes >= 0xFF10) & (codes <= 0xFF19))] = DIGIT
-    folded = codes | 0x20
-    kinds[((folded >= 0x61) & (folded <= 0x7A)) | ((codes >= 0xFF21) & (codes <= 0xFF5A))] = LATIN
-    kinds[((codes >= 0x3400) & (codes <= 0x9FFF)) | ((codes >= 0x20000) & (codes <= 0x3FFFF))] = CHINESE
-    kinds[np.isin(codes, [ord(c) for c in _PUNCTUATION])] = PUNCTUATION
-    kinds[codes == _NO_CHARACTER] = EDGE
-    return kinds
-
-
-def _keys(texts: Sequence[str]) -> tuple[Array, Array]:
-    """Offsets of the texts' characters, and a row of attribute keys (N, 12) for each character.
-
-    Characters at -2 to 2, the pairs of neighbours and of -1 with 1, the kind here and the kinds at -1, 0, 1.
-    """
-    lengths = np.array([len(text) for text in texts], np.int64)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
-    # Two places of no character before, between and after the texts.
-    places = np.arange(len(codes)) + 2 + 2 * np.repeat(np.arange(len(texts)), lengths)
-    line = np.full(len(codes) + 2 * len(texts) + 2, _NO_CHARACTER, np.int64)
-    line[places] = codes
-    around = {d: line[places + d] for d in range(-2, 3)}
-    kinds = _kinds(line)
-    pairs = ((-2, -1), (-1, 0), (0, 1), (1, 2), (-1, 1))
-    columns = [around[d] for d in range(-2, 3)]
-    columns += [around[a] << _BITS | around[b] for a, b in pairs]
-    columns += [kinds[places], kinds[places - 1] << 6 | kinds[places] << 3 | kinds[places + 1]]
-    templates = np.arange(len(columns), dtype=np.int64) << (2 * _BITS)
-    return offsets, np.stack(columns, axis=1) | templates
+# Rows of first code point, last + 1 and kind; the last one that holds a character counts.
+_KINDS = np.array(
+    [
+        *((first, first + 10, DIGIT) for first in (0x30, 0xFF10)),
+        *((0x41, 0x5B, LATIN), (0x61, 0x7B, LATIN), (0xFF21, 0xFF5B, LATIN)),
+        *((0x3400, 0xA000, CHINESE), (0x20000, 0x40000, CHINESE)),
+        *((ord(c), ord(c) + 1, PUNCTUATION) for c in _PUNCTUATION),
+        (_OUTSIDE, _OUTSIDE + 1, EDGE),
+    ],
+    np.int64,
+)
+# Characters that a worker is given at a time.
+_SHARE = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -80,6 +59,28 @@ class _Trained(NamedTuple):
     vocabulary: set[str]
     loss: float
     n_iter: int
+
+
+class _Ready:
+    """A model made ready to cut texts; it goes to other processes as what it was made of."""
+
+    def __init__(self, trained: _Trained, backend: str) -> None:
+        self.trained, self.backend = trained, backend
+        features, kernel = trained.features, kernels("crf.windows", backend)
+        weights = np.ascontiguousarray(trained.weights[: len(features.state_labels)].reshape(-1, 4))
+        self._cutter = kernel.Cutter(kernel.Windows(trained.known, _KINDS), weights, features.matrix(trained.weights))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Ready, (self.trained, self.backend)
+
+    def cut(self, lines: list[str]) -> list[list[str]]:
+        words: list[list[str]] = self._cutter.cut(lines)
+        return words
+
+
+def _cut(task: tuple[_Ready, list[str]]) -> list[list[str]]:
+    ready, lines = task
+    return ready.cut(lines)
 
 
 class Segmenter(Estimator):
@@ -142,18 +143,20 @@ class Segmenter(Estimator):
         self.workers = workers
         self._backend = active_backend()
         self._trained: _Trained | None = None
+        self._ready: _Ready | None = None
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._trained is not None
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
-        del state["_backend"]
+        del state["_backend"], state["_ready"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._backend = active_backend()
+        self._ready = None
 
     @in_turn
     def fit(
@@ -258,10 +261,13 @@ class Segmenter(Estimator):
         return self._segmented(self._fitted(), list(strings(texts, Manner("texts", encoding, errors, pattern))))
 
     def _segmented(self, trained: _Trained, lines: list[str]) -> list[list[str]]:
-        offsets, keys = _keys(lines)
-        items = _items(offsets, keys, trained.known)
-        paths = Decoder(trained.features, trained.weights, np.float64, self._backend).paths(items, self.workers)
-        return Ragged(_words(text, path) for text, path in zip(lines, paths))
+        ready = self._ready
+        if ready is None or ready.trained is not trained:
+            ready = self._ready = _Ready(trained, self._backend)
+        if check_workers(self.workers) == 1:
+            return Ragged(ready.cut(lines))
+        shares = _runs(lines, _SHARE)
+        return Ragged(itertools.chain.from_iterable(stream_with(_cut, ready, shares, self.workers)))
 
     def predict(self, texts: Iterable[str | Sequence[str]]) -> list[list[str]]:
         """Return the words of each text, which may come as its words too: cross-validation has no other texts."""
@@ -299,14 +305,14 @@ def compiled_training_set(
     lines: Sequence[Sequence[str]], min_freq: int, backend: str
 ) -> tuple[Features, list[Block], Array, Array]:
     """Return features, blocks, counts of the features and the known attribute keys of segmented texts."""
-    labels = [label for words in lines for word in words for label in _labels_of(len(word))]
-    if not labels:
+    labels = _labels(lines)
+    if not len(labels):
         raise ValueError("texts must hold at least one word")
-    offsets, keys = _keys(["".join(words) for words in lines])
-    unique, counts = np.unique(keys, return_counts=True)
-    known = unique[counts >= min_freq]
-    blocks = make_blocks(cut(_items(offsets, keys, known)), np.float64, backend)
-    features, observed = select_features(blocks, np.array(labels, np.int64), 4, len(known), 0, True, True, backend)
+    texts, kernel = ["".join(words) for words in lines], kernels("crf.windows", backend)
+    keys, counts = kernel.count_windows(texts, _KINDS)
+    known = np.sort(keys[counts >= min_freq])
+    blocks = make_blocks(_items(texts, kernel.Windows(known, _KINDS)), np.float64, backend)
+    features, observed = select_features(blocks, labels, 4, len(known), 0, True, True, backend)
     legal = np.zeros((4, 4), bool)
     legal[[B, B, M, M, E, E, S, S], [M, E, M, E, B, S, B, S]] = True
     kept = legal[features.transitions[:, 0], features.transitions[:, 1]]
@@ -321,22 +327,35 @@ def compiled_training_set(
     return features, blocks, np.concatenate([observed[:states], observed[states:][kept]]), known
 
 
-def _labels_of(length: int) -> list[int]:
-    return [S] if length == 1 else [B] + [M] * (length - 2) + [E]
+def _items(texts: Sequence[str], windows: Any) -> Iterator[Items]:
+    """Yield the attributes of texts, a run of them at a time."""
+    for run in _runs(texts, BLOCK_STEPS):
+        offsets, rows, attributes = windows.read(run)
+        yield Items(offsets, rows, attributes, np.empty(0))
 
 
-def _words(text: str, path: list[int]) -> list[str]:
-    """Cut a text behind each E and S."""
-    ends = [i for i, label in enumerate(path, 1) if label in (E, S)]
-    return [text[a:b] for a, b in zip([0, *ends], ends)]
+def _labels(lines: Sequence[Sequence[str]]) -> Array:
+    """The label of each character of segmented texts."""
+    lengths = np.fromiter((str.__len__(word) for words in lines for word in words), np.int64)
+    ends = np.cumsum(lengths)
+    labels = np.full(int(lengths.sum()), M, np.int64)
+    labels[ends - lengths] = B
+    labels[ends - 1] = np.where(lengths == 1, S, E)
+    return labels
 
 
-def _items(offsets: Array, keys: Array, known: Array) -> Items:
-    """Look keys up among the known ones (sorted) and leave the others out."""
-    places = np.searchsorted(known, keys)
-    found = np.append(known, -1)[places] == keys
-    rows = np.concatenate([np.zeros(1, np.int64), np.cumsum(found.sum(axis=1))])
-    return Items(offsets, rows, places[found].astype(np.int32), np.empty(0))
+def _runs(texts: Sequence[str], most: int) -> Iterator[list[str]]:
+    """Yield texts in runs of at most so many characters, or of one text."""
+    run: list[str] = []
+    size = 0
+    for text in texts:
+        if run and size + len(text) > most:
+            yield run
+            run, size = [], 0
+        run.append(text)
+        size += len(text)
+    if run:
+        yield run
 
 
 def _checked_words(texts: Any, manner: Manner) -> list[list[str]]:

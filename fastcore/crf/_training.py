@@ -63,20 +63,6 @@ def make_blocks(chunks: Iterable[Items], dtype: Any, backend: str) -> list[Block
     return blocks
 
 
-def cut(items: Items) -> Iterator[Items]:
-    """Yield runs of sequences of about BLOCK_STEPS steps."""
-    offsets, rows = items.offsets, items.rows
-    first, count = 0, len(offsets) - 1
-    while first < count:
-        beyond = int(np.searchsorted(offsets, offsets[first] + BLOCK_STEPS, "right")) - 1
-        last = min(count, max(first + 1, beyond))
-        a, b = offsets[first], offsets[last]
-        i, j = rows[a], rows[b]
-        values = items.values[i:j] if items.values.size else items.values
-        yield Items(offsets[first : last + 1] - a, rows[a : b + 1] - i, items.attributes[i:j], values)
-        first = last
-
-
 def select_features(
     blocks: Sequence[Block],
     y: Array,

@@ -257,7 +257,10 @@ cdef class _Walk:
         if not PyList_CheckExact(sequence):
             if hasattr(sequence, "items") and not isinstance(sequence, _Mapping):
                 sequence = sequence.items()
-            if isinstance(sequence, (_Mapping, str, bytes)) or not isinstance(sequence, _Iterable):
+            # Not in one tuple with the others: there an exception from the check would be lost.
+            if isinstance(sequence, (str, bytes)) or isinstance(sequence, _Mapping) or not isinstance(
+                sequence, _Iterable
+            ):
                 raise TypeError(f"a sequence must be a list of items, got {type(sequence).__name__}")
         if PyList_CheckExact(sequence):
             while i < PyList_GET_SIZE(sequence):

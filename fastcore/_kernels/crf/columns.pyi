@@ -1,0 +1,13 @@
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Names:
+    def __init__(self, lines: Iterable[tuple[Any, Any]], drop: bool, known: Iterable[str] | None = None) -> None: ...
+    def __len__(self) -> int: ...
+    def names(self) -> list[str]: ...
+    def read(
+        self, sequences: Iterator[Any], steps: int, first: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]: ...
