@@ -309,8 +309,7 @@ def compiled_training_set(
     if not len(labels):
         raise ValueError("texts must hold at least one word")
     texts, kernel = ["".join(words) for words in lines], kernels("crf.windows", backend)
-    keys, counts = kernel.count_windows(texts, _KINDS)
-    known = np.sort(keys[counts >= min_freq])
+    known = _frequent(*kernel.count_windows(texts, _KINDS), min_freq)
     blocks = make_blocks(_items(texts, kernel.Windows(known, _KINDS)), np.float64, backend)
     features, observed = select_features(blocks, labels, 4, len(known), 0, True, True, backend)
     legal = np.zeros((4, 4), bool)
@@ -325,6 +324,11 @@ def compiled_training_set(
         end=np.array([never, never, 0.0, 0.0]),
     )
     return features, blocks, np.concatenate([observed[:states], observed[states:][kept]]), known
+
+
+def _frequent(keys: Array, counts: Array, min_freq: int) -> Array:
+    known: Array = np.sort(keys[counts >= min_freq])
+    return known
 
 
 def _items(texts: Sequence[str], windows: Any) -> Iterator[Items]:
