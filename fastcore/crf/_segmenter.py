@@ -309,7 +309,7 @@ def compiled_training_set(
     if not len(labels):
         raise ValueError("texts must hold at least one word")
     texts, kernel = ["".join(words) for words in lines], kernels("crf.windows", backend)
-    known = _frequent(*kernel.count_windows(texts, _KINDS), min_freq)
+    known = _frequent(kernel.count_windows(texts, _KINDS), min_freq)
     blocks = make_blocks(_items(texts, kernel.Windows(known, _KINDS)), np.float64, backend)
     features, observed = select_features(blocks, labels, 4, len(known), 0, True, True, backend)
     legal = np.zeros((4, 4), bool)
@@ -326,7 +326,9 @@ def compiled_training_set(
     return features, blocks, np.concatenate([observed[:states], observed[states:][kept]]), known
 
 
-def _frequent(keys: Array, counts: Array, min_freq: int) -> Array:
+def _frequent(counted: tuple[Array, Array], min_freq: int) -> Array:
+    """The keys that were counted often enough, ascending."""
+    keys, counts = counted
     known: Array = np.sort(keys[counts >= min_freq])
     return known
 
