@@ -55,7 +55,7 @@ PLANTED = [
     ("crf", "pyx/crf/columns.pyx", "one.first, second = <uint64_t>k << 32, 0", "one.first, second = 0, 0"),
     ("crf", "pyx/crf/columns.pyx", "second |= <uint64_t>self.value(t, &line.macros[2]) << 32", "pass"),
     ("crf", "pyx/crf/columns.pyx", "else self.met.after[at - self.n_rows]", "else self.met.before[at - self.n_rows]"),
-    ("crf", "pyx/crf/columns.pyx", "            self.look_up_names()\n            self.text = <uint8_t *>roomy", "            self.text = <uint8_t *>roomy"),
+    ("crf", "pyx/crf/columns.pyx", "            self.used += length\n", "            pass\n"),
     ("crf", "fastcore/reference/crf/columns.py", "at - len(table) + 1", "at - len(table)"),
     ("crf", "fastcore/crf/_features.py", "sequences.met += len(offsets) - 1", "pass"),
     ("crf", "fastcore/crf/_features.py", "if held is None or held[0] != template:", "if held is None:"),
