@@ -28,6 +28,7 @@ from setuptools.errors import CompileError
 HOT = {
     "chain",
     "crf.features",
+    "crf.online",
     "hmm",
     "lexicon.segmenter",
     "lexicon.trie",

@@ -33,6 +33,7 @@ KERNELS = (
     "chain",
     "crf.items",
     "crf.features",
+    "crf.online",
     "crf.columns",
     "crf.windows",
     "hmm",

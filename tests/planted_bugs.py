@@ -18,17 +18,34 @@ from pathlib import Path
 PLANTED = [
     ("recurrence", "pyx/recurrence/recurrence.pyx", "before = row + 1 if reverse else row - 1", "before = row"),
     ("recurrence", "fastcore/reference/recurrence.py", "last = y0[j]", "last = y0[0]"),
-    ("chain", "pyx/chain/chain.pyx", "step += transitions[paths[t - 1], paths[t]]", "step += transitions[paths[t], paths[t - 1]]"),
-    ("chain", "pyx/chain/lanes.h", "if (t == group->length[k] - 1) {", "if (t == group->length[k] - 2) {"),
+    ("chain", "pyx/chain/paths.pxi", "step += batch.model.trans[paths[t - 1] * P + paths[t]]", "step += batch.model.trans[paths[t] * P + paths[t - 1]]"),
+    ("chain", "pyx/chain/batch.pxi", "return self.offsets[s] - self.before[s] + t - 1", "return self.offsets[s] - s + t - 1"),
+    ("chain", "pyx/chain/batch.pxi", "            fc_trust(&self.model, &reach)\n        return 0\n\n    cdef int count", "        return 0\n\n    cdef int count"),
+    ("chain", "pyx/chain/expectations.pxi", "            fc_settle(self.parts, L * L)", "            memset(self.parts, 0, L * L * sizeof(double))"),
+    ("chain", "pyx/chain/paths.pxi", "into = batch.into(s, t, label, &stride)", "into = batch.into(s, t + 1, label, &stride)"),
+    ("chain", "fastcore/chain/_batch.py", "np.logical_or.accumulate(present, axis=1)[:, :-1]", "present[:, :-1]"),
+    ("chain", "fastcore/reference/chain.py", "            first += count\n", "            first += count + 1\n"),
+    ("chain", "pyx/chain/stream.pxi", "                if self.ancestor[i] != label:\n", "                if False:\n"),
+    ("chain", "pyx/chain/stream.pxi", "            self.oldest = at + 1", "            self.oldest = row + 1"),
+    ("chain", "fastcore/reference/chain.py", "window[-1] = [v if ancestors.get(j) == found[0] else -inf for", "window[-1] = [v for"),
+    ("chain", "pyx/chain/lanes.h", "if (t == group->length[k] - 1) {\n                    double sum", "if (t == group->length[k] - 2) {\n                    double sum"),
+    ("chain", "pyx/chain/lanes.h", "whole = t1 < group->shortest - 1 ? t1 : group->shortest - 1;", "whole = t1 < group->shortest ? t1 : group->shortest;"),
+    ("chain", "pyx/chain/single.h", "group->twos[k] += (double)twos[k] - 127.0;", "group->twos[k] += (double)twos[k] - 126.0;"),
+    ("chain", "pyx/chain/single.h", "#define FS_SPAN 17.0", "#define FS_SPAN 1000.0"),
+    ("chain", "pyx/chain/lanes.h", "dead[k] = last < 0 ? -1 : 0;", "dead[k] = 0;"),
     ("chain", "pyx/chain/wide.h", "model->wide + 2 * L * P, sum", "model->wide, sum"),
     ("chain", "pyx/chain/scaled.h", "scale->shift = 0.0;", "scale->shift = 1e-9;"),
-    ("chain", "fastcore/reference/chain.py", "steps = [alpha[t - 1][i] + matrix[i][j]", "steps = [alpha[t - 1][i] + matrix[j][i]"),
+    ("chain", "fastcore/reference/chain.py", "steps = [last[i] + move[i][j]", "steps = [last[i] + move[j][i]"),
     ("crf", "pyx/crf/features.pyx", "row[feature_labels[k]] += value * weights[k]", "row[feature_labels[first]] += value * weights[k]"),
     ("crf", "fastcore/reference/crf/features.py", "for i in range(bounds[p], bounds[p + 1]):\n            for k", "for i in range(bounds[p] + 1, bounds[p + 1]):\n            for k"),
     ("crf", "pyx/crf/rows.h", "x[j] + value * w[j]; ", "x[j] + w[j]; "),
     ("crf", "pyx/crf/rows.h", "a[j] += value * x; ", "a[j] += x; "),
     ("crf", "pyx/crf/rows.h", "(double)values[i] * row[names[f + k]]", "(double)values[i] * row[names[f]]"),
     ("crf", "pyx/crf/features.pyx", "table[(i - a) * labels + feature_labels[k]]", "table[i * labels + feature_labels[k]]"),
+    ("crf", "pyx/crf/rows.h", "x[j] += value * w[k][j]; ", "x[j] += value * w[0][j]; "),
+    ("crf", "pyx/crf/rows.h", "(zero + (double)values[k]) * x; ", "(zero + (double)values[0]) * x; "),
+    ("crf", "pyx/crf/features.pyx", "while i < held and steps[starts[j] + i] == i:", "while i < held:"),
+    ("crf", "pyx/crf/features.pyx", "own[y - before] += packed[i + feature_labels[y]]", "own[y - before] += packed[i]"),
     ("crf", "pyx/crf/features.pyx", "row += labels\n", "row += labels - 1\n"),
     ("crf", "fastcore/reference/crf/features.py", "if first <= owner < last:", "if first <= owner <= last:"),
     ("crf", "fastcore/reference/crf/features.py", "sums[owner - first, y[step]] += value", "sums[owner - first, y[step]] += 1"),
@@ -36,8 +53,8 @@ PLANTED = [
     ("hmm", "pyx/hmm/rows.h", "if (value > 0.0)", "if (value > 1.0)"),
     ("hmm", "pyx/hmm/rows.h", "second[(c * D + r) * L + j] += shares[j] * off[r * L + j];", "second[(c * D + r) * L + j] += shares[j] * off[c * L + j];"),
     ("hmm", "pyx/hmm/hmm.pyx", "fh_add(&weights[t, 0], 1.0, L, &sums[symbols[t], 0])", "fh_add(&weights[0, 0], 1.0, L, &sums[symbols[t], 0])"),
-    ("hmm", "pyx/hmm/hmm.pyx", "beyond = min(begin + 1024, N)", "beyond = min(begin + 1024, N - 1)"),
     ("hmm", "fastcore/reference/hmm.py", "for n, rate in zip(row, rates) if n)", "for n, rate in zip(row, rates))"),
+    ("hmm", "pyx/hmm/hmm.pyx", "for i in range(all):\n                    part[i] = 0.0", "for i in range(L):\n                    part[i] = 0.0"),
     ("hmm", "pyx/hmm/hmm.pyx", "out[t, j] *= factors[t]", "out[t, j] *= factors[0]", "tests/test_hmmlearn_face.py"),
     ("hmm", "pyx/hmm/hmm.pyx", "after[j] = shown[t + 1, j] * backward[t + 1, j]", "after[j] = shown[t, j] * backward[t + 1, j]", "tests/test_hmmlearn_face.py"),
     ("hmm", "fastcore/reference/hmm.py", "log_prob -= log(factors[t])", "log_prob += log(factors[t])", "tests/test_hmmlearn_face.py"),
@@ -52,6 +69,15 @@ PLANTED = [
     ("crf", "pyx/crf/items.pyx", "while self.n_values < self.n:", "while self.n_values < self.n - 1:"),
     ("crf", "pyx/crf/items.pyx", "self.prefix + before, self.text + start + before, size - before", "self.prefix, self.text + start, size - before"),
     ("crf", "fastcore/reference/crf/items.py", 'yield f"{outer}:{inner}", weight', 'yield f"{outer}:{inner}", 1.0'),
+    ("crf", "pyx/crf/online.pyx", "touch(room, k, -value)", "touch(room, k, value)", "tests/test_crf_online.py"),
+    ("crf", "pyx/crf/online.pyx", "room.moves[p.cells[k - p.states]] = weights[k]", "pass", "tests/test_crf_online.py"),
+    ("crf", "pyx/crf/online.pyx", "far * count * room.more[k]", "far * room.more[k]", "tests/test_crf_online.py"),
+    ("crf", "pyx/crf/online.pyx", "                return NAN\n            for i in range(L):\n                room.line[i] /= top", "                pass\n            for i in range(L):\n                room.line[i] /= top", "tests/test_crf_online.py"),
+    ("crf", "pyx/crf/online.pyx", "wrong += y != p.y[begin + t]", "wrong = y != p.y[begin + t]", "tests/test_crf_online.py"),
+    ("crf", "pyx/crf/steps.h", "        if (reached > most) {", "        if (reached >= most) {", "tests/test_crf_online.py"),
+    ("crf", "fastcore/reference/crf/online.py", "value * value / gamma", "value / gamma", "tests/test_crf_online.py"),
+    ("crf", "fastcore/crf/_online.py", "weights - sums / count", "weights - sums / (count - 1)", "tests/test_crf_online.py"),
+    ("crf", "fastcore/crf/_online.py", "rising, left, rate = False, candidates, first", "rising, left = False, candidates", "tests/test_crf_online.py"),
     ("crf", "pyx/crf/columns.pyx", "one.first, second = <uint64_t>k << 32, 0", "one.first, second = 0, 0"),
     ("crf", "pyx/crf/columns.pyx", "second |= <uint64_t>self.value(t, &line.macros[2]) << 32", "pass"),
     ("crf", "pyx/crf/columns.pyx", "else self.met.after[at - self.n_rows]", "else self.met.before[at - self.n_rows]"),
@@ -158,6 +184,12 @@ PLANTED = [
     ("ngrams", "fastcore/ngrams/_counter.py", "self._least = max(self._least, least)", "pass", "tests/test_second_units.py -k pruned"),
     # Constants and conditions of formulas, in wrappers too.
     ("nce", "fastcore/nce.py", "covariance[-1, -1] -= 1 + 1 / nu", "covariance[-1, -1] -= 1", "tests/test_second_units.py -k Constants"),
+    ("crf", "fastcore/crf/_training.py", "counts -= own[1]", "pass"),
+    ("crf", "fastcore/crf/_training.py", "full[first + restriction.steps] = -1", "full[restriction.steps] = -1"),
+    ("crf", "fastcore/crf/_labels.py", "self.ids[first + steps, None]", "self.ids[steps, None]"),
+    ("crf", "fastcore/crf/_model.py", "np.where(limits.forbidden, -np.inf, matrix)", "np.where(limits.forbidden.T, -np.inf, matrix)"),
+    ("crf", "fastcore/crf/_model.py", "shares /= max(1.0, float(shares.sum()))", "shares /= float(shares.sum())"),
+    ("crf", "pyx/crf/features.pyx", "if label >= 0:", "if label > 0:"),
     ("crf", "fastcore/crf/_search.py", "history[-1 - period] - point.loss", "history[-period] - point.loss", "tests/test_second_units.py -k Constants"),
     ("crf", "fastcore/crf/_search.py", "<= epsilon**2 * max(1.0,", "<= epsilon * max(1.0,"),
     ("crf", "pyx/crf/features.pyx", "elif gradient[i] < -c1:", "elif gradient[i] < 0:"),
@@ -206,8 +238,8 @@ PLANTED = [
 ]  # fmt: skip
 
 COPY = Path("build/planted")
-# Seconds that a domain's tests may take.
-PATIENCE = 900
+# Seconds that a domain's tests may take; a bug that makes a loop endless costs as much.
+PATIENCE = 300
 
 
 def copy_sources() -> None:
@@ -234,13 +266,15 @@ def build() -> None:
 
 
 def tests_of(bug: tuple[str, ...]) -> tuple[str, ...]:
-    """What pytest is to run for a bug."""
+    """What pytest is to run for a bug: of tests on both twins, those on the one that has it."""
     if len(bug) > 4:
         return tuple(shlex.split(bug[4]))
     files = sorted(str(path.relative_to(COPY)) for path in COPY.glob(f"tests/test_{bug[0]}*.py"))
     if not files:
         raise SystemExit(f"there are no tests of {bug[0]}")
-    return tuple(files)
+    twin = "compiled" if bug[1].startswith("pyx/") else "reference" if "/reference/" in bug[1] else ""
+    other = {"compiled": "reference", "reference": "compiled"}.get(twin)
+    return tuple(files) if other is None else (*files, "-k", f"not {other}")
 
 
 def tests_pass(tests: tuple[str, ...]) -> bool:
@@ -283,22 +317,22 @@ def main(domains: list[str]) -> int:
     copy_sources()
     build()
     check_baseline(chosen)
-    unseen = []
+    unseen, stale = [], False
     for bug in chosen:
         name, old, new = bug[1:4]
         file = COPY / name
         text = file.read_text(encoding="utf-8")
         compiled = name.endswith((".pyx", ".pxd", ".pxi", ".h"))
         file.write_text(text.replace(old, new), encoding="utf-8")
-        if compiled:
+        # One build a bug: it also mends what the bug before it left behind.
+        if compiled or stale:
             build()
+        stale = compiled
         seen = not tests_pass(tests_of(bug))
         print(f"{'seen' if seen else 'NOT SEEN':<9} {name}: {old.strip()!r} -> {new.strip()!r}", flush=True)
         if not seen:
             unseen.append(name)
         file.write_text(text, encoding="utf-8")
-        if compiled:
-            build()
     print(f"{len(chosen) - len(unseen)} of {len(chosen)} planted bugs seen")
     return 1 if unseen else 0
 

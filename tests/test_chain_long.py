@@ -132,6 +132,60 @@ class TestAgainstLongDouble:
         np.testing.assert_allclose(grads.emissions, gradient, rtol=0, atol=1e-6)
 
 
+class TestSinglePrecision:
+    lengths = (40, 33, 0, 1, 2, *[57] * 20, 64, 65, 3, 90, 12)
+
+    def batch(self, labels, scale, emission_scale):
+        rng = np.random.default_rng(labels)
+        emissions = [rng.normal(scale=emission_scale, size=(n, labels)).astype(np.float32) for n in self.lengths]
+        ends = {k: rng.normal(size=labels).astype(np.float32) for k in ("start", "end")}
+        return emissions, rng.normal(scale=scale, size=(labels, labels)).astype(np.float32), ends
+
+    # Transitions that floats hold, that they don't, and that doubles don't either.
+    @pytest.mark.parametrize("scale", [0.1, 1.0, 2.5, 30.0, 300.0])
+    @pytest.mark.parametrize("emission_scale", [0.1, 1.0, 1000.0])
+    @pytest.mark.parametrize("labels", [1, 2, 9, 17])
+    def test_the_error_is_a_floats(self, backend, labels, scale, emission_scale):
+        emissions, transitions, ends = self.batch(labels, scale, emission_scale)
+        found = chain.log_partition(emissions, transitions, **ends)
+        double = {k: v.astype(float) for k, v in ends.items()}
+        exact = chain.log_partition([e.astype(float) for e in emissions], transitions.astype(float), **double)
+        for got, wanted, scores in zip(found, exact, emissions):
+            size = max(1.0, abs(wanted), float(np.abs(scores).max(axis=1).sum()))
+            assert abs(got - wanted) <= 3e-7 * size
+        assert found.tolist() == [chain.log_partition(e, transitions, **ends) for e in emissions]
+
+    def test_what_is_far_below_the_best_may_win_later(self, backend):
+        # Label 1 falls behind by more than a float holds, and wins it back; label 0 can't be left but at a price.
+        emissions = np.zeros((400, 2), np.float32)
+        emissions[0, 1] = -300.0
+        emissions[1:, 0] = -5.0
+        for off in (-2.0, -16.0, -20.0, -500.0, -INF):
+            transitions = np.array([[0.0, off], [off, 0.0]], np.float32)
+            exact = chain.log_partition(emissions.astype(float), transitions.astype(float))
+            for many in (1, 40):
+                found = chain.log_partition([emissions] * many, transitions)
+                np.testing.assert_allclose(found, exact, rtol=1e-6)
+
+    def test_forbidden_labels_and_steps(self, backend):
+        emissions = np.zeros((20, 3), np.float32)
+        emissions[4, 0] = emissions[7, 1:] = -INF
+        nothing = emissions.copy()
+        nothing[9] = -INF
+        found = chain.log_partition([emissions, nothing] * 20, np.zeros((3, 3), np.float32))
+        np.testing.assert_allclose(found[::2], 18 * math.log(3) + math.log(2), rtol=1e-6)
+        assert (found[1::2] == -INF).all()
+
+    def test_rounding_does_not_grow(self, backend):
+        length = backend.size(1_000_000, 3000)
+        emissions, transitions = (a.astype(np.float32) for a in constant(length))
+        for batch in (emissions[None], np.stack([emissions] * 3)):
+            np.testing.assert_allclose(chain.log_partition(batch, transitions), length * (math.log(3) + 0.1), rtol=1e-7)
+        emissions, transitions = (a.astype(np.float32) for a in mixing(length))
+        exact = chain.log_partition(emissions.astype(float), transitions.astype(float))
+        np.testing.assert_allclose(chain.log_partition(emissions, transitions), exact, rtol=1e-7)
+
+
 @pytest.mark.parametrize("make", BATCHES, ids=lambda f: f.__name__)
 def test_a_million_steps_keep_the_sums(backend, make):
     length = backend.size(1_000_000, 2000)
@@ -223,6 +277,15 @@ for make in BATCHES:
     np.testing.assert_allclose(fast.log_partition, slow.log_partition, rtol=1e-13)
     alone = chain.marginals(emissions[250:], transitions)
     assert np.array_equal(fast.nodes[250:], alone.nodes)
+    # Lanes of floats, and one sequence; paths of lanes and of one.
+    small, moves = emissions.astype(np.float32), transitions.astype(np.float32)
+    pieces = [small[k : k + 90 + k % 3] for k in range(40)]
+    sums = chain.log_partition(pieces, moves)
+    assert sums.tolist() == [chain.log_partition(piece, moves) for piece in pieces]
+    exact = chain.log_partition([piece.astype(float) for piece in pieces], moves.astype(float))
+    np.testing.assert_allclose(sums, exact, rtol=1e-6)
+    paths, scores = chain.viterbi(pieces, moves)
+    assert all(np.array_equal(path, chain.viterbi(piece, moves)[0]) for path, piece in zip(paths, pieces))
 """
     result = run_script(script, env={"FASTCORE_ISA": isa})
     assert result.returncode == 0, result.stderr

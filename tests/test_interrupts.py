@@ -109,6 +109,13 @@ def _(k: Any) -> Any:
     return lambda: k.marginals(*steps, True)
 
 
+@long("chain.pair_marginals")
+def _(k: Any) -> Any:
+    e, offsets, _, *ends = batch(400_000, 4)
+    moves = np.zeros((399_999, 4, 4))
+    return lambda: k.pair_marginals(e, offsets, moves, *ends)
+
+
 @long("chain.path_score")
 def _(k: Any) -> Any:
     steps, path = batch(80_000_000, 1), np.zeros(80_000_000, np.int64)
@@ -131,6 +138,21 @@ def _(k: Any) -> Any:
 def _(k: Any) -> Any:
     steps, path = batch(80_000_000, 1), np.zeros(80_000_000, np.int64)
     return lambda: k.subtract_paths(*steps[0:3:2], steps[1], path)
+
+
+@long("chain.decode")
+def _(k: Any) -> Any:
+    e, _, matrix, start, _ = batch(1_000_000, 24)
+    return (
+        lambda: k.decode(e, matrix, start, e[:0], 0, 100),
+        lambda: k.decode(e[:3], matrix, start, e[:0], 0, 100),
+    )
+
+
+@long("chain.decode_end")
+def _(k: Any) -> Any:
+    columns, _, matrix, end, _ = batch(10_000_000, 8)
+    return lambda: k.decode_end(matrix, columns, len(columns), end)
 
 
 @long("chain.sample")
@@ -277,6 +299,44 @@ def _(k: Any, name: str) -> Any:
         return lambda: getattr(k, name)(*parts[name])
 
     return call(150_000_000), call(3)
+
+
+def passes(k: Any, steps: int, sequences: int) -> Any:
+    """What `prepare` makes of sequences of eight attributes a step, each with all of five labels, the last wrong."""
+    items, y = np.arange(steps + 1) * 8, np.zeros(steps, np.int32)
+    y[steps - 1 :] = 1
+    moves = np.array([(i, j) for i in range(5) for j in range(5)])
+    parts = np.zeros(8 * steps, np.int32), np.empty(0), y, np.array([0, 5]), np.arange(5, dtype=np.int32), moves
+    return k.prepare(np.linspace(0, steps, sequences + 1).astype(np.int64), items, *parts, 5)
+
+
+@long("crf.online.prepare")
+def _(k: Any) -> Any:
+    offsets, moves = np.zeros(60_000_001, np.int64), np.empty((0, 2), np.int64)
+    parts = np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0), np.empty(0, np.int32), np.zeros(1, np.int64)
+    return lambda: k.prepare(offsets, *parts, np.empty(0, np.int32), moves, 1)
+
+
+@long("crf.online.shuffled")
+def _(k: Any) -> Any:
+    return lambda: k.shuffled(KEY, 0, 10_000_000), lambda: k.shuffled(KEY, 0, 3)
+
+
+@each("crf.online", "perceptron_epoch", "aggressive_epoch", "arow_epoch", "gradient_epoch")
+def _(k: Any, name: str) -> Any:
+    def call(order: np.ndarray) -> Call:
+        weights, sums = np.zeros(30), np.ones(30)
+        rest = {
+            "perceptron_epoch": (sums, 1),
+            "aggressive_epoch": (sums, 1, 1, 1.0, True),
+            "arow_epoch": (sums, 1.0),
+            "gradient_epoch": (0.1, 0.1, 0.0),
+        }
+        return lambda: getattr(k, name)(problem, order, weights, *rest[name])
+
+    # Few sequences of many steps: also within one there is a look.
+    problem = passes(k, 400_000, 4)
+    return call(np.arange(40) % 4), call(np.empty(0, np.int64))
 
 
 LINES = [["w=a", "t=b", "w|t=ab"] * 10] * 1_000_000

@@ -373,7 +373,7 @@ test_nlp_zero_template_finder = machine(FittedMachine, name="Template_Finder")
 def test_warm_start_after_a_refused_fit(backend):
     y = [["A", "B"], ["B", "A", "C"]] * 2
     alone, crf = (CRF(c2=0.1, max_iterations=3, warm_start=True).fit(X, y) for _ in range(2))
-    for bad in ([["A"]], [["A", "B"], ["B", "A", None]] * 2):
+    for bad in ([["A"]], [["A", "B"], ["B", "A", 7]] * 2):
         with pytest.raises((TypeError, ValueError)):
             crf.fit(X, bad)
     with pytest.raises(ValueError, match="c2 must be"):

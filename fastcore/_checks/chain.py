@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..chain import (
+    ViterbiDecoder,
     backward,
     backward_scaled,
     entropy,
@@ -61,6 +62,14 @@ def _marginals(data: _Data) -> list[Any]:
     return [found.nodes, found.transitions, found.log_partition]
 
 
+def _pairs(data: _Data) -> list[Any]:
+    """Under transitions of each step's own."""
+    n = len(data.emissions) - len(data.lengths)
+    moves = data.transitions + np.random.default_rng(1).normal(size=(n, 1, 9))
+    found = marginals(data.emissions, moves, lengths=data.lengths, pairs=True)
+    return [found.nodes, found.pairs, found.transitions, found.log_partition]
+
+
 def _loss_and_grad(data: _Data) -> list[Any]:
     loss, grads = loss_and_grad(data.emissions, data.transitions, data.paths, lengths=data.lengths)
     return [loss, grads.emissions, grads.transitions]
@@ -74,6 +83,14 @@ def _one(data: _Data) -> Any:
 def _nbest(data: _Data) -> Any:
     paths, scores = viterbi_nbest(data.emissions, data.transitions, 3, lengths=data.lengths)
     return [path.tolist() for path in paths], [score.tolist() for score in scores]
+
+
+def _streamed(data: _Data) -> Any:
+    """In two pieces, with labels that can't wait as long as they would."""
+    decoder = ViterbiDecoder(data.transitions, max_delay=2)
+    pieces = [decoder.push(data.emissions[:1000]), decoder.push(data.emissions[1000:])]
+    labels, score = decoder.finish()
+    return [labels.tolist() for labels in (*pieces, labels)], score
 
 
 def _sampled(data: _Data) -> Any:
@@ -95,7 +112,9 @@ CHECKS = [
     Check("chain.viterbi", _batch, _viterbi, exact),
     # In the sequence of huge scores a probability loses what rounding takes from its exponent.
     Check("chain.marginals", _batch, _marginals, largest_difference, 1e-8),
+    Check("chain.pair_marginals", _tame, _pairs, largest_difference, 1e-10),
     Check("chain.viterbi_nbest", _batch, _nbest, exact),
+    Check("chain.decode", _batch, _streamed, exact),
     Check("chain.sample", _tame, _sampled, exact),
     Check("chain.forward", _batch, _over_batch(forward), largest_difference, 1e-11),
     Check("chain.backward", _batch, _over_batch(backward), largest_difference, 1e-11),

@@ -52,6 +52,17 @@ def _sparse(sentences: list[list[dict[str, float]]]) -> Any:
     return _marginals(sentences, 0.5)
 
 
+def _online(sentences: list[list[dict[str, float]]]) -> Any:
+    labels = [["BMS"[t * t % 5 % 3] for t in range(len(sentence))] for sentence in sentences]
+    fits = [
+        CRF("l2sgd", max_iterations=2, calibration_max_trials=3),
+        CRF("ap", max_iterations=2),
+        CRF("pa", max_iterations=2),
+        CRF("arow", max_iterations=2),
+    ]
+    return [w for crf in fits for w in crf.fit(sentences, labels).state_features_.values()]
+
+
 def _read(sentences: list[list[dict[str, float]]]) -> Any:
     ids = AttributeIds()
     read = [ItemSequence(x) for x in sentences]
@@ -76,5 +87,6 @@ CHECKS = [
     Check("crf.words", _lines, _words, exact),
     Check("crf.gradient", _lines, _gradient, largest_difference, 1e-10),
     Check("crf.marginals", _sentences, _marginals, largest_difference, 1e-8),
+    Check("crf.online", _sentences, _online, largest_difference, 1e-8),
     Check("crf.marginals, L1", _sentences, _sparse, largest_difference, 1e-8),
 ]

@@ -47,9 +47,23 @@ def marginals(
     end: NDArray[Any],
     total: bool,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]: ...
+def pair_marginals(
+    emissions: NDArray[Any], offsets: NDArray[Any], transitions: NDArray[Any], start: NDArray[Any], end: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]: ...
 def entropy(
     emissions: NDArray[Any], offsets: NDArray[Any], transitions: NDArray[Any], start: NDArray[Any], end: NDArray[Any]
 ) -> NDArray[Any]: ...
+def decode(
+    emissions: NDArray[Any],
+    transitions: NDArray[Any],
+    start: NDArray[Any],
+    columns: NDArray[Any],
+    pending: int,
+    max_delay: int,
+) -> tuple[NDArray[Any], NDArray[Any], int, int, float]: ...
+def decode_end(
+    transitions: NDArray[Any], columns: NDArray[Any], pending: int, end: NDArray[Any]
+) -> tuple[NDArray[Any], float]: ...
 def sample(
     emissions: NDArray[Any],
     offsets: NDArray[Any],

@@ -20,18 +20,23 @@ list of ``(T_i, L)``                           ``(B,)``            list of ``(T_
 ``(N, L)`` concatenated, with ``lengths``      ``(B,)``            ``(N,)`` concatenated
 =============================================  ==================  ==============================
 
-A mask is left-aligned and has no holes. What lies in the padding of the input is never looked at. Results are
-float32 if all scores are, else float64.
+Transitions are one matrix for all steps, or each step's own: ``(T - 1, L, L)``, ``(B, T - 1, L, L)``, a list of
+``(T_i - 1, L, L)``, or concatenated; ``transitions[t - 1]`` leads to step t. A mask is left-aligned, unless
+``holes=True`` skips the steps that it leaves out: those around them then follow one another, by the later one's own
+transitions where each step has its own. What lies in the padding of the input is never looked at. Results are float32
+if all scores are, else float64.
 """
 
 from .._public import at_home
 from ._learning import Gradients, Marginals, loss_and_grad, marginals
 from ._paths import path_score, sample, viterbi, viterbi_nbest
 from ._recursions import backward, backward_scaled, entropy, forward, forward_scaled, log_partition
+from ._stream import ViterbiDecoder
 
 __all__ = [
     "Gradients",
     "Marginals",
+    "ViterbiDecoder",
     "backward",
     "backward_scaled",
     "entropy",
@@ -50,6 +55,7 @@ at_home(
     __name__,
     Gradients,
     Marginals,
+    ViterbiDecoder,
     backward,
     backward_scaled,
     entropy,

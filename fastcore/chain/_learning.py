@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._backend import kernels
+from .._validation import as_flag
 from .._workers import Workers
 from ._batch import Array, Batch, Scores, columns, joined, make_batch
 
@@ -23,11 +24,16 @@ class Marginals:
         Expected number of times that each transition is taken, summed over the steps of a sequence.
     log_partition : float or ndarray, shape (B,)
         log Z.
+    pairs : ndarray or list of ndarray, or None
+        If asked for, the probability of each two labels that follow one another, ``pairs[t - 1, i, j]`` that of label
+        i at step t - 1 and j at step t: ``(T - 1, L, L)``, ``(B, T - 1, L, L)``, a list of ``(T_i - 1, L, L)``, or
+        concatenated; padding holds 0.
     """
 
     nodes: Any
     transitions: Array
     log_partition: Any
+    pairs: Any = None
 
 
 @dataclass(frozen=True)
@@ -38,26 +44,28 @@ class Gradients:
     ----------
     emissions : ndarray or list of ndarray
         In the form of the emissions; padding holds 0.
-    transitions : ndarray, shape (L, L)
-        Summed over the sequences.
+    transitions : ndarray, shape (L, L), or list of ndarray
+        Summed over steps and sequences; each step's own in the form of the transitions, if they were given so.
     start, end : ndarray, shape (L,), or None
         Summed over the sequences; None where these scores weren't given.
     """
 
     emissions: Any
-    transitions: Array
+    transitions: Any
     start: Array | None
     end: Array | None
 
 
 def marginals(
     emissions: Scores,
-    transitions: ArrayLike,
+    transitions: Scores,
     *,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    holes: bool = False,
     start: ArrayLike | None = None,
     end: ArrayLike | None = None,
+    pairs: bool = False,
     workers: Workers = 1,
 ) -> Marginals:
     """Posterior probabilities of labels and expected counts of transitions.
@@ -67,21 +75,26 @@ def marginals(
     emissions : array_like or list of array_like
         Scores of each label at each step: ``(T, L)``, ``(B, T, L)``, a list of ``(T_i, L)``, or concatenated
         ``(N, L)`` with `lengths`.
-    transitions : array_like, shape (L, L)
-        ``transitions[i, j]`` goes from label i to label j.
+    transitions : array_like, shape (L, L), or list of array_like
+        ``transitions[i, j]`` goes from label i to label j. Or each step's own, those to the second step first:
+        ``(T - 1, L, L)``, ``(B, T - 1, L, L)``, a list of ``(T_i - 1, L, L)``, or concatenated.
     lengths : array_like of int, shape (B,), optional
         Lengths of the sequences of a padded or concatenated batch.
     mask : array_like of bool, shape (B, T), optional
         Instead of `lengths` for a padded batch: True where there is a step.
+    holes : bool, default False
+        Let `mask` have holes: steps that it leaves out are skipped, and those around them follow one another.
     start, end : array_like, shape (L,), optional
         Scores of the first and of the last label. Default zeros.
+    pairs : bool, default False
+        Give the probabilities of labels that follow one another at each step too: L^2 numbers a step.
     workers : int, executor or map-like callable, default 1
         Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it.
 
     Returns
     -------
     Marginals
-        With `nodes`, `transitions` and `log_partition`.
+        With `nodes`, `transitions`, `log_partition` and, if asked for, `pairs`.
 
     Raises
     ------
@@ -107,8 +120,18 @@ def marginals(
     >>> found.transitions.round(3)
     array([[0.72, 0.18],
            [0.02, 0.08]])
+    >>> marginals(np.zeros((3, 2)), [[0.0, -np.inf], [0.0, 0.0]], pairs=True).pairs
+    array([[[0.25, 0.  ],
+            [0.25, 0.5 ]],
+    <BLANKLINE>
+           [[0.5 , 0.  ],
+            [0.25, 0.25]]])
     """
-    batch = make_batch(emissions, transitions, lengths, mask, start, end)
+    batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
+    if as_flag(pairs, "pairs"):
+        nodes, steps, counts, log_z = columns(batch.run("pair_marginals", workers))
+        found = batch.per_step(nodes, 0.0), batch.stacked(counts), batch.per_sequence(log_z)
+        return Marginals(*found, batch.per_move(steps))
     parts = batch.run("marginals", workers, False)
     nodes, counts, log_z = columns(parts)
     return Marginals(batch.per_step(nodes, 0.0), batch.stacked(counts), batch.per_sequence(log_z))
@@ -116,11 +139,12 @@ def marginals(
 
 def loss_and_grad(
     emissions: Scores,
-    transitions: ArrayLike,
+    transitions: Scores,
     paths: Any,
     *,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    holes: bool = False,
     start: ArrayLike | None = None,
     end: ArrayLike | None = None,
     workers: Workers = 1,
@@ -132,14 +156,17 @@ def loss_and_grad(
     emissions : array_like or list of array_like
         Scores of each label at each step: ``(T, L)``, ``(B, T, L)``, a list of ``(T_i, L)``, or concatenated
         ``(N, L)`` with `lengths`.
-    transitions : array_like, shape (L, L)
-        ``transitions[i, j]`` goes from label i to label j.
+    transitions : array_like, shape (L, L), or list of array_like
+        ``transitions[i, j]`` goes from label i to label j. Or each step's own, those to the second step first:
+        ``(T - 1, L, L)``, ``(B, T - 1, L, L)``, a list of ``(T_i - 1, L, L)``, or concatenated.
     paths : array_like of int or list of them
         The observed label of each step, in the form of `emissions`.
     lengths : array_like of int, shape (B,), optional
         Lengths of the sequences of a padded or concatenated batch.
     mask : array_like of bool, shape (B, T), optional
         Instead of `lengths` for a padded batch: True where there is a step.
+    holes : bool, default False
+        Let `mask` have holes: steps that it leaves out are skipped, and those around them follow one another.
     start, end : array_like, shape (L,), optional
         Scores of the first and of the last label. Default zeros.
     workers : int, executor or map-like callable, default 1
@@ -179,22 +206,32 @@ def loss_and_grad(
     array([[ 0.25, -0.75],
            [ 0.25,  0.25]])
     """
-    batch = make_batch(emissions, transitions, lengths, mask, start, end)
+    batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     labels = batch.flatten(paths, "paths")
-    size = len(batch.transitions)
-    parts = batch.run("marginals", workers, True, split=True)
-    scores = batch.run("path_score", workers, lambda a, b: labels[batch.offsets[a] : batch.offsets[b]])
-    nodes, log_z = joined([part[0] for part in parts]), joined([part[2] for part in parts])
+    scores = columns(batch.run("path_score", workers, lambda a, b: labels[batch.offsets[a] : batch.offsets[b]]))[0]
+    if batch.moving:
+        nodes, moves, _, log_z = columns(batch.run("pair_marginals", workers))
+    else:
+        parts = batch.run("marginals", workers, True, split=True)
+        nodes, log_z = joined([part[0] for part in parts]), joined([part[2] for part in parts])
     if log_z.min(initial=0.0) == -np.inf:
         raise ValueError(f"sequence {np.isneginf(log_z).argmax()} has no legal path, so its loss is undefined")
-    loss = float((log_z - columns(scores)[0]).sum())
-    counts = parts[0][1][0] if len(parts) == 1 else np.sum([part[1][0] for part in parts], axis=0)
-    taken = np.zeros((size, size))
+    loss = float((log_z - scores).sum())
+    taken = np.zeros((batch.labels, batch.labels))
     kernels("chain").subtract_paths(nodes, taken, batch.offsets, labels)
-    counts += taken
+    if batch.moving:
+        first = np.zeros(len(labels) + 1, bool)
+        first[batch.offsets] = True
+        inner = np.flatnonzero(~first[:-1])
+        moves[np.arange(len(moves)), labels[inner - 1], labels[inner]] -= 1
+        gradient = batch.per_move(moves)
+    else:
+        counts = parts[0][1][0] if len(parts) == 1 else np.sum([part[1][0] for part in parts], axis=0)
+        counts += taken
+        gradient = counts if counts.dtype == batch.dtype else counts.astype(batch.dtype)
     return loss, Gradients(
         batch.per_step(nodes, 0.0),
-        counts if counts.dtype == batch.dtype else counts.astype(batch.dtype),
+        gradient,
         None if start is None else _summed(nodes, batch, 0),
         None if end is None else _summed(nodes, batch, 1),
     )

@@ -15,10 +15,11 @@ MOST_CELLS = 1 << 30
 
 def viterbi(
     emissions: Scores,
-    transitions: ArrayLike,
+    transitions: Scores,
     *,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    holes: bool = False,
     start: ArrayLike | None = None,
     end: ArrayLike | None = None,
     workers: Workers = 1,
@@ -30,12 +31,15 @@ def viterbi(
     emissions : array_like or list of array_like
         Scores of each label at each step: ``(T, L)``, ``(B, T, L)``, a list of ``(T_i, L)``, or concatenated
         ``(N, L)`` with `lengths`.
-    transitions : array_like, shape (L, L)
-        ``transitions[i, j]`` goes from label i to label j.
+    transitions : array_like, shape (L, L), or list of array_like
+        ``transitions[i, j]`` goes from label i to label j. Or each step's own, those to the second step first:
+        ``(T - 1, L, L)``, ``(B, T - 1, L, L)``, a list of ``(T_i - 1, L, L)``, or concatenated.
     lengths : array_like of int, shape (B,), optional
         Lengths of the sequences of a padded or concatenated batch.
     mask : array_like of bool, shape (B, T), optional
         Instead of `lengths` for a padded batch: True where there is a step.
+    holes : bool, default False
+        Let `mask` have holes: steps that it leaves out are skipped, and those around them follow one another.
     start, end : array_like, shape (L,), optional
         Scores of the first and of the last label. Default zeros.
     workers : int, executor or map-like callable, default 1
@@ -73,7 +77,7 @@ def viterbi(
     >>> float(scores.round(3))
     -1.456
     """
-    batch = make_batch(emissions, transitions, lengths, mask, start, end)
+    batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     parts = batch.run("viterbi", workers)
     paths, scores = columns(parts)
     return batch.per_step(paths, -1), batch.per_sequence(scores)
@@ -81,11 +85,12 @@ def viterbi(
 
 def viterbi_nbest(
     emissions: Scores,
-    transitions: ArrayLike,
+    transitions: Scores,
     n: int,
     *,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    holes: bool = False,
     start: ArrayLike | None = None,
     end: ArrayLike | None = None,
     workers: Workers = 1,
@@ -97,14 +102,17 @@ def viterbi_nbest(
     emissions : array_like or list of array_like
         Scores of each label at each step: ``(T, L)``, ``(B, T, L)``, a list of ``(T_i, L)``, or concatenated
         ``(N, L)`` with `lengths`.
-    transitions : array_like, shape (L, L)
-        ``transitions[i, j]`` goes from label i to label j.
+    transitions : array_like, shape (L, L), or list of array_like
+        ``transitions[i, j]`` goes from label i to label j. Or each step's own, those to the second step first:
+        ``(T - 1, L, L)``, ``(B, T - 1, L, L)``, a list of ``(T_i - 1, L, L)``, or concatenated.
     n : int
         How many paths.
     lengths : array_like of int, shape (B,), optional
         Lengths of the sequences of a padded or concatenated batch.
     mask : array_like of bool, shape (B, T), optional
         Instead of `lengths` for a padded batch: True where there is a step.
+    holes : bool, default False
+        Let `mask` have holes: steps that it leaves out are skipped, and those around them follow one another.
     start, end : array_like, shape (L,), optional
         Scores of the first and of the last label. Default zeros.
     workers : int, executor or map-like callable, default 1
@@ -139,7 +147,7 @@ def viterbi_nbest(
     >>> paths.tolist(), scores.tolist()
     ([[0, 0], [0, 1], [1, 0]], [1.5, 1.0, 0.5])
     """
-    batch = make_batch(emissions, transitions, lengths, mask, start, end)
+    batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     parts = batch.run("viterbi_nbest", workers, _places(batch, as_index(n, "n", low=1)))
     paths, scores = joined([part[0] for part in parts], axis=1), joined([part[1] for part in parts])
     return batch.draws_per_step(paths, -1), batch.per_sequence(scores)
@@ -147,7 +155,7 @@ def viterbi_nbest(
 
 def _places(batch: Batch, n: int) -> int:
     """Return n, but not more than there are paths; refuse what doesn't fit in memory."""
-    labels, longest = len(batch.transitions), batch.longest
+    labels, longest = batch.labels, batch.longest
     # 2**63 is more than any n.
     places = min(n, int(labels ** min(longest, 63)))
     most = MOST_CELLS // max(1, len(batch.emissions) + longest * labels)
@@ -158,11 +166,12 @@ def _places(batch: Batch, n: int) -> int:
 
 def path_score(
     emissions: Scores,
-    transitions: ArrayLike,
+    transitions: Scores,
     paths: Any,
     *,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    holes: bool = False,
     start: ArrayLike | None = None,
     end: ArrayLike | None = None,
     workers: Workers = 1,
@@ -174,14 +183,17 @@ def path_score(
     emissions : array_like or list of array_like
         Scores of each label at each step: ``(T, L)``, ``(B, T, L)``, a list of ``(T_i, L)``, or concatenated
         ``(N, L)`` with `lengths`.
-    transitions : array_like, shape (L, L)
-        ``transitions[i, j]`` goes from label i to label j.
+    transitions : array_like, shape (L, L), or list of array_like
+        ``transitions[i, j]`` goes from label i to label j. Or each step's own, those to the second step first:
+        ``(T - 1, L, L)``, ``(B, T - 1, L, L)``, a list of ``(T_i - 1, L, L)``, or concatenated.
     paths : array_like of int or list of them
         A label a step, in the form of `emissions`; what stands in the padding is not looked at.
     lengths : array_like of int, shape (B,), optional
         Lengths of the sequences of a padded or concatenated batch.
     mask : array_like of bool, shape (B, T), optional
         Instead of `lengths` for a padded batch: True where there is a step.
+    holes : bool, default False
+        Let `mask` have holes: steps that it leaves out are skipped, and those around them follow one another.
     start, end : array_like, shape (L,), optional
         Scores of the first and of the last label. Default zeros.
     workers : int, executor or map-like callable, default 1
@@ -210,7 +222,7 @@ def path_score(
     >>> float(path_score([[1.0, 0.0], [0.0, 2.0]], [[0.0, 0.5], [0.0, 0.0]], [0, 1]))
     3.5
     """
-    batch = make_batch(emissions, transitions, lengths, mask, start, end)
+    batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     labels = batch.flatten(paths, "paths")
     parts = batch.run("path_score", workers, lambda a, b: labels[batch.offsets[a] : batch.offsets[b]])
     return batch.per_sequence(columns(parts)[0])
@@ -218,11 +230,12 @@ def path_score(
 
 def sample(
     emissions: Scores,
-    transitions: ArrayLike,
+    transitions: Scores,
     size: int | None = None,
     *,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    holes: bool = False,
     start: ArrayLike | None = None,
     end: ArrayLike | None = None,
     rng: RNG = None,
@@ -235,14 +248,17 @@ def sample(
     emissions : array_like or list of array_like
         Scores of each label at each step: ``(T, L)``, ``(B, T, L)``, a list of ``(T_i, L)``, or concatenated
         ``(N, L)`` with `lengths`.
-    transitions : array_like, shape (L, L)
-        ``transitions[i, j]`` goes from label i to label j.
+    transitions : array_like, shape (L, L), or list of array_like
+        ``transitions[i, j]`` goes from label i to label j. Or each step's own, those to the second step first:
+        ``(T - 1, L, L)``, ``(B, T - 1, L, L)``, a list of ``(T_i - 1, L, L)``, or concatenated.
     size : int, optional
         How many paths a sequence; None: one, without the dimension.
     lengths : array_like of int, shape (B,), optional
         Lengths of the sequences of a padded or concatenated batch.
     mask : array_like of bool, shape (B, T), optional
         Instead of `lengths` for a padded batch: True where there is a step.
+    holes : bool, default False
+        Let `mask` have holes: steps that it leaves out are skipped, and those around them follow one another.
     start, end : array_like, shape (L,), optional
         Scores of the first and of the last label. Default zeros.
     rng : None, int, SeedSequence or Generator
@@ -279,7 +295,7 @@ def sample(
     >>> bool(abs((paths[:, 0] == 0).mean() - 0.9) < 0.05)
     True
     """
-    batch = make_batch(emissions, transitions, lengths, mask, start, end)
+    batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     count = 1 if size is None else as_index(size, "size")
     parts = batch.run("sample", workers, count, stream_key(rng), lambda a, b: a)
     paths = joined([found for (found,) in parts], axis=1)

@@ -17,10 +17,11 @@ class Scaled(NamedTuple):
 
 def log_partition(
     emissions: Scores,
-    transitions: ArrayLike,
+    transitions: Scores,
     *,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    holes: bool = False,
     start: ArrayLike | None = None,
     end: ArrayLike | None = None,
     workers: Workers = 1,
@@ -32,12 +33,15 @@ def log_partition(
     emissions : array_like or list of array_like
         Scores of each label at each step: ``(T, L)``, ``(B, T, L)``, a list of ``(T_i, L)``, or concatenated
         ``(N, L)`` with `lengths`.
-    transitions : array_like, shape (L, L)
-        ``transitions[i, j]`` goes from label i to label j.
+    transitions : array_like, shape (L, L), or list of array_like
+        ``transitions[i, j]`` goes from label i to label j. Or each step's own, those to the second step first:
+        ``(T - 1, L, L)``, ``(B, T - 1, L, L)``, a list of ``(T_i - 1, L, L)``, or concatenated.
     lengths : array_like of int, shape (B,), optional
         Lengths of the sequences of a padded or concatenated batch.
     mask : array_like of bool, shape (B, T), optional
         Instead of `lengths` for a padded batch: True where there is a step.
+    holes : bool, default False
+        Let `mask` have holes: steps that it leaves out are skipped, and those around them follow one another.
     start, end : array_like, shape (L,), optional
         Scores of the first and of the last label. Default zeros.
     workers : int, executor or map-like callable, default 1
@@ -60,8 +64,9 @@ def log_partition(
     O(N L^2) time. The sum runs in scaled linear space, without a logarithm a step, forbidden transitions included; a
     sequence in which something underflows there is computed with an exponent a label, at several times the cost.
     Neither's rounding grows with the length. In float64 the error is at most
-    1e-12 * max(1, abs(log Z), sum over steps of the largest abs(score)). Source: Rabiner, *A tutorial on hidden
-    Markov models*, Proceedings of the IEEE 77 (1989).
+    1e-12 * max(1, abs(log Z), sum over steps of the largest abs(score)), in float32 some 2e-7 of the same: that sum
+    runs in single precision, unless transitions are forbidden or span more than 17. Source: Rabiner, *A tutorial on
+    hidden Markov models*, Proceedings of the IEEE 77 (1989).
 
     Examples
     --------
@@ -72,17 +77,18 @@ def log_partition(
     >>> log_partition(np.zeros((2, 3, 2)), np.zeros((2, 2)), lengths=[3, 1]).round(3)
     array([2.079, 0.693])
     """
-    batch = make_batch(emissions, transitions, lengths, mask, start, end)
+    batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     parts = batch.run("log_partition", workers)
     return batch.per_sequence(columns(parts)[0])
 
 
 def forward(
     emissions: Scores,
-    transitions: ArrayLike,
+    transitions: Scores,
     *,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    holes: bool = False,
     start: ArrayLike | None = None,
     end: ArrayLike | None = None,
     workers: Workers = 1,
@@ -94,12 +100,15 @@ def forward(
     emissions : array_like or list of array_like
         Scores of each label at each step: ``(T, L)``, ``(B, T, L)``, a list of ``(T_i, L)``, or concatenated
         ``(N, L)`` with `lengths`.
-    transitions : array_like, shape (L, L)
-        ``transitions[i, j]`` goes from label i to label j.
+    transitions : array_like, shape (L, L), or list of array_like
+        ``transitions[i, j]`` goes from label i to label j. Or each step's own, those to the second step first:
+        ``(T - 1, L, L)``, ``(B, T - 1, L, L)``, a list of ``(T_i - 1, L, L)``, or concatenated.
     lengths : array_like of int, shape (B,), optional
         Lengths of the sequences of a padded or concatenated batch.
     mask : array_like of bool, shape (B, T), optional
         Instead of `lengths` for a padded batch: True where there is a step.
+    holes : bool, default False
+        Let `mask` have holes: steps that it leaves out are skipped, and those around them follow one another.
     start, end : array_like, shape (L,), optional
         Scores of the first and of the last label. Default zeros.
     workers : int, executor or map-like callable, default 1
@@ -132,17 +141,18 @@ def forward(
            [0.693, 0.693],
            [1.386, 1.386]])
     """
-    batch = make_batch(emissions, transitions, lengths, mask, start, end)
+    batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     parts = batch.run("forward", workers)
     return batch.per_step(columns(parts)[0], -float("inf"))
 
 
 def backward(
     emissions: Scores,
-    transitions: ArrayLike,
+    transitions: Scores,
     *,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    holes: bool = False,
     start: ArrayLike | None = None,
     end: ArrayLike | None = None,
     workers: Workers = 1,
@@ -154,12 +164,15 @@ def backward(
     emissions : array_like or list of array_like
         Scores of each label at each step: ``(T, L)``, ``(B, T, L)``, a list of ``(T_i, L)``, or concatenated
         ``(N, L)`` with `lengths`.
-    transitions : array_like, shape (L, L)
-        ``transitions[i, j]`` goes from label i to label j.
+    transitions : array_like, shape (L, L), or list of array_like
+        ``transitions[i, j]`` goes from label i to label j. Or each step's own, those to the second step first:
+        ``(T - 1, L, L)``, ``(B, T - 1, L, L)``, a list of ``(T_i - 1, L, L)``, or concatenated.
     lengths : array_like of int, shape (B,), optional
         Lengths of the sequences of a padded or concatenated batch.
     mask : array_like of bool, shape (B, T), optional
         Instead of `lengths` for a padded batch: True where there is a step.
+    holes : bool, default False
+        Let `mask` have holes: steps that it leaves out are skipped, and those around them follow one another.
     start, end : array_like, shape (L,), optional
         Scores of the first and of the last label. Default zeros.
     workers : int, executor or map-like callable, default 1
@@ -192,17 +205,18 @@ def backward(
            [0.693, 0.693],
            [0.   , 0.   ]])
     """
-    batch = make_batch(emissions, transitions, lengths, mask, start, end)
+    batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     parts = batch.run("backward", workers)
     return batch.per_step(columns(parts)[0], -float("inf"))
 
 
 def forward_scaled(
     emissions: Scores,
-    transitions: ArrayLike,
+    transitions: Scores,
     *,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    holes: bool = False,
     start: ArrayLike | None = None,
     end: ArrayLike | None = None,
     workers: Workers = 1,
@@ -214,12 +228,15 @@ def forward_scaled(
     emissions : array_like or list of array_like
         Scores of each label at each step: ``(T, L)``, ``(B, T, L)``, a list of ``(T_i, L)``, or concatenated
         ``(N, L)`` with `lengths`.
-    transitions : array_like, shape (L, L)
-        ``transitions[i, j]`` goes from label i to label j.
+    transitions : array_like, shape (L, L), or list of array_like
+        ``transitions[i, j]`` goes from label i to label j. Or each step's own, those to the second step first:
+        ``(T - 1, L, L)``, ``(B, T - 1, L, L)``, a list of ``(T_i - 1, L, L)``, or concatenated.
     lengths : array_like of int, shape (B,), optional
         Lengths of the sequences of a padded or concatenated batch.
     mask : array_like of bool, shape (B, T), optional
         Instead of `lengths` for a padded batch: True where there is a step.
+    holes : bool, default False
+        Let `mask` have holes: steps that it leaves out are skipped, and those around them follow one another.
     start, end : array_like, shape (L,), optional
         Scores of the first and of the last label. Default zeros.
     workers : int, executor or map-like callable, default 1
@@ -255,7 +272,7 @@ def forward_scaled(
     >>> filtered.log_scale.round(3)
     array([-0.288, -1.183])
     """
-    batch = make_batch(emissions, transitions, lengths, mask, start, end)
+    batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     parts = batch.run("forward_scaled", workers)
     values, log_scale = columns(parts)
     return Scaled(batch.per_step(values, 0.0), batch.per_step(log_scale, -float("inf")))
@@ -263,10 +280,11 @@ def forward_scaled(
 
 def backward_scaled(
     emissions: Scores,
-    transitions: ArrayLike,
+    transitions: Scores,
     *,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    holes: bool = False,
     start: ArrayLike | None = None,
     end: ArrayLike | None = None,
     workers: Workers = 1,
@@ -278,12 +296,15 @@ def backward_scaled(
     emissions : array_like or list of array_like
         Scores of each label at each step: ``(T, L)``, ``(B, T, L)``, a list of ``(T_i, L)``, or concatenated
         ``(N, L)`` with `lengths`.
-    transitions : array_like, shape (L, L)
-        ``transitions[i, j]`` goes from label i to label j.
+    transitions : array_like, shape (L, L), or list of array_like
+        ``transitions[i, j]`` goes from label i to label j. Or each step's own, those to the second step first:
+        ``(T - 1, L, L)``, ``(B, T - 1, L, L)``, a list of ``(T_i - 1, L, L)``, or concatenated.
     lengths : array_like of int, shape (B,), optional
         Lengths of the sequences of a padded or concatenated batch.
     mask : array_like of bool, shape (B, T), optional
         Instead of `lengths` for a padded batch: True where there is a step.
+    holes : bool, default False
+        Let `mask` have holes: steps that it leaves out are skipped, and those around them follow one another.
     start, end : array_like, shape (L,), optional
         Scores of the first and of the last label. Default zeros.
     workers : int, executor or map-like callable, default 1
@@ -314,7 +335,7 @@ def backward_scaled(
     >>> backward_scaled(np.zeros((3, 2)), np.zeros((2, 2))).log_scale.round(3)
     array([2.079, 1.386, 0.693])
     """
-    batch = make_batch(emissions, transitions, lengths, mask, start, end)
+    batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     parts = batch.run("backward_scaled", workers)
     values, log_scale = columns(parts)
     return Scaled(batch.per_step(values, 0.0), batch.per_step(log_scale, -float("inf")))
@@ -322,10 +343,11 @@ def backward_scaled(
 
 def entropy(
     emissions: Scores,
-    transitions: ArrayLike,
+    transitions: Scores,
     *,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    holes: bool = False,
     start: ArrayLike | None = None,
     end: ArrayLike | None = None,
     workers: Workers = 1,
@@ -337,12 +359,15 @@ def entropy(
     emissions : array_like or list of array_like
         Scores of each label at each step: ``(T, L)``, ``(B, T, L)``, a list of ``(T_i, L)``, or concatenated
         ``(N, L)`` with `lengths`.
-    transitions : array_like, shape (L, L)
-        ``transitions[i, j]`` goes from label i to label j.
+    transitions : array_like, shape (L, L), or list of array_like
+        ``transitions[i, j]`` goes from label i to label j. Or each step's own, those to the second step first:
+        ``(T - 1, L, L)``, ``(B, T - 1, L, L)``, a list of ``(T_i - 1, L, L)``, or concatenated.
     lengths : array_like of int, shape (B,), optional
         Lengths of the sequences of a padded or concatenated batch.
     mask : array_like of bool, shape (B, T), optional
         Instead of `lengths` for a padded batch: True where there is a step.
+    holes : bool, default False
+        Let `mask` have holes: steps that it leaves out are skipped, and those around them follow one another.
     start, end : array_like, shape (L,), optional
         Scores of the first and of the last label. Default zeros.
     workers : int, executor or map-like callable, default 1
@@ -373,6 +398,6 @@ def entropy(
     >>> float(entropy(np.zeros((3, 2)), np.zeros((2, 2))).round(6))  # 8 equal paths: log 8
     2.079442
     """
-    batch = make_batch(emissions, transitions, lengths, mask, start, end)
+    batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     parts = batch.run("entropy", workers)
     return batch.per_sequence(columns(parts)[0])

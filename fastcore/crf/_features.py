@@ -57,7 +57,7 @@ class AttributeIds:
             sequences.met += len(offsets) - 1
             return Items(offsets, rows, attributes, np.empty(0))
         return Items(
-            *self._names.read((x.read_on(backend) if type(x) is ItemSequence else x for x in sequences), steps)
+            *self._names.read((x.read_on(backend) if isinstance(x, ItemSequence) else x for x in sequences), steps)
         )
 
     def _named_by(self, template: FeatureTemplate) -> Any:

@@ -2,14 +2,15 @@
 
 import itertools
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels, use_backend
 from .._workers import Workers, check_workers
-from ..chain import marginals, viterbi
+from ..chain import log_partition, marginals, path_score, viterbi, viterbi_nbest
 from ._features import Items
 
 Array: TypeAlias = NDArray[Any]
@@ -52,6 +53,26 @@ class Features:
         return matrix
 
 
+class Model(NamedTuple):
+    """Features with weights, and the names of their attributes and labels."""
+
+    features: Features
+    weights: Array
+    attributes: list[str]
+    classes: list[str]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may not come out: labels that items may have ``(N, L)``, pairs of labels that may not follow ``(L, L)``."""
+
+    allowed: Array | None = None
+    forbidden: Array | None = None
+
+
+NO_LIMITS = Limits()
+
+
 class Decoder:
     """A model made ready to label: what its weights give for every sequence alike."""
 
@@ -87,36 +108,79 @@ class Decoder:
     def _too_large(self) -> ValueError:
         return ValueError(f"X must hold smaller values: the scores of labels overflow dtype {self.dtype.name!r}")
 
-    def paths(self, items: Items, workers: Workers) -> list[list[int]]:
+    def _chain(self, items: Items, limits: Limits) -> tuple[Array, Array]:
+        """Emissions and transitions, minus infinity where the limits allow nothing."""
+        emissions, matrix = self._emissions(items), self._matrix
+        if limits.allowed is not None:
+            emissions[~limits.allowed] = -np.inf
+        if limits.forbidden is not None:
+            matrix = np.where(limits.forbidden, -np.inf, matrix)
+        return emissions, matrix
+
+    def _check(self, scores: Array, limits: Limits) -> None:
+        """Refuse scores of no legal path, which only limits can make, and of numbers too large."""
+        bad = ~np.isfinite(scores)
+        if bad.any():
+            if limits is NO_LIMITS or not np.isneginf(scores[bad]).all():
+                raise self._too_large()
+            raise ValueError(f"X[{int(bad.argmax())}] has no labels that allowed and forbidden let through")
+
+    def paths(self, items: Items, workers: Workers, limits: Limits = NO_LIMITS) -> list[list[int]]:
         """Best labels of each sequence."""
-        workers, features, emissions = check_workers(workers), self.features, self._emissions(items)
+        workers, features = check_workers(workers), self.features
+        emissions, matrix = self._chain(items, limits)
         if workers == 1:
             # All is checked that `viterbi` would check: of a short sequence that is most of the time.
             kernel = kernels("chain", self.backend).viterbi
-            found, scores = kernel(emissions, items.offsets, self._matrix, features.start, features.end)
+            found, scores = kernel(emissions, items.offsets, matrix, features.start, features.end)
         else:
-            with use_backend(self.backend):
-                found, scores = viterbi(
-                    emissions,
-                    self._matrix,
-                    lengths=np.diff(items.offsets),
-                    start=features.start,
-                    end=features.end,
-                    workers=workers,
-                )
-        if not np.isfinite(scores).all():
-            raise self._too_large()
+            found, scores = self._call(viterbi, emissions, matrix, items, workers)
+        self._check(scores, limits)
         paths, bounds = found.tolist(), items.offsets.tolist()
         return [paths[a:b] for a, b in itertools.pairwise(bounds)]
 
-    def probabilities(self, items: Items, workers: Workers) -> Array:
+    def best(self, items: Items, n: int, workers: Workers, limits: Limits) -> list[list[tuple[list[int], float]]]:
+        """The n best labellings of each sequence and their probabilities, fewer where there aren't so many."""
+        emissions, matrix = self._chain(items, limits)
+        log_z = self._call(log_partition, emissions, matrix, items, workers)
+        self._check(log_z, limits)
+        found, scores = self._call(partial(viterbi_nbest, n=n), emissions, matrix, items, workers)
+        results = []
+        for s, (a, b) in enumerate(itertools.pairwise(items.offsets.tolist())):
+            count = int(np.isfinite(scores[s]).sum())
+            # Scores and their sum are rounded each in its own way: together no more than 1.
+            shares = np.exp(np.minimum(scores[s, :count] - log_z[s], 0.0))
+            shares /= max(1.0, float(shares.sum()))
+            results.append(list(zip(found[:count, a:b].tolist(), shares.tolist())))
+        return results
+
+    def log_probabilities(self, items: Items, labels: Array, workers: Workers) -> Array:
+        """The logarithm of the probability of given labels of each sequence."""
+        emissions, matrix = self._chain(items, NO_LIMITS)
+        scores = self._call(partial(path_score, paths=labels), emissions, matrix, items, workers)
+        found: Array = scores - self._call(log_partition, emissions, matrix, items, workers)
+        self._check(found, NO_LIMITS)
+        return np.minimum(found, 0.0)
+
+    def probabilities(self, items: Items, workers: Workers, limits: Limits = NO_LIMITS) -> Array:
         """Probabilities (N, L) of every label at every step."""
-        check_workers(workers)
-        emissions = self._emissions(items)
-        with use_backend(self.backend):
-            try:
-                found = marginals(emissions, self._matrix, lengths=np.diff(items.offsets), workers=workers)
-            except ValueError:
-                raise self._too_large() from None
-        nodes: Array = found.nodes
+        emissions, matrix = self._chain(items, limits)
+        if limits is not NO_LIMITS:
+            self._check(self._call(log_partition, emissions, matrix, items, workers), limits)
+        try:
+            nodes: Array = self._call(marginals, emissions, matrix, items, workers).nodes
+        except ValueError:
+            raise self._too_large() from None
         return nodes
+
+    def _call(self, of_chain: Any, emissions: Array, matrix: Array, items: Items, workers: Workers) -> Any:
+        """A function of `fastcore.chain` on concatenated sequences."""
+        with use_backend(self.backend):
+            return of_chain(
+                emissions,
+                matrix,
+                lengths=np.diff(items.offsets),
+                start=self.features.start,
+                end=self.features.end,
+                workers=check_workers(workers),
+            )

@@ -53,6 +53,9 @@ def search(
     period: int,
     delta: float,
     noise: float = 1e-10,
+    num_memories: int = MEMORIES,
+    max_linesearch: int = TRIALS,
+    log: Callable[..., object] = lambda *args, **more: None,
     backend: str | None = None,
 ) -> Fit:
     """Minimise objective + c1 * sum of absolute weights, stopping by CRFsuite's rules.
@@ -60,6 +63,9 @@ def search(
     The rules: the gradient's norm falls below epsilon times that of the weights (or 1), or the objective has fallen
     by less than delta, relative to itself, over the last `period` iterations. A search that can't go on for another
     reason warns and says why, unless what is left to gain is below `noise`, the share of the loss that is rounding.
+
+    `log` is told of each iteration: the loss and weights, and by name the gradient's norm and the line search's trials
+    and step.
 
     Sources: Nocedal and Wright, *Numerical Optimization*, 2006, algorithm 7.4; Andrew and Gao, *Scalable training of
     L1-regularized log-linear models*, ICML 2007; Lewis and Overton, *Nonsmooth optimization via quasi-Newton
@@ -73,7 +79,7 @@ def search(
         message = "no iterations were asked for" if len(start) else "there are no features"
         return Fit(start, point.loss, 0, message)
     history = [point.loss]
-    memory = _Memory(len(start), kernel)
+    memory = _Memory(len(start), num_memories, kernel)
     forgotten = inf  # the loss where the memory was last cleared
     record, stale = point.loss, 0  # steps within rounding may go up, but not for long
     while True:
@@ -87,7 +93,10 @@ def search(
         slope = dot(direction, point.steepest)
         first = 1.0 if memory.pairs else 1.0 / sqrt(dot(point.steepest, point.steepest))
         slack = 1e-4 * noise * abs(point.loss)
-        found = _line_search(objective, point, direction, slope, first, c1, slack, kernel) if slope < 0 else None
+        found, trials, size = None, 0, 0.0
+        if slope < 0:
+            bounds = first, slack, max_linesearch
+            found, trials, size = _line_search(objective, point, direction, slope, bounds, c1, kernel)
         if found is not None:
             record, stale = (found.loss, 0) if found.loss < record else (record, stale + 1)
         if found is None or stale > PATIENCE:
@@ -100,6 +109,10 @@ def search(
         memory.keep(point, found)
         point = found
         history.append(point.loss)
+        norm, active = sqrt(dot(point.steepest, point.steepest)), {}
+        if c1:
+            active["active_features"] = int(np.count_nonzero(point.weights))
+        log(point.loss, point.weights, error_norm=norm, **active, linesearch_trials=trials, linesearch_step=size)
 
 
 @dataclass(frozen=True)
@@ -149,15 +162,16 @@ class _Memory:
     little.
     """
 
-    def __init__(self, size: int, kernel: Any) -> None:
+    def __init__(self, size: int, most: int, kernel: Any) -> None:
         self.kernel = kernel
+        self.most = most
         self.dtype = np.float32 if size >= MANY else np.float64
         # The oldest first, with the inner products of step and change, and of change and change.
         self.pairs: list[tuple[Array, Array, float, float]] = []
 
     def keep(self, last: "_Point", found: "_Point") -> None:
         """Keep what the step from one point to the next told, if it goes up a bowl."""
-        if len(self.pairs) == MEMORIES:
+        if len(self.pairs) == self.most:
             step, change, _, _ = self.pairs.pop(0)  # its room serves again
         else:
             step, change = np.empty((2, len(found.weights)), self.dtype)
@@ -198,15 +212,19 @@ def _line_search(
     point: _Point,
     direction: Array,
     slope: float,
-    size: float,
+    bounds: tuple[float, float, int],
     c1: float,
-    slack: float,
     kernel: Any,
-) -> _Point | None:
-    """A point along the direction that is low enough, and flat enough where the loss is smooth; None if none is."""
+) -> tuple[_Point | None, int, float]:
+    """A point along the direction that is low enough, and flat enough where the loss is smooth; None if none is.
+
+    `bounds` are the first step's size, what the loss may be too high by, and the most trials. With the point come the
+    trials made and its step's size.
+    """
+    size, slack, trials = bounds
     least, most = 0.0, inf
     best = None
-    for _ in range(TRIALS):
+    for trial_number in range(1, trials + 1):
         if c1:
             weights = kernel.step_in_orthant(point.weights, direction, size, point.steepest)
             fall = dot(point.steepest, weights - point.weights)
@@ -219,6 +237,6 @@ def _line_search(
         elif not c1 and dot(trial.gradient, direction) < SLOPE * slope:
             least, best = size, trial
         else:
-            return trial
+            return trial, trial_number, size
         size = (least + most) / 2 if most < inf else 2 * least
-    return best
+    return best, trials, least

@@ -1,8 +1,8 @@
 """The training set compiled to flat arrays, its features, and the objective of training."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .._backend import kernels
 from .._workers import Workers, check_workers, n_threads, run
 from ._features import Items
+from ._labels import Labels, Restriction
 from ._model import Features
 from ._search import dot
 
@@ -57,7 +58,7 @@ def make_blocks(chunks: Iterable[Items], dtype: Any, backend: str) -> list[Block
     turn = kernels("crf.features", backend).by_attribute
     blocks = []
     for chunk in chunks:
-        values = chunk.values.astype(dtype, copy=False)
+        values = chunk.checked(dtype).values.astype(dtype, copy=False)
         blocks.append(Block(chunk.offsets, *turn(chunk.rows, chunk.attributes, values)))
     return blocks
 
@@ -71,14 +72,19 @@ def select_features(
     all_states: bool,
     all_transitions: bool,
     backend: str,
+    restrictions: Sequence[Restriction | None] = (),
 ) -> tuple[Features, Array]:
-    """Choose features as CRFsuite does; return them and how often each occurs in the data.
+    """Choose features as CRFsuite does; return them and how often each occurs in the sequences labelled in full.
 
-    Labels are counted for some attributes at a time, in a table of bounded size.
+    What a label is possible for counts as if it had it. Labels are counted for some attributes at a time, in a table of
+    bounded size.
     """
     count = kernels("crf.features", backend).count_labels
-    beginnings = np.cumsum([0, *(block.length for block in blocks)])
-    labels_of = [y[a : a + block.length].astype(np.int32) for a, block in zip(beginnings.tolist(), blocks)]
+    full, steps = y.astype(np.int32), _places(blocks)
+    for first, restriction in zip(steps, restrictions):
+        if restriction is not None:
+            full[first + restriction.steps] = -1
+    labels_of = [full[a : a + block.length] for a, block in zip(steps, blocks)]
     sizes, names, sums = [], [], []
     width = max(1, COUNTED_CELLS // labels)
     for first in range(0, attributes, width):
@@ -86,19 +92,26 @@ def select_features(
         table, seen = np.zeros((last - first, labels)), np.zeros((last - first, labels), np.uint8)
         for block, own in zip(blocks, labels_of):
             count(*block.between(first, last), own, first, table, seen)
-        kept = table >= min_freq
+        possible = table
+        if any(restrictions):
+            possible = table.copy()
+            for block, restriction in zip(blocks, restrictions):
+                for own in _possible(restriction, block.length):
+                    count(*block.between(first, last), own, first, possible, seen)
+        kept = possible >= min_freq
         if not all_states:
             kept &= seen.astype(bool)
         sizes.append(kept.sum(axis=1))
         names.append(np.nonzero(kept)[1].astype(np.int32))
         sums.append(table[kept])
 
-    inside = np.ones(len(y), bool)
-    for a, block in zip(beginnings.tolist(), blocks):
+    inside = np.ones(len(full), bool)
+    for a, block in zip(steps, blocks):
         inside[a + block.offsets[:-1][np.diff(block.offsets) > 0]] = False
-    after = np.flatnonzero(inside)
-    moves = np.bincount(y[after - 1] * labels + y[after], minlength=labels * labels)
-    chosen = np.flatnonzero((moves >= min_freq) & ((moves > 0) | all_transitions))
+    after = np.flatnonzero(inside & (full >= 0))
+    moves = np.bincount(full[after - 1] * labels + full[after], minlength=labels * labels)
+    possible = moves + sum((_possible_moves(r) for r in restrictions if r is not None), np.zeros(labels * labels))
+    chosen = np.flatnonzero((possible >= min_freq) & ((possible > 0) | all_transitions))
     features = Features(
         labels,
         np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate([np.zeros(0, np.int64), *sizes]))]),
@@ -111,6 +124,36 @@ def select_features(
     return features, np.concatenate([*sums, moves[chosen]]).astype(np.float64)
 
 
+def restrictions_of(blocks: Sequence[Block], y: Labels) -> list[Restriction | None]:
+    """What is known of the sequences of each block that aren't labelled in full."""
+    return [y.restriction(block.offsets, first) for first, block in zip(_places(blocks), blocks)]
+
+
+def _places(blocks: Sequence[Block]) -> list[int]:
+    """The item at which each block begins."""
+    lengths = [block.length for block in blocks]
+    return [0, *accumulate(lengths[:-1])] if lengths else []
+
+
+def _possible(restriction: Restriction | None, length: int) -> Iterator[Array]:
+    """Yield for each label the steps of a block that may have it and aren't labelled in full."""
+    if restriction is not None:
+        for k, may in enumerate(restriction.allowed.T):
+            own = np.full(length, -1, np.int32)
+            own[restriction.steps[may]] = k
+            yield own
+
+
+def _possible_moves(restriction: Restriction) -> Array:
+    """How often each pair of labels may follow each other."""
+    inside = np.ones(len(restriction.steps), bool)
+    inside[restriction.offsets[:-1]] = False
+    after = np.flatnonzero(inside)
+    may = restriction.allowed.astype(np.float64)
+    found: Array = (may[after - 1].T @ may[after]).ravel()
+    return found
+
+
 def occurrences(blocks: Sequence[Block], attributes: int) -> Array:
     """How often each attribute occurs."""
     counts = np.zeros(attributes, np.int64)
@@ -120,12 +163,21 @@ def occurrences(blocks: Sequence[Block], attributes: int) -> Array:
 
 
 def _expectations(task: tuple[Any, ...]) -> tuple[Array, Array, Array]:
-    """Node probabilities, expected transitions and log-partitions of a run of sequences."""
-    features, plan, offsets, layout, spread, matrix, backend = task
+    """Node probabilities, expected transitions and log-partitions of a run of sequences.
+
+    Of sequences whose labels are known in part: less the same over the labels that are possible.
+    """
+    features, plan, offsets, restriction, layout, spread, matrix, backend = task
     emissions = kernels("crf.features", backend).scores_by_attribute(plan, layout, spread, int(offsets[-1]))
-    nodes, counts, log_z = kernels("chain", backend).marginals(
-        emissions, offsets, matrix, features.start, features.end, True
-    )
+    expect = kernels("chain", backend).marginals
+    nodes, counts, log_z = expect(emissions, offsets, matrix, features.start, features.end, True)
+    if restriction is not None:
+        possible = emissions[restriction.steps]
+        possible[~restriction.allowed] = -np.inf
+        own = expect(possible, restriction.offsets, matrix, features.start, features.end, True)
+        nodes[restriction.steps] -= own[0]
+        counts -= own[1]
+        log_z[restriction.sequences] -= own[2]
     return nodes, counts[0], log_z
 
 
@@ -143,6 +195,8 @@ class Objective:
 
     sum over sequences of (log Z - score of the labels) + c2 * sum of squared weights
 
+    Where only some labels are known, the score is the log Z over the labellings that are possible.
+
     Some blocks at a time: first the node probabilities of each, then their sums into the one gradient, each worker
     having attributes of its own. So no partial result is as large as the model, and a sum's terms come in the order
     of the blocks for any number of workers.
@@ -159,6 +213,7 @@ class Objective:
         dtype: Any,
         workers: Workers,
         backend: str,
+        restrictions: Sequence[Restriction | None] = (),
     ) -> None:
         self.features, self.observed, self.c2 = features, observed, c2
         self.dtype, self.workers, self.backend = dtype, workers, backend
@@ -171,12 +226,13 @@ class Objective:
         self._shares = list(zip([0, *bounds], [*bounds, len(counts)]))
         self._kernels = kernels("crf.features", backend)
         self._plan = self._kernels.plan_features(features.offsets, features.state_labels, features.labels)
-        self.runs: list[tuple[Array, Any]] = []
+        self.runs: list[tuple[Array, Restriction | None, Any]] = []
+        known = iter(restrictions)
         blocks.reverse()
         while blocks:
-            block = blocks.pop()
+            block, restriction = blocks.pop(), next(known, None)
             parts = block.owners, block.starts, block.steps, block.values
-            self.runs.append((block.offsets, self._kernels.lay_out(*parts, self._plan)))
+            self.runs.append((block.offsets, restriction, self._kernels.lay_out(*parts, self._plan)))
 
     def __call__(self, weights: Array) -> tuple[float, Array]:
         """Return the objective and its gradient."""
@@ -199,7 +255,7 @@ class Objective:
                 gradient[states:] += counts[pairs[:, 0], pairs[:, 1]]
                 done += len(log_z)
             # Each worker has attributes of its own, and takes the blocks one after the other.
-            layouts, nodes = [layout for _, layout in wave], [nodes for nodes, _, _ in found]
+            layouts, nodes = [layout for *_, layout in wave], [nodes for nodes, _, _ in found]
             adding = [(self._plan, layouts, nodes, own, *share, self.backend) for own, share in zip(sums, self._shares)]
             sums = run(_sums, adding, self.workers)
         for own, (first, last) in zip(sums, self._shares):

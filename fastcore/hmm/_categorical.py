@@ -143,13 +143,13 @@ class CategoricalHMM(HiddenMarkovModel):
     def _started(self, given: dict[str, Any], rows: tuple[Array, ...]) -> dict[str, Array]:
         if "emissionprob_" in given:
             return {}
-        given_size = self.n_features
+        given_size = given["n_features"]
         size = int(rows[0].max()) + 1 if given_size is None else as_index(given_size, "n_features", low=1)
         return {"emissionprob_": normalised(self._random().rand(len(given["startprob_"]), size))}
 
     def _check_emissions(self, model: dict[str, Any], states: int) -> None:
         table = np.atleast_2d(np.asarray(model["emissionprob_"]))
-        size = table.shape[-1] if self.n_features is None else self.n_features
+        size = table.shape[-1] if model["n_features"] is None else model["n_features"]
         model["emissionprob_"] = distribution(table, "emissionprob_", (states, size))
 
     def _emissions(self, model: dict[str, Any]) -> _Symbols:

@@ -1,16 +1,11 @@
-"""Tables in files: an uncompressed npz, a folder of npy files that can be mapped into memory, counts as text.
+"""Tables in files: an uncompressed npz (`_npz`), a folder of npy files that can be mapped into memory, counts as text.
 
 No pickle. What is read is checked before it is believed: sizes against the file's, checksums, then every number that
 another one depends on. What is written gets its name when it is whole.
 """
 
-import errno
-import io
-import json
 import os
 import tempfile
-import tokenize
-import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,14 +15,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from .._whole import whole_file
+from .._npz import Arrays, Kind
 
-Arrays = dict[str, NDArray[Any]]
-
-KIND = "fastcore n-gram table"
-VERSION = 2
-# Tables of version 1 had no checksums in folders, nor one of the description.
-READABLE = (1, VERSION)
 # Bytes whose checksum is taken at a time.
 PIECE = 1 << 24
 # Floats that are written at a time.
@@ -36,22 +25,17 @@ DTYPES = {"keys": ("<u8",), "counts": ("<u4", "<i8"), "left": ("<f8",), "right":
 SYMBOL_DTYPES = {"points": ("<u4",), "text": ("|u1",), "offsets": ("<i8",)}
 
 
-def write_npz(path: "os.PathLike[str] | str", meta: dict[str, Any], arrays: Arrays) -> None:
-    """Write a table into one file."""
-    with whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for name, array in [("meta", encode_meta(meta)), *arrays.items()]:
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+def _dtypes(name: str) -> tuple[str, ...] | None:
+    return SYMBOL_DTYPES.get(name) or DTYPES.get(name.rpartition("_")[0])
+
+
+# Tables of version 1 had no checksums in folders, nor one of the description.
+TABLE = Kind("n-gram table", "an n-gram table", 2, (1, 2), _dtypes, summed=2)
 
 
 def encode_meta(meta: dict[str, Any]) -> NDArray[np.uint8]:
     """The description of a table as bytes, with a checksum of its own."""
-    meta = {"kind": KIND, "version": VERSION, **meta}
-    return np.frombuffer(_as_json({**meta, "checksum": crc32(_as_json(meta))}), np.uint8)
-
-
-def _as_json(meta: dict[str, Any]) -> bytes:
-    return json.dumps(meta, sort_keys=True).encode()
+    return TABLE.encode(meta)
 
 
 def write_described(folder: Path, meta: dict[str, Any], arrays: Arrays, checksums: dict[str, int]) -> None:
@@ -76,32 +60,15 @@ def _with_shape(value: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> int
 
 
 def read_table(path: "os.PathLike[str] | str", check: bool = True) -> tuple[dict[str, Any], Arrays]:
-    """Read what `write_npz` wrote, or map what lies in a folder; ValueError if it is anything else."""
+    """Read one file, or map what lies in a folder; ValueError if it is anything else."""
     source = Path(path)
     if source.is_dir():
         sizes = {p.name: p.stat().st_size for p in source.glob("*.npy")}
-        meta, arrays = read_members(source, sizes, _folder_reader(source))
+        meta, arrays = TABLE.read_members(source, sizes, _folder_reader(source))
         if check and meta["version"] > 1:
             _verify(source, meta, arrays)
         return meta, arrays
-    try:
-        with zipfile.ZipFile(source) as archive:
-            sizes = {info.filename: info.file_size for info in archive.infolist()}
-            # Members that lie over one another would unpack to more than the archive holds.
-            room = source.stat().st_size
-            for info in archive.infolist():
-                room -= info.file_size
-                if info.compress_type != zipfile.ZIP_STORED or room < 0:
-                    raise ValueError(f"{source} is no n-gram table: {info.filename} is compressed or too large")
-            # The archive has checksums itself, and verifies them.
-            return read_members(source, sizes, lambda name: _in_memory(source, name, archive.read(name)))
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"{source} is no whole n-gram table: {error}") from error
-    except OSError as error:
-        # A damaged directory may point before the file's beginning.
-        if error.errno != errno.EINVAL:
-            raise
-        raise ValueError(f"{source} is no whole n-gram table: {error}") from error
+    return TABLE.read(source)
 
 
 def _verify(source: Path, meta: dict[str, Any], arrays: Arrays) -> None:
@@ -117,67 +84,12 @@ def _verify(source: Path, meta: dict[str, Any], arrays: Arrays) -> None:
 def _folder_reader(folder: Path) -> Callable[[str], NDArray[Any]]:
     def read(name: str) -> NDArray[Any]:
         with open(folder / name, "rb") as file:
-            shape, dtype = read_header(folder, name, file)
+            shape, dtype = TABLE.read_header(folder, name, file)
             if not all(shape):
                 return np.empty(shape, dtype)
             return np.memmap(file, dtype, "r", file.tell(), shape)
 
     return read
-
-
-def _in_memory(source: Path, name: str, data: bytes) -> NDArray[Any]:
-    file = io.BytesIO(data)
-    shape, dtype = read_header(source, name, file)
-    return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape)
-
-
-def read_header(source: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Read and check a npy header: the array must fill the rest of the file to the byte."""
-    try:
-        if np.lib.format.read_magic(file) != (1, 0):
-            raise ValueError("not version 1.0")
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    except (ValueError, SyntaxError, tokenize.TokenError) as error:
-        raise ValueError(f"{source} is no n-gram table: {name} has a bad header ({error})") from error
-    start = file.tell()
-    rest = file.seek(0, os.SEEK_END) - start
-    file.seek(start)
-    size = dtype.itemsize
-    for n in shape:
-        size *= n
-    if (fortran and len(shape) > 1 and all(shape)) or dtype.hasobject or min(shape, default=0) < 0 or size != rest:
-        raise ValueError(f"{source} is no whole n-gram table: {name} says {shape} of {dtype}, and has {rest} bytes")
-    return shape, dtype
-
-
-def read_members(
-    source: Path, sizes: dict[str, int], read: Callable[[str], NDArray[Any]]
-) -> tuple[dict[str, Any], Arrays]:
-    """Read the description and the arrays that it promises."""
-    if sizes.get("meta.npy", 1 << 20) >= 1 << 20:
-        raise ValueError(f"{source} is no n-gram table: it has no description")
-    try:
-        meta = json.loads(read("meta.npy").tobytes())
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{source} is no n-gram table: its description can't be read ({error})") from error
-    if not isinstance(meta, dict) or meta.get("kind") != KIND:
-        raise ValueError(f"{source} is no n-gram table")
-    if meta.get("version") not in READABLE:
-        raise ValueError(f"{source} must be an n-gram table of version {VERSION}, got {meta.get('version')!r}")
-    if meta["version"] > 1 and meta.pop("checksum", None) != crc32(_as_json(meta)):
-        raise ValueError(f"{source} is no whole n-gram table: the checksum of its description is wrong")
-    arrays: Arrays = {}
-    for name in sizes:
-        key = name.removesuffix(".npy")
-        if key == "meta":
-            continue
-        allowed = SYMBOL_DTYPES.get(key) or DTYPES.get(key.rpartition("_")[0])
-        if allowed is None:
-            raise ValueError(f"{source} is no n-gram table: it holds {name!r}")
-        arrays[key] = read(name)
-        if arrays[key].dtype.str not in allowed:
-            raise ValueError(f"{source}: {name} must be of dtype {' or '.join(allowed)}, got {arrays[key].dtype.str}")
-    return meta, arrays
 
 
 class Writer(Protocol):

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from .._backend import kernels
+from .._npz import Arrays
 from .._validation import as_choice, as_index
-from ._files import Arrays
 from ._layout import MAX_ORDER, Layout, Symbols, as_tuple
 
 

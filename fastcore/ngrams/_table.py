@@ -546,7 +546,7 @@ class NgramTable(Mapping[Any, int]):
             If the file can't be written.
         """
         meta, arrays = _saved.describe(self)
-        _files.write_npz(path, meta, arrays)
+        _files.TABLE.write(path, meta, arrays)
 
     def _describe(self, place: _files.Place) -> None:
         """Write what isn't in the folder yet: symbols and description."""

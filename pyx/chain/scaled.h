@@ -12,7 +12,7 @@
 #ifndef FASTCORE_CHAIN_SCALED_H
 #define FASTCORE_CHAIN_SCALED_H
 
-#include "vectors.h"
+#include "transpose.h"
 
 #define FC_SPAN_DENSE 300.0
 #define FC_SPAN_WATCHED 230.0
@@ -34,30 +34,44 @@ typedef struct {
     int usable;                /* whether scaled space can be trusted at all */
 } FcModel;
 
-/* Fill the tables; the caller gives the memory: four times labels * padded doubles. */
-static void fc_model(FcModel* model, const double* transitions, double* memory)
+/* What is known of transitions that have been looked through; start with {-INFINITY, INFINITY, 0}. */
+typedef struct {
+    double most, least;        /* of the finite ones */
+    int forbidden;             /* whether any is minus infinity */
+} FcReach;
+
+static void fc_reach(FcReach* reach, const void* scores, int single, ptrdiff_t begin, ptrdiff_t beyond)
 {
-    const ptrdiff_t L = model->labels, P = model->padded;
-    double most = -INFINITY, least = INFINITY, span;
-    ptrdiff_t i, j;
-    int dense = 1;
-    model->exp_trans = memory;
-    model->exp_trans_t = memory + L * P;
-    model->trans = memory + 2 * L * P;
-    model->trans_t = memory + 3 * L * P;
-    model->wide = NULL;
-    for (i = 0; i < L * L; i++) {
-        const double x = transitions[i];
+    ptrdiff_t i;
+    for (i = begin; i < beyond; i++) {
+        const double x = fc_score(scores, single, i);
         if (x == -INFINITY) {
-            dense = 0;
+            reach->forbidden = 1;
             continue;
         }
-        most = x > most ? x : most;
-        least = x < least ? x : least;
+        reach->most = x > reach->most ? x : reach->most;
+        reach->least = x < reach->least ? x : reach->least;
     }
-    model->top = most > -INFINITY ? most : 0.0;
-    span = most > -INFINITY ? most - least : 0.0;
-    dense = dense && span <= FC_SPAN_DENSE;
+}
+
+/* Give the tables their places: the memory is four times labels * padded doubles. */
+static void fc_place(FcModel* model, double* memory)
+{
+    const ptrdiff_t size = model->labels * model->padded;
+    model->exp_trans = memory;
+    model->exp_trans_t = memory + size;
+    model->trans = memory + 2 * size;
+    model->trans_t = memory + 3 * size;
+    model->wide = NULL;
+}
+
+/* Decide what may be computed here. */
+static void fc_trust(FcModel* model, const FcReach* reach)
+{
+    const int any = reach->most > -INFINITY;
+    const double span = any ? reach->most - reach->least : 0.0;
+    const int dense = !reach->forbidden && span <= FC_SPAN_DENSE;
+    model->top = any ? reach->most : 0.0;
     model->watched = !dense;
     model->usable = dense || span <= FC_SPAN_WATCHED;
     model->every = 1;
@@ -65,15 +79,31 @@ static void fc_model(FcModel* model, const double* transitions, double* memory)
         const double steps = 600.0 / (span > 1.0 ? span : 1.0) - 1.0;
         model->every = steps > 8.0 ? 8 : steps < 1.0 ? 1 : (int)steps;
     }
-    for (i = 0; i < L; i++)
-        for (j = 0; j < P; j++) {
-            model->trans[i * P + j] = j < L ? transitions[i * L + j] : -INFINITY;
-            model->trans_t[i * P + j] = j < L ? transitions[j * L + i] : -INFINITY;
-        }
-    for (i = 0; i < 2 * L * P; i++)
-        memory[i] = memory[2 * L * P + i] - model->top;
-    for (i = 0; i < 2 * L * P; i += FC_W)
-        fc_store(memory + i, fc_exp(fc_load(memory + i)));
+}
+
+/* The tables of transitions themselves: those from a label, or transposed those into one. */
+static void fc_fill(const FcModel* model, const void* transitions, int single, int transposed)
+{
+    const ptrdiff_t L = model->labels, P = model->padded;
+    double* out = transposed ? model->trans_t : model->trans;
+    ptrdiff_t i, j;
+    for (i = 0; i < L; i++) {
+        for (j = 0; j < L; j++)
+            out[i * P + j] = fc_score(transitions, single, transposed ? j * L + i : i * L + j);
+        for (; j < P; j++)
+            out[i * P + j] = -INFINITY;
+    }
+}
+
+/* The same of their exponentials */
+static void fc_fill_exp(const FcModel* model, int transposed)
+{
+    const ptrdiff_t size = model->labels * model->padded;
+    const double* in = transposed ? model->trans_t : model->trans;
+    double* out = transposed ? model->exp_trans_t : model->exp_trans;
+    ptrdiff_t i;
+    for (i = 0; i < size; i += FC_W)
+        fc_store(out + i, fc_exp(fc_load(in + i) - model->top));
 }
 
 /* Scores of step t of a sequence of `length` steps, start and end scores added, -inf beyond labels. */
@@ -297,61 +327,73 @@ static void fc_row_backward(const FcModel* model, ptrdiff_t length, ptrdiff_t t0
     }
 }
 
+/* now[j] += the largest last[i] + transitions[i, j] */
+FC_INLINE void fc_best_into(const FcModel* model, const double* last, double* now)
+{
+    const ptrdiff_t L = model->labels, P = model->padded;
+    ptrdiff_t i, j;
+    for (j = 0; j < P; j += FC_W) {
+        fc_vec most = fc_splat(last[0]) + fc_load(model->trans + j);
+        for (i = 1; i < L; i++)
+            most = fc_max(fc_splat(last[i]) + fc_load(model->trans + i * P + j), most);
+        fc_store(now + j, fc_load(now + j) + most);
+    }
+}
+
 /* Viterbi's forward half: all columns of best scores, (length, padded). */
 static void fc_row_viterbi(const FcModel* model, const void* emissions, int single, ptrdiff_t length, ptrdiff_t t0,
                            ptrdiff_t t1, double* best)
 {
     const ptrdiff_t L = model->labels, P = model->padded;
-    ptrdiff_t t, i, j;
+    ptrdiff_t t, j;
     for (t = t0; t < t1; t++) {
         double* now = best + t * P;
         fc_scores(model, emissions, single, t, length, 1, now);
         for (j = L; j < P; j++)
             now[j] = -INFINITY;
-        if (t == 0)
-            continue;
-        for (j = 0; j < P; j += FC_W) {
-            fc_vec most = fc_splat(now[-P]) + fc_load(model->trans + j);
-            for (i = 1; i < L; i++)
-                most = fc_max(fc_splat(now[i - P]) + fc_load(model->trans + i * P + j), most);
-            fc_store(now + j, fc_load(now + j) + most);
-        }
+        if (t > 0)
+            fc_best_into(model, now - P, now);
     }
 }
 
-/* The path back from the last column; column t of label i is best[t * row + i * step]. Returns its score; -1 for
- * every label if there is no legal path. */
-static double fc_trace_back(const FcModel* model, const double* best, ptrdiff_t length, ptrdiff_t row, ptrdiff_t step,
-                            int64_t* path)
+/* The first of L labels with the largest column[i] + into[i * stride] */
+FC_INLINE ptrdiff_t fc_origin(const double* column, const double* into, ptrdiff_t stride, ptrdiff_t L)
 {
-    const ptrdiff_t L = model->labels, P = model->padded;
-    const double* column = best + (length - 1) * row;
-    double score = column[0];
-    ptrdiff_t t, i, label = 0;
+    double most = column[0] + into[0];
+    ptrdiff_t i, from = 0;
+    for (i = 1; i < L; i++) {
+        const double score = column[i] + into[i * stride];
+        if (score > most) {
+            most = score;
+            from = i;
+        }
+    }
+    return from;
+}
+
+/* The label where a path with the column's best score ends, which goes to *score; -1 if there is no legal path. */
+FC_INLINE ptrdiff_t fc_last_label(const double* column, ptrdiff_t step, ptrdiff_t L, double* score)
+{
+    ptrdiff_t i, label = 0;
+    *score = column[0];
     for (i = 1; i < L; i++)
-        if (column[i * step] > score) {
-            score = column[i * step];
+        if (column[i * step] > *score) {
+            *score = column[i * step];
             label = i;
         }
-    if (score == -INFINITY)
-        label = -1;
+    return *score == -INFINITY ? -1 : label;
+}
+
+/* The path back from the last column. Returns its score; -1 for every label if there is no legal path. */
+static double fc_trace_back(const FcModel* model, const double* best, ptrdiff_t length, int64_t* path)
+{
+    const ptrdiff_t L = model->labels, P = model->padded;
+    double score;
+    ptrdiff_t t, label = fc_last_label(best + (length - 1) * P, 1, L, &score);
     path[length - 1] = label;
     for (t = length - 2; t >= 0; t--) {
-        if (label >= 0) {
-            const double* into = model->trans + label;
-            ptrdiff_t from = 0;
-            double most;
-            column = best + t * row;
-            most = column[0] + into[0];
-            for (i = 1; i < L; i++) {
-                const double score_i = column[i * step] + into[i * P];
-                if (score_i > most) {
-                    most = score_i;
-                    from = i;
-                }
-            }
-            label = from;
-        }
+        if (label >= 0)
+            label = fc_origin(best + t * P, model->trans + label, P, L);
         path[t] = label;
     }
     return score;

@@ -74,10 +74,45 @@ FC_INLINE fc_vec fc_min(fc_vec a, fc_vec b) { return -fc_max(-a, -b); }
 /* x where test >= bound, else 0 */
 FC_INLINE fc_vec fc_keep(fc_vec x, fc_vec test, fc_vec bound)
 {
-#if FC_BYTES > 8
+#if FC_BYTES == 64
+    return _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(test, bound, _CMP_GE_OQ), x);
+#elif FC_BYTES > 8
     return fc_from_bits(fc_bits(x) & (fc_int)(test >= bound));
 #else
     return test >= bound ? x : 0.0;
+#endif
+}
+
+/* yes where a > b, else no */
+FC_INLINE fc_int fc_choose(fc_vec a, fc_vec b, fc_int yes, fc_int no)
+{
+#if FC_BYTES == 64
+    return (fc_int)_mm512_mask_mov_epi64((__m512i)no, _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ), (__m512i)yes);
+#elif FC_BYTES > 8
+    const fc_int above = (fc_int)(a > b);
+    return (above & yes) | (~above & no);
+#else
+    return a > b ? yes : no;
+#endif
+}
+
+/* base[index] for each of FC_W indices, which are below 8 if `few` */
+FC_INLINE fc_vec fc_gather(const double* base, fc_int index, int few)
+{
+#if FC_BYTES == 64
+    return few ? _mm512_permutexvar_pd((__m512i)index, fc_load(base)) : _mm512_i64gather_pd((__m512i)index, base, 8);
+#elif defined(__AVX2__)
+    (void)few;
+    return _mm256_i64gather_pd(base, (__m256i)index, 8);
+#else
+    double found[FC_W];
+    uint64_t at[FC_W];
+    int k;
+    memcpy(at, &index, sizeof at);
+    for (k = 0; k < FC_W; k++)
+        found[k] = base[at[k]];
+    (void)few;
+    return fc_load(found);
 #endif
 }
 
@@ -96,20 +131,18 @@ FC_INLINE double fc_horizontal_max(fc_vec x)
 #define FC_LN2_HIGH 6.93147180369123816490e-01
 #define FC_LN2_LOW 1.90821492927058770002e-10
 
-/* exp(r) for abs(r) <= log(2) / 2: Taylor's series, correct to about an ulp */
+/* exp(r) for abs(r) <= log(2) / 2, correct to about an ulp: 1 + r + r^2 times what Chebyshev's points give for the rest */
 FC_INLINE fc_vec fc_series(fc_vec r)
 {
-    fc_vec p = fc_splat(1.0 / 6227020800.0);
-    p = p * r + fc_splat(1.0 / 479001600.0);
-    p = p * r + fc_splat(1.0 / 39916800.0);
-    p = p * r + fc_splat(1.0 / 3628800.0);
-    p = p * r + fc_splat(1.0 / 362880.0);
-    p = p * r + fc_splat(1.0 / 40320.0);
-    p = p * r + fc_splat(1.0 / 5040.0);
-    p = p * r + fc_splat(1.0 / 720.0);
-    p = p * r + fc_splat(1.0 / 120.0);
-    p = p * r + fc_splat(1.0 / 24.0);
-    p = p * r + fc_splat(1.0 / 6.0);
+    fc_vec p = fc_splat(2.510038549551032e-08);
+    p = p * r + fc_splat(2.7620088445409746e-07);
+    p = p * r + fc_splat(2.7557268459997064e-06);
+    p = p * r + fc_splat(2.4801521295954376e-05);
+    p = p * r + fc_splat(0.00019841269863053618);
+    p = p * r + fc_splat(0.0013888888917213717);
+    p = p * r + fc_splat(0.008333333333330062);
+    p = p * r + fc_splat(0.04166666666662413);
+    p = p * r + fc_splat(0.16666666666666669);
     p = p * r + fc_splat(0.5);
     p = p * r + fc_splat(1.0);
     return p * r + fc_splat(1.0);
@@ -126,8 +159,13 @@ FC_INLINE fc_vec fc_exp(fc_vec x)
     r = r - n * fc_splat(FC_LN2_LOW);
     p = fc_series(r);
     /* n sits in the low bits of shifted; moved to the exponent field it multiplies by 2^n. */
+#if FC_BYTES == 64
+    return (fc_vec)_mm512_maskz_add_epi64(_mm512_cmp_pd_mask(x, least, _CMP_GE_OQ), (__m512i)p,
+                                          _mm512_slli_epi64((__m512i)shifted, 52));
+#else
     p = fc_from_bits(fc_bits(p) + (fc_bits(shifted) << 52));
     return fc_keep(p, x, least);
+#endif
 }
 
 /* The power of two that brings x > 0 into [1, 2), and in *exponent what to add to the count of twos taken out. */

@@ -45,23 +45,19 @@ FC_INLINE fc_vec fc_wide_tidy(fc_vec mantissa, fc_vec* exponent)
     return mantissa * factor;
 }
 
-/* Mantissas and exponents of exp(transitions - top) as (labels, padded), then both transposed: the caller gives
- * memory for four times labels * padded doubles. */
-static void fc_wide_model(FcModel* model, double* memory)
+/* Mantissas and exponents of exp(transitions - top) as (labels, padded), or the same of trans_t behind them: the
+ * caller gives memory for four times labels * padded doubles. */
+static void fc_fill_wide(const FcModel* model, int transposed)
 {
     const ptrdiff_t size = model->labels * model->padded;
-    const double* from[2];
+    const double* in = transposed ? model->trans_t : model->trans;
+    double* out = model->wide + (transposed ? 2 * size : 0);
     ptrdiff_t i;
-    int k;
-    from[0] = model->trans;
-    from[1] = model->trans_t;
-    model->wide = memory;
-    for (k = 0; k < 2; k++)
-        for (i = 0; i < size; i += FC_W) {
-            fc_vec exponent;
-            fc_store(memory + 2 * k * size + i, fc_wide_exp(fc_load(from[k] + i) - model->top, &exponent));
-            fc_store(memory + (2 * k + 1) * size + i, exponent);
-        }
+    for (i = 0; i < size; i += FC_W) {
+        fc_vec exponent;
+        fc_store(out + i, fc_wide_exp(fc_load(in + i) - model->top, &exponent));
+        fc_store(out + size + i, exponent);
+    }
 }
 
 /* Exponentials of the scores of step t; their maximum is added to the scale. */

@@ -18,6 +18,7 @@ cdef extern from "memory_hints.h" nogil:
 cdef extern from "rows.h" nogil:
     enum:
         FR_AHEAD
+        FR_TOGETHER
     void fr_add_rows_float(float* rows, Py_ssize_t labels, const int32_t* steps, const float* values, Py_ssize_t count,
                            const float* weights)
     void fr_add_rows_double(double* rows, Py_ssize_t labels, const int32_t* steps, const double* values,
@@ -26,6 +27,13 @@ cdef extern from "rows.h" nogil:
                            Py_ssize_t count, double* sums)
     void fr_sum_rows_double(const double* rows, Py_ssize_t labels, const int32_t* steps, const double* values,
                             Py_ssize_t count, double* sums)
+    void fr_add_panel_float(float* rows, Py_ssize_t labels, const float* values, Py_ssize_t count,
+                            const float* weights)
+    void fr_add_panel_double(double* rows, Py_ssize_t labels, const double* values, Py_ssize_t count,
+                             const double* weights)
+    void fr_sum_panel_float(const float* rows, Py_ssize_t labels, const float* values, Py_ssize_t count, double* sums)
+    void fr_sum_panel_double(const double* rows, Py_ssize_t labels, const double* values, Py_ssize_t count,
+                             double* sums)
     void fr_add_few_float(int c, float* rows, Py_ssize_t labels, const uint32_t* features, const int32_t* steps,
                           const float* values, Py_ssize_t count, const int32_t* names, const float* weights)
     void fr_add_few_double(int c, double* rows, Py_ssize_t labels, const uint32_t* features, const int32_t* steps,
@@ -47,6 +55,7 @@ cdef enum:
     NEAR = 8      # and whose features are: rare attributes lie all over memory
     FEW = 3       # labels of an attribute up to which its features are taken one by one
     STRETCH = 65536  # steps of an attribute between two looks for Ctrl-C
+    STAY = 1024   # steps whose rows stay in cache while all panels are gone through
     PIECE = 1024  # numbers of a vector that are added up before they are added to a sum
     RADIX_BITS = 11
     RADIX = 2048
@@ -156,16 +165,21 @@ def by_attribute(const int64_t[::1] items, const int32_t[::1] attributes, const 
 def count_labels(const int32_t[::1] owners, const int64_t[::1] starts, const int32_t[::1] steps,
                  const real[::1] values, const int32_t[::1] y, Py_ssize_t first, double[:, ::1] sums,
                  uint8_t[:, ::1] seen):
-    """Add to sums[a - first, y] the values with which attribute a occurs at steps of label y, and mark seen."""
-    cdef Py_ssize_t j, i, a
+    """Add to sums[a - first, y] the values with which attribute a occurs at steps of label y, and mark seen.
+
+    Steps of label -1 are passed over.
+    """
+    cdef Py_ssize_t j, i, a, label
     cdef bint plain = values.shape[0] == 0
     cdef Pace pace = new_pace()
     with nogil:
         for j in range(owners.shape[0]):
             a = owners[j] - first
             for i in range(starts[j], starts[j + 1]):
-                sums[a, y[steps[i]]] += 1.0 if plain else values[i]
-                seen[a, y[steps[i]]] = 1
+                label = y[steps[i]]
+                if label >= 0:
+                    sums[a, label] += 1.0 if plain else values[i]
+                    seen[a, label] = 1
             spend(&pace, 8 * (starts[j + 1] - starts[j]) + 8)
 
 
@@ -202,18 +216,42 @@ def plan_features(const int64_t[::1] feature_offsets, const int32_t[::1] feature
 
 def lay_out(const int32_t[::1] owners, const int64_t[::1] starts, const int32_t[::1] steps, const real[::1] values,
             plan):
-    """Lay out what `by_attribute` made for `scores_by_attribute` and `gradient_by_attribute`; opaque to callers."""
+    """Lay out what `by_attribute` made for `scores_by_attribute` and `gradient_by_attribute`; opaque to callers.
+
+    Attributes that occur at each step with a value of their own, as measurements do, go some together into panels.
+    """
     cdef const int64_t[::1] feature_offsets = plan[0], places = plan[2]
-    cdef Py_ssize_t few = plan[5], n = owners.shape[0], j, i, size, held, wide = 0
+    cdef Py_ssize_t few = plan[5], n = owners.shape[0], j, i, size, held, wide = 0, length, dense, taken = 0
     # How much there is of 0: rows, 1 ... few: attributes of so many labels; then where the next goes.
     cdef int64_t[::1] totals = np.zeros(few + 1, np.int64), at
     cdef bint plain = values.shape[0] == 0
     cdef Pace pace = new_pace()
+    # Which attributes occur at each of the first `length` steps; a rest too few for a panel doesn't count.
+    cdef uint8_t[::1] even = np.zeros(n, np.uint8)
+    length = 0
+    dense = 0
     with nogil:
+        if not plain:
+            for j in range(n):
+                held = starts[j + 1] - starts[j]
+                if places[owners[j]] >= -1 and held >= length and steps[starts[j]] == 0 \
+                        and steps[starts[j + 1] - 1] == held - 1:
+                    i = 1
+                    while i < held and steps[starts[j] + i] == i:
+                        i += 1
+                    if i == held:
+                        dense = dense + 1 if held == length else 1
+                        length = held
+                        even[j] = 1
+                    spend(&pace, held)
+            dense -= dense % FR_TOGETHER
         for j in range(n):
             size = feature_offsets[owners[j] + 1] - feature_offsets[owners[j]]
             held = starts[j + 1] - starts[j]
-            if places[owners[j]] >= 0:
+            even[j] = even[j] and held == length and taken < dense
+            if even[j]:
+                taken += 1
+            elif places[owners[j]] >= 0:
                 wide += 1
                 totals[0] += held
             elif size:
@@ -230,11 +268,22 @@ def lay_out(const int32_t[::1] owners, const int64_t[::1] starts, const int32_t[
     cdef int64_t[::1] w_rows = rows, w_starts = row_starts
     cdef uint32_t[::1] f_firsts = firsts
     cdef real[::1] w_values = row_values, f_values = few_values
-    wide = 0
+    panel_owners, panel_rows = np.empty(dense, np.int32), np.empty(dense, np.int64)
+    panels = np.empty((dense // FR_TOGETHER, length if dense else 0, FR_TOGETHER), of_type)
+    cdef int32_t[::1] p_owners = panel_owners
+    cdef int64_t[::1] p_rows = panel_rows
+    cdef real[:, :, ::1] p_values = panels
+    wide = taken = 0
     with nogil:
         for j in range(n):
             size = feature_offsets[owners[j] + 1] - feature_offsets[owners[j]]
-            if places[owners[j]] >= 0:
+            if even[j]:
+                p_owners[taken] = owners[j]
+                p_rows[taken] = places[owners[j]]
+                for i in range(length):
+                    p_values[taken // FR_TOGETHER, i, taken % FR_TOGETHER] = values[starts[j] + i]
+                taken += 1
+            elif places[owners[j]] >= 0:
                 w_owners[wide] = owners[j]
                 w_rows[wide] = places[owners[j]]
                 wide += 1
@@ -252,7 +301,8 @@ def lay_out(const int32_t[::1] owners, const int64_t[::1] starts, const int32_t[
                         f_values[at[size]] = values[i]
                     at[size] += 1
             spend(&pace, starts[j + 1] - starts[j] + 1)
-    return row_owners, rows, row_starts, row_steps, row_values, firsts, few_steps, few_values, bounds
+    few_parts = firsts, few_steps, few_values, bounds
+    return row_owners, rows, row_starts, row_steps, row_values, *few_parts, panel_owners, panel_rows, panels
 
 
 def spread_weights(plan, const real[::1] weights):
@@ -274,19 +324,48 @@ def spread_weights(plan, const real[::1] weights):
     return result
 
 
+cdef inline void pack_row(const int64_t[::1] feature_offsets, const int32_t[::1] feature_labels,
+                          const real[::1] spread, Py_ssize_t attribute, int64_t place, Py_ssize_t labels,
+                          real* row) noexcept nogil:
+    # The weights of an attribute as a row of all labels: the row at its place, or made from its features.
+    cdef Py_ssize_t y, k
+    for y in range(labels):
+        row[y] = spread[place + y] if place >= 0 else 0
+    if place < 0:
+        for k in range(feature_offsets[attribute], feature_offsets[attribute + 1]):
+            row[feature_labels[k]] = spread[k]
+
+
 def scores_by_attribute(plan, layout, const real[::1] spread, Py_ssize_t n):
     """What `state_scores` finds, (n, labels), from what `lay_out` and `spread_weights` made."""
     cdef const int64_t[::1] rows = layout[1], starts = layout[2], bounds = layout[8]
     cdef const int32_t[::1] steps = layout[3], few_steps = layout[6], feature_labels = plan[1]
     cdef const real[::1] values = layout[4], few_values = layout[7]
     cdef const uint32_t[::1] firsts = layout[5]
-    cdef Py_ssize_t labels = plan[4], few = plan[5], j, i, count
+    cdef Py_ssize_t labels = plan[4], few = plan[5], j, i, count, a
     result = np.zeros((n, labels), dtype=np.float32 if real is float else np.float64)
     cdef real[:, ::1] scores = result
     cdef const real* given = NULL
     cdef bint plain = values.shape[0] == 0, few_plain = few_values.shape[0] == 0
     cdef Pace pace = new_pace()
+    cdef const int64_t[::1] panel_rows = layout[10], plan_offsets = plan[0]
+    cdef const int32_t[::1] panel_owners = layout[9]
+    cdef const real[:, :, ::1] panels = layout[11]
+    cdef real[::1] packed = np.empty(FR_TOGETHER * labels if panels.shape[0] else 0, result.dtype)
     with nogil:
+        i = 0
+        while i < panels.shape[1]:
+            count = min(<Py_ssize_t>STAY, panels.shape[1] - i)
+            for j in range(panels.shape[0]):
+                for a in range(FR_TOGETHER):
+                    pack_row(plan_offsets, feature_labels, spread, panel_owners[j * FR_TOGETHER + a],
+                             panel_rows[j * FR_TOGETHER + a], labels, &packed[a * labels])
+                if real is float:
+                    fr_add_panel_float(&scores[i, 0], labels, &panels[j, i, 0], count, &packed[0])
+                else:
+                    fr_add_panel_double(&scores[i, 0], labels, &panels[j, i, 0], count, &packed[0])
+                spend(&pace, FR_TOGETHER * (count + labels))
+            i += count
         for j in range(rows.shape[0]):
             i = starts[j]
             while i < starts[j + 1]:
@@ -342,7 +421,38 @@ def gradient_by_attribute(plan, layout, const real[:, ::1] nodes, gradient, Py_s
     ends = np.minimum(plan[0][[first, last]], 0xffffffff).astype(np.uint32)
     few_ends = np.array([bounds[j] + np.searchsorted(layout[5][bounds[j]:bounds[j + 1]], ends) for j in range(few)])
     cdef const int64_t[:, ::1] few_end = few_ends.astype(np.int64)
+    panel_ends = np.searchsorted(layout[9], (first, last))
+    cdef Py_ssize_t panel_first = panel_ends[0], panel_last = panel_ends[1], a, y
+    cdef const int64_t[::1] panel_rows = layout[10], feature_offsets = plan[0]
+    cdef const int32_t[::1] panel_owners = layout[9]
+    cdef const real[:, :, ::1] panels = layout[11]
+    # The sums of the panels of these attributes, also of what else is in the first and last one.
+    cdef Py_ssize_t panel = panel_first // FR_TOGETHER
+    cdef Py_ssize_t beyond = (panel_last + FR_TOGETHER - 1) // FR_TOGETHER if panel_first < panel_last else panel
+    cdef Py_ssize_t length = panels.shape[1] if panel < beyond else 0
+    cdef double[::1] packed = np.zeros((beyond - panel) * FR_TOGETHER * labels)
     with nogil:
+        i = 0
+        while i < length:
+            count = min(<Py_ssize_t>STAY, length - i)
+            for j in range(panel, beyond):
+                row = &packed[(j - panel) * FR_TOGETHER * labels]
+                if real is float:
+                    fr_sum_panel_float(&nodes[i, 0], labels, &panels[j, i, 0], count, row)
+                else:
+                    fr_sum_panel_double(&nodes[i, 0], labels, &panels[j, i, 0], count, row)
+                spend(&pace, FR_TOGETHER * (count + labels))
+            i += count
+        for a in range(panel_first, panel_last):
+            i = (a - panel * FR_TOGETHER) * labels
+            if panel_rows[a] >= 0:
+                row = &own[panel_rows[a] - before] if panel_rows[a] < features else &table[panel_rows[a] - table_before]
+                for y in range(labels):
+                    row[y] += packed[i + y]
+            else:
+                for y in range(feature_offsets[panel_owners[a]], feature_offsets[panel_owners[a] + 1]):
+                    own[y - before] += packed[i + feature_labels[y]]
+            spend(&pace, labels)
         for j in range(wide_first, wide_last):
             row = &own[rows[j] - before] if rows[j] < features else &table[rows[j] - table_before]
             i = starts[j]

@@ -27,8 +27,11 @@
 #endif
 
 enum {
-    FR_MOST = 6,   /* vectors of one pass */
-    FR_AHEAD = 8   /* steps ahead whose row is fetched */
+    FR_MOST = 6,     /* vectors of one pass */
+    FR_AHEAD = 8,    /* steps ahead whose row is fetched */
+    FR_TOGETHER = 4, /* attributes of a panel */
+    /* Vectors of one pass over a panel: as many sums as stay in registers. */
+    FR_BROAD = FR_W == 8 ? 6 : 3
 };
 
 typedef double fr_double1;
@@ -99,19 +102,74 @@ FR_VECTORS(8)
         FR_UNROLL for (j = 0; j < n; j++) *(fr_double##W*)(sums + at[j]) = a[j];                                    \
     }
 
+/* The same for a panel: the attributes FR_TOGETHER that occur at each of `count` steps, with values step by step. Their
+ * weights, and sums, lie one row of `labels` after the other. So a row of scores is read and written once for all. */
+#define FR_DEFINE_PANEL(real, W)                                                                                    \
+    FR_INLINE void fr_add_panel_##real##W(int n, real* rows, ptrdiff_t labels, ptrdiff_t width, const real* values, \
+                                          ptrdiff_t count, const real* weights)                                     \
+    {                                                                                                               \
+        fr_##real##W w[FR_TOGETHER][FR_MOST], x[FR_MOST];                                                           \
+        const fr_##real##W zero = {0};                                                                              \
+        ptrdiff_t at[FR_MOST], i;                                                                                   \
+        int j, k;                                                                                                   \
+        FR_UNROLL for (j = 0; j < n; j++) {                                                                         \
+            at[j] = j < n - 1 ? (ptrdiff_t)j * W : width - W;                                                       \
+            FR_UNROLL for (k = 0; k < FR_TOGETHER; k++) w[k][j] = *(const fr_##real##W*)(weights + k * labels + at[j]); \
+        }                                                                                                           \
+        for (i = 0; i < count; i++, rows += labels, values += FR_TOGETHER) {                                        \
+            FR_UNROLL for (j = 0; j < n; j++) x[j] = *(const fr_##real##W*)(rows + at[j]);                          \
+            FR_UNROLL for (k = 0; k < FR_TOGETHER; k++) {                                                           \
+                const fr_##real##W value = zero + values[k];                                                        \
+                FR_UNROLL for (j = 0; j < n; j++) x[j] += value * w[k][j];                                          \
+            }                                                                                                       \
+            FR_UNROLL for (j = 0; j < n; j++) *(fr_##real##W*)(rows + at[j]) = x[j];                                \
+        }                                                                                                           \
+    }                                                                                                               \
+    FR_INLINE void fr_sum_panel_##real##W(int n, const real* rows, ptrdiff_t labels, ptrdiff_t width,               \
+                                          const real* values, ptrdiff_t count, double* sums)                        \
+    {                                                                                                               \
+        fr_double##W a[FR_TOGETHER][FR_MOST];                                                                       \
+        const fr_double##W zero = {0};                                                                              \
+        ptrdiff_t at[FR_MOST], i;                                                                                   \
+        int j, k;                                                                                                   \
+        FR_UNROLL for (j = 0; j < n; j++) {                                                                         \
+            at[j] = j < n - 1 ? (ptrdiff_t)j * W : width - W;                                                       \
+            FR_UNROLL for (k = 0; k < FR_TOGETHER; k++) a[k][j] = zero;                                             \
+        }                                                                                                           \
+        for (i = 0; i < count; i++, rows += labels, values += FR_TOGETHER) {                                        \
+            FR_UNROLL for (j = 0; j < n; j++) {                                                                     \
+                const fr_double##W x = FR_WIDEN##W(*(const fr_##real##W*)(rows + at[j]));                           \
+                FR_UNROLL for (k = 0; k < FR_TOGETHER; k++) a[k][j] += (zero + (double)values[k]) * x;              \
+            }                                                                                                       \
+        }                                                                                                           \
+        FR_UNROLL for (k = 0; k < FR_TOGETHER; k++) {                                                               \
+            double* own = sums + k * labels;                                                                        \
+            FR_UNROLL for (j = 0; j < n; j++) a[k][j] += *(const fr_double##W*)(own + at[j]);                       \
+            FR_UNROLL for (j = 0; j < n; j++) *(fr_double##W*)(own + at[j]) = a[k][j];                              \
+        }                                                                                                           \
+    }
+
 FR_DEFINE(float, 1)
 FR_DEFINE(double, 1)
+FR_DEFINE_PANEL(float, 1)
+FR_DEFINE_PANEL(double, 1)
 #if FR_W > 1
 FR_DEFINE(float, 2)
 FR_DEFINE(double, 2)
+FR_DEFINE_PANEL(float, 2)
+FR_DEFINE_PANEL(double, 2)
 #endif
 #if FR_W > 2
 FR_DEFINE(float, 4)
 FR_DEFINE(double, 4)
+FR_DEFINE_PANEL(float, 4)
+FR_DEFINE_PANEL(double, 4)
 #endif
 #if FR_W > 4
 FR_DEFINE(float, 8)
 FR_DEFINE(double, 8)
+FR_DEFINE_PANEL(float, 8)
+FR_DEFINE_PANEL(double, 8)
 #endif
 
 /* The loop for each width of vectors, how many of them, and with values or without. */
@@ -191,6 +249,42 @@ FR_DEFINE(double, 8)
 #define FR_SUM_PLAIN_double(W, N) fr_sum_double##W(N, rows, labels, width, steps, NULL, count, sums)
 FR_ROWS(float)
 FR_ROWS(double)
+
+#define FR_ADD_PANEL_float(W, N) fr_add_panel_float##W(N, rows, labels, width, values, count, weights)
+#define FR_SUM_PANEL_float(W, N) fr_sum_panel_float##W(N, rows, labels, width, values, count, sums)
+#define FR_ADD_PANEL_double(W, N) fr_add_panel_double##W(N, rows, labels, width, values, count, weights)
+#define FR_SUM_PANEL_double(W, N) fr_sum_panel_double##W(N, rows, labels, width, values, count, sums)
+#define FR_PANELS(real)                                                                                             \
+    static void fr_add_part_##real(real* rows, ptrdiff_t labels, ptrdiff_t width, const real* values,               \
+                                   ptrdiff_t count, const real* weights)                                            \
+    {                                                                                                               \
+        FR_CHOOSE(FR_ADD_PANEL_##real)                                                                              \
+    }                                                                                                               \
+    static void fr_sum_part_##real(const real* rows, ptrdiff_t labels, ptrdiff_t width, const real* values,         \
+                                   ptrdiff_t count, double* sums)                                                   \
+    {                                                                                                               \
+        FR_CHOOSE(FR_SUM_PANEL_##real)                                                                              \
+    }                                                                                                               \
+    static inline void fr_add_panel_##real(real* rows, ptrdiff_t labels, const real* values, ptrdiff_t count,       \
+                                           const real* weights)                                                     \
+    {                                                                                                               \
+        ptrdiff_t first, width;                                                                                     \
+        for (first = 0; first < labels; first += width) {                                                           \
+            width = labels - first < FR_BROAD * FR_W ? labels - first : FR_BROAD * FR_W;                            \
+            fr_add_part_##real(rows + first, labels, width, values, count, weights + first);                        \
+        }                                                                                                           \
+    }                                                                                                               \
+    static inline void fr_sum_panel_##real(const real* rows, ptrdiff_t labels, const real* values, ptrdiff_t count, \
+                                           double* sums)                                                            \
+    {                                                                                                               \
+        ptrdiff_t first, width;                                                                                     \
+        for (first = 0; first < labels; first += width) {                                                           \
+            width = labels - first < FR_BROAD * FR_W ? labels - first : FR_BROAD * FR_W;                            \
+            fr_sum_part_##real(rows + first, labels, width, values, count, sums + first);                           \
+        }                                                                                                           \
+    }
+FR_PANELS(float)
+FR_PANELS(double)
 
 /* The same for attributes of c labels each, c small: one attribute and step after the other, given by its first feature
  * and the step. */

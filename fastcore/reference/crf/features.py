@@ -74,10 +74,16 @@ def _occurrences(owners: Array, starts: Array, steps: Array, values: Array) -> I
 def count_labels(
     owners: Array, starts: Array, steps: Array, values: Array, y: Array, first: int, sums: Array, seen: Array
 ) -> None:
-    """Add to sums[a - first, y] the values with which attribute a occurs at steps of label y, and mark seen."""
-    for owner, step, value in _occurrences(owners, starts, steps, values):
-        sums[owner - first, y[step]] += value
-        seen[owner - first, y[step]] = 1
+    """Add to sums[a - first, y] the values with which attribute a occurs at steps of label y, and mark seen.
+
+    Steps of label -1 are passed over.
+    """
+    with np.errstate(over="ignore"):
+        for owner, step, value in _occurrences(owners, starts, steps, values):
+            if y[step] < 0:
+                continue
+            sums[owner - first, y[step]] += value
+            seen[owner - first, y[step]] = 1
 
 
 def plan_features(feature_offsets: Array, feature_labels: Array, labels: int) -> tuple[Any, ...]:
