@@ -88,6 +88,63 @@ def _numba_log_partition(data):
 
 
 @prepared
+def _numpy_log_partition(data):
+    """Scaled forward variables, a step of all sequences one matrix product."""
+    moves, emissions = data["transitions"], data["emissions"].copy()
+    emissions[:, 0] += data["start"]
+    emissions[:, -1] += data["end"]
+    top = moves.max()
+    table = np.exp(moves - top)
+
+    def call():
+        most = emissions.max(axis=2, keepdims=True)
+        weights = np.exp(emissions - most)
+        alpha = weights[:, 0].copy()
+        total = most.sum(axis=(1, 2), dtype=np.float64) + top * (emissions.shape[1] - 1)
+        for t in range(1, emissions.shape[1]):
+            alpha = alpha @ table
+            alpha *= weights[:, t]
+            scale = alpha.sum(axis=1)
+            alpha /= scale[:, None]
+            total += np.log(scale)
+        return total + np.log(alpha.sum(axis=1))
+
+    return call
+
+
+@prepared
+def _numpy_own_transitions(data):
+    """Log-sum-exp over transitions of each step's own."""
+    emissions, moves = data["emissions"], data["moves"]
+
+    def call():
+        alpha = emissions[:, 0]
+        for t in range(1, emissions.shape[1]):
+            alpha = np.logaddexp.reduce(alpha[:, :, None] + moves[:, t - 1], axis=1) + emissions[:, t]
+        return np.logaddexp.reduce(alpha, axis=1)
+
+    return call
+
+
+def _with_moves():
+    data = _batch(sequences=200)
+    data["moves"] = np.random.default_rng(1).normal(size=(200, 49, 9, 9))
+    return data
+
+
+def _stream(size):
+    """Viterbi over the sequences as one, in pieces of so many steps."""
+
+    def call(data):
+        decoder = chain.ViterbiDecoder(data["transitions"])
+        rows = data["emissions"].reshape(-1, data["emissions"].shape[2])
+        found = [decoder.push(rows[i : i + size]) for i in range(0, len(rows), size)]
+        return np.concatenate([*found, decoder.finish()[0]])
+
+    return call
+
+
+@prepared
 def _hmmlearn_log_partition(data):
     from hmmlearn import _hmmc
 
@@ -154,12 +211,35 @@ WORKLOADS = [
         make=_batch,
         runners={
             "fastcore": lambda data: chain.log_partition(data["emissions"], data["transitions"], **_ends(data)),
+            "numpy": _numpy_log_partition,
             "torch": _torch_log_partition,
             "hmmlearn": _hmmlearn_log_partition,
             "numba": _numba_log_partition,
         },
         equal=_close,
         twin_make=lambda: _batch(sequences=100),
+        amount=_positions,
+    ),
+    Workload(
+        name="chain.log_partition.single",
+        make=lambda: _batch(dtype=np.float32),
+        runners={
+            "fastcore": lambda data: chain.log_partition(data["emissions"], data["transitions"], **_ends(data)),
+            "numpy": _numpy_log_partition,
+            "torch": _torch_log_partition,
+        },
+        equal=_close,
+        twin_make=lambda: _batch(sequences=100, dtype=np.float32),
+        amount=_positions,
+    ),
+    Workload(
+        name="chain.log_partition.moves",
+        make=_with_moves,
+        runners={
+            "fastcore": lambda data: chain.log_partition(data["emissions"], data["moves"]),
+            "numpy": _numpy_own_transitions,
+        },
+        equal=_close,
         amount=_positions,
     ),
     Workload(
@@ -183,6 +263,17 @@ WORKLOADS = [
         },
         equal=lambda ours, theirs, name: bool((ours == np.array(theirs)).all()),
         twin_make=lambda: _batch(sequences=100),
+        amount=_positions,
+    ),
+    Workload(
+        name="chain.ViterbiDecoder",
+        make=lambda: _batch(sequences=400),
+        runners={
+            "fastcore": _stream(1000),
+            "fastcore, step by step": _stream(1),
+            "fastcore.viterbi": lambda data: chain.viterbi(data["emissions"].reshape(-1, 9), data["transitions"])[0],
+        },
+        equal=lambda ours, theirs, name: bool((ours == theirs).all()),
         amount=_positions,
     ),
     Workload(

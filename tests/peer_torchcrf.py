@@ -81,6 +81,24 @@ def test_decode(backend):
     assert [len(path) for path in layer.decode(emissions)] == [STEPS] * BATCH
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_masks_with_holes(backend, batch_first):
+    layer, emissions, tags, _ = made(batch_first)
+    layer.holes = True
+    mask = torch.tensor([[1, 0, 1, 1, 0], [1, 1, 1, 0, 0], [1, 0, 0, 0, 1]], dtype=torch.bool)
+    emissions.requires_grad_()
+    found = layer(emissions, tags, mask if batch_first else mask.T, reduction="none")
+    found.sum().backward()
+    gradient = emissions.grad if batch_first else emissions.grad.transpose(0, 1)
+    assert not gradient[~mask].any() and gradient[mask].any()
+    steps = [tensor.detach() if batch_first else tensor.detach().transpose(0, 1) for tensor in (emissions, tags)]
+    best = layer.decode(emissions, mask if batch_first else mask.T)
+    for s, held in enumerate(mask):
+        kept, labels = (tensor[s, held][None] if batch_first else tensor[s, held][:, None] for tensor in steps)
+        assert layer(kept, labels).item() == pytest.approx(found[s].item(), rel=1e-12)
+        assert layer.decode(kept) == [best[s]]
+
+
 def test_what_is_refused(backend):
     layer, emissions, tags, mask = made()
     for arguments, words in [

@@ -232,6 +232,12 @@ class TestExtremes:
                 function(scores, zeros)
         with pytest.raises(ValueError, match="must sum to less than"):
             chain.log_partition(zeros[:1], zeros, start=2 * scores[0], end=scores[0])
+        if dtype == np.float64:
+            # Not for want of a legal path; nor is the given path forbidden, which would be a loss of infinity.
+            for other in (scores[0, 0], 0.0):
+                scores[:, 1] = other
+                with pytest.raises(ValueError, match="must sum to less than"):
+                    chain.loss_and_grad(scores, zeros, [0, 0, 0])
 
     @pytest.mark.parametrize("many", [1, 9])
     def test_large_scores_with_a_representable_sum(self, backend, many):

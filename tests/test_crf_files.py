@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import random
 import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +234,23 @@ class TestDamage:
         start = at + int(tables[t, 0])
         buckets = np.frombuffer(WEATHER, "<u4", 2 * int(tables[t, 1]), start).reshape(-1, 2)
         gap, taken = int(np.argmin(buckets[:, 1])), int(buckets[:, 1].max())
+        alone = with_number(WEATHER, reference, int(tables[t, 0]) + 8 * (len(buckets) - 1 - gap))
+        assert len(buckets) == 2
+        self.refused(tmp_path, with_number(alone, reference + 4, 1), "don't fit")
         self.refused(tmp_path, with_number(WEATHER, start + 8 * gap + 4, taken), "don't fit")
+
+    @pytest.mark.parametrize("short", [1, 4, 7])
+    def test_a_string_at_the_very_end(self, tmp_path, short):
+        at = header(WEATHER)["attrs"]
+        size, back = (int(np.frombuffer(WEATHER, "<u4", 1, at + place)[0]) for place in (4, 20))
+        self.refused(tmp_path, with_number(WEATHER, at + back, size - short), "strings lie outside their table")
+
+    def test_lists_that_lie_over_one_another(self, tmp_path):
+        """Each fits into the file, all together not."""
+        content, at = with_number(WEATHER, 72, 300), header(WEATHER)["attrrefs"]
+        for attribute in range(5):
+            content = with_number(content, at + 12 + 4 * attribute, 72)
+        self.refused(tmp_path, content, "lists of AFRF lie outside")
 
     def test_names(self, tmp_path):
         self.refused(tmp_path, WEATHER.replace(b"sunny", b"s\xffnny"), "names must be UTF-8")
@@ -354,6 +372,20 @@ class TestOwnFormat:
         np.savez(tmp_path / "forged.npz", **arrays)
         with pytest.raises(ValueError, match=f"forged.npz.*({words})"):
             CRF.load(tmp_path / "forged.npz")
+
+    @pytest.mark.parametrize("shape", [(10**12,), (1,), (-1,)])
+    def test_an_array_of_another_size_than_it_says(self, tmp_path, shape):
+        trained().save(tmp_path / "crf")
+        with zipfile.ZipFile(tmp_path / "crf") as old, zipfile.ZipFile(tmp_path / "forged", "w") as new:
+            for name in old.namelist():
+                data = old.read(name)
+                if name == "weights.npy":
+                    head = io.BytesIO()
+                    np.lib.format.write_array_header_1_0(head, {"descr": "<f8", "fortran_order": False, "shape": shape})
+                    data = head.getvalue() + data[128:]
+                new.writestr(name, data)
+        with pytest.raises(ValueError, match=r"forged is no (whole )?CRF: weights\.npy"):
+            CRF.load(tmp_path / "forged")
 
     def test_any_damage_at_all(self, tmp_path):
         trained().save(tmp_path / "crf")

@@ -258,6 +258,7 @@ class TestTemplate:
         )
         assert FeatureTemplate.of(c=[-1], outside="drop").apply("ab").items() == [{}, {"U:c[-1]=a": 1}]
         assert FeatureTemplate.of() == FeatureTemplate("")
+        assert FeatureTemplate.of(a=np.arange(-1, 1)) == FeatureTemplate.of(a=[-1, 0])
         assert FeatureTemplate.of(a=range(-1, 1), b=()) == FeatureTemplate.of(a=(-1, 0), b=[])
 
     @pytest.mark.parametrize(

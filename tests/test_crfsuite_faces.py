@@ -183,7 +183,8 @@ class TestItemSequence:
         assert repr(items) == "<ItemSequence of size 3>" and len(items) == 3
         assert items.items() == [{"foo": 1.0, "bar:foo": -1.0, "bar:baz": 0.0}, {"a": 1.0, "b": 1.0}, {"c": 1.0}]
         assert pycrfsuite.ItemSequence(items).items() == items.items()
-        assert type(pickle.loads(pickle.dumps(items))) in (crf.ItemSequence, pycrfsuite.ItemSequence)
+        again = pickle.loads(pickle.dumps(items))
+        assert type(again) is pycrfsuite.ItemSequence and again.items() == items.items()
         model = crf.CRF().fit([items], [["A", "B", "A"]])
         assert model.predict([items]) == model.predict([items.items()])
 
@@ -395,6 +396,7 @@ class TestTrainer:
             trainer.train(tmp_path / "model", holdout)
             assert pycrfsuite.Tagger().open(tmp_path / "model").thing.labels() == labels
             assert ("Holdout group: 1\n" in trainer.logparser.log) == (holdout == 0)
+            assert ("avg_f1" in trainer.logparser.last_iteration) == (holdout in (0, 2))
 
     def test_what_is_refused(self, tmp_path):
         trainer = pycrfsuite.Trainer(verbose=False)
@@ -534,6 +536,10 @@ class TestEstimator:
         assert again.modelfile.name != first and again.predict([X]) == [Y]
         crf_.fit([X], [Y])
         second = crf_.modelfile.name
+        assert crf_.predict([X]) == [Y] and crf_.classes_[0] == "sunny"
+        assert crf_.fit([X], [[f"very {label}" for label in Y]]).classes_[0] == "very sunny"
+        assert crf_.size_ == os.path.getsize(crf_.modelfile.name)
+        first, second = second, crf_.modelfile.name
         assert not os.path.exists(first) and os.path.exists(second)
         third = again.modelfile.name
         del crf_, again

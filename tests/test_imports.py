@@ -15,6 +15,8 @@ MODULES = [
     "fastcore.cli",
     "fastcore.compat.hmmlearn",
     "fastcore.compat.nlp_zero",
+    "fastcore.compat.pycrfsuite",
+    "fastcore.compat.sklearn_crfsuite",
     "fastcore.discovery",
     "fastcore.skipgrams",
     "fastcore.vectorizer",

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from .._backend import kernels
 from .._validation import as_flag
 from .._workers import Workers
-from ._batch import Array, Batch, Scores, columns, joined, make_batch
+from ._batch import Array, Batch, Scores, columns, joined, lowest, make_batch
 
 
 @dataclass(frozen=True)
@@ -214,6 +214,9 @@ def loss_and_grad(
     else:
         parts = batch.run("marginals", workers, True, split=True)
         nodes, log_z = joined([part[0] for part in parts]), joined([part[2] for part in parts])
+    if not (np.isfinite(log_z).all() and np.isfinite(scores).all()):
+        # Minus infinity says that a path is forbidden: not that legal scores summed up to it.
+        batch.refuse_overflow(*map(lowest, (batch.emissions, batch.transitions, batch.start, batch.end)))
     if log_z.min(initial=0.0) == -np.inf:
         raise ValueError(f"sequence {np.isneginf(log_z).argmax()} has no legal path, so its loss is undefined")
     loss = float((log_z - scores).sum())

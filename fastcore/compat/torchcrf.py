@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import chain
 from .._extras import require
+from .._validation import as_flag
 from .._workers import Workers, check_workers
 
 require("torch", "torch", "fastcore.compat.torchcrf")
@@ -27,6 +28,8 @@ class CRF(torch.nn.Module):  # type: ignore[misc]
         Number of tags.
     batch_first : bool
         Whether batches come as (B, T, ...) instead of (T, B, ...).
+    holes : bool, default False
+        Let masks have holes: steps that they leave out are skipped, and those around them follow one another.
     workers : int, executor or map-like callable, default 1
         Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it.
 
@@ -40,17 +43,19 @@ class CRF(torch.nn.Module):  # type: ignore[misc]
     Notes
     -----
     Gradients are the chain's own: what was observed less what is expected. A mask must be True up to each sequence's
-    length and False from there; one with holes is refused, and so are scores that are NaN or plus infinity. TorchScript
-    can call the layer, but not save it.
+    length and False from there; one with holes is refused unless `holes` allows it (pytorch-crf then adds transitions
+    of steps that its mask leaves out), and so are scores that are NaN or plus infinity. TorchScript can call the layer,
+    but not save it.
     """
 
-    def __init__(self, num_tags: int, batch_first: bool = False, *, workers: Workers = 1) -> None:
+    def __init__(self, num_tags: int, batch_first: bool = False, *, holes: bool = False, workers: Workers = 1) -> None:
         if num_tags <= 0:
             raise ValueError(f"invalid number of tags: {num_tags}")
         super().__init__()
         check_workers(workers)
         self.num_tags = num_tags
         self.batch_first = batch_first
+        self.holes = as_flag(holes, "holes")
         self.workers = workers
         self.start_transitions = torch.nn.Parameter(torch.empty(num_tags))
         self.end_transitions = torch.nn.Parameter(torch.empty(num_tags))
@@ -103,8 +108,9 @@ class CRF(torch.nn.Module):  # type: ignore[misc]
         _validate(self, emissions, tags, mask)
         if reduction not in ("none", "sum", "mean", "token_mean"):
             raise ValueError(f"invalid reduction: {reduction}")
-        scores, lengths = _batched(self, emissions, mask)
-        paths = (tags if self.batch_first else tags.transpose(0, 1)).detach().numpy()
+        scores, lengths, order = _batched(self, emissions, mask)
+        paths = (tags if self.batch_first else tags.transpose(0, 1)).detach()
+        paths = (paths if order is None else paths.gather(1, order)).numpy()
         found = _LogLikelihood.apply(
             scores, self.transitions, self.start_transitions, self.end_transitions, paths, lengths, self.workers
         )
@@ -117,7 +123,7 @@ class CRF(torch.nn.Module):  # type: ignore[misc]
     @torch.jit.ignore  # type: ignore[untyped-decorator]
     def _best_tags(self, emissions: torch.Tensor, mask: torch.Tensor | None) -> list[list[int]]:
         _validate(self, emissions, None, mask)
-        scores, lengths = _batched(self, emissions, mask)
+        scores, lengths, _ = _batched(self, emissions, mask)
         paths, _ = chain.viterbi(
             _numbers(scores),
             _numbers(self.transitions),
@@ -153,18 +159,24 @@ def _validate(layer: CRF, emissions: Any, tags: Any, mask: Any) -> None:
         raise ValueError("mask of the first timestep must all be on")
 
 
-def _batched(layer: CRF, emissions: Any, mask: Any) -> tuple[Any, Any]:
-    """Scores (B, T, num_tags) and each sequence's length."""
+def _batched(layer: CRF, emissions: Any, mask: Any) -> tuple[Any, Any, Any]:
+    """Scores (B, T, num_tags), each sequence's length, and where its steps stood if the mask has holes."""
     if not layer.batch_first:
         emissions = emissions.transpose(0, 1)
         mask = None if mask is None else mask.transpose(0, 1)
     if mask is None:
-        return emissions, np.full(emissions.shape[0], emissions.shape[1], np.int64)
+        return emissions, np.full(emissions.shape[0], emissions.shape[1], np.int64), None
     held = mask.detach().numpy() != 0
     lengths = held.sum(axis=1)
-    if (held != (np.arange(held.shape[1]) < lengths[:, None])).any():
-        raise ValueError("mask must be on up to each sequence's length and off from there: it has holes")
-    return emissions, lengths
+    if (held == (np.arange(held.shape[1]) < lengths[:, None])).all():
+        return emissions, lengths, None
+    if not layer.holes:
+        raise ValueError(
+            "mask must be on up to each sequence's length and off from there: it has holes, whose steps "
+            "CRF(..., holes=True) skips"
+        )
+    order = torch.from_numpy(np.argsort(~held, axis=1, kind="stable"))
+    return emissions.gather(1, order[:, :, None].expand(-1, -1, emissions.shape[2])), lengths, order
 
 
 class _LogLikelihood(torch.autograd.Function):  # type: ignore[misc]

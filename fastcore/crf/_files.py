@@ -8,7 +8,6 @@ from .._estimator import Estimator
 from .._whole import AnyPath
 from ._crfsuite import read_model, write_model
 from ._model import Model
-from ._saved import FIELD, describe, parts
 
 
 class InFiles(Estimator):
@@ -42,6 +41,8 @@ class InFiles(Estimator):
         -----
         Parameters are written too, but for `workers` that are no number. O(size of the model) time.
         """
+        from ._saved import FIELD, describe  # with what reads archives, which no import of the package is to load
+
         trained = self._fitted()
         meta, arrays = describe(_model_of(trained), self.get_params(deep=False))
         told = {"loss": trained.loss, "n_iter": trained.n_iter, "message": trained.message}
@@ -68,6 +69,8 @@ class InFiles(Estimator):
         OSError
             If it can't be read.
         """
+        from ._saved import FIELD, parts
+
         meta, arrays = FIELD.read(Path(path))
         try:
             model = parts(meta, arrays)

@@ -39,7 +39,7 @@ class ItemSequence:
         self._read = kernels("crf.items", self._backend).Sequence(items)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ItemSequence, (self.items(),)
+        return type(self), (self.items(),)
 
     def __len__(self) -> int:
         return len(self._read)

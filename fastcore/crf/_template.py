@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from operator import index
 from typing import Any, TypeAlias
 
 from .._backend import kernels
@@ -176,8 +177,11 @@ class FeatureTemplate(Immutable):
     def __hash__(self) -> int:
         return hash((self.text, self.outside))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self.text, self.outside)
+    def __getstate__(self) -> dict[str, Any]:
+        return {"text": self.text, "outside": self.outside}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        FeatureTemplate.__init__(self, state["text"], outside=state["outside"])
 
     def __repr__(self) -> str:
         more = "" if self.outside == "name" else f", outside={self.outside!r}"
@@ -220,10 +224,6 @@ def names_of(template: FeatureTemplate, known: Iterable[str] | None, backend: st
     return kernels("crf.columns", backend).Names(template._lines, template.outside == "drop", known)
 
 
-def _again(text: str, outside: str) -> FeatureTemplate:
-    return FeatureTemplate(text, outside=outside)
-
-
 def _parsed(text: str) -> Iterator[Line]:
     for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()
@@ -254,8 +254,12 @@ def _parsed(text: str) -> Iterator[Line]:
 def _part(part: Any, name: str, numbers: Mapping[str, int]) -> tuple[str, int]:
     """The column and the row of a value that `of` was asked for."""
     column, row = part if isinstance(part, tuple) and len(part) == 2 else (name, part)
-    if not isinstance(column, str) or isinstance(row, bool) or not isinstance(row, int):
-        raise TypeError(f"{name} must hold rows, tuples of them, and in those (column, row), got {part!r}")
+    try:
+        if not isinstance(column, str) or isinstance(row, bool):
+            raise TypeError
+        row = index(row)
+    except TypeError:
+        raise TypeError(f"{name} must hold rows, tuples of them, and in those (column, row), got {part!r}") from None
     if column not in numbers:
         raise ValueError(f"{name} must hold columns {', '.join(numbers)}, got {column!r}")
     return column, row

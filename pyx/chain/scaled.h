@@ -42,8 +42,28 @@ typedef struct {
 
 static void fc_reach(FcReach* reach, const void* scores, int single, ptrdiff_t begin, ptrdiff_t beyond)
 {
-    ptrdiff_t i;
-    for (i = begin; i < beyond; i++) {
+    const fc_vec none = fc_splat(-INFINITY);
+    fc_vec most = none, least = -none, lowest = -none;
+    ptrdiff_t i = begin;
+    int k;
+    for (; i + FC_W <= beyond; i += FC_W) {
+        const fc_vec x = fc_load_scores((const char*)scores, single, i);
+        most = fc_max(x, most);
+        lowest = fc_min(x, lowest);
+        least = fc_min(fc_from_bits(fc_choose(x, none, fc_bits(x), fc_bits(-none))), least);
+    }
+    {
+        double parts[3][FC_W];
+        fc_store(parts[0], most);
+        fc_store(parts[1], least);
+        fc_store(parts[2], lowest);
+        for (k = 0; k < FC_W; k++) {
+            reach->most = parts[0][k] > reach->most ? parts[0][k] : reach->most;
+            reach->least = parts[1][k] < reach->least ? parts[1][k] : reach->least;
+            reach->forbidden |= parts[2][k] == -INFINITY;
+        }
+    }
+    for (; i < beyond; i++) {
         const double x = fc_score(scores, single, i);
         if (x == -INFINITY) {
             reach->forbidden = 1;
@@ -88,7 +108,11 @@ static void fc_fill(const FcModel* model, const void* transitions, int single, i
     double* out = transposed ? model->trans_t : model->trans;
     ptrdiff_t i, j;
     for (i = 0; i < L; i++) {
-        for (j = 0; j < L; j++)
+        j = 0;
+        if (!transposed)
+            for (; j + FC_W <= L; j += FC_W)
+                fc_store(out + i * P + j, fc_load_scores((const char*)transitions, single, i * L + j));
+        for (; j < L; j++)
             out[i * P + j] = fc_score(transitions, single, transposed ? j * L + i : i * L + j);
         for (; j < P; j++)
             out[i * P + j] = -INFINITY;

@@ -43,16 +43,15 @@ cdef struct Line:
     Py_ssize_t n
 
 cdef struct Met:
-    # A cell of the table of attributes met: the line and its first value, the others; two more than the id, or 1 for
-    # one that isn't among those known.
+    # A cell of the table of attributes met: the line and its first value, which with the key say the other values too;
+    # two more than the id, or 1 for one that isn't among those known.
     uint64_t key
     uint64_t mark
     uint64_t first
-    uint64_t second
 
 cdef struct Waiting:
     # An attribute that waits to be looked up; then its cell, or without one its id.
-    uint64_t first, second, key
+    uint64_t first, key
     Py_ssize_t item, line, id
     Met *cell
 
@@ -319,6 +318,7 @@ cdef class _Walk:
         cdef Py_ssize_t k
         cdef const Line *line
         cdef Waiting *one
+        cdef uint64_t second
         for k in range(self.names.n_lines):
             line = &self.names.lines[k]
             if self.names.drop and self.reaches_outside(t, line):
@@ -326,15 +326,15 @@ cdef class _Walk:
             one = &self.waiting[self.n_waiting]
             one.item, one.line = t, k
             if line.n <= NUMBERS:
-                one.first, one.second = <uint64_t>k << 32, 0
+                one.first, second = <uint64_t>k << 32, 0
                 if line.n > 0:
                     one.first |= self.value(t, &line.macros[0])
                 if line.n > 1:
-                    one.second = self.value(t, &line.macros[1])
+                    second = self.value(t, &line.macros[1])
                 if line.n > 2:
-                    one.second |= <uint64_t>self.value(t, &line.macros[2]) << 32
-                # Any two odd numbers: what differs in one word only has different keys.
-                one.key = one.first * <uint64_t>0xD6E8FEB86659FD93 ^ one.second * <uint64_t>0xC2B2AE3D27D4EB4F
+                    second |= <uint64_t>self.value(t, &line.macros[2]) << 32
+                # Any two odd numbers: what has the same first word and another second one has another key.
+                one.key = one.first * <uint64_t>0xD6E8FEB86659FD93 ^ second * <uint64_t>0xC2B2AE3D27D4EB4F
                 one.key ^= one.key >> 32
                 table_fetch(&self.met.table, one.key, sizeof(Met))
             self.n_waiting += 1
@@ -374,7 +374,7 @@ cdef class _Walk:
             one.id = self.id_of(self.text + self.used, length)
             return 0
         cell = <Met *>table_find(table, one.key, sizeof(Met))
-        while cell.mark and (cell.first != one.first or cell.second != one.second):
+        while cell.mark and cell.first != one.first:
             cell = <Met *>table_after(table, <Cell *>cell, one.key, sizeof(Met))
         one.cell = cell
         if cell.mark:
@@ -387,7 +387,7 @@ cdef class _Walk:
             self.cells[self.batch.n] = cell
             batch_add(&self.batch, &self.names.table, self.text + self.used, length)
             self.used += length
-        cell.key, cell.first, cell.second = one.key, one.first, one.second
+        cell.key, cell.first = one.key, one.first
         table.size += 1
         if self.batch.n == FOUND:
             self.look_up_names()

@@ -519,8 +519,8 @@ cdef class Cutter:
 
 
 cdef class _Group:
-    # Texts that are labelled together, without the interpreter's lock. Words of up to three characters are kept for when
-    # they come again, each in its place, where the next one that belongs there takes it.
+    # Texts that are labelled together, without the interpreter's lock. Words of up to three characters are kept for
+    # when they come again, each in its place, where the next one that belongs there takes it.
     cdef Cutter cutter
     cdef Pool pool
     cdef Pace pace

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 NUMBER = r"(-?\d+(?:\.\d+)?)"
@@ -149,6 +148,8 @@ class TrainLogParser:
             entry |= zip(("avg_precision", "avg_recall", "avg_f1"), map(float, found.groups()))
         elif found := ACCURACY.match(line):
             key = f"{found[1].lower()}_accuracy"
+            from fractions import Fraction  # with all of decimal: for this only
+
             # Of none it is none of them.
             share = Fraction(int(found[2]), int(found[3]) or 1)
             entry[key], entry[f"{key}_float"] = share, float(share)
