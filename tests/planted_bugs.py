@@ -117,6 +117,8 @@ PLANTED = [
     ("reactions", "fastcore/reference/reactions.py", "if any(self.x[species] < least for", "if any(self.x[species] < 0 for", "tests/test_rates.py -k without_its_reactants"),
     ("reactions", "pyx/reactions/reactions.pyx", "x0[row if x0.shape[0] > 1 else 0, i]", "x0[0, i]", "tests/test_rates.py -k computed"),
     ("reactions", "fastcore/reactions/_starts.py", "total.get(parameter, 0.0) + factor * slope", "total.get(parameter, 0.0) + slope", "tests/test_rates.py -k depends_on"),
+    ("reactions", "fastcore/compat/gillespie.py", "max(int(have) - i, 0) / (i + 1)", "max(int(have) - i, 0)", "tests/test_gillespie_face.py"),
+    ("reactions", "fastcore/compat/gillespie.py", "species=names, combinatorial=True", "species=names", "tests/test_gillespie_face.py"),
     ("ode", "pyx/shared/_programs.pxd", "f.ab = -part * part", "f.ab = part * part", "tests/test_rates.py -k every_operation"),
     ("ode", "pyx/shared/_programs.pxd", "f.a = 1.0 + r * r", "f.a = 1.0 - r * r", "tests/test_rates.py -k every_operation"),
     ("ode", "pyx/shared/_programs.pxd", "chosen = b if frame[a] != 0", "chosen = b if frame[a] == 0", "tests/test_rates.py -k every_operation"),
