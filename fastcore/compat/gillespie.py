@@ -1,6 +1,7 @@
 """A small Gillespie simulator's classes on this library's kernels.
 
-``from fastcore.compat.gillespie import Reaction, System``: the same names, arguments and attributes as in the post's program.
+``from fastcore.compat.gillespie import Reaction, System``: names, arguments and attributes are those of the program in
+the post.
 
 Source: Su Jianlin (苏剑林), *python简单实现gillespie模拟*, 2018, https://kexue.fm/archives/5607.
 """
