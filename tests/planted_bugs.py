@@ -235,7 +235,7 @@ PLANTED = [
     ("templates", "fastcore/templates/_finder.py", "math.log(pairs.total)", "math.log(len(tokens))"),
     ("chain", "pyx/chain/chain.pyx", "if t > offsets[s]:", "if t > 0:"),
     ("chain", "fastcore/reference/chain.py", "            if t > a:\n                counts", "            if t:\n                counts"),
-    ("chain", "pyx/chain/chain.pyx", "legal &= scores[i] < INFINITY", "legal &= scores[i] <= INFINITY"),
+    ("chain", "pyx/chain/chain.pyx", "legal &= scores[i] < INFINITY", "legal = scores[i] < INFINITY"),
     ("chain", "pyx/chain/chain.pyx", "legal &= 0 <= labels[t] < size", "legal &= 0 <= labels[t] <= size"),
     ("reactions", "fastcore/reactions/_network.py", "self._volume ** (1 - sum(reactants.values()))", "self._volume ** (1 - len(reactants))"),
     ("recurrence", "fastcore/recurrence.py", "        elements = reversed(list(elements))", "        pass"),
