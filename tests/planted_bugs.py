@@ -260,7 +260,7 @@ PLANTED = [
     ("nce", "fastcore/nce.py", "np.zeros(len(scale)), -log_ratio.mean()", "np.zeros(len(scale)), 0.0"),
     ("reactions", "fastcore/reactions/_fsp.py", "if 1 - p.sum() > tolerance:", "if 1 - p.sum() > 1:"),
     ("labelled", "fastcore/_labelled.py", "for column in columns], axis=-1)", "for column in labelled], axis=-1)"),
-    ("interrupts", "pyx/shared/_signals.pxd", "        PyErr_CheckSignals()\n", ""),
+    ("interrupts", "pyx/shared/_signals.pxd", "        raise_if_cancelled()\n", "", "tests/test_interrupts.py -k flag"),
     ("lexicon", "pyx/lexicon/_nbest.pxd", "kept[there.joining] < self.k", "n < self.k"),
     ("lexicon", "pyx/lexicon/segmenter.pyx", "reach = max(reach, j)", "pass"),
     ("discovery", "pyx/discovery/symbols.pyx", "while end < n and self.numbers[PyUnicode_READ(kind, data, end)] == IN_RUN:", "while False:"),
