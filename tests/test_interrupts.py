@@ -1043,7 +1043,7 @@ def stop(call: Call) -> tuple[float, bool]:
     except KeyboardInterrupt as error:
         late, trace, within = time.process_time() - start - BEGUN, error.__traceback__, False
         while trace is not None:
-            within = within or trace.tb_frame.f_code.co_filename.endswith((".pyx", ".pxd"))
+            within = within or trace.tb_frame.f_code.co_filename.endswith((".pyx", ".pxd", ".pxi"))
             trace = trace.tb_next
         return late, within
     finally:
