@@ -52,6 +52,9 @@ SHORT = {
     "ngrams.symbols.Vocabulary.symbols": "two copies of memory",
     "skipgrams.TokenStream": "starts empty",
     "skipgrams.TokenStream.end_text": "one number",
+    "skipgrams.TokenStream.take": "two copies of memory",
+    "embeddings.Trainer": "copies of memory",
+    "embeddings.Trainer.vectors": "copies of memory",
     "vectorizer.symbols.Symbols": "starts empty",
 }
 
@@ -648,6 +651,24 @@ def _(k: Any) -> Any:
     features = np.zeros((500_000, 50))
     offset, theta = np.zeros(500_000), np.zeros(51)
     return lambda: k.logistic(features, offset, theta, 250_000)
+
+
+# embeddings
+
+
+@each("embeddings.Trainer", "skipgram", "cbow", "skipgram of rare words", "skipgram in a wide window")
+def _(k: Any, name: str) -> Any:
+    keep = np.full(1000, 1 if "rare" in name else 2**32, np.uint64)
+    table = np.arange(1000, dtype=np.uint64) | np.uint64(0xFFFFFFFF << 32)
+    trained = k.Trainer(np.zeros((1000, 100), np.float32), np.zeros((1000, 100), np.float32), keep, table)
+    words = (np.arange(100_000_000 if "rare" in name else 2_000_000) % 1000).astype(np.int32)
+    window = 2**31 - 1 if "wide" in name else 5
+
+    def call(n: int) -> object:
+        method = getattr(trained, name.split()[0])
+        return method(words[:n], np.array([0, n]), KEY, 0, window, True, 5, 0.025, 0.0)
+
+    return lambda: call(len(words)), lambda: call(9)
 
 
 # ngrams
