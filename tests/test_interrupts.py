@@ -53,8 +53,6 @@ SHORT = {
     "skipgrams.TokenStream": "starts empty",
     "skipgrams.TokenStream.end_text": "one number",
     "skipgrams.TokenStream.take": "two copies of memory",
-    "embeddings.Trainer": "copies of memory",
-    "embeddings.Trainer.vectors": "copies of memory",
     "vectorizer.symbols.Symbols": "starts empty",
 }
 
@@ -669,6 +667,19 @@ def _(k: Any, name: str) -> Any:
         return method(words[:n], np.array([0, n]), KEY, 0, window, True, 5, 0.025, 0.0)
 
     return lambda: call(len(words)), lambda: call(9)
+
+
+@long("embeddings.Trainer")
+def _(k: Any) -> Any:
+    rows, keep = np.zeros((3_000_000, 20), np.float32), np.zeros(3_000_000, np.uint64)
+    return lambda: k.Trainer(rows, rows, keep, keep)
+
+
+@long("embeddings.Trainer.vectors")
+def _(k: Any) -> Any:
+    rows, keep = np.zeros((2_000_000, 20), np.float32), np.zeros(2_000_000, np.uint64)
+    trained = k.Trainer(rows, rows, keep, keep)
+    return trained.vectors, trained.vectors
 
 
 # ngrams

@@ -22,6 +22,9 @@ from ._corpus import Corpus
 from ._files import VECTORS, described, restored
 from ._vectors import Words, WordVectors
 
+# Rows that are filled at a time, between which Ctrl-C comes through.
+_ROWS = 1 << 14
+
 
 class _Trained(NamedTuple):
     words: WordVectors
@@ -142,7 +145,7 @@ class NegativeSampling(Estimator):
         losses, predictions = np.zeros(settings.epochs), np.zeros(settings.epochs, np.int64)
         done = texts = 0
         start = time.perf_counter()
-        with progress_bar(self.progress, total, "word") as step, np.errstate(invalid="ignore"):
+        with progress_bar(self.progress, total, "word") as step:
             for epoch in range(settings.epochs):
                 for words, offsets in corpus:
                     loss, made = train(
@@ -166,7 +169,8 @@ class NegativeSampling(Estimator):
         seconds = time.perf_counter() - start
         if not predictions.any():
             raise ValueError("token_lists must hold words with neighbours that are frequent enough and kept, got none")
-        inputs, outputs = trainer.vectors()
+        with np.errstate(over="ignore"):  # of the twin's numbers, which are wider
+            inputs, outputs = trainer.vectors()
         if not (np.isfinite(inputs).all() and np.isfinite(outputs).all()):
             raise ValueError(f"alpha must be smaller, got {self.alpha}: vectors aren't finite any more")
         self._trained = _Trained(
@@ -188,11 +192,24 @@ class NegativeSampling(Estimator):
         noise = (counts / counts[0]) ** settings.noise_exponent
         table = kernels("nce", self._backend).alias_table(noise)
         shape = len(counts), settings.dim
-        inputs = np.random.default_rng(key).random(shape, np.float32)
-        inputs = (inputs - np.float32(0.5)) / np.float32(settings.dim)
+        inputs, random = np.empty(shape, np.float32), np.random.default_rng(key)
+        for start in range(0, len(inputs), _ROWS):
+            rows = inputs[start : start + _ROWS]
+            random.random(out=rows, dtype=np.float32)
+            rows -= np.float32(0.5)
+            rows /= np.float32(settings.dim)
         return kernels("embeddings", self._backend).Trainer(
             inputs, np.zeros(shape, np.float32), keep.astype(np.uint64), table
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        del state["_backend"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        type(self).__init__(self)  # the backend that is active now
+        self.__dict__.update(state)
 
     def _known(self) -> _Trained:
         if self._trained is None:

@@ -168,7 +168,11 @@ class WordVectors(Immutable):
             query += sign * unit
         query /= np.linalg.norm(query) or 1.0
         scores = self._units @ query.astype(np.float32)
-        order = np.argsort(-scores, kind="stable")[: topn + len(given)].tolist()
+        # Those among which the best are, ties included.
+        wanted = min(topn + len(given), len(scores))
+        least = np.partition(scores, -wanted)[-wanted] if wanted else np.inf
+        best = np.flatnonzero(scores >= least)
+        order = best[np.argsort(-scores[best], kind="stable")].tolist()
         chosen = [i for i in order if i not in given][:topn]
         return [(self.vocabulary[i], float(scores[i])) for i in chosen]
 

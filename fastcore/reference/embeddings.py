@@ -14,7 +14,7 @@ Vector: TypeAlias = list[float]
 
 
 def _dot(a: Vector, b: Vector) -> float:
-    return math.fsum(x * y for x, y in zip(a, b))
+    return sum(x * y for x, y in zip(a, b))
 
 
 class Trainer(TakesTurns):
@@ -87,7 +87,7 @@ class Trainer(TakesTurns):
         loss, made = 0.0, 0
         for rng, word, neighbours, now in self._centres(words, offsets, key, first, window, dynamic, rate, fall):
             share = 1.0 / len(neighbours)
-            mean = [share * math.fsum(column) for column in zip(*(self._inputs[it] for it in neighbours))]
+            mean = [share * sum(column) for column in zip(*(self._inputs[it] for it in neighbours))]
             change, wrong = self._predict(mean, word, negative, now, rng)
             for neighbour in neighbours:
                 self._add(neighbour, change, share)

@@ -95,6 +95,7 @@ cdef class Trainer:
         cdef float *rows = self.aligned(self.n * self.width)
         cdef Py_ssize_t i
         for i in range(self.n if self.dim else 0):
+            spend(&self.pace, self.width >> 3)
             memcpy(rows + i * self.width, &vectors[i, 0], self.dim * sizeof(float))
         return rows
 
@@ -111,6 +112,7 @@ cdef class Trainer:
         cdef float[:, ::1] to = vectors
         cdef Py_ssize_t i
         for i in range(self.n if self.dim else 0):
+            spend(&self.pace, self.width >> 3)
             memcpy(&to[i, 0], rows + i * self.width, self.dim * sizeof(float))
         return vectors
 
