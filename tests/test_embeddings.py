@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import pickle
 import re
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastcore import NotFittedError, nce
+from fastcore import NotFittedError, _isa, nce
 from fastcore._backend import kernels
 from fastcore.embeddings import CBOW, SkipGram, WordVectors, _corpus
 from fastcore.skipgrams import count_skipgrams
@@ -89,6 +90,20 @@ class TestTwins:
         assert found[0][1] == found[1][1]
         np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(found[0][2:], found[1][2:], atol=1e-5)
+
+    @pytest.mark.parametrize("method", ["skipgram", "cbow"])
+    def test_all_instruction_sets_give_the_same_bits(self, method):
+        for dim, negative in ((100, 5), (20, 17)):
+            vectors, texts = some_vectors(9, dim), np.random.default_rng(0).integers(0, 9, (20, 9)).tolist()
+            found = []
+            for isa in _isa.available():
+                name = "embeddings" if isa == "baseline" else f"{isa}.embeddings"
+                if not _isa.is_built(name):
+                    continue
+                kernel = importlib.import_module(f"fastcore._kernels.{name}")
+                it = kernel.Trainer(*(np.array(v, np.float32) for v in vectors), np.full(9, ALWAYS, np.uint64), table(*np.ones(9)))  # fmt: skip # noqa: E501
+                found.append((train(it, texts, method, negative=negative), [v.tolist() for v in it.vectors()]))
+            assert all(it == found[0] for it in found)
 
     def test_logits_of_any_size(self):
         """Steps and losses beside exact ones, where nothing is small or large enough to be left out."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels
 from .._estimator import Estimator, not_fitted
+from .._npz import Arrays
 from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
 from .._texts import Manner
@@ -266,7 +267,7 @@ class NegativeSampling(Estimator):
             If there is nothing to write.
         """
         words, contexts, loss, _ = self._known()
-        arrays = {"vectors": words.vectors, "context_vectors": contexts.vectors, "loss": loss}
+        arrays: Arrays = {"vectors": words.vectors, "context_vectors": contexts.vectors, "loss": loss}
         params = self.get_params(deep=False)
         VECTORS.write(path, *described(type(self).__name__, params, words.vocabulary, words.counts, arrays))
 
@@ -361,10 +362,10 @@ class SkipGram(NegativeSampling):
     in a temporary file. All inner products of a prediction are taken before a vector moves. The logistic function is
     exact to 3e-7.
 
-    One thread trains: steps follow one another, so that the same texts and `rng` give the same vectors on one
-    processor. Instruction sets differ by roundings, which training lets grow. The twin draws the same numbers and
-    computes in float64. Text t of epoch e draws from stream e T + t, T being the number of texts: which words are kept,
-    then word by word the window and each neighbour's noise.
+    One thread trains: steps follow one another, so that the same texts and `rng` give the same vectors, bit for bit and
+    on whatever instruction set. The twin draws the same numbers and computes in float64. Text t of epoch e draws from
+    stream e T + t, T being the number of texts: which words are kept, then word by word the window and each neighbour's
+    noise.
 
     Threads take turns to `fit`; a `fit` that fails, or that Ctrl-C ends, changes nothing. Texts that come from an
     iterator must not fit the model (RuntimeError).

@@ -2,8 +2,9 @@
  * true and the others are noise.
  *
  * Rows are a whole number of blocks of 16 floats, what is beyond their dimensions being zeros. An inner product has 16
- * partial sums, on whatever instruction set, so that these differ by fused roundings only. All inner products are taken
- * before a row changes; then rows change one target after the other, so that one which occurs twice is right. */
+ * partial sums on whatever instruction set, added up in the same order, so that all of them give the same bits. All inner
+ * products are taken before a row changes; then rows change one target after the other, so that one which occurs twice
+ * is right. */
 #ifndef FASTCORE_PREDICTIONS_H
 #define FASTCORE_PREDICTIONS_H
 
