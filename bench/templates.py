@@ -13,6 +13,7 @@ import numpy as np
 
 from bench import _data, _logs
 from bench._harness import Workload, prepared
+from fastcore.compat import nlp_zero as face
 from fastcore.templates import SLOT, Parser, Template, TemplateFinder
 
 TEXTS = ["[X] 和 [X]", "[X] 的 颜色 是 什么 [X]", "[X] 呢", "[X] 的 [X]", "为什么 [X]", "[X] 是 [X]", "[X] 可以 [X] 吗"]
@@ -42,16 +43,28 @@ def _nlp_zero():
     return nlp_zero
 
 
+def _loose_parser(library, data):
+    """Parse by nlp-zero's rules; slots may stay empty there, so that there are more readings."""
+    texts, sentences = data
+    trie = library.XTrie()
+    for text in texts:
+        trie[tuple(library.Template(None if w == SLOT else w for w in text.split()))] = 1
+    parser = library.Parser(trie, list)
+    return lambda: [parser.parse(words) for words in sentences]
+
+
 @prepared
 def _peer(data):
-    """It lets slots stay empty, so it searches more readings."""
-    texts, sentences = data
-    nlp_zero = _nlp_zero()
-    trie = nlp_zero.XTrie()
-    for text in texts:
-        trie[tuple(nlp_zero.Template(None if w == SLOT else w for w in text.split()))] = 1
-    parser = nlp_zero.Parser(trie, list)
-    return lambda: [parser.parse(words) for words in sentences]
+    return _loose_parser(_nlp_zero(), data)
+
+
+@prepared
+def _face(data):
+    return _loose_parser(face, data)
+
+
+def _same_trees(ours, theirs, name) -> bool:
+    return list(map(str, ours)) == list(map(str, theirs))
 
 
 def _legal(ours, theirs, name) -> bool | str:
@@ -97,13 +110,24 @@ def _find(verses):
     return TemplateFinder(list, 5, 1e-5, 2, count="path", trivial=True).fit(verses).templates_
 
 
-def _peer_find(verses):
-    nlp_zero = _nlp_zero()
-    logging.getLogger().setLevel(logging.WARNING)
-    finder = nlp_zero.Template_Finder(list, 5, 1e-5, 2)
+def _loose_find(library, verses):
+    finder = library.Template_Finder(list, 5, 1e-5, 2)
     finder.train(verses)
     finder.find(verses, remove_weak_grams=False)
     return finder.templates
+
+
+def _peer_find(verses):
+    logging.getLogger().setLevel(logging.WARNING)
+    return _loose_find(_nlp_zero(), verses)
+
+
+def _face_find(verses):
+    return _loose_find(face, verses)
+
+
+def _same_templates(ours, theirs, name) -> bool:
+    return [(tuple(t), n) for t, n in ours.items()] == [(tuple(t), n) for t, n in theirs.items()]
 
 
 _LINES = 200_000
@@ -164,6 +188,24 @@ WORKLOADS = [
         ),
         twin_make=lambda: _verses(1000),
         amount=lambda verses: (sum(map(len, verses)) / 1e3, "k words"),
+        heavy=frozenset({"nlp-zero"}),
+    ),
+    Workload(
+        name="templates.find, nlp-zero's rules",
+        make=lambda: _verses(20_000),
+        runners={"fastcore": _face_find, "nlp-zero": _peer_find},
+        equal=_same_templates,
+        twin_make=lambda: _verses(1000),
+        amount=lambda verses: (sum(map(len, verses)) / 1e3, "k words"),
+        heavy=frozenset({"nlp-zero"}),
+    ),
+    Workload(
+        name="templates.parse_16, nlp-zero's rules",
+        make=lambda: _sentences(20, 16),
+        runners={"fastcore": _face, "nlp-zero": _peer},
+        equal=_same_trees,
+        twin_make=lambda: _sentences(2, 12),
+        amount=lambda data: (sum(map(len, data[1])) / 1e3, "k words"),
         heavy=frozenset({"nlp-zero"}),
     ),
     Workload(
