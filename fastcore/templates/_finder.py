@@ -179,9 +179,9 @@ class TemplateFinder(Estimator):
         pattern : str, optional
             Of a folder only the files whose names match, as ``"*.txt"``.
         workers : int, executor or map-like callable, default 1
-            Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it; they count the pairs of words.
+            Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it. Pairs are counted so.
         progress : bool or callable, default False
-            Show a bar of the sentences that were read (needs tqdm), or call ``progress(done, None)``.
+            True shows a bar (needs tqdm); a function is called with (done, total or None). Sentences read are counted.
 
         Returns
         -------
