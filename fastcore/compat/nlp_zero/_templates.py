@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -303,11 +304,15 @@ class SentTree:
         pending: list[tuple[SentTree, Parsing, int, int]] = [(self, parsing, start, end)]
         while pending:
             tree, (matched, inner), a, b = pending.pop()
-            places = set(matched)
-            tree.template = Template(words[i] if i in places else None for i in range(a, b))
+            gaps = _gaps((a, b), matched)
+            symbols: list[str | None] = [words[i] for i in matched]
+            # From the last one back, so that places before it stay.
+            for gap in reversed(gaps):
+                symbols.insert(bisect_left(matched, gap[0]), None)
+            tree.template = Template._of(symbols) if matched else Template(symbols)
             tree.content = "".join(words[a:b])
             tree.modules = []
-            for part, gap in zip(inner, _gaps((a, b), matched), strict=True):
+            for part, gap in zip(inner, gaps, strict=True):
                 module = type(self).__new__(type(self))
                 tree.modules.append(module)
                 pending.append((module, part, *gap))
@@ -372,12 +377,13 @@ class Parser:
     def _best(self, words: Sequence[str]) -> Parsing:
         warn_of_memory(len(words), 20)
         nodes, places = self.templates._automaton().best_reading(words, self.null_score)
-        bounds = np.cumsum(nodes[:, 2]).tolist()
+        left = places.tolist()
         # From the last to the first: what is in a part's gaps is made before it, and lies on the stack in order.
         made: list[Parsing] = []
-        for (start, end, size), last in zip(nodes[::-1].tolist(), reversed(bounds), strict=True):
-            matched: Words = tuple(places[last - size : last].tolist())
-            made.append((matched, [made.pop() for _ in _gaps((start, end), matched)]))
+        for start, end, size in reversed(nodes.tolist()):
+            matched: Words = tuple(left[-size:]) if size else ()
+            del left[len(left) - size :]
+            made.append((matched, [made.pop() for _ in _gaps((start, end), matched)] if size < end - start else []))
         return made[0]
 
     def _chosen(self, words: Sequence[str]) -> Parsing:
