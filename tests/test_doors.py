@@ -67,7 +67,7 @@ def transformed(texts: Any, encoding: str = "utf-8", errors: str = "strict") -> 
 
 
 TEMPLATES = TemplateFinder(str.split, min_count=1).fit(TEXTS)
-PARSER = Parser(TEMPLATES.to_trie(), str.split)
+PARSER = Parser(TEMPLATES.to_trie(min_words=1), str.split)
 
 # Every public function that takes texts, by the names of class and function.
 DOORS: dict[str, Callable[..., Any]] = {

@@ -697,6 +697,19 @@ class TestTemplateFinder:
         with pytest.raises(ValueError, match="at least one Template"):
             finder.to_trie()
 
+    def test_words_that_are_peeled_off(self, backend):
+        # Each word of these stands at an end somewhere: templates of one word would read any sentence word by word.
+        texts = [[a, "of", b] for a in "abcd" for b in "abcd"] * 2 + [[a, x] for a in "abcd" for x in "pqrs"]
+        finder = TemplateFinder(min_pmi=0.5).fit(texts)
+        lone = [template for template in finder.templates_ if template.n_words == 1]
+        assert lone and not {*lone} & {*finder.to_trie()}
+        assert {*finder.to_trie(min_words=1)} == {*finder.templates_}
+        longest = max(template.n_words for template in finder.templates_)
+        with pytest.raises(ValueError, match=f"no template of min_words={longest + 1} words or more"):
+            finder.to_trie(min_words=longest + 1)
+        with pytest.raises(ValueError, match="min_words must be"):
+            finder.to_trie(min_words=0)
+
     def test_memory_is_flat(self):
         setup = """
 from fastcore.templates import TemplateFinder

@@ -273,19 +273,29 @@ class TemplateFinder(Estimator):
         self.words_ = dict(sorted(words.items(), key=lambda one: -one[1]))
         return max((count for _, count in order[most:]), default=-2) + 1
 
-    def to_trie(self) -> TemplateTrie:
+    def to_trie(self, *, min_words: int = 2) -> TemplateTrie:
         """Return what was found, for a `Parser`.
+
+        Parameters
+        ----------
+        min_words : int, default 2
+            Templates of fewer words are left out: there is one for nearly every word, and a parser would peel words
+            off the ends of a sentence with them, since a template costs less than a word that none reads.
 
         Raises
         ------
         ValueError
-            If nothing was.
+            If nothing was found, or nothing of so many words.
         NotFittedError
             If `fit` wasn't called; it is a ValueError, and scikit-learn's where that is loaded.
         """
         if not hasattr(self, "templates_"):
             raise not_fitted("this TemplateFinder isn't fitted yet: call fit first")
-        return TemplateTrie(self.templates_)
+        low = as_index(min_words, "min_words", low=1)
+        kept = {template: count for template, count in self.templates_.items() if template.n_words >= low}
+        if self.templates_ and not kept:
+            raise ValueError(f"no template of min_words={low} words or more was found, only shorter ones")
+        return TemplateTrie(kept)
 
     def predict(
         self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
