@@ -43,6 +43,7 @@ KERNELS = (
     "ode",
     "recurrence",
     "nce",
+    "embeddings",
 )
 DOMAINS = tuple(dict.fromkeys(name.partition(".")[0] for name in KERNELS))
 
