@@ -281,6 +281,8 @@ PLANTED = [
     ("nlp_zero", "pyx/templates/readings.pyx", "add_found(work, 2 * work.readings[k].tail + (i > start)", "add_found(work, 2 * work.readings[k].tail + (i > 0)", "tests/test_nlp_zero_templates.py -k TestFinder"),
     ("nlp_zero", "fastcore/reference/templates/readings.py", "whole = read if i == start else (SLOT, *read)", "whole = (SLOT, *read)", "tests/test_nlp_zero_templates.py -k TestFinder"),
     ("nlp_zero", "fastcore/compat/nlp_zero/_finder.py", "for piece in [*pieces] or [\"\"])", "for piece in pieces)", "tests/test_nlp_zero_templates.py -k TestFinder"),
+    ("templates", "fastcore/templates/_frames.py", "spelled < _WHOLE * counts[template]", "spelled < 2 * _WHOLE * counts[template]", "tests/test_templates.py -k Closed"),
+    ("templates", "fastcore/templates/_frames.py", "        chosen[longer] = chosen.get(chosen[longer], chosen[longer])", "        pass", "tests/test_templates.py -k Closed"),
     ("ode", "pyx/ode/ode.pyx", "if end > t and not finite(k1, n):", "if end > t and not finite(k1, 0):"),
     ("ode", "fastcore/ode/_search.py", "| (high - theta <= near)", "| (high - theta < 0)"),
     ("ode", "fastcore/ode/_search.py", "covariance[np.abs(rest) > 1e-6] = np.inf", "covariance[:] = np.inf"),

@@ -124,6 +124,12 @@ class TestFinder:
                 assert it.templates == {Template("a-"): 2, Template("b"): 1}
             else:
                 assert it.words == {"a-": 2, "b": 1}
+        # A text in which nothing is left is one all the same.
+        nothing = face(*options)
+        nothing.texts = lambda sents, filtering: ([] for _ in sents)
+        nothing.train(["a"])
+        with pytest.raises(ValueError, match="at least one text, got none"):
+            nothing.train([])
 
     def test_texts_as_they_are(self):
         assert list(Word_Finder().texts(["a，b", ""])) == [["a", "b"], [""]]
@@ -251,12 +257,21 @@ class TestParser:
         assert fast.parse(sent).template == plain.parse(sent).template
 
     def test_what_may_yet_round_to_the_same_is_kept(self, backend):
-        # Of two ways to read "abab" up to its third word, the earlier one scores a little less.
-        trie = XTrie([(("a", "b"), 10**6), (("a", None, "b"), 10**6 + 9), (("c",), 10**6), (("b",), 10**6 + 9)])
-        for sent in ("abcb", "acbb", "aabb", "abbcab", "aacbbcb"):
-            plain = Parser(trie, list, -1)
-            plain.max = lambda x: min(x, key=lambda it: (-round(it[1], 4), -len(it[0][0])))
-            assert str(Parser(trie, list, -1).parse(sent)) == str(plain.parse(sent))
+        # With the second a the rest scores a little more, but not in four places: the first a is taken.
+        trie = XTrie([(("a", "b", "c"), 5), (("x", "a", "y"), 10**6), (("a", "x"), 10**6 + 9)])
+        tree = Parser(trie, list).parse("axaybc")
+        assert [module.content for module in tree.modules] == ["xay"]
+        assert tree.template == Template(["a", None, "b", "c"])
+        # In four places it does.
+        trie["a", "x"] = 10**6 + 900
+        tree = Parser(trie, list).parse("axaybc")
+        assert [module.content for module in tree.modules] == ["ax", "y"]
+
+    def test_of_templates_with_the_same_words_the_last_one_found_counts(self, backend):
+        # That with fewer placeholders, however frequent the other one is.
+        for without, root in ((1, ["a", "x", None]), (10**6, ["a", None, "b"])):
+            trie = XTrie([(("a", None, "b"), 10**5), (("a", "b"), without), (("a", "x"), 1000)])
+            assert Parser(trie, list).parse("axb").template == Template(root)
 
     def test_changes_are_seen(self, backend):
         trie = XTrie([(("a", None), 1)])
