@@ -267,6 +267,14 @@ class TestParser:
         tree = Parser(trie, list).parse("axaybc")
         assert [module.content for module in tree.modules] == ["ax", "y"]
 
+    def test_of_equal_places_the_first(self, backend):
+        # That whose first word comes first, though its second one comes last and is met later.
+        tree = Parser(XTrie([(("a", "b", "c"), 1), (("z", "b"), 1)]), list).parse("aazbzbc")
+        assert [module.content for module in tree.modules] == ["azbz"]
+        # A placeholder's word comes before one that is left out.
+        tree = Parser(XTrie([(("a", None, "b"), 1), (("a", "c"), 1)]), list, 0).parse("axcb")
+        assert tree.template == Template(["a", None, "b"])
+
     def test_of_templates_with_the_same_words_the_last_one_found_counts(self, backend):
         # That with fewer placeholders, however frequent the other one is.
         for without, root in ((1, ["a", "x", None]), (10**6, ["a", None, "b"])):
