@@ -30,6 +30,8 @@ KERNELS = (
     "templates.trie",
     "templates.finder",
     "templates.closed",
+    "templates.readings",
+    "templates.loose",
     "chain",
     "crf.items",
     "crf.features",

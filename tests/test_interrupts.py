@@ -987,6 +987,24 @@ def _(k: Any, name: str) -> Any:
     return lambda: k.find_closed(ids, offsets, first, second, 20, False, 1, 0.0, 0, 10**12)
 
 
+@each("templates.readings", "count_readings of many", "count_readings joining")
+def _(k: Any, name: str) -> Any:
+    # As for find_templates.
+    ids = np.arange(60) % 2 if "many" in name else np.zeros(3_000_000, np.int64)
+    offsets, first = np.array([0, len(ids)]), np.array([0, 2, 4] if "many" in name else [0, 1])
+    second = np.array([0, 1, 0, 1] if "many" in name else [1])
+    return lambda: k.count_readings(ids, offsets, first, second, 20, 10**12)
+
+
+@long("templates.loose.best_reading")
+def _(k: Any) -> Any:
+    # The template "[X] a", with any number of words between.
+    automaton = [np.array(numbers) for numbers in ([1, 1, 2], [0, 0, 1, 1], [0], [2])]
+    ends = [np.array([np.nan, np.nan, 0.0]), np.array([0, 0, 1]), np.array([0, 0, 0, 2]), np.array([1, 0])]
+    ids = np.zeros(2000, np.int64)
+    return lambda: k.best_reading(*automaton, *ends, ids, -20.0)
+
+
 # vectorizer
 
 
