@@ -39,7 +39,8 @@ KERNELS = (
     "hmm",
     "reactions",
     "ode",
-    "recurrence",
+    "recurrence.scans",
+    "recurrence.cells",
     "nce",
 )
 DOMAINS = tuple(dict.fromkeys(name.partition(".")[0] for name in KERNELS))
