@@ -794,6 +794,13 @@ def _(k: Any) -> Any:
     return lambda: k.exponentials(KEY, 0, 200_000_000)
 
 
+@long("reactions.reachable")
+def _(k: Any) -> Any:
+    nothing, ids = np.zeros(0, np.int64), np.arange(2)
+    rest = (np.zeros(2, np.int64), np.full(2, 2000), 10**7)
+    return lambda: k.reachable(np.zeros(3, np.int64), nothing, nothing, np.arange(3), ids, np.ones(2, np.int64), *rest)
+
+
 @long("reactions.Network")
 def _(k: Any) -> Any:
     n = 4_000_000

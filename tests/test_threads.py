@@ -471,6 +471,7 @@ SETTLED = [
 ]
 
 
+@pytest.mark.compiled
 def test_every_kernel_class_is_listed():
     listed = {(domain, name) for domain, names in CLASSES.items() for name in names}
     assert {*STATEFUL, *SETTLED} == listed
