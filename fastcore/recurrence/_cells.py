@@ -81,7 +81,7 @@ class Cell(Immutable):
     @property
     def hidden(self) -> int:
         """Number of units."""
-        return self.W.shape[1] // self.gates
+        return int(self.W.shape[1]) // self.gates
 
     @property
     def states(self) -> int:

@@ -135,7 +135,7 @@ def gru_vjp(
     >>> import numpy as np
     >>> from fastcore.recurrence import gru_vjp
     >>> gru_vjp(np.ones((4, 1)), np.ones((1, 3)), np.ones((1, 3)), dh=[1.0]).h0.round(6)
-    array([0.202443])
+    array([0.283911])
     """
     cell = GRUCell(W, U, b, reset=reset, order=order)
     return pulled_back(cell, x, {"h0": h0}, dy, {"dh": dh}, lengths, mask, reverse)
@@ -187,7 +187,7 @@ def lstm_vjp(
     >>> import numpy as np
     >>> from fastcore.recurrence import lstm_vjp
     >>> lstm_vjp(np.ones((4, 1)), np.ones((1, 4)), np.ones((1, 4)), dc=[1.0]).c0.round(6)
-    array([0.595812])
+    array([0.665683])
     """
     cell = LSTMCell(W, U, b, projection=projection)
     return pulled_back(cell, x, {"h0": h0, "c0": c0}, dy, {"dh": dh, "dc": dc}, lengths, mask, reverse)
@@ -234,6 +234,7 @@ def pulled_back(
 def _of_state(grad: NDArray[Any], given: Any, form: str) -> NDArray[Any]:
     """One row a sequence, but for one sequence, or one state that all began with."""
     if form == "one":
-        return grad[0]
-    found: NDArray[Any] = grad.sum(axis=0) if given is not None and np.ndim(given) == 1 else grad
+        found: NDArray[Any] = grad[0]
+    else:
+        found = grad.sum(axis=0) if given is not None and np.ndim(given) == 1 else grad
     return found

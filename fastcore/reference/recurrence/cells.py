@@ -11,7 +11,7 @@ Array = NDArray[Any]
 GATES = {"tanh": 1, "relu": 1, "gru": 3, "gru_before": 3, "lstm": 4}
 
 
-class Step(NamedTuple):
+class _Step(NamedTuple):
     """One step: what came in, the gates, what went out."""
 
     x: Row
@@ -99,7 +99,7 @@ class Cell:
         rows = [list(range(a, b)) for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist())]
         return [r[::-1] for r in rows] if reverse else rows
 
-    def _forward(self, x: Array, h: Array, c: Array | None) -> list[Step]:
+    def _forward(self, x: Array, h: Array, c: Array | None) -> list[_Step]:
         if not np.isfinite(h).all() or (c is not None and not np.isfinite(c).all()):
             raise ValueError("the state must be finite")
         if not np.isfinite(x).all():
@@ -108,17 +108,19 @@ class Cell:
         state: Row = h.tolist()
         cell: Row = [] if c is None else c.tolist()
         for xt in x.tolist():
-            steps.append(self._step(xt, state, cell))
-            state, cell = steps[-1].new_h, steps[-1].new_c
+            step = self._step(xt, state, cell)
+            # States are of the cell's own type: what goes on from one is what a whole run does.
+            state, cell = (np.array(part, self._dtype).tolist() for part in (step.new_h, step.new_c))
+            steps.append(step._replace(new_h=state, new_c=cell))
         return steps
 
-    def _step(self, x: Row, h: Row, c: Row) -> Step:
+    def _step(self, x: Row, h: Row, c: Row) -> _Step:
         n = self._hidden
         a = _plus(self._bias[0], _product(x, self._W, self._columns))
         g = _plus(self._bias[1], _product(h, self._U, self._columns))
         if self._kind in ("tanh", "relu"):
             new = [math.tanh(v) if self._kind == "tanh" else max(v, 0.0) for v in _plus(a, g)]
-            return Step(x, h, c, [], [], new, [])
+            return _Step(x, h, c, [], [], new, [])
         if self._kind == "lstm":
             sums = _plus(a, g)
             i, f, o = ([_sigmoid(v) for v in sums[k * n : k * n + n]] for k in (0, 1, 3))
@@ -126,7 +128,7 @@ class Cell:
             new_c = [f[j] * c[j] + i[j] * candidate[j] for j in range(n)]
             out = [o[j] * math.tanh(new_c[j]) for j in range(n)]
             new_h = out if self._projection is None else _product(out, self._projection, self._states)
-            return Step(x, h, c, [i, f, candidate, o], out, new_h, new_c)
+            return _Step(x, h, c, [i, f, candidate, o], out, new_h, new_c)
         r = [_sigmoid(v) for v in _plus(a[:n], g[:n])]
         z = [_sigmoid(v) for v in _plus(a[n : 2 * n], g[n : 2 * n])]
         if self._kind == "gru":
@@ -137,9 +139,9 @@ class Cell:
             part = _plus(self._bias[1], _product(inner, self._U, self._columns))[2 * n :]
             candidate = [math.tanh(v) for v in _plus(a[2 * n :], part)]
         new = [(1 - z[j]) * candidate[j] + z[j] * h[j] for j in range(n)]
-        return Step(x, h, c, [r, z, candidate], inner, new, [])
+        return _Step(x, h, c, [r, z, candidate], inner, new, [])
 
-    def _backward(self, step: Step, dh: Array, dc: Array, sums: dict[str, Array]) -> tuple[Array, Array, Array]:
+    def _backward(self, step: _Step, dh: Array, dc: Array, sums: dict[str, Array]) -> tuple[Array, Array, Array]:
         """From the gradients of a step's new states to those of its x and old states; add those of the weights."""
         x, h, n = np.array(step.x), np.array(step.h), self._hidden
         W, U = np.array(self._W).reshape(-1, self._columns), np.array(self._U)
