@@ -42,6 +42,7 @@ KERNELS = (
     "recurrence.scans",
     "recurrence.cells",
     "nce",
+    "embeddings",
 )
 DOMAINS = tuple(dict.fromkeys(name.partition(".")[0] for name in KERNELS))
 
