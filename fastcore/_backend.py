@@ -41,7 +41,8 @@ KERNELS = (
     "hmm",
     "reactions",
     "ode",
-    "recurrence",
+    "recurrence.scans",
+    "recurrence.cells",
     "nce",
     "embeddings",
 )
