@@ -19,6 +19,7 @@ from fastcore.reactions._fsp import _poisson
 
 from .helpers import dsmts, memory_growth, nasty_forms, run_script, sized
 
+METHODS = ["direct", "first_reaction", "rssacr"]
 GENE = ReactionNetwork("0 -> m @ 20\nm -> m + n @ 2.5\nm -> 0 @ 1\nn -> 0 @ 1")
 SIR = ReactionNetwork("S + I -> 2 I @ beta\nI -> R @ gamma\nbeta = 5e-5\ngamma = 0.1")
 
@@ -291,14 +292,14 @@ class TestSimulate:
         assert (nothing.x == [5, 0, 0]).all() and (nothing.n_events == 0).all()
         assert (nothing.status == "absorbed").all()
 
-    @pytest.mark.parametrize("method", ["direct", "first_reaction"])
+    @pytest.mark.parametrize("method", METHODS)
     def test_a_rate_of_zero_never_fires(self, backend, method):
         network = ReactionNetwork("A -> B @ 0; A -> C @ 1; 2 D -> B @ 1; D + B -> A @ 5")
         sol = simulate(network, {"A": 50, "D": 1}, (0, 100), n=20, method=method, rng=0)
         assert (sol.status == "absorbed").all()
         assert (sol["B"] == 0).all() and (sol["D"] == 1).all()
 
-    @pytest.mark.parametrize("method", ["direct", "first_reaction"])
+    @pytest.mark.parametrize("method", METHODS)
     def test_stop(self, backend, method):
         options = {"n": 6, "rng": 1, "method": method}
         sol = simulate(SIR, [99, 1, 0], (0, 1e5), stop="I == 0 or R >= 20", params={"beta": 2e-3}, **options)
@@ -400,7 +401,7 @@ class TestSimulate:
         start = 2**53 - 2**32
         with pytest.raises(OverflowError, match="run 0 overflowed"):
             simulate(burst, [start], (0, 1), n=2, rng=0)
-        for method in ("direct", "first_reaction"):
+        for method in METHODS:
             with pytest.raises(OverflowError, match="a rate became infinite"):
                 simulate(ReactionNetwork("3 A -> 4 A @ 1e300"), [10**6], (0, 1), method=method, rng=0)
 
@@ -476,7 +477,7 @@ class TestSimulate:
 class TestTwins:
     """The kernel gives the twin's events to the bit."""
 
-    @pytest.mark.parametrize("method", ["direct", "first_reaction"])
+    @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.parametrize("name", ["sir", "lv", "dimers", "mm", "schlogl", "vilar"])
     def test_models(self, name, method):
         network, x0, t_end = model(name)
@@ -508,7 +509,7 @@ class TestTwins:
         )
         x0 = data.draw(st.lists(st.integers(0, 50), min_size=n_species, max_size=n_species))
         stop = data.draw(st.sampled_from([None, "X0 == 7", "X0 > 60 or X0 < 2"]))
-        method = data.draw(st.sampled_from(["direct", "first_reaction"]))
+        method = data.draw(st.sampled_from(METHODS))
         options = {"n": 2, "rng": data.draw(st.integers(0, 10**6)), "method": method, "stop": stop, "max_events": 80}
         a, b = both(network, x0, (0, 3), record="jumps", **options)
         assert same(a, b)
@@ -546,7 +547,7 @@ class TestDistribution:
     }
 
     @pytest.mark.parametrize("case", CASES)
-    @pytest.mark.parametrize("method", ["direct", "first_reaction"])
+    @pytest.mark.parametrize("method", METHODS)
     def test_stochastic_test_suite(self, case, method):
         text, x0 = self.CASES[case]
         network, expected, n = ReactionNetwork(text, combinatorial=True), dsmts(case), sized(4000, 200)
@@ -567,10 +568,11 @@ class TestDistribution:
         network, x0, _ = model("dimers")
         runs = [
             simulate(network, x0, (0, 0.2), [0.2], n=sized(4000, 200), method=method, rng=3).x[:, 0]
-            for method in ("direct", "first_reaction")
+            for method in METHODS
         ]
         for i in (1, 2, 3):
-            assert stats.ks_2samp(runs[0][:, i], runs[1][:, i]).pvalue > 1e-6
+            for other in runs[1:]:
+                assert stats.ks_2samp(runs[0][:, i], other[:, i]).pvalue > 1e-6
 
     def test_the_twin_samples_the_same_distribution(self, backend):
         sol = simulate(ReactionNetwork("A -> 0 @ 1"), [1], (0, 1), [1], n=backend.size(20_000, 3000), rng=8)

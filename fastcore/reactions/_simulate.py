@@ -24,7 +24,9 @@ from ._states import LARGEST_COUNT, State, as_span, as_times, initial_counts
 from ._tables import Structure
 
 # By the kernels' codes.
-_METHODS = {"direct": 0, "first_reaction": 1}
+_METHODS = {"direct": 0, "first_reaction": 1, "rssacr": 2}
+# "auto" is the direct method up to so many reactions, RSSACR beyond: about where one costs what the other does.
+MOST_DIRECT = 64
 _STATUS = np.array(["finished", "absorbed", "stopped", "max_events"])
 _MAX_EVENTS, _OVERFLOW = 3, 4
 # Events after which a run ends unless `max_events` says otherwise: half a minute, or a gigabyte.
@@ -101,9 +103,11 @@ def simulate(
         Rising times at which states are kept. Default: 101 points from start to end.
     n : int, default 1
         Number of runs (of each set of parameters).
-    method : {"auto", "direct", "first_reaction"}
-        Both are exact. The direct method draws the time to the next event, then which reaction it is; the first
-        reaction method draws a time for every reaction and takes the shortest. "auto" is the direct method.
+    method : {"auto", "direct", "first_reaction", "rssacr"}
+        All are exact. The direct method draws the time to the next event, then which reaction it is; the first
+        reaction method draws a time for every reaction and takes the shortest; RSSACR proposes events by bounds of the
+        rates, at a cost that hardly depends on how many reactions there are. "auto" is the direct method up to 64
+        reactions and RSSACR beyond; the result's `method` says which ran.
     rng : None, int, SeedSequence or Generator
         Source of randomness (SPEC 7): an int repeats, the others move on. Run i of a call has a stream of its own.
     workers : int, executor or map-like callable, default 1
@@ -146,12 +150,16 @@ def simulate(
 
     Notes
     -----
-    An event costs O(number of reactions) to find plus O(number of rates that it changes). Random numbers: the key of
-    a call seeds a xoshiro256++ stream for each run; the direct method draws an exponential (ziggurat), then a uniform
-    number if the event comes before the end; the first reaction method an exponential for each possible reaction in
-    order. Rates are multiplied from left to right; the total is updated in the order of the dependants, and summed
-    afresh every 1024 events and when it has fallen 1024-fold since. The twin gives the same events to the bit. Source:
-    D. T. Gillespie, J. Comput. Phys. 22 (1976) 403.
+    An event of the direct method costs O(number of reactions) to find plus O(number of rates that it changes); one of
+    RSSACR O(log(largest rate / smallest rate)) to find, and rates are bounded afresh about once in so many events as
+    their counts are large (at each event that changes what an expression that isn't a product of counts depends on).
+    Random numbers: the key of a call seeds a xoshiro256++ stream for each run; the direct method draws an exponential
+    (ziggurat), then a uniform number if the event comes before the end; the first reaction method an exponential for
+    each possible reaction in order; RSSACR for each proposal what the direct method draws for an event. Rates are
+    multiplied from left to right; totals are updated in the order of the dependants, and summed afresh every 1024
+    events and when they have fallen 1024-fold since. The twin gives the same events to the bit. Sources: D. T.
+    Gillespie, J. Comput. Phys. 22 (1976) 403; V. H. Thanh, R. Zunino and C. Priami, IEEE/ACM Trans. Comput. Biol.
+    Bioinform. 14 (2017) 657.
 
     Examples
     --------
@@ -172,7 +180,9 @@ def simulate(
     span = as_span(t_span)
     as_choice(record, "record", ("grid", "jumps"))
     as_choice(method, "method", ("auto", *_METHODS))
-    code = _METHODS["direct" if method == "auto" else method]
+    if method == "auto":
+        method = "direct" if len(network.reactions) <= MOST_DIRECT else "rssacr"
+    code = _METHODS[method]
     runs = as_index(n, "n", low=1)
     limit = MOST_EVENTS[record]
     if max_events is not None:
@@ -238,10 +248,11 @@ def simulate(
     if record == "grid":
         x = _joined(data[0]).reshape(*shape, len(times), len(keep))
         names = network.species if species is None else tuple(network.species[i] for i in keep)
-        return Trajectories(times, x, *ends, names)
+        return Trajectories(times, x, *ends, names, method=method)
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(numbers)))
     begins = counts[0] if len(counts) == 1 else counts
-    return Jumps(_joined(data[0]), _joined(data[1]), offsets, *ends, network.species, span[0], begins, network.tables)
+    events = (_joined(data[0]), _joined(data[1]), offsets)
+    return Jumps(*events, *ends, network.species, span[0], begins, network.tables, method=method)
 
 
 def _called(task: tuple[str, str, Structure, tuple[Any, ...]]) -> Any:
