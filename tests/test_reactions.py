@@ -379,6 +379,26 @@ class TestSimulate:
         with ThreadPoolExecutor(2) as pool:
             assert same(one, simulate(SIR, [90, 10, 0], (0, 5), workers=pool, **arguments))
 
+    def test_some_of_the_runs(self, backend):
+        """Parts of an ensemble have the bits of the whole, each set of parameters with a start of its own too."""
+        network = ReactionNetwork("S + I -> 2 I @ beta; I -> R @ 0.1; S = 90*beta; I = 10; beta = 1")
+        options = {"params": [[0.1], [0.2]], "n": 5, "rng": 4}
+        for x0 in ([90, 10, 0], None):
+            whole = simulate(network, x0, (0, 5), **options)
+            parts = [simulate(network, x0, (0, 5), runs=range(*part), **options) for part in ((0, 3), (3, 8), (8, 10))]
+            assert [part.x.shape[0] for part in parts] == [len(part.status) for part in parts] == [3, 5, 2]
+            assert np.concatenate([part.x for part in parts]).tolist() == whole.x.reshape(10, 101, 3).tolist()
+            jumps = simulate(network, x0, (0, 5), record="jumps", **options)
+            some = simulate(network, x0, (0, 5), record="jumps", runs=range(3, 8), workers=2, **options)
+            for run in range(5):
+                for ours, theirs in zip(some.path(run), jumps.path(3 + run)):
+                    assert ours.tolist() == theirs.tolist()
+        assert simulate(SIR, [90, 10, 0], (0, 5), n=3, rng=1, runs=range(2, 2)).x.shape == (0, 101, 3)
+        with pytest.raises(ValueError, match="run 4: the rate of"):
+            simulate(ReactionNetwork("A -> 0 @ 1/(A - 3)"), [3], (0, 5), n=9, rng=1, runs=range(4, 6))
+        with pytest.raises(OverflowError, match="run 4 overflowed"):
+            simulate(ReactionNetwork("3 A -> 4 A @ 1e300"), [10**6], (0, 1), n=9, rng=1, runs=range(4, 6))
+
     def test_progress(self, backend):
         seen = []
         options = {"n": 50, "rng": 0}
@@ -464,6 +484,10 @@ class TestSimulate:
             ({"species": ["Q"]}, ValueError, "species must name some of"),
             ({"species": []}, ValueError, "species must name some of"),
             ({"max_events": -1}, ValueError, "max_events must be"),
+            ({"runs": 3, "rng": 1}, TypeError, "runs must be a range, got int"),
+            ({"runs": range(3), "rng": 1}, ValueError, r"0 <= a <= b <= 1, the number of all runs, got range\(0, 3\)"),
+            ({"runs": range(-1, 0), "rng": 1}, ValueError, "runs must be range"),
+            ({"runs": range(1)}, ValueError, "rng must be given with runs"),
             ({"events": ()}, TypeError, "events"),
             ({"reduce": "mean"}, TypeError, "reduce"),
         ],

@@ -52,6 +52,7 @@ def simulate(
     stop: str | None = ...,
     species: Sequence[str] | None = ...,
     max_events: float | None = ...,
+    runs: range | None = ...,
     progress: Progress = ...,
 ) -> Trajectories: ...
 @overload
@@ -70,6 +71,7 @@ def simulate(
     stop: str | None = ...,
     species: Sequence[str] | None = ...,
     max_events: float | None = ...,
+    runs: range | None = ...,
     progress: Progress = ...,
 ) -> Jumps: ...
 def simulate(
@@ -87,6 +89,7 @@ def simulate(
     stop: str | None = None,
     species: Sequence[str] | None = None,
     max_events: float | None = None,
+    runs: range | None = None,
     progress: Progress = False,
 ) -> Trajectories | Jumps:
     """Simulate a reaction network event by event (Gillespie's stochastic simulation).
@@ -125,6 +128,9 @@ def simulate(
     max_events : int or inf, optional
         End a run before more events than this. Default: 1,000,000,000 (100,000,000 for ``record="jumps"``, which keeps
         them all), and a warning if that ends a run; ``math.inf`` has no end.
+    runs : range, optional
+        Only these of the call's runs, counted through sets of parameters, with the bits that they have in the whole
+        call, a row each: parts of one ensemble on several machines. `rng` must be given, the same for all parts.
     progress : bool or callable, default False
         True shows a bar (needs tqdm); a function is called with (done, total or None). Counted are runs.
 
@@ -132,8 +138,9 @@ def simulate(
     -------
     Trajectories or Jumps
         For ``record="grid"`` states of shape (n, n_t, n_species); with p sets of parameters (p, n_t, n_species), or
-        (p, n, n_t, n_species) if ``n > 1``. A state is the one after all events up to and including that time. When
-        nothing can fire or the condition has stopped a run, the last state stays.
+        (p, n, n_t, n_species) if ``n > 1``; with `runs` (len(runs), n_t, n_species). A state is the one after all
+        events up to and including that time. When nothing can fire or the condition has stopped a run, the last state
+        stays.
 
     Raises
     ------
@@ -183,7 +190,7 @@ def simulate(
     if method == "auto":
         method = "direct" if len(network.reactions) <= MOST_DIRECT else "rssacr"
     code = _METHODS[method]
-    runs = as_index(n, "n", low=1)
+    per_set = as_index(n, "n", low=1)
     limit = MOST_EVENTS[record]
     if max_events is not None:
         limit = _NO_END if max_events == math.inf else as_index(max_events, "max_events", high=_NO_END)
@@ -199,8 +206,12 @@ def simulate(
     counts = np.atleast_2d(initial_counts(network, x0, params))
     sets = constants.shape[:-1]
     constants = np.ascontiguousarray(constants.reshape(-1, constants.shape[-1]))
-    total = runs * len(constants)
-    shape = sets if sets and runs == 1 else (*sets, runs)
+    total = per_set * len(constants)
+    shape = sets if sets and per_set == 1 else (*sets, per_set)
+    first = 0
+    if runs is not None:
+        first, total = _part(runs, total, rng)
+        shape = (total,)
     head: tuple[Any, ...]
     tail: tuple[Any, ...] = (code, stops, limit)
     if record == "grid":
@@ -215,7 +226,8 @@ def simulate(
     network.structure.prepared(backend)  # before threads ask for it
     chunks = _chunks(total, 1 if workers == 1 and progress is False else 8 * n_threads(workers))
     tasks = [
-        (function, backend, network.structure, (constants, counts, *head, key, *chunk, runs, *tail)) for chunk in chunks
+        (function, backend, network.structure, (constants, counts, *head, key, first + begin, count, per_set, *tail))
+        for begin, count in chunks
     ]
     with progress_bar(progress, total, "runs") as step:
         sizes = iter([count for _, count in chunks])
@@ -234,7 +246,7 @@ def simulate(
     numbers, status = _joined(n_events), _joined(codes)
     if (status == _OVERFLOW).any():
         raise OverflowError(
-            f"run {int(np.argmax(status == _OVERFLOW))} overflowed: a rate became infinite, or a count passed "
+            f"run {first + int(np.argmax(status == _OVERFLOW))} overflowed: a rate became infinite, or a count passed "
             "2**53 - 2**31"
         )
     if max_events is None and (explosive := int((status == _MAX_EVENTS).sum())):
@@ -251,6 +263,8 @@ def simulate(
         return Trajectories(times, x, *ends, names, method=method)
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(numbers)))
     begins = counts[0] if len(counts) == 1 else counts
+    if runs is not None and len(counts) > 1:
+        begins = counts[np.arange(first, first + total) // per_set]
     events = (_joined(data[0]), _joined(data[1]), offsets)
     return Jumps(*events, *ends, network.species, span[0], begins, network.tables, method=method)
 
@@ -263,6 +277,17 @@ def _called(task: tuple[str, str, Structure, tuple[Any, ...]]) -> Any:
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _part(runs: range, total: int, rng: RNG) -> tuple[int, int]:
+    """The first of these runs, and how many they are."""
+    if not isinstance(runs, range):
+        raise TypeError(f"runs must be a range, got {type(runs).__name__}")
+    if runs.step != 1 or not 0 <= runs.start <= runs.stop <= total:
+        raise ValueError(f"runs must be range(a, b) with 0 <= a <= b <= {total}, the number of all runs, got {runs}")
+    if rng is None:
+        raise ValueError("rng must be given with runs, so that all parts of the whole draw from the same streams")
+    return runs.start, len(runs)
 
 
 def _chunks(total: int, most: int) -> list[tuple[int, int]]:

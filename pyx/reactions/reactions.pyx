@@ -1,6 +1,6 @@
 """Kernels of stochastic simulation: the direct method, the first reaction method, and rejection with composition."""
 
-from libc.math cimport INFINITY, NAN, exp, floor, ldexp
+from libc.math cimport INFINITY, NAN, exp, ldexp, trunc
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 

@@ -66,7 +66,7 @@ cdef int prepare_bounds(const Structure* network, Bounds* bounds, Py_ssize_t slo
 
 cdef inline void enclose(Bounds* bounds, const double* x, Py_ssize_t species) noexcept nogil:
     # An interval about the count now. What is too high costs proposals, what is too low only tightness.
-    cdef double slack = 0.0 if bounds.exact[species] else floor(SLACK * x[species])
+    cdef double slack = 0.0 if bounds.exact[species] else trunc(SLACK * x[species])
     bounds.low[species] = x[species] - 2.0 * slack
     bounds.high[species] = x[species] + slack
 
