@@ -60,7 +60,14 @@ def _gene(n: int) -> Case:
 
 def _ring(size: int, n: int) -> Case:
     network = ReactionNetwork([({f"X{i}": 1}, {f"X{(i + 1) % size}": 1}, 1.0) for i in range(size)])
-    return Case(network, np.full(size, 100), np.linspace(0, {100: 10, 1000: 1}[size], 11), n)
+    return Case(network, np.full(size, 100), np.linspace(0, 1000 / size, 11), n)
+
+
+def _birth_death(size: int, n: int) -> Case:
+    half = range(size // 2)
+    births = [({}, {f"X{i}": 1}, 100.0 * (1 + i % 3)) for i in half]
+    network = ReactionNetwork([r for i in half for r in (births[i], ({f"X{i}": 1}, {}, 1.0))])
+    return Case(network, np.full(size // 2, 100), np.linspace(0, 500 / size, 11), n)
 
 
 def _fastcore(case: Case) -> np.ndarray:
@@ -275,6 +282,9 @@ WORKLOADS = [
     ),
     _workload("ring100", lambda n: _ring(100, n), 10, 1),
     _workload("ring1000", lambda n: _ring(1000, n), 4, 1),
+    _workload("ring10000", lambda n: _ring(10000, n), 4, 1),
+    _workload("birth_death100", lambda n: _birth_death(100, n), 10, 1),
+    _workload("birth_death1000", lambda n: _birth_death(1000, n), 10, 1),
     *(
         _expressions(f"expressions_{name}", lambda n, name=name: _written(name, n), n, small)
         for name, n, small in [("sir", 50, 1), ("lv", 10, 1), ("dimers", 50, 1), ("mm", 500, 5), ("schlogl", 5, 1)]

@@ -856,14 +856,14 @@ def _(k: Any) -> Any:
 NO_STOPS = np.empty((0, 3), np.int64)
 
 
-@each("reactions", *(f"simulate_jumps programs {method}" for method in range(2)))
+@each("reactions", *(f"simulate_jumps programs {method}" for method in range(3)))
 def _(k: Any, name: str) -> Any:
     network, columns = k.Network(PROGRAMMED.tables), PROGRAMMED.columns()[0][None]
     rest = (np.array([[500, 500]]), (0.0, 1e9), KEY, 0, 1, 1, int(name[-1]), NO_STOPS, 3 * 10**7)
     return lambda: k.simulate_jumps(network, columns, *rest)
 
 
-@each("reactions", *(f"simulate_{kind} {method}" for kind in ("grid", "jumps") for method in range(2)))
+@each("reactions", *(f"simulate_{kind} {method}" for kind in ("grid", "jumps") for method in range(3)))
 def _(k: Any, name: str) -> Any:
     tables, constants = system()
     network, span, x0, method = k.Network(tables), (0.0, 1e9), np.array([[500, 500]]), int(name[-1])

@@ -22,6 +22,7 @@ from fastcore.reference._programs import VALUES, _partials
 
 from .helpers import sized
 
+METHODS = ["direct", "first_reaction", "rssacr"]
 ENZYME = ReactionNetwork("S -> P @ vmax*S/(km + S); P -> S @ k*P/(1 + exp(-0.1*(P - 20))); vmax = 10; km = 5; k = 0.1")
 
 
@@ -338,7 +339,7 @@ class TestDerivatives:
 
 
 class TestSimulated:
-    @pytest.mark.parametrize("method", ["direct", "first_reaction"])
+    @pytest.mark.parametrize("method", METHODS)
     def test_twins(self, method):
         ours, twin = both(ENZYME, [60, 0], (0, 30), n=3, method=method, rng=4, max_events=2500)
         assert len(ours.times) > 500
@@ -411,7 +412,7 @@ class TestSimulated:
         np.testing.assert_allclose(a.x, b.x, rtol=1e-5)
         np.testing.assert_allclose(a.sensitivities, b.sensitivities, rtol=1e-5)
 
-    @pytest.mark.parametrize("method", ["direct", "first_reaction"])
+    @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.parametrize("rate", ["5", "k*A", "A*A", "A*(A - 1)*k + 0*B", "3 + B", "2 + 0*A"])
     def test_no_reaction_without_its_reactants(self, backend, method, rate):
         network = ReactionNetwork(f"2 A -> B @ {rate} + 0*k; k = 1")
@@ -426,7 +427,7 @@ class TestSimulated:
         sol = simulate(network, {"A": 5, "D": 3}, (0, 1e4), [1e4], rng=0)
         assert sol.x.tolist() == [[[5, 0, 0, 3]]] and sol.status.tolist() == ["absorbed"]
 
-    @pytest.mark.parametrize("method", ["direct", "first_reaction"])
+    @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.parametrize(
         ("rate", "number"),
         [("5/(S - 3)", "inf"), ("S - 3.5", "-0.5"), ("log(S - 5)*0 + 1", "nan"), ("sqrt(S - 3.5)", "-?nan")],
@@ -497,14 +498,14 @@ class TestSimulated:
 class TestProducts:
     """Products of counts are mass action only where they are 0 without the reactants, and never negative."""
 
-    @pytest.mark.parametrize("method", ["direct", "first_reaction"])
+    @pytest.mark.parametrize("method", METHODS)
     def test_reactants_that_the_rate_does_not_name(self, backend, method):
         network = ReactionNetwork("A + B -> C @ k*A; k = 1")
         result = simulate(network, {"A": 50, "B": 1}, (0, 5), n=3, rng=1, method=method)
         assert result["B"][:, -1].tolist() == [0, 0, 0]
         assert result["C"][:, -1].tolist() == [1, 1, 1]
 
-    @pytest.mark.parametrize("method", ["direct", "first_reaction"])
+    @pytest.mark.parametrize("method", METHODS)
     def test_a_product_that_may_be_negative(self, backend, method):
         network = ReactionNetwork("Q -> 0 @ k*Q*(P - 1); P -> P @ 0; k = 1")
         with pytest.raises(ValueError, match=r"the rate of 'Q -> 0 @ k\*Q\*\(P - 1\)' must be .* got -3.0 at t = 0"):

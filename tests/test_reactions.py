@@ -20,6 +20,7 @@ from fastcore.reactions._fsp import _poisson
 
 from .helpers import dsmts, memory_growth, nasty_forms, run_script, sized
 
+METHODS = ["direct", "first_reaction", "rssacr"]
 GENE = ReactionNetwork("0 -> m @ 20\nm -> m + n @ 2.5\nm -> 0 @ 1\nn -> 0 @ 1")
 SIR = ReactionNetwork("S + I -> 2 I @ beta\nI -> R @ gamma\nbeta = 5e-5\ngamma = 0.1")
 
@@ -292,14 +293,14 @@ class TestSimulate:
         assert (nothing.x == [5, 0, 0]).all() and (nothing.n_events == 0).all()
         assert (nothing.status == "absorbed").all()
 
-    @pytest.mark.parametrize("method", ["direct", "first_reaction"])
+    @pytest.mark.parametrize("method", METHODS)
     def test_a_rate_of_zero_never_fires(self, backend, method):
         network = ReactionNetwork("A -> B @ 0; A -> C @ 1; 2 D -> B @ 1; D + B -> A @ 5")
         sol = simulate(network, {"A": 50, "D": 1}, (0, 100), n=20, method=method, rng=0)
         assert (sol.status == "absorbed").all()
         assert (sol["B"] == 0).all() and (sol["D"] == 1).all()
 
-    @pytest.mark.parametrize("method", ["direct", "first_reaction"])
+    @pytest.mark.parametrize("method", METHODS)
     def test_stop(self, backend, method):
         options = {"n": 6, "rng": 1, "method": method}
         sol = simulate(SIR, [99, 1, 0], (0, 1e5), stop="I == 0 or R >= 20", params={"beta": 2e-3}, **options)
@@ -379,6 +380,26 @@ class TestSimulate:
         with ThreadPoolExecutor(2) as pool:
             assert same(one, simulate(SIR, [90, 10, 0], (0, 5), workers=pool, **arguments))
 
+    def test_some_of_the_runs(self, backend):
+        """Parts of an ensemble have the bits of the whole, each set of parameters with a start of its own too."""
+        network = ReactionNetwork("S + I -> 2 I @ beta; I -> R @ 0.1; S = 90*beta; I = 10; beta = 1")
+        options = {"params": [[0.1], [0.2]], "n": 5, "rng": 4}
+        for x0 in ([90, 10, 0], None):
+            whole = simulate(network, x0, (0, 5), **options)
+            parts = [simulate(network, x0, (0, 5), runs=range(*part), **options) for part in ((0, 3), (3, 8), (8, 10))]
+            assert [part.x.shape[0] for part in parts] == [len(part.status) for part in parts] == [3, 5, 2]
+            assert np.concatenate([part.x for part in parts]).tolist() == whole.x.reshape(10, 101, 3).tolist()
+            jumps = simulate(network, x0, (0, 5), record="jumps", **options)
+            some = simulate(network, x0, (0, 5), record="jumps", runs=range(3, 8), workers=2, **options)
+            for run in range(5):
+                for ours, theirs in zip(some.path(run), jumps.path(3 + run)):
+                    assert ours.tolist() == theirs.tolist()
+        assert simulate(SIR, [90, 10, 0], (0, 5), n=3, rng=1, runs=range(2, 2)).x.shape == (0, 101, 3)
+        with pytest.raises(ValueError, match="run 4: the rate of"):
+            simulate(ReactionNetwork("A -> 0 @ 1/(A - 3)"), [3], (0, 5), n=9, rng=1, runs=range(4, 6))
+        with pytest.raises(OverflowError, match="run 4 overflowed"):
+            simulate(ReactionNetwork("3 A -> 4 A @ 1e300"), [10**6], (0, 1), n=9, rng=1, runs=range(4, 6))
+
     def test_progress(self, backend):
         seen = []
         options = {"n": 50, "rng": 0}
@@ -401,7 +422,7 @@ class TestSimulate:
         start = 2**53 - 2**32
         with pytest.raises(OverflowError, match="run 0 overflowed"):
             simulate(burst, [start], (0, 1), n=2, rng=0)
-        for method in ("direct", "first_reaction"):
+        for method in METHODS:
             with pytest.raises(OverflowError, match="a rate became infinite"):
                 simulate(ReactionNetwork("3 A -> 4 A @ 1e300"), [10**6], (0, 1), method=method, rng=0)
 
@@ -464,6 +485,10 @@ class TestSimulate:
             ({"species": ["Q"]}, ValueError, "species must name some of"),
             ({"species": []}, ValueError, "species must name some of"),
             ({"max_events": -1}, ValueError, "max_events must be"),
+            ({"runs": 3, "rng": 1}, TypeError, "runs must be a range, got int"),
+            ({"runs": range(3), "rng": 1}, ValueError, r"0 <= a <= b <= 1, the number of all runs, got range\(0, 3\)"),
+            ({"runs": range(-1, 0), "rng": 1}, ValueError, "runs must be range"),
+            ({"runs": range(1)}, ValueError, "rng must be given with runs"),
             ({"events": ()}, TypeError, "events"),
             ({"reduce": "mean"}, TypeError, "reduce"),
         ],
@@ -477,7 +502,7 @@ class TestSimulate:
 class TestTwins:
     """The kernel gives the twin's events to the bit."""
 
-    @pytest.mark.parametrize("method", ["direct", "first_reaction"])
+    @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.parametrize("name", ["sir", "lv", "dimers", "mm", "schlogl", "vilar"])
     def test_models(self, name, method):
         network, x0, t_end = model(name)
@@ -509,7 +534,7 @@ class TestTwins:
         )
         x0 = data.draw(st.lists(st.integers(0, 50), min_size=n_species, max_size=n_species))
         stop = data.draw(st.sampled_from([None, "X0 == 7", "X0 > 60 or X0 < 2"]))
-        method = data.draw(st.sampled_from(["direct", "first_reaction"]))
+        method = data.draw(st.sampled_from(METHODS))
         options = {"n": 2, "rng": data.draw(st.integers(0, 10**6)), "method": method, "stop": stop, "max_events": 80}
         a, b = both(network, x0, (0, 3), record="jumps", **options)
         assert same(a, b)
@@ -547,7 +572,7 @@ class TestDistribution:
     }
 
     @pytest.mark.parametrize("case", CASES)
-    @pytest.mark.parametrize("method", ["direct", "first_reaction"])
+    @pytest.mark.parametrize("method", METHODS)
     def test_stochastic_test_suite(self, case, method):
         text, x0 = self.CASES[case]
         network, expected, n = ReactionNetwork(text, combinatorial=True), dsmts(case), sized(4000, 200)
@@ -568,10 +593,11 @@ class TestDistribution:
         network, x0, _ = model("dimers")
         runs = [
             simulate(network, x0, (0, 0.2), [0.2], n=sized(4000, 200), method=method, rng=3).x[:, 0]
-            for method in ("direct", "first_reaction")
+            for method in METHODS
         ]
         for i in (1, 2, 3):
-            assert stats.ks_2samp(runs[0][:, i], runs[1][:, i]).pvalue > 1e-6
+            for other in runs[1:]:
+                assert stats.ks_2samp(runs[0][:, i], other[:, i]).pvalue > 1e-6
 
     def test_the_twin_samples_the_same_distribution(self, backend):
         sol = simulate(ReactionNetwork("A -> 0 @ 1"), [1], (0, 1), [1], n=backend.size(20_000, 3000), rng=8)

@@ -53,6 +53,7 @@ def _projected(network: ReactionNetwork) -> Any:
 CHECKS = [
     Check("reactions.simulate, direct", _gene, _simulated("direct", 16), largest_difference),
     Check("reactions.simulate, first reaction", _gene, _simulated("first_reaction", 4), largest_difference),
+    Check("reactions.simulate, rssacr", _gene, _simulated("rssacr", 8), largest_difference),
     Check("reactions.simulate, jumps", _gene, _jumps, largest_difference),
     Check("reactions.simulate, expressions", _toggle, _simulated("direct", 8), largest_difference),
     Check("reactions.fsp", _gene, _projected, largest_difference),

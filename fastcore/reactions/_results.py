@@ -34,6 +34,8 @@ class Trajectories:
         condition) or ``"max_events"``.
     species : tuple of str
         The names of the last axis of `x`.
+    method : str
+        The method that ran.
     """
 
     t: NDArray[np.float64]
@@ -41,6 +43,7 @@ class Trajectories:
     n_events: NDArray[np.int64]
     status: NDArray[np.str_]
     species: tuple[str, ...]
+    method: str = "direct"
 
     def __getitem__(self, name: str) -> NDArray[np.int64]:
         """Counts of one species, shape (n, n_t)."""
@@ -96,7 +99,7 @@ class Jumps:
         Which reaction it was.
     offsets : ndarray of int64, shape (runs + 1,)
         Runs in order; run j * n + i is run i of set j of parameters.
-    n_events, status
+    n_events, status, method
         As in `Trajectories`.
     species : tuple of str
     t0 : float
@@ -114,6 +117,7 @@ class Jumps:
     t0: float
     x0: NDArray[np.int64]
     tables: Tables = field(repr=False)
+    method: str = "direct"
 
     def path(self, run: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Times (the start, then the events) and states after each, shapes (n_events + 1,) and (..., n_species)."""

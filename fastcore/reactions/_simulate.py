@@ -24,7 +24,9 @@ from ._states import LARGEST_COUNT, State, as_span, as_times, initial_counts
 from ._tables import Structure
 
 # By the kernels' codes.
-_METHODS = {"direct": 0, "first_reaction": 1}
+_METHODS = {"direct": 0, "first_reaction": 1, "rssacr": 2}
+# "auto" is the direct method up to so many reactions, RSSACR beyond: about where one costs what the other does.
+MOST_DIRECT = 64
 _STATUS = np.array(["finished", "absorbed", "stopped", "max_events"])
 _MAX_EVENTS, _OVERFLOW = 3, 4
 # Events after which a run ends unless `max_events` says otherwise: half a minute, or a gigabyte.
@@ -50,6 +52,7 @@ def simulate(
     stop: str | None = ...,
     species: Sequence[str] | None = ...,
     max_events: float | None = ...,
+    runs: range | None = ...,
     progress: Progress = ...,
 ) -> Trajectories: ...
 @overload
@@ -68,6 +71,7 @@ def simulate(
     stop: str | None = ...,
     species: Sequence[str] | None = ...,
     max_events: float | None = ...,
+    runs: range | None = ...,
     progress: Progress = ...,
 ) -> Jumps: ...
 def simulate(
@@ -85,6 +89,7 @@ def simulate(
     stop: str | None = None,
     species: Sequence[str] | None = None,
     max_events: float | None = None,
+    runs: range | None = None,
     progress: Progress = False,
 ) -> Trajectories | Jumps:
     """Simulate a reaction network event by event (Gillespie's stochastic simulation).
@@ -101,9 +106,11 @@ def simulate(
         Rising times at which states are kept. Default: 101 points from start to end.
     n : int, default 1
         Number of runs (of each set of parameters).
-    method : {"auto", "direct", "first_reaction"}
-        Both are exact. The direct method draws the time to the next event, then which reaction it is; the first
-        reaction method draws a time for every reaction and takes the shortest. "auto" is the direct method.
+    method : {"auto", "direct", "first_reaction", "rssacr"}
+        All are exact. The direct method draws the time to the next event, then which reaction it is; the first
+        reaction method draws a time for every reaction and takes the shortest; RSSACR proposes events by bounds of the
+        rates, at a cost that hardly depends on how many reactions there are. "auto" is the direct method up to 64
+        reactions and RSSACR beyond; the result's `method` says which ran.
     rng : None, int, SeedSequence or Generator
         Source of randomness (SPEC 7): an int repeats, the others move on. Run i of a call has a stream of its own.
     workers : int, executor or map-like callable, default 1
@@ -121,6 +128,9 @@ def simulate(
     max_events : int or inf, optional
         End a run before more events than this. Default: 1,000,000,000 (100,000,000 for ``record="jumps"``, which keeps
         them all), and a warning if that ends a run; ``math.inf`` has no end.
+    runs : range, optional
+        Only these of the call's runs, counted through sets of parameters, with the bits that they have in the whole
+        call, a row each: parts of one ensemble on several machines. `rng` must be given, the same for all parts.
     progress : bool or callable, default False
         True shows a bar (needs tqdm); a function is called with (done, total or None). Counted are runs.
 
@@ -128,8 +138,9 @@ def simulate(
     -------
     Trajectories or Jumps
         For ``record="grid"`` states of shape (n, n_t, n_species); with p sets of parameters (p, n_t, n_species), or
-        (p, n, n_t, n_species) if ``n > 1``. A state is the one after all events up to and including that time. When
-        nothing can fire or the condition has stopped a run, the last state stays.
+        (p, n, n_t, n_species) if ``n > 1``; with `runs` (len(runs), n_t, n_species). A state is the one after all
+        events up to and including that time. When nothing can fire or the condition has stopped a run, the last state
+        stays.
 
     Raises
     ------
@@ -146,12 +157,16 @@ def simulate(
 
     Notes
     -----
-    An event costs O(number of reactions) to find plus O(number of rates that it changes). Random numbers: the key of
-    a call seeds a xoshiro256++ stream for each run; the direct method draws an exponential (ziggurat), then a uniform
-    number if the event comes before the end; the first reaction method an exponential for each possible reaction in
-    order. Rates are multiplied from left to right; the total is updated in the order of the dependants, and summed
-    afresh every 1024 events and when it has fallen 1024-fold since. The twin gives the same events to the bit. Source:
-    D. T. Gillespie, J. Comput. Phys. 22 (1976) 403.
+    An event of the direct method costs O(number of reactions) to find plus O(number of rates that it changes); one of
+    RSSACR O(log(largest rate / smallest rate)) to find, and rates are bounded afresh about once in so many events as
+    their counts are large (at each event that changes what an expression that isn't a product of counts depends on).
+    Random numbers: the key of a call seeds a xoshiro256++ stream for each run; the direct method draws an exponential
+    (ziggurat), then a uniform number if the event comes before the end; the first reaction method an exponential for
+    each possible reaction in order; RSSACR for each proposal what the direct method draws for an event. Rates are
+    multiplied from left to right; totals are updated in the order of the dependants, and summed afresh every 1024
+    events and when they have fallen 1024-fold since. The twin gives the same events to the bit. Sources: D. T.
+    Gillespie, J. Comput. Phys. 22 (1976) 403; V. H. Thanh, R. Zunino and C. Priami, IEEE/ACM Trans. Comput. Biol.
+    Bioinform. 14 (2017) 657.
 
     Examples
     --------
@@ -172,8 +187,10 @@ def simulate(
     span = as_span(t_span)
     as_choice(record, "record", ("grid", "jumps"))
     as_choice(method, "method", ("auto", *_METHODS))
-    code = _METHODS["direct" if method == "auto" else method]
-    runs = as_index(n, "n", low=1)
+    if method == "auto":
+        method = "direct" if len(network.reactions) <= MOST_DIRECT else "rssacr"
+    code = _METHODS[method]
+    per_set = as_index(n, "n", low=1)
     limit = MOST_EVENTS[record]
     if max_events is not None:
         limit = _NO_END if max_events == math.inf else as_index(max_events, "max_events", high=_NO_END)
@@ -189,8 +206,12 @@ def simulate(
     counts = np.atleast_2d(initial_counts(network, x0, params))
     sets = constants.shape[:-1]
     constants = np.ascontiguousarray(constants.reshape(-1, constants.shape[-1]))
-    total = runs * len(constants)
-    shape = sets if sets and runs == 1 else (*sets, runs)
+    total = per_set * len(constants)
+    shape = sets if sets and per_set == 1 else (*sets, per_set)
+    first = 0
+    if runs is not None:
+        first, total = _part(runs, total, rng)
+        shape = (total,)
     head: tuple[Any, ...]
     tail: tuple[Any, ...] = (code, stops, limit)
     if record == "grid":
@@ -205,7 +226,8 @@ def simulate(
     network.structure.prepared(backend)  # before threads ask for it
     chunks = _chunks(total, 1 if workers == 1 and progress is False else 8 * n_threads(workers))
     tasks = [
-        (function, backend, network.structure, (constants, counts, *head, key, *chunk, runs, *tail)) for chunk in chunks
+        (function, backend, network.structure, (constants, counts, *head, key, first + begin, count, per_set, *tail))
+        for begin, count in chunks
     ]
     with progress_bar(progress, total, "runs") as step:
         sizes = iter([count for _, count in chunks])
@@ -224,7 +246,7 @@ def simulate(
     numbers, status = _joined(n_events), _joined(codes)
     if (status == _OVERFLOW).any():
         raise OverflowError(
-            f"run {int(np.argmax(status == _OVERFLOW))} overflowed: a rate became infinite, or a count passed "
+            f"run {first + int(np.argmax(status == _OVERFLOW))} overflowed: a rate became infinite, or a count passed "
             "2**53 - 2**31"
         )
     if max_events is None and (explosive := int((status == _MAX_EVENTS).sum())):
@@ -238,10 +260,13 @@ def simulate(
     if record == "grid":
         x = _joined(data[0]).reshape(*shape, len(times), len(keep))
         names = network.species if species is None else tuple(network.species[i] for i in keep)
-        return Trajectories(times, x, *ends, names)
+        return Trajectories(times, x, *ends, names, method=method)
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(numbers)))
     begins = counts[0] if len(counts) == 1 else counts
-    return Jumps(_joined(data[0]), _joined(data[1]), offsets, *ends, network.species, span[0], begins, network.tables)
+    if runs is not None and len(counts) > 1:
+        begins = counts[np.arange(first, first + total) // per_set]
+    events = (_joined(data[0]), _joined(data[1]), offsets)
+    return Jumps(*events, *ends, network.species, span[0], begins, network.tables, method=method)
 
 
 def _called(task: tuple[str, str, Structure, tuple[Any, ...]]) -> Any:
@@ -252,6 +277,17 @@ def _called(task: tuple[str, str, Structure, tuple[Any, ...]]) -> Any:
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _part(runs: range, total: int, rng: RNG) -> tuple[int, int]:
+    """The first of these runs, and how many they are."""
+    if not isinstance(runs, range):
+        raise TypeError(f"runs must be a range, got {type(runs).__name__}")
+    if runs.step != 1 or not 0 <= runs.start <= runs.stop <= total:
+        raise ValueError(f"runs must be range(a, b) with 0 <= a <= b <= {total}, the number of all runs, got {runs}")
+    if rng is None:
+        raise ValueError("rng must be given with runs, so that all parts of the whole draw from the same streams")
+    return runs.start, len(runs)
 
 
 def _chunks(total: int, most: int) -> list[tuple[int, int]]:

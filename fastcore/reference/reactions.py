@@ -1,7 +1,9 @@
-"""Slow twin of the stochastic simulation kernels: the direct method and the first reaction method.
+"""Slow twin of the stochastic simulation kernels: the direct method, the first reaction method, and rejection.
 
-Source: D. T. Gillespie, *A general method for numerically simulating the stochastic time evolution of coupled
-chemical reactions*, J. Comput. Phys. 22 (1976) 403 and J. Phys. Chem. 81 (1977) 2340.
+Sources: D. T. Gillespie, *A general method for numerically simulating the stochastic time evolution of coupled
+chemical reactions*, J. Comput. Phys. 22 (1976) 403 and J. Phys. Chem. 81 (1977) 2340; V. H. Thanh, R. Zunino and
+C. Priami, *Efficient constant-time complexity algorithm for stochastic simulation of large reaction networks*,
+IEEE/ACM Trans. Comput. Biol. Bioinform. 14 (2017) 657.
 """
 
 import math
@@ -23,6 +25,10 @@ FINISHED, ABSORBED, STOPPED, MAX_EVENTS, OVERFLOW = range(5)
 # The running total of the rates is summed afresh every so many events, and when it has fallen by this factor.
 RESUM = 1024
 FALL = 1.0 / 1024
+# Rejection: how far an interval reaches, as a part of the count; the largest bound; and what a factor may take off.
+SLACK = 1.0 / 8
+LARGEST_RATE = 2.0**1000
+MOST_MINUS = 5
 LARGEST_COUNT = 2**53 - 2**31
 
 
@@ -77,15 +83,19 @@ class _Run:
         self.x = x0.tolist()
 
     def rate(self, j: int) -> float:
-        """The propensity of reaction j, multiplied from left to right, or by its program; NaN if it can't be."""
+        """The propensity of reaction j."""
+        return self.rate_at(j, self.x)
+
+    def rate_at(self, j: int, x: list[int]) -> float:
+        """The propensity in a state, multiplied from left to right, or by its program; NaN if it can't be."""
         if self.network.programs[j]:
-            if any(self.x[species] < least for species, least in self.network.needs[j]):
+            if any(x[species] < least for species, least in self.network.needs[j]):
                 return 0.0
             given = self.program(j)
             return given if given >= 0 else math.nan
         rate: float = self.constants[j]
         for species, minus in self.network.factors[j]:
-            rate *= self.x[species] - minus
+            rate *= x[species] - minus
         return rate
 
     def program(self, j: int) -> float:
@@ -127,13 +137,13 @@ class _Direct(_Run):
             total += rate
         self.total, self.floor = total, total * FALL
 
-    def wait(self) -> float:
-        """Time to the next event, infinite if none can come, NaN if a rate overflowed."""
+    def following(self, t: float, end: float) -> float:
+        """The time of the next event, infinite if none can come, NaN if a rate overflowed."""
         if not self.floor < self.total < math.inf:
             self.resum()
             if not self.floor < self.total < math.inf:
                 return math.inf if self.total == 0 else math.nan
-        return _exponential(self.rng) / self.total
+        return t + _exponential(self.rng) / self.total
 
     def next(self) -> int:
         """The next event's reaction: the first whose cumulative rate exceeds a uniform share of the total."""
@@ -162,7 +172,7 @@ class _FirstReaction(_Run):
     def start(self, rng: Rng) -> None:
         self.rng = rng
 
-    def wait(self) -> float:
+    def following(self, t: float, end: float) -> float:
         best, self.first = math.inf, -1
         for j in range(len(self.constants)):
             rate = self.rate(j)
@@ -174,7 +184,7 @@ class _FirstReaction(_Run):
                     best, self.first = waiting, j
             elif math.isnan(rate):
                 return rate
-        return best
+        return t + best
 
     def next(self) -> int:
         return self.first
@@ -183,8 +193,105 @@ class _FirstReaction(_Run):
         pass
 
 
+class _Rssacr(_Run):
+    """Rejection with composition: events are proposed as often as bounds of the rates allow, and happen or don't.
+
+    A bound holds while counts stay in their intervals. Reactions stand in groups by the power of two next above their
+    bound, the group's cap; a proposal is a place on the line of all caps.
+    """
+
+    def start(self, rng: Rng) -> None:
+        self.rng = rng
+        network, self.exact = self.network, set()
+        for species, readers in enumerate(network.readers):
+            if any(network.programs[j] for (j,) in readers):
+                self.exact.add(species)
+        for j, factors in enumerate(network.factors):
+            if not network.programs[j]:
+                self.exact.update(species for species, minus in factors if minus > MOST_MINUS)
+        self.low, self.high = self.x.copy(), self.x.copy()
+        self.levels: list[int | None] = [None] * len(self.constants)
+        self.groups: dict[int, list[int]] = {}
+        self.total, self.broken = 0.0, False
+        for species in range(len(self.x)):
+            self.enclose(species)
+        for j in range(len(self.constants)):
+            self.rebound(j)
+        self.resum()
+
+    def enclose(self, species: int) -> None:
+        """Put an interval about a count."""
+        slack = 0 if species in self.exact else int(SLACK * self.x[species])
+        self.low[species] = self.x[species] - 2 * slack
+        self.high[species] = self.x[species] + slack
+
+    def rebound(self, j: int) -> None:
+        """Put reaction j into the group of its bound, the last there; who was last where it stood takes its place."""
+        bound = self.rate_at(j, self.high)
+        if not bound < LARGEST_RATE:
+            self.broken = True
+            return
+        before, after = self.levels[j], max(math.frexp(bound)[1], -1022) if bound > 0 else None
+        if after == before:
+            return
+        if before is not None:
+            group = self.groups[before]
+            last = group.pop()
+            if last != j:
+                group[group.index(j)] = last
+            self.total -= math.ldexp(1, before)
+        if after is not None:
+            self.groups.setdefault(after, []).append(j)
+            self.total += math.ldexp(1, after)
+        self.levels[j] = after
+
+    def resum(self) -> None:
+        total = 0.0
+        for level in sorted(self.groups, reverse=True):
+            total += len(self.groups[level]) * math.ldexp(1, level)
+        self.total, self.floor = total, total * FALL
+
+    def following(self, t: float, end: float) -> float:
+        if self.broken:
+            return math.nan
+        if not self.floor < self.total:
+            self.resum()
+            if self.total == 0:
+                return math.inf
+        waiting = 0.0
+        while True:
+            waiting += _exponential(self.rng) / self.total
+            if t + waiting > end or self.happens(self.rng.next_double() * self.total):
+                return t + waiting
+
+    def happens(self, share: float) -> bool:
+        """Whether a reaction happens at this place of the line."""
+        for level in sorted(self.groups, reverse=True):
+            group, cap = self.groups[level], math.ldexp(1, level)
+            if share < len(group) * cap:
+                member = int(share / cap)
+                self.chosen = group[member]
+                return share - member * cap < self.rate(self.chosen)
+            share -= len(group) * cap
+        return False  # rounding
+
+    def next(self) -> int:
+        return self.chosen
+
+    def update(self, j: int, n_events: int) -> None:
+        for species, _ in self.network.changes[j]:
+            if not self.low[species] <= self.x[species] <= self.high[species]:
+                self.enclose(species)
+                for (i,) in self.network.readers[species]:
+                    self.rebound(i)
+        if self.total * FALL > self.floor:
+            self.floor = self.total * FALL
+        if n_events % RESUM == 0:
+            self.resum()
+
+
 # By the codes that callers know.
-_METHODS = (_Direct, _FirstReaction)
+_METHODS = (_Direct, _FirstReaction, _Rssacr)
 
 
 def _simulate(
@@ -203,13 +310,12 @@ def _simulate(
     run.start(rng)
     status = STOPPED if run.stopped() else FINISHED
     while status == FINISHED:
-        waiting = run.wait()
-        if math.isnan(waiting):
+        following = run.following(t, end)
+        if math.isnan(following):
             status = OVERFLOW
             break
-        following = t + waiting
         if following > end:
-            if waiting == math.inf and not any(run.rate(j) > 0 for j in range(len(run.constants))):
+            if following == math.inf and not any(run.rate(j) > 0 for j in range(len(run.constants))):
                 status = ABSORBED
             break
         while len(states) < len(times) and times[len(states)] < following:

@@ -1,7 +1,7 @@
-"""Kernels of stochastic simulation: the direct method and the first reaction method."""
+"""Kernels of stochastic simulation: the direct method, the first reaction method, and rejection with composition."""
 
-from libc.math cimport INFINITY, NAN, exp
-from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
+from libc.math cimport INFINITY, NAN, exp, ldexp, trunc
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
 import numpy as np
@@ -22,6 +22,7 @@ cdef enum:
     OVERFLOW = 4
     DIRECT = 0
     FIRST_REACTION = 1
+    RSSACR = 2
     RESUM = 1024  # events after which the running total of the rates is summed afresh
     SHORT_CHANGE = 4  # lists up to these lengths are padded to one length, so that no branch is mispredicted
     SHORT_DEPENDANTS = 8
@@ -31,62 +32,7 @@ cdef enum:
 cdef double FALL = 1.0 / 1024
 cdef double LARGEST_COUNT = 9007199254740992.0 - 2147483648.0
 
-cdef struct Layer:
-    uint64_t inside
-    double width
-    double height
-
-cdef Layer[257] LAYERS
-cdef double TAIL = R
-cdef int _i
-for _i in range(257):
-    LAYERS[_i] = Layer(INSIDE[_i], WIDTH[_i], HEIGHT[_i]) if _i < 256 else Layer(0, 0.0, HEIGHT[_i])
-
-
-cdef double unlucky(Rng* rng, uint64_t bits) noexcept nogil:
-    # The hundredth draw that doesn't fall inside its layer: wedge, tail, or another try.
-    cdef double beyond = 0.0, x
-    cdef uint64_t layer, position
-    while True:
-        layer = bits & 255
-        position = bits >> 11
-        x = <double><int64_t>position * LAYERS[layer].width
-        if position < LAYERS[layer].inside:
-            return beyond + x
-        if layer == 0:
-            beyond += TAIL  # no memory: beyond R the tail is the whole again
-        elif LAYERS[layer].height + next_double(rng) * (LAYERS[layer + 1].height - LAYERS[layer].height) < exp(-x):
-            return beyond + x
-        bits = next_u64(rng)
-
-
-cdef inline double exponential(Rng* rng) noexcept nogil:
-    cdef uint64_t bits = next_u64(rng)
-    cdef uint64_t position = bits >> 11
-    cdef Layer* layer = &LAYERS[bits & 255]
-    cdef Rng copy
-    cdef double x
-    if position < layer.inside:
-        return <double><int64_t>position * layer.width
-    copy = rng[0]  # so that the caller's state may live in registers
-    x = unlucky(&copy, bits)
-    rng[0] = copy
-    return x
-
-
-def exponentials(const uint64_t[::1] key, uint64_t stream, Py_ssize_t count):
-    """The first `count` exponential random numbers of a stream."""
-    out = np.empty(count)
-    cdef double[::1] x = out
-    cdef Rng rng = rng_stream(&key[0], stream)
-    cdef Py_ssize_t i
-    cdef Pace pace = new_pace()
-    with nogil:
-        for i in range(count):
-            if i % RESUM == 0:
-                spend(&pace, 4 * RESUM)
-            x[i] = exponential(&rng)
-    return out
+include "exponentials.pxi"
 
 
 # What a network looks like to the inner loops. A rate is c * x[a] * (x[b] - minus), with x[pad] = 1.0 where there is no
@@ -435,6 +381,9 @@ cdef inline Py_ssize_t search(const double* rates, Py_ssize_t n, double share) n
     return found
 
 
+cdef struct Bounds
+
+
 # What a trajectory begins with, and how it ended.
 cdef struct Run:
     const double* c
@@ -442,6 +391,7 @@ cdef struct Run:
     double* rates
     int32_t* merged  # room for two lists of dependants
     int32_t* spare
+    Bounds* bounds
     double start
     double end
     int64_t max_events
@@ -577,6 +527,9 @@ cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Rng stre
     return ended(network, run, sink, t, n_events, status, pace)
 
 
+include "rssacr.pxi"
+
+
 cdef int blame(const Structure* network, Run* run, Py_ssize_t trajectory) except -1 nogil:
     # The program that gave a rate that can't be, if it was one: an error of its own.
     cdef Py_ssize_t j
@@ -620,6 +573,10 @@ cdef class _Simulation:
         cdef double* x = <double*>zeros(pool, slots + constants.shape[1] - n, sizeof(double))
         cdef Rng rng
         cdef Run run
+        cdef Bounds bounds
+        run.bounds = &bounds
+        if method == RSSACR:
+            prepare_bounds(structure, &bounds, slots + constants.shape[1] - n, pool)
         run.c, run.x, run.start, run.end, run.max_events = c, x, start, end, max_events
         run.rates = <double*>zeros(pool, n + 1, sizeof(double))
         run.merged = <int32_t*>zeros(pool, n if structure.merges else 0, sizeof(int32_t))
@@ -641,6 +598,8 @@ cdef class _Simulation:
                 rng = rng_stream(&key[0], first + k)
                 if method == DIRECT:
                     statuses[k] = <int8_t>direct(structure, &run, &self.sink, rng, &pace)
+                elif method == RSSACR:
+                    statuses[k] = <int8_t>rssacr(structure, &run, &self.sink, rng, &pace)
                 else:
                     statuses[k] = <int8_t>first_reaction(structure, &run, &self.sink, rng, &pace)
                 if statuses[k] == OVERFLOW:
