@@ -20,12 +20,13 @@ from ._labelled import columns_of, in_order, is_table
 from ._noise import Mixture, NoiseLike, noise_of
 from ._public import at_home
 from ._random import RNG, stream_key
+from ._softmax import Softmax, fit_softmax
 from ._validation import as_index, as_list, as_number, as_real
 from ._workers import Workers, call_kernel, n_threads, run
 
-__all__ = ["AliasSampler", "ExponentialFamily", "FittedModel", "Mixture", "fit"]
+__all__ = ["AliasSampler", "ExponentialFamily", "FittedModel", "Mixture", "Softmax", "fit", "fit_softmax"]
 
-at_home(__name__, Mixture)
+at_home(__name__, Mixture, Softmax, fit_softmax)
 
 Array: TypeAlias = NDArray[np.float64]
 Features: TypeAlias = Callable[[Array], ArrayLike] | Sequence[Callable[[Array], ArrayLike]]

@@ -114,7 +114,7 @@ def euler_rnn(
     >>> found = euler_rnn(decay, [0, 1, 2], {"A": [100, 61, 36]}, x0={"A": 100}, step=0.5, learning_rate=0.01,
     ...                   n_iterations=500)
     >>> round(found.params["k"], 2)
-    0.44
+    0.45
     """
     network = a_network(system)
     names = free_names(network, free)

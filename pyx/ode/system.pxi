@@ -318,4 +318,4 @@ cdef class System:
             minus_jacobian(&s, &x[0], &out[0, 0])
         finally:
             free_all(&pool)
-        return np.negative(result, out=result)
+        return np.subtract(0.0, result, out=result)  # without negative zeros
