@@ -50,7 +50,8 @@ class Softmax:
     def predict(self, x: ArrayLike) -> NDArray[np.int64]:
         """The likeliest class of each row; the smallest, if there are several."""
         rows = as_real(x, "x", shape=(None, self.coef.shape[1]), dtype=np.float64)
-        return np.argmax(rows @ self.coef.T + self.intercept, axis=1)
+        found: NDArray[np.int64] = np.argmax(rows @ self.coef.T + self.intercept, axis=1)
+        return found
 
     def log_loss(self, x: ArrayLike, y: ArrayLike) -> float:
         """Minus the mean logarithm of the probability of the true class, by the full softmax."""

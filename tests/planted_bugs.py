@@ -133,7 +133,7 @@ PLANTED = [
     ("ode", "fastcore/ode/_fit.py", "np.concatenate(slopes) * (values if self.log else 1.0)", "np.concatenate(slopes)", "tests/test_ode_experiments.py -k halves"),
     ("ode", "fastcore/ode/_measured.py", "residuals / self.roots[self.present]", "residuals", "tests/test_ode_experiments.py -k twice"),
     ("ode", "fastcore/ode/_profile.py", "fdtri(1, dof, level)) / dof)", "fdtri(1, dof, level)))", "tests/test_ode_experiments.py -k line"),
-    ("ode", "fastcore/ode/_rnn.py", "gradient = 2 * found[1].T @ found[0]", "gradient = -2 * found[1].T @ found[0]", "tests/test_ode_experiments.py -k recursion"),
+    ("ode", "fastcore/ode/_rnn.py", "2 * found[1].T @ found[0]", "-2 * found[1].T @ found[0]", "tests/test_ode_experiments.py -k recursion"),
     ("nce", "fastcore/_noise.py", "* math.sqrt((_FREEDOM - 2) / _FREEDOM)", "", "tests/test_nce_noise.py -k moments"),
     ("nce", "fastcore/_noise.py", "+ math.log(m)\n", "\n", "tests/test_nce_noise.py -k integrate"),
     ("ode", "fastcore/reference/ode.py", "self.spread(j, flux, out, block * n)", "self.spread(j, flux, out, 0)"),

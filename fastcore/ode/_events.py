@@ -103,7 +103,7 @@ def located(
         for k in np.flatnonzero(crossed):
             which.append(i)
             brackets.append((times[k], times[k + 1], before[k]))
-    found = _narrowed(events, which, np.array(brackets).reshape(-1, 3), at)
+    found = _narrowed(events, which, np.array(brackets, np.float64).reshape(-1, 3), at)
     of = np.array(which, np.intp)
     stops = [t for t, i in zip(found, which) if events[i].terminal]
     stop = min(stops, default=None)
@@ -113,7 +113,8 @@ def located(
 
 def _narrowed(events: Sequence[Watched], which: Sequence[int], brackets: Array, at: Callable[[Array], Array]) -> Array:
     """Cut all brackets at once into parts, keep the part in which the sign changes, until no double lies between."""
-    low, high, sign = brackets.T.copy()
+    low, sign = brackets[:, 0].copy(), brackets[:, 2]
+    high: Array = brackets[:, 1].copy()
     while len(low):
         wide = high - low > 4 * np.finfo(float).eps * np.maximum(np.maximum(np.abs(low), np.abs(high)), 1e-300)
         if not wide.any():

@@ -213,10 +213,10 @@ class Fit:
         values = np.array(list(self.params.values()))
         place = list(self.params).index(name)
         error = self.stderr[name] / values[place] if self.log else self.stderr[name]
-        sides = tuple(float(bound[place]) for bound in self._bounds) if name in self._asked else (-np.inf, np.inf)
-        return profiled(
-            self._problem, values, place, error, self.sse, self.dof, self._bounds, sides, level, turns, reach
-        )
+        # Bounds that weren't asked for only kept the search together.
+        asked = np.array([other in self._asked for other in self.params])
+        bounds = np.where(asked, self._bounds[0], -np.inf), np.where(asked, self._bounds[1], np.inf)
+        return profiled(self._problem, values, place, error, self.sse, self.dof, bounds, level, turns, reach)
 
     def solve(self, t_eval: ArrayLike, experiment: int = 0) -> Solution:
         """The fitted curve at given times (not before t0), of one of several experiments."""
@@ -225,8 +225,8 @@ class Fit:
         of, how = self._problem.experiments[i], self._problem.how
         end = float(times[-1]) if len(times) else of.t0
         params = {**of.params, **self._problem.params(np.array(list(self.params.values())))}
-        fixed = {"method": how.method, "step": how.step} if how.step else {}
-        return solve(self.network, self._begin(i), (of.t0, end), times, params=params, **fixed)
+        method, step = (how.method, how.step) if how.step else ("auto", None)
+        return solve(self.network, self._begin(i), (of.t0, end), times, params=params, method=method, step=step)
 
     def equations(self) -> list[str]:
         """The fitted equations as text, one a species."""

@@ -117,10 +117,10 @@ def integrate(
         at = len(network.reactions)
         constants, slopes = np.insert(constants, at, 1.0, axis=-1), np.insert(slopes, at, 0.0, axis=-2)
         start = np.append(start, np.full((*start.shape[:-1], 1), span[0]), axis=-1)
-        if sizes is not None:
+        if slopes_of_start is not None:
             slopes_of_start = np.append(slopes_of_start, np.zeros((*slopes_of_start.shape[:-1], 1)), axis=-1)
         atol = np.append(atol, atol.max())
-    if sizes is None:
+    if sizes is None or slopes_of_start is None:
         begins = start.reshape(-1, 1, start.shape[-1])
     else:
         begins = np.concatenate((start[..., None, :], slopes_of_start), axis=-2)
@@ -169,7 +169,7 @@ def _in_units(
 
 def _called_for(
     structure: Structure, constants: Array, slopes: Array, begins: Array, rest: tuple[Any, ...], workers: Workers
-) -> tuple[Any, ...]:
+) -> Any:
     """Call the kernel, for several sets in as many tasks as there are threads to take them."""
     backend, n_sets = active_backend(), len(constants)
     constants, slopes, begins = map(np.ascontiguousarray, (constants, slopes, begins))

@@ -60,7 +60,6 @@ def profiled(
     sse: float,
     dof: int,
     bounds: tuple[Array, Array],
-    sides: tuple[float, ...],
     level: float,
     turns: int,
     reach: float,
@@ -75,8 +74,8 @@ def profiled(
     begin = hoped if 0 < hoped < far else 0.1 * far
     rows = [(theta, sse)]
     ends = []
-    for sign, side in zip((-1, 1), sides):
-        walked, end = _walk(problem, theta, place, sign, begin, side, far, threshold, bounds, turns)
+    for sign, side in zip((-1, 1), bounds):
+        walked, end = _walk(problem, theta, place, sign, begin, float(side[place]), far, threshold, bounds, turns)
         rows += walked
         ends.append(end)
     rows.sort(key=lambda row: float(row[0][place]))

@@ -21,6 +21,8 @@ from ._measured import Experiment, measured
 
 # Adam's memory of gradients and of their squares, and what keeps it from dividing by 0 (Kingma and Ba 2015).
 _FIRST, _SECOND, _TINY = 0.9, 0.999, 1e-8
+# Slopes above this have squares that overflow.
+_STEEPEST = 1e150
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,7 +127,7 @@ def euler_rnn(
     rate = as_number(learning_rate, "learning_rate", low=0, open_low=True)
     turns = as_index(n_iterations, "n_iterations", low=1)
     theta = start_and_bounds(problem, start, None)[0]
-    found = problem.evaluate(theta)
+    found = _loss(problem, theta)
     if found is None:
         raise ValueError("start must be values with which Euler's steps stay finite: begin nearer, or shorten step")
     losses = np.full(turns + 1, np.nan)
@@ -137,20 +139,30 @@ def euler_rnn(
                 # Back, and on with half the rate.
                 theta, rate = best, rate / 2
                 mean, square, age = np.zeros(len(theta)), np.zeros(len(theta)), 0
-                found = problem.evaluate(theta)
+                found = _loss(problem, theta)
                 assert found is not None
             else:
-                losses[turn] = found[0] @ found[0]
-                if losses[turn] < least:
-                    best, least = theta, float(losses[turn])
+                losses[turn] = found[0]
+                if found[0] < least:
+                    best, least = theta, found[0]
             if turn == turns:
                 break
-            gradient = 2 * found[1].T @ found[0]
+            gradient = found[1]
             age += 1
             mean = _FIRST * mean + (1 - _FIRST) * gradient
             square = _SECOND * square + (1 - _SECOND) * gradient**2
             size = np.sqrt(square / (1 - _SECOND**age)) + _TINY
             theta = np.maximum(theta - rate * mean / (1 - _FIRST**age) / size, 0.0)
-            found = problem.evaluate(theta)
+            found = _loss(problem, theta)
             report(1)
     return TrainedRNN(dict(zip(names, best.tolist())), least, losses)
+
+
+def _loss(problem: Problem, theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]] | None:
+    """The sum of squares and its gradient, or None where steps, or these, overflow."""
+    found = problem.evaluate(theta)
+    if found is None:
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss, gradient = float(found[0] @ found[0]), 2 * found[1].T @ found[0]
+    return (loss, gradient) if loss < np.inf and (np.abs(gradient) < _STEEPEST).all() else None

@@ -343,10 +343,10 @@ def _dop853_steps(run: _Integration) -> int:
         if status != FINISHED:
             return status
         y, h, k = run.y, run.h, [first]
-        for weights in _dop853.STAGES[:12]:
-            new = [a + b for a, b in zip(y, _weighed(weights, k, h))]
+        for stage in _dop853.STAGES[:12]:
+            new = [a + b for a, b in zip(y, _weighed(stage, k, h))]
             k.append(run.rhs(new))
-        err, coarse = (run.norm(_weighed(weights, k, h), y, new) for weights in _dop853.ERRORS)
+        err, coarse = (run.norm(_weighed(row, k, h), y, new) for row in _dop853.ERRORS)
         if not coarse < math.inf:
             err = math.inf
         elif err > 0:
@@ -357,9 +357,9 @@ def _dop853_steps(run: _Integration) -> int:
             continue
         shares = run.due(last)
         if shares:
-            for weights in _dop853.STAGES[12:]:
-                k.append(run.rhs([a + b for a, b in zip(y, _weighed(weights, k, h))]))
-            upper = [_weighed(weights, k, h) for weights in _dop853.DENSE]
+            for more in _dop853.STAGES[12:]:
+                k.append(run.rhs([a + b for a, b in zip(y, _weighed(more, k, h))]))
+            upper = [_weighed(row, k, h) for row in _dop853.DENSE]
         for share in shares:
             rest, state = 1 - share, []
             for i, (a, b) in enumerate(zip(y, new)):
