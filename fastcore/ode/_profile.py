@@ -107,7 +107,7 @@ def _walk(
     rows: list[tuple[Array, float]] = []
     here, at = theta, float(theta[place])
     for _ in range(turns):
-        value = at + sign * step
+        value = float(theta[place]) + sign * min(abs(at - float(theta[place])) + step, far)
         stopped = sign * (value - side) >= 0
         value = side if stopped else value
         found = _refitted(problem, here, place, value, bounds)
@@ -116,7 +116,7 @@ def _walk(
         rows.append(found)
         if stopped:
             return rows, side
-        if abs(value - theta[place]) >= far:
+        if abs(value - theta[place]) >= far * (1 - 1e-12):
             break
         here, at, step = found[0], value, 2 * step
     return rows, sign * np.inf
