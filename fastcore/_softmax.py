@@ -73,7 +73,7 @@ def fit_softmax(
     n_classes: int | None = None,
     nu: int = 10,
     noise_exponent: float = 1.0,
-    penalty: float = 0.0,
+    penalty: float = 1e-5,
     rng: RNG = None,
     max_iterations: int = 1000,
 ) -> Softmax:
@@ -91,8 +91,9 @@ def fit_softmax(
         Classes drawn a row.
     noise_exponent : float, default 1
         Classes are drawn as often as they stand in `y` (and once more), to this power.
-    penalty : float, default 0
-        Half of this times the sum of squared coefficients is added to the loss of a row.
+    penalty : float, default 1e-5
+        Half of this times the sum of squared coefficients and intercepts is added to the loss of a row; without it,
+        what is said of a class that no row has would have no end.
     rng : None, int, SeedSequence or Generator
         Source of randomness (SPEC 7): an int repeats, the others move on. For the classes drawn.
     max_iterations : int, default 1000
@@ -162,13 +163,11 @@ def fit_softmax(
         chances /= total
         chances[:, 0] -= 1
         slopes = csr_array((chances.ravel(), candidates.ravel(), ends), shape=(n, k)).T @ with_one
-        coef = weights.copy()
-        coef[:, d] = 0.0
-        return loss / n + 0.5 * weight * float((coef**2).sum()), (slopes / n + weight * coef).ravel()
+        return loss / n + 0.5 * weight * float(flat @ flat), (slopes / n + weight * weights).ravel()
 
     found = minimize(
         objective, np.zeros(k * (d + 1)), jac=True, method="L-BFGS-B",
-        options={"maxiter": limit, "maxfun": 4 * limit, "ftol": 1e-12, "gtol": 1e-7},
+        options={"maxiter": limit, "maxfun": 4 * limit, "ftol": 1e-9, "gtol": 1e-6},
     )  # fmt: skip
     if found.status == 1:
         raise RuntimeError(f"the fit did not converge in max_iterations={limit} iterations")

@@ -39,16 +39,16 @@ class TestFitSoftmax:
     def test_as_good_as_maximum_likelihood(self):
         """A seventh of the classes are looked at for each row; the full softmax is nearly as good."""
         k = 70
-        x, y, coef, intercept = drawn(4000, 3, k, 0)
+        x, y, coef, intercept = drawn(3000, 3, k, 0)
         best = full_softmax(x, y, k)
         losses = [fit_softmax(x, y, n_classes=k, nu=nu, rng=1).log_loss(x, y) for nu in (1, 10)]
         assert best < losses[1] < losses[0] and losses[1] - best < 0.25 * (losses[0] - best)
-        assert losses[1] - best < 0.02
+        assert losses[1] - best < 0.05
         truth = Softmax(coef, intercept, 0.0, 0)
         assert abs(losses[1] - truth.log_loss(x, y)) < 0.1
 
     def test_parameters_are_found(self):
-        x, y, coef, intercept = drawn(30_000, 2, 8, 2)
+        x, y, coef, intercept = drawn(15_000, 2, 8, 2)
         model = fit_softmax(x, y, nu=7, rng=3)
         # Up to what all classes have in common.
         np.testing.assert_allclose(model.coef - model.coef.mean(axis=0), coef - coef.mean(axis=0), atol=0.25)
