@@ -8,7 +8,7 @@ import numpy as np
 
 from bench._harness import Workload, prepared
 from fastcore._data import reaction_models
-from fastcore.ode import fit, solve
+from fastcore.ode import ExpressionSystem, fit, solve
 from fastcore.reactions import ReactionNetwork
 
 COMPETITION = """
@@ -42,6 +42,66 @@ def _fastcore(method: str) -> Any:
         return solve(network, x0, span, times, params=sets, method=method, rtol=1e-6, atol=1e-6).x
 
     return call
+
+
+# Single solutions: a network or equations, the same right-hand side in Python, start, end, tolerances.
+PREY = "X -> 2 X @ 1; X + Y -> 2 Y @ 0.01; Y -> 0 @ 1"
+WILLAMOWSKI_ROESSLER = """
+    A -> 2 A @ 30; 2 A -> A @ 0.25; A + B -> 2 B @ 1; B -> 0 @ 10; A + C -> 0 @ 1; C -> 2 C @ 16.5; 2 C -> C @ 0.5
+"""
+ROBERTSON = "A -> B @ 0.04; 2 B -> B + C @ 3e7; B + C -> A + C @ 1e4"
+VAN_DER_POL = "x' = v; v' = mu*((1 - x**2)*v) - x; mu = 1000"
+OREGONATOR = "x' = 77.27*(y + x*(1 - 8.375e-6*x - y)); y' = (z - (1 + x)*y)/77.27; z' = 0.161*(x - z)"
+
+
+def _prey(t: float, x: Any) -> list[float]:
+    return [x[0] - 0.01 * x[0] * x[1], 0.01 * x[0] * x[1] - x[1]]
+
+
+def _willamowski(t: float, x: Any) -> list[float]:
+    a, b, c = x
+    return [30 * a - 0.25 * a * a - a * b - a * c, a * b - 10 * b, 16.5 * c - 0.5 * c * c - a * c]
+
+
+def _two(t: float, x: Any) -> list[float]:
+    a, b = x
+    return [0.1 * a * (1 - 0.002 * a) - 1e-4 * a * b, 0.3 * b * (1 - 0.003 * b) - 2e-4 * a * b]
+
+
+def _robertson(t: float, x: Any) -> list[float]:
+    one, two, three = 0.04 * x[0], 3e7 * x[1] * x[1], 1e4 * x[1] * x[2]
+    return [three - one, one - two - three, two]
+
+
+def _van_der_pol(t: float, x: Any) -> list[float]:
+    return [x[1], 1000 * ((1 - x[0] * x[0]) * x[1]) - x[0]]
+
+
+def _oregonator(t: float, x: Any) -> list[float]:
+    a, b, c = x
+    return [77.27 * (b + a * (1 - 8.375e-6 * a - b)), (c - (1 + a) * b) / 77.27, 0.161 * (a - c)]
+
+
+def _single(name: str, system: Any, slope: Any, x0: list[float], end: float, atol: float, stiff: bool) -> Workload:
+    """One solution at rtol 1e-6, 101 outputs, beside SciPy with a right-hand side in Python."""
+    times = np.linspace(0, end, 101)
+    peer = "LSODA" if stiff else "RK45"
+
+    def ours(data: Any) -> np.ndarray:
+        method = "rodas4" if stiff else "dopri5"
+        return solve(data, x0, (0, end), times, method=method, rtol=1e-6, atol=atol).x
+
+    def theirs(_: Any) -> np.ndarray:
+        from scipy.integrate import solve_ivp
+
+        return solve_ivp(slope, (0, end), x0, peer, t_eval=times, rtol=1e-6, atol=atol).y.T
+
+    def make() -> Any:
+        return ExpressionSystem(system) if "'" in system else ReactionNetwork(system)
+
+    return Workload(
+        name=f"ode.{name}", make=make, runners={"fastcore": ours, f"scipy {peer}": theirs}, equal=_close(2e-2)
+    )
 
 
 def _right_hand_side(network: ReactionNetwork, constants: np.ndarray) -> Any:
@@ -132,6 +192,12 @@ def _close(rtol: float) -> Any:
 
 
 WORKLOADS = [
+    _single("lotka_volterra", PREY, _prey, [50.0, 100], 20.0, 1e-9, False),
+    _single("willamowski_roessler", WILLAMOWSKI_ROESSLER, _willamowski, [20.0, 10, 20], 1.0, 1e-9, False),
+    _single("competition_100", COMPETITION, _two, [100.0, 150], 100.0, 1e-9, False),
+    _single("robertson", ROBERTSON, _robertson, [1.0, 0, 0], 4e4, 1e-11, True),
+    _single("van_der_pol", VAN_DER_POL, _van_der_pol, [2.0, 0], 3000.0, 1e-8, True),
+    _single("oregonator", OREGONATOR, _oregonator, [1.0, 2, 3], 360.0, 1e-8, True),
     Workload(
         name="ode.competition",
         make=lambda: _competition(200),

@@ -1,6 +1,7 @@
 """Arguments made into the arrays kernels take, or refused by name."""
 
 import sys
+from math import isfinite
 from operator import index
 from typing import Any
 
@@ -61,7 +62,10 @@ def as_real(
     ):
         wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
         raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
-    array = np.require(array, dtype, ["C", "A"]).reshape(array.shape)
+    if array.dtype is not np.dtype(dtype) or not array.flags.carray:
+        array = np.require(array, dtype, ["C", "A"]).reshape(array.shape)
+    if not inf and np.isfinite(array).all():
+        return array
     if not nan and np.isnan(array).any():
         raise ValueError(f"{name} must not hold NaN")
     if not inf and np.isinf(array).any():
@@ -107,7 +111,10 @@ def as_number(
     value: Any, name: str, *, low: float | None = None, high: float | None = None, open_low: bool = False
 ) -> float:
     """Return a finite float in [low, high] (or (low, high]) or refuse by name."""
-    if isinstance(value, str | bytes | bool | np.bool_ | complex | np.complexfloating) or np.ndim(value):
+    plain = type(value) in (float, int)
+    if not plain and (
+        isinstance(value, str | bytes | bool | np.bool_ | complex | np.complexfloating) or np.ndim(value)
+    ):
         raise TypeError(f"{name} must be a number, got {type(value).__name__}")
     try:
         number = float(value)
@@ -116,7 +123,7 @@ def as_number(
     except OverflowError:
         number = np.inf
     below = low is not None and (number <= low if open_low else number < low)
-    if not np.isfinite(number) or below or (high is not None and number > high):
+    if not isfinite(number) or below or (high is not None and number > high):
         wanted = ["finite"]
         if low is not None:
             wanted.append(f"{'above' if open_low else 'at least'} {low}")

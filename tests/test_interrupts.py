@@ -50,6 +50,8 @@ SHORT = {
     "ngrams.symbols.Alphabet.symbols": "at most 0x110000 code points",
     "ngrams.symbols.Vocabulary": "starts empty",
     "ngrams.symbols.Vocabulary.symbols": "two copies of memory",
+    "ode.System.rhs": "one pass over the reactions",
+    "ode.System.jacobian": "one matrix",
     "recurrence.cells.Cell": "a copy of the weights",
     "skipgrams.TokenStream": "starts empty",
     "skipgrams.TokenStream.end_text": "one number",
@@ -798,27 +800,30 @@ def system() -> tuple[Any, ...]:
     return NETWORK.tables, np.array([[1.0, 1.0, 0.001]])
 
 
-@each("ode", *(f"integrate {method}" for method in range(3)))
+@each("ode", *(f"integrate {method}" for method in range(6)))
 def _(k: Any, name: str) -> Any:
     tables, constants = system()
     x0, times, slopes = np.full((1, 1, 2), 500.0), np.linspace(0, 1e6, 3_000_000), np.zeros((1, 3, 0))
-    rest = (int(name[-1]), 1e-12, 1e-12, 2 * 10**6)
-    return lambda: k.integrate(tables, constants, slopes, x0, (0.0, 1e300), times, *rest)
+    network, atol = k.System(tables), np.full(2, 1e-12)
+    rest = (int(name[-1]), 1e-12, atol, 2 * 10**7, 1e-3, False)
+    return lambda: k.integrate(network, constants, slopes, x0, (0.0, 1e300), times, *rest)
 
 
 @each("ode", *(f"integrate programs {method}" for method in range(2)))
 def _(k: Any, name: str) -> Any:
-    columns = PROGRAMMED.columns()[0][None]
+    columns, network = PROGRAMMED.columns()[0][None], k.System(PROGRAMMED.tables)
     rest = (
         np.full((1, 1, 2), 500.0),
         (0.0, 1e300),
         np.linspace(0, 1e6, 3_000_000),
         int(name[-1]),
         1e-12,
-        1e-12,
+        np.full(2, 1e-12),
         2 * 10**6,
+        0.0,
+        False,
     )
-    return lambda: k.integrate(PROGRAMMED.tables, columns, np.zeros((1, columns.shape[1], 0)), *rest)
+    return lambda: k.integrate(network, columns, np.zeros((1, columns.shape[1], 0)), *rest)
 
 
 @long("reactions.exponentials")
@@ -833,16 +838,26 @@ def _(k: Any) -> Any:
     return lambda: k.reachable(np.zeros(3, np.int64), nothing, nothing, np.arange(3), ids, np.ones(2, np.int64), *rest)
 
 
-@long("reactions.Network")
-def _(k: Any) -> Any:
-    n = 4_000_000
+def ring(n: int) -> Tables:
+    """n species, each made of the one before."""
     ids, ends = np.arange(n), np.arange(n + 1)
     changed, by = np.repeat(ids, 2), np.tile([-1, 1], n)
     changed[1::2] = np.roll(ids, -1)
     none, nothing = np.zeros(n + 1, np.int64), np.zeros(0, np.int64)
     plain = (none, np.empty((0, 4), np.int32), none, nothing, none, nothing, nothing)
-    tables = Tables(ends, ids, np.zeros(n, np.int64), 2 * ends, changed, by, ends, ids, np.zeros(n), *plain)
+    return Tables(ends, ids, np.zeros(n, np.int64), 2 * ends, changed, by, ends, ids, np.zeros(n), *plain)
+
+
+@long("reactions.Network")
+def _(k: Any) -> Any:
+    tables = ring(4_000_000)
     return lambda: k.Network(tables), lambda: k.Network(NETWORK.tables)
+
+
+@long("ode.System")
+def _(k: Any) -> Any:
+    tables = ring(6_000_000)
+    return lambda: k.System(tables), lambda: k.System(NETWORK.tables)
 
 
 @long("reactions.Network programs")

@@ -291,7 +291,7 @@ class TestExponentialFamily:
         """Densities of many dimensions are far from 1: the intercept must not begin at 0."""
         x = np.random.default_rng(d).normal(size=(2000 if d < 50 else 1000, d))
         model = ExponentialFamily([lambda x: -0.5 * (x**2).sum(axis=1)]).fit(x, nu=nu, rng=0)
-        assert model.iterations <= 9
+        assert model.iterations <= 7
         # The noise is fitted to the same data, so in many dimensions it is nearer to them than the truth.
         assert model.params[0] == pytest.approx(1, rel=0.2)
         assert model.log_z == pytest.approx(0.5 * d * math.log(2 * math.pi), rel=0.1)
@@ -302,7 +302,7 @@ class TestExponentialFamily:
         features = [lambda x: -0.5 * x**2, lambda x: x]
         plain = ExponentialFamily(features).fit(x, nu=3, rng=0)
         model = ExponentialFamily(features).fit(x * scale, nu=3, rng=0)
-        assert 4 <= model.iterations <= 7
+        assert model.iterations <= 7
         np.testing.assert_allclose(model.params * [scale**2, scale], plain.params, rtol=1e-6)
         assert model.log_z == pytest.approx(plain.log_z + math.log(scale), abs=1e-6)
 
@@ -363,8 +363,8 @@ class TestExponentialFamily:
             (["a", "b"], {}, TypeError, "x must be real numbers"),
             (np.zeros((2, 2, 2)), {}, ValueError, "x must have 1 or 2 dimensions"),
             ([1.0, 1.0], {}, ValueError, "x has no spread"),
-            ([1.0, 2.0], {"noise": "cauchy"}, ValueError, "noise must be 'gaussian'"),
-            ([1.0, 2.0], {"noise": 3}, TypeError, "noise must be 'gaussian' or have rvs"),
+            ([1.0, 2.0], {"noise": "cauchy"}, ValueError, "noise must be one of 'gaussian'"),
+            ([1.0, 2.0], {"noise": 3}, TypeError, "noise must be a name, a distribution"),
             ([1.0, 2.0], {"noise": stats.uniform(5, 1)}, ValueError, "logpdf is infinite"),
             ([1.0, 2.0], {"nu": 0}, ValueError, "nu must be between 1 and 1000000"),
             ([1.0, 2.0], {"nu": 1.5}, TypeError, "nu must be an int"),

@@ -243,7 +243,7 @@ class TestSolve:
             ({"t_span": (2, 1)}, ValueError, "start <= end"),
             ({"t_eval": [0, 50]}, ValueError, "t_eval must lie in t_span"),
             ({"t_eval": [2, 1]}, ValueError, "t_eval must rise"),
-            ({"method": "euler"}, ValueError, "method must be one of"),
+            ({"method": "midpoint"}, ValueError, "method must be one of"),
             ({"rtol": -1}, ValueError, "rtol must be finite and at least 0"),
             ({"atol": 0}, ValueError, "atol must be finite and above 0"),
             ({"max_steps": 0}, ValueError, "max_steps must be at least 1"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..ode import solve
+from ..ode import as_scipy, jacobian, solve
 from ..reactions import ReactionNetwork
 from . import Check, largest_difference
 
@@ -32,12 +32,21 @@ def _solved(method: str, sensitivities: bool, end: float) -> Any:
     return call
 
 
+def _derived(network: ReactionNetwork) -> Any:
+    functions = as_scipy(network)
+    return functions.fun(0.5, [50.0, 100.0]), jacobian(network, [50, 100], 0.5)
+
+
 # Both twins take the same steps; only compilers' rounding of constants could differ.
 CHECKS = [
     Check("ode.solve, dopri5", _prey, _solved("dopri5", False, 60), largest_difference, 1e-12),
     Check("ode.solve, dopri5, sensitivities", _prey, _solved("dopri5", True, 30), largest_difference, 1e-12),
     Check("ode.solve, rodas4", _prey, _solved("rodas4", False, 10), largest_difference, 1e-12),
     Check("ode.solve, rodas4, sensitivities", _prey, _solved("rodas4", True, 5), largest_difference, 1e-12),
+    Check("ode.solve, dop853, sensitivities", _prey, _solved("dop853", True, 20), largest_difference, 1e-12),
+    Check("ode.solve, euler", _prey, _solved("euler", False, 30), largest_difference, 1e-12),
+    Check("ode.solve, rk4, sensitivities", _prey, _solved("rk4", True, 30), largest_difference, 1e-12),
+    Check("ode.jacobian", _seasons, _derived, largest_difference, 1e-13),
     Check("ode.solve, dopri5, expressions", _seasons, _solved("dopri5", True, 8), largest_difference, 1e-11),
     Check("ode.solve, rodas4, expressions", _seasons, _solved("rodas4", True, 3), largest_difference, 1e-11),
 ]

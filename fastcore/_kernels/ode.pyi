@@ -4,8 +4,13 @@ from numpy.typing import NDArray
 
 from fastcore.reactions._tables import Tables
 
+class System:
+    def __init__(self, tables: Tables) -> None: ...
+    def rhs(self, constants: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]: ...
+    def jacobian(self, constants: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]: ...
+
 def integrate(
-    tables: Tables,
+    system: System,
     constants: NDArray[Any],
     slopes: NDArray[Any],
     x0: NDArray[Any],
@@ -13,6 +18,8 @@ def integrate(
     times: NDArray[Any],
     method: int,
     rtol: float,
-    atol: float,
+    atol: NDArray[Any],
     max_steps: int,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]: ...
+    step: float,
+    keep: bool,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]: ...

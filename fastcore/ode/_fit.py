@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +12,75 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._extras import require
-from .._labelled import by_label, meant, row_labels, shown
+from .._labelled import by_label, meant, shown
 from .._random import RNG, stream_key
-from .._validation import as_choice, as_flag, as_index, as_names, as_number, as_real
+from .._validation import as_flag, as_index, as_list, as_names, as_number, as_real
 from ..reactions import ReactionNetwork
-from ..reactions._states import State, as_amounts
-from ._search import at_bounds, covariance_of, minimise, starts, units_of
-from ._solve import METHODS, Solution, integrate, solve
+from ..reactions._states import State
+from ._expressions import Equations, ExpressionSystem, a_network
+from ._integrate import How, as_how, integrate
+from ._measured import Experiment, Measured, measured
+from ._profile import Profile, profiled
+from ._search import at_bounds, covariance_of, minimise, rank_of, starts, units_of
+from ._solve import Solution, solve
 
 # Without bounds, logarithms are fitted between the start over this and the start times this.
 _WIDE = 1000.0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Residuals of all experiments as a function of what is fitted: parameters and initial amounts, or logarithms."""
+
+    network: ReactionNetwork
+    names: tuple[str, ...]
+    log: bool
+    experiments: tuple[Measured, ...]
+    how: How
+
+    @property
+    def n(self) -> int:
+        return sum(experiment.n for experiment in self.experiments)
+
+    def values(self, theta: NDArray[np.float64]) -> NDArray[np.float64]:
+        with np.errstate(over="ignore"):
+            return np.exp(theta) if self.log else theta
+
+    def params(self, values: NDArray[np.float64]) -> dict[str, float]:
+        """The parameters among the values, without initial amounts."""
+        return {name: value for name, value in zip(self.names, values.tolist()) if name in self.network.params}
+
+    def amounts(self, values: NDArray[np.float64]) -> dict[str, float]:
+        """The initial amounts among the values."""
+        return {name: value for name, value in zip(self.names, values.tolist()) if name not in self.network.params}
+
+    def start_of(self, experiment: Measured, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How an experiment begins."""
+        begin = self.network.starts(experiment.x0, {**experiment.params, **self.params(values)})[0].copy()
+        for name, value in self.amounts(values).items():
+            begin[self.network.species.index(name)] = value
+        return begin
+
+    def evaluate(self, theta: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Weighted residuals and their derivatives, or None where a system can't be integrated."""
+        values = self.values(theta)
+        residuals, slopes = [], []
+        for experiment in self.experiments:
+            params = {**experiment.params, **self.params(values)}
+            try:
+                sol = integrate(
+                    self.network, experiment.x0, experiment.span, experiment.t, params, self.names, self.how,
+                    own=self.amounts(values),
+                )  # fmt: skip
+            except ValueError:  # a parameter or a rate that isn't one
+                return None
+            assert sol.slopes is not None
+            there, roots = experiment.present, experiment.roots
+            residuals.append(((sol.x[:, experiment.columns] - experiment.amounts) * roots)[there])
+            slopes.append((sol.slopes[:, experiment.columns] * roots[:, :, None])[there])
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = np.concatenate(residuals), np.concatenate(slopes) * (values if self.log else 1.0)
+        return found if np.isfinite(found[0]).all() and np.isfinite(found[1]).all() else None
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,18 +90,19 @@ class Fit:
     Attributes
     ----------
     params : dict of str to float
-        Values of the free parameters.
+        Values of the free parameters (and initial amounts).
     stderr : dict of str to float
         Their standard errors.
     sse : float
-        Sum of squared residuals.
+        Sum of squared residuals, each times its weight.
     covariance : ndarray of shape (k, k)
         ``sse / dof * inv(J.T @ J)`` in the order of `params`; infinite along what the data don't determine, and only
         there.
     dof : int
         Observations minus free parameters.
-    residuals : dict of str to ndarray
-        Model minus data for each observed species, NaN where the data are missing.
+    residuals : dict of str to ndarray, or tuple of such
+        Model minus data for each observed species, NaN where the data are missing; one dict an experiment, if there are
+        several.
     nfev : int
         How often the system was integrated.
     success : bool
@@ -60,17 +121,36 @@ class Fit:
     sse: float
     covariance: NDArray[np.float64]
     dof: int
-    residuals: dict[str, NDArray[np.float64]]
+    residuals: dict[str, NDArray[np.float64]] | tuple[dict[str, NDArray[np.float64]], ...]
     nfev: int
     success: bool
     message: str
     log: bool
     network: ReactionNetwork
-    x0: NDArray[np.float64]
-    t0: float
-    t: NDArray[np.float64]
-    data: dict[str, NDArray[np.float64]]
     sse_of_starts: NDArray[np.float64]
+    _problem: Problem
+    _bounds: tuple[NDArray[np.float64], NDArray[np.float64]]
+    _asked: tuple[str, ...]
+
+    @property
+    def x0(self) -> NDArray[np.float64]:
+        """Initial amounts of the (first) experiment, fitted ones among them."""
+        return self._begin(0)
+
+    @property
+    def t0(self) -> float:
+        return self._problem.experiments[0].t0
+
+    @property
+    def t(self) -> NDArray[np.float64]:
+        return self._problem.experiments[0].t
+
+    @property
+    def data(self) -> dict[str, NDArray[np.float64]]:
+        return self._problem.experiments[0].data
+
+    def _begin(self, i: int) -> NDArray[np.float64]:
+        return self._problem.start_of(self._problem.experiments[i], np.array(list(self.params.values())))
 
     def __repr__(self) -> str:
         values = ", ".join(f"{k}={v:.4g}±{self.stderr[k]:.2g}" for k, v in self.params.items())
@@ -93,36 +173,87 @@ class Fit:
                     found[name] = (float(value - half), float(value + half))
         return found
 
-    def solve(self, t_eval: ArrayLike) -> Solution:
-        """The fitted curve at given times (not before t0)."""
+    def profile(self, name: str, *, level: float = 0.95, n: int = 20, reach: float = 1000.0) -> Profile:
+        """The least sum of squares for given values of one parameter, and the interval in which it is credible.
+
+        Parameters
+        ----------
+        name : str
+            One of `params`.
+        level : float, default 0.95
+            Level of confidence of the interval.
+        n : int, default 20
+            Values tried on either side at most.
+        reach : float, default 1000
+            An end of the interval that isn't found within this factor of the value (with ``log=False`` this many
+            times its size) is infinite, or 0.
+
+        Returns
+        -------
+        Profile
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument can't be used, or no degree of freedom is left.
+
+        Notes
+        -----
+        The interval holds the values with which the sum of squares, all else fitted anew, is at most
+        ``sse * (1 + F / dof)``, where F is the quantile of the F distribution with 1 and `dof` degrees of freedom:
+        other than `confint`, it doesn't take the model for linear. Source: Bates and Watts, *Nonlinear Regression
+        Analysis and Its Applications*, 1988, 6.1.
+        """
+        if name not in self.params:
+            raise ValueError(f"name must be one of {shown(self.params)}, got {name!r}{meant(name, self.params)}")
+        level = as_number(level, "level", low=0, high=1)
+        turns, reach = as_index(n, "n", low=1), as_number(reach, "reach", low=1, open_low=True)
+        if self.dof <= 0:
+            raise ValueError("a profile needs more observations than free parameters")
+        values = np.array(list(self.params.values()))
+        place = list(self.params).index(name)
+        error = self.stderr[name] / values[place] if self.log else self.stderr[name]
+        # Bounds that weren't asked for only kept the search together.
+        asked = np.array([other in self._asked for other in self.params])
+        bounds = np.where(asked, self._bounds[0], -np.inf), np.where(asked, self._bounds[1], np.inf)
+        return profiled(self._problem, values, place, error, self.sse, self.dof, bounds, level, turns, reach)
+
+    def solve(self, t_eval: ArrayLike, experiment: int = 0) -> Solution:
+        """The fitted curve at given times (not before t0), of one of several experiments."""
+        i = as_index(experiment, "experiment", high=len(self._problem.experiments) - 1)
         times = as_real(t_eval, "t_eval", ndim=1, dtype=np.float64, inf=False)
-        end = float(times[-1]) if len(times) else self.t0
-        return solve(self.network, self.x0, (self.t0, end), times, params=self.params)
+        of, how = self._problem.experiments[i], self._problem.how
+        end = float(times[-1]) if len(times) else of.t0
+        params = {**of.params, **self._problem.params(np.array(list(self.params.values())))}
+        method, step = (how.method, how.step) if how.step else ("auto", None)
+        return solve(self.network, self._begin(i), (of.t0, end), times, params=params, method=method, step=step)
 
     def equations(self) -> list[str]:
         """The fitted equations as text, one a species."""
-        return equations(self.network, self.params)
+        return equations(self.network, self._problem.params(np.array(list(self.params.values()))))
 
-    def plot(self, axes: Any = None) -> Any:
-        """Draw data and fitted curves; return the axes."""
+    def plot(self, axes: Any = None, experiment: int = 0) -> Any:
+        """Draw data and fitted curves of one experiment; return the axes."""
         if axes is None:
             axes = require("matplotlib.figure", "plot", "plot").Figure(layout="constrained").subplots()
-        curve = self.solve(np.linspace(self.t0, self.t[-1], 201))
+        i = as_index(experiment, "experiment", high=len(self._problem.experiments) - 1)
+        of = self._problem.experiments[i]
+        curve = self.solve(np.linspace(*of.span, 201), i)
         for i, name in enumerate(self.network.species):
             axes.plot(curve.t, curve[name], color=f"C{i % 10}", label=name)
-            if name in self.data:
-                axes.plot(self.t, self.data[name], "o", color=f"C{i % 10}")
+            if name in of.data:
+                axes.plot(of.t, of.data[name], "o", color=f"C{i % 10}")
         axes.set(xlabel="t", ylabel="amount")
         axes.legend()
         return axes
 
 
 def fit(
-    system: ReactionNetwork,
-    t: ArrayLike,
-    data: Mapping[str, ArrayLike] | Any,
+    system: ReactionNetwork | ExpressionSystem,
+    t: ArrayLike | None = None,
+    data: Mapping[str, ArrayLike] | Any | None = None,
     *,
-    x0: State | None,
+    x0: State | None = None,
     free: Sequence[str] | None = None,
     start: Mapping[str, float] | Any | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
@@ -130,16 +261,19 @@ def fit(
     n_starts: int = 1,
     rng: RNG = None,
     t0: float | None = None,
+    weights: Mapping[str, ArrayLike] | Any | None = None,
+    experiments: Iterable[Experiment] | None = None,
     method: str = "auto",
     rtol: float = 1e-8,
-    atol: float = 1e-9,
+    atol: ArrayLike = 1e-9,
+    step: float | None = None,
     max_steps: int = 100_000,
 ) -> Fit:
     """Fit parameters of a network to amounts measured over time.
 
     Parameters
     ----------
-    system : ReactionNetwork
+    system : ReactionNetwork or ExpressionSystem
         Its rates name the parameters, ``2 X -> X @ r / N``.
     t : array_like of shape (n_t,)
         Rising times of the measurements.
@@ -147,11 +281,12 @@ def fit(
         Species to measured amounts; NaN is missing, and a species may be wholly unobserved. Columns of a DataFrame are
         read by their names; labels of its rows, if it has any, must be the times or those of `t`.
     x0 : mapping, array_like or None
-        The state at `t0`; a Series is read by its labels.
+        The state at `t0`; a Series is read by its labels; None is the network's own.
     free : sequence of str, optional
-        Parameters to fit, the others stay at the network's values. Default: all.
+        Parameters to fit, the others stay at the network's values; species among them: their initial amounts are
+        fitted too (all experiments share them). Default: all parameters.
     start : mapping of str to float, optional
-        Where to begin; default the network's values.
+        Where to begin; default the network's values, and the amounts in `x0`.
     bounds : mapping of str to (low, high), optional
         Default: from start / 1000 to start * 1000, and none with ``log=False``.
     log : bool, default True
@@ -164,7 +299,12 @@ def fit(
         Source of randomness (SPEC 7): an int repeats, the others move on. For the further starts.
     t0 : float, optional
         When the state is `x0`. Default: the first of `t`.
-    method, rtol, atol, max_steps
+    weights : mapping of str to float or array_like of shape (n_t,), or table, optional
+        What squared residuals of a species are multiplied by, 1 / sigma**2 for errors of size sigma; 0 leaves out.
+        Default: 1.
+    experiments : iterable of Experiment, optional
+        Several experiments instead of `t`, `data`, `x0`, `t0` and `weights`.
+    method, rtol, atol, step, max_steps
         As in `solve`.
 
     Returns
@@ -174,7 +314,12 @@ def fit(
     Raises
     ------
     TypeError, ValueError
-        If an argument can't be used, or there are fewer observations than free parameters.
+        If an argument can't be used, or no start can be integrated.
+
+    Warns
+    -----
+    RuntimeWarning
+        If there are fewer observations than free parameters: the rank says how many of them are determined.
 
     Notes
     -----
@@ -196,139 +341,107 @@ def fit(
     >>> found.equations()
     ['dA/dt = -0.5043*A']
     """
-    if not isinstance(system, ReactionNetwork):
-        raise TypeError(f"system must be a ReactionNetwork, got {type(system).__name__}")
-    names = _free_names(system, free)
-    times: NDArray[np.float64] = as_real(t, "t", ndim=1, dtype=np.float64, inf=False)
-    if not len(times) or (np.diff(times) < 0).any():
-        raise ValueError("t must hold rising times, at least one")
-    begin = float(times[0]) if t0 is None else as_number(t0, "t0", high=float(times[0]))
-    observed = _observations(system, t, times, data)
-    own = None if x0 is None else as_amounts(x0, system.species)
-    if x0 is None and system.x0 is None:
-        system.starts(None)  # an error
+    system = a_network(system)
+    names = free_names(system, free)
     log = as_flag(log, "log")
     tries = as_index(n_starts, "n_starts", low=1)
-    as_choice(method, "method", tuple(METHODS))
-    tolerances = as_number(rtol, "rtol", low=0), as_number(atol, "atol", low=0, open_low=True)
-    limit = as_index(max_steps, "max_steps", low=1)
-    first, low, high = _start_and_bounds(system, names, start, bounds, log)
-    columns = [system.species.index(name) for name in observed]
-    measured = np.stack(list(observed.values()), axis=1)
-    present = ~np.isnan(measured)
-    n_observed = int(present.sum())
-    if n_observed < len(names):
-        raise ValueError(
-            f"data must hold at least {len(names)} observations for {len(names)} free parameters, got {n_observed}"
-        )
+    if experiments is None:
+        runs = [measured(system, Experiment(_given(t, "t"), _given(data, "data"), x0, None, weights, t0), names)]
+    else:
+        for label, given in {"t": t, "data": data, "x0": x0, "t0": t0, "weights": weights}.items():
+            if given is not None:
+                raise TypeError(f"{label} must be given in the experiments, or instead of them")
+        runs = _several(system, experiments, names)
+    how = as_how(method, rtol, atol, max_steps, step, system.species, runs[0].span)
+    problem = Problem(system, names, log, tuple(runs), how)
+    if not problem.n:
+        raise ValueError(f"data must hold at least 1 observations for {len(names)} free parameters, got 0")
+    first, low, high = start_and_bounds(problem, start, bounds)
+    sizes = [np.abs(run.amounts * run.roots)[run.present].max(initial=0.0) for run in runs]
+    noise = float(how.atol.max()) + how.rtol * float(max(sizes))
     counter = [0]
-
-    def values(theta: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.exp(theta) if log else theta
 
     def evaluate(theta: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         counter[0] += 1
-        with np.errstate(over="ignore"):
-            chosen = values(theta)
-        try:
-            sol = integrate(
-                system, own, (begin, float(times[-1])), times, dict(zip(names, chosen.tolist())), names, method,
-                tolerances, limit,
-            )  # fmt: skip
-        except ValueError:  # a parameter or a rate that isn't one
-            return None
-        assert sol.sensitivities is not None
-        slopes = sol.sensitivities[:, columns][present]
-        with np.errstate(over="ignore"):
-            found = (sol.x[:, columns] - measured)[present], slopes * chosen if log else slopes
-        return found if np.isfinite(found[0]).all() and np.isfinite(found[1]).all() else None
+        return problem.evaluate(theta)
 
-    noise = tolerances[1] + tolerances[0] * float(np.abs(measured[present]).max())
     begins = starts(first, low, high, log, tries, np.random.default_rng(stream_key(rng)))
     found = minimise(evaluate, begins, low, high, units_of(first, log), 10 * noise)
     if found is None:
         raise ValueError("start must be values with which the system can be integrated over all of t")
-    best = values(found.theta)
+    best = problem.values(found.theta)
     jacobian = found.jacobian / best if log else found.jacobian
     sse = float(found.residuals @ found.residuals)
-    dof = n_observed - len(names)
+    dof = problem.n - len(names)
+    if dof < 0:
+        warnings.warn(
+            f"{problem.n} observations for {len(names)} free parameters: at most {rank_of(jacobian)} combinations of "
+            f"them are determined (the rank), and none has an error",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     covariance = covariance_of(jacobian, sse, dof)
     pinned = [name for name, there in zip(names, at_bounds(found.theta, low, high)) if there]
     outside = [name for name in pinned if log and name not in (bounds or {})]
     message = found.message
     if pinned:
         message = f"{', '.join(pinned)} ended at a bound{' of start / 1000 or start * 1000' * bool(outside)}; {message}"
-    table = np.full(measured.shape, np.nan)
-    table[present] = found.residuals
+    cuts = np.cumsum([run.n for run in runs])[:-1]
+    tables = tuple(run.table(part) for run, part in zip(runs, np.split(found.residuals, cuts)))
     return Fit(
         params=dict(zip(names, best.tolist())),
         stderr=dict(zip(names, np.sqrt(np.diag(covariance)).tolist())),
         sse=sse,
         covariance=covariance,
         dof=dof,
-        residuals={name: table[:, i].copy() for i, name in enumerate(observed)},
+        residuals=tables[0] if experiments is None else tables,
         nfev=counter[0],
         success=found.converged and not outside,
         message=message,
         log=log,
         network=system,
-        x0=system.starts(own, dict(zip(names, best.tolist())))[0],
-        t0=begin,
-        t=times,
-        data=observed,
         sse_of_starts=found.sse,
+        _problem=problem,
+        _bounds=(low, high),
+        _asked=tuple(bounds or ()),
     )
 
 
-def _free_names(network: ReactionNetwork, free: Sequence[str] | None) -> tuple[str, ...]:
+def _given(value: Any, name: str) -> Any:
+    if value is None:
+        raise TypeError(f"{name} must be given, or experiments")
+    return value
+
+
+def _several(network: ReactionNetwork, given: Iterable[Experiment], names: Sequence[str]) -> list[Measured]:
+    runs = []
+    for i, experiment in enumerate(as_list(given, "experiments", "a list of Experiment")):
+        if not isinstance(experiment, Experiment):
+            raise TypeError(f"experiments must hold Experiment, got {type(experiment).__name__}")
+        runs.append(measured(network, experiment, names, f"experiments[{i}]: "))
+    if not runs:
+        raise ValueError("experiments must hold at least one, got none")
+    return runs
+
+
+def free_names(network: ReactionNetwork, free: Sequence[str] | None) -> tuple[str, ...]:
     names = tuple(network.params) if free is None else as_names(free, "free")
     for name in names:
-        if name not in network.params:
-            known = network.params
-            raise ValueError(f"free must name parameters of {shown(known)}, got {name!r}{meant(name, known)}")
+        if name not in network.params and name not in network.species:
+            known = (*network.params, *network.species)
+            raise ValueError(
+                f"free must name parameters or species of {shown(known)}, got {name!r}{meant(name, known)}"
+            )
     if not names or len(set(names)) < len(names):
         raise ValueError(f"free must name at least one parameter, each once, got {list(names)}")
     return names
 
 
-def _observations(
-    network: ReactionNetwork, t: ArrayLike, times: NDArray[np.float64], data: Any
-) -> dict[str, NDArray[np.float64]]:
-    _check_rows(t, times, data, "data")
-    data = by_label(data, "data")
-    if not isinstance(data, Mapping):
-        raise TypeError(f"data must map species to measured amounts, got {type(data).__name__}")
-    observed = {}
-    for name, given in data.items():
-        if name not in network.species:
-            known = network.species
-            raise ValueError(f"data must name species of {shown(known)}, got {name!r}{meant(name, known)}")
-        _check_rows(t, times, given, f"data[{name!r}]")
-        observed[name] = as_real(
-            given, f"data[{name!r}]", shape=(len(times),), dtype=np.float64, nan=True, inf=False
-        ).copy()
-    if not observed:
-        raise ValueError("data must hold at least one species, got none")
-    return observed
-
-
-def _check_rows(t: ArrayLike, times: NDArray[np.float64], given: Any, name: str) -> None:
-    """Rows that have labels must be in the order of the times: labelled by them, or as `t` is."""
-    rows = row_labels(given)
-    if rows is None or np.array_equal(rows, times):
-        return
-    of_times = row_labels(t)
-    if of_times is None or not np.array_equal(rows, of_times):
-        raise ValueError(f"the rows of {name} must be labelled with the times, or as t is, got {rows.tolist()[:5]}")
-
-
-def _start_and_bounds(
-    network: ReactionNetwork,
-    names: Sequence[str],
-    start: Any,
-    bounds: Mapping[str, tuple[float, float]] | None,
-    log: bool,
+def start_and_bounds(
+    problem: Problem, start: Any, bounds: Mapping[str, tuple[float, float]] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    names, log = problem.names, problem.log
+    defaults = _defaults(problem)
     start = by_label(start, "start")
     for label, given in (("start", start), ("bounds", bounds)):
         if given is not None and not isinstance(given, Mapping):
@@ -339,7 +452,7 @@ def _start_and_bounds(
     given_start, given_bounds = start or {}, bounds or {}
     rows = []
     for name in names:
-        value = as_number(given_start.get(name, network.params[name]), f"start[{name!r}]", low=0 if log else None,
+        value = as_number(given_start.get(name, defaults[name]), f"start[{name!r}]", low=0 if log else None,
                           open_low=log)  # fmt: skip
         try:
             low, high = given_bounds.get(name, (value / _WIDE, value * _WIDE) if log else (-np.inf, np.inf))
@@ -358,12 +471,24 @@ def _start_and_bounds(
     return value, low, high
 
 
-def equations(network: ReactionNetwork, params: Mapping[str, Any] | None = None) -> list[str]:
+def _defaults(problem: Problem) -> dict[str, float]:
+    """Where parameters and initial amounts begin that have no start of their own."""
+    network, run = problem.network, problem.experiments[0]
+    found = dict(network.params)
+    amounts = run.x0
+    if amounts is None and any(name not in network.params for name in problem.names):
+        amounts = network.starts(None, run.params)[0]
+    if amounts is not None:
+        found.update((name, float(value)) for name, value in zip(network.species, amounts))
+    return found
+
+
+def equations(network: ReactionNetwork | ExpressionSystem, params: Mapping[str, Any] | None = None) -> list[str]:
     """The deterministic equations of a network as text, one a species, ``dA/dt = 2 - 0.5*A``.
 
     Parameters
     ----------
-    network : ReactionNetwork
+    network : ReactionNetwork or ExpressionSystem
     params : mapping, optional
         Values instead of the defaults.
 
@@ -384,8 +509,12 @@ def equations(network: ReactionNetwork, params: Mapping[str, Any] | None = None)
     >>> equations(ReactionNetwork("0 -> m @ 20; m -> 0 @ 1"))
     ['dm/dt = 20 - 1*m']
     """
+    network = a_network(network)
     constants = network.one_set(params)
     values = {name: f"{float(value):.4g}" for name, value in network.param_values(params).items()}
+    if isinstance(network, Equations):
+        written = network.written(values)
+        return [f"d{name}/dt = {written.get(name, '0')}" for name in network.species]
     terms: list[dict[str, float]] = [{} for _ in network.species]
     tables = network.tables
     for j, constant in enumerate(constants):

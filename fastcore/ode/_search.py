@@ -127,6 +127,12 @@ def _norms(jacobian: Vector) -> Vector:
     return np.where(norms == 0, 1.0, norms)
 
 
+def rank_of(jacobian: Vector) -> int:
+    """How many combinations of parameters the data determine."""
+    sizes = np.linalg.svd(jacobian / _norms(jacobian), compute_uv=False)
+    return int((sizes > _UNDETERMINED * max(sizes[0], np.finfo(float).tiny)).sum())
+
+
 def covariance_of(jacobian: Vector, sse: float, dof: int) -> Vector:
     """``sse / dof * inv(J.T @ J)``, infinite along the directions that the data don't determine, and only there."""
     k = jacobian.shape[1]

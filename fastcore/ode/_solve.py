@@ -6,26 +6,25 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._backend import active_backend
 from .._extras import require
 from .._labelled import by_label, meant, shown
-from .._validation import as_choice, as_index, as_names, as_number, as_real
-from .._workers import Workers, call_kernel, check_workers, n_threads, run
+from .._validation import as_names, as_real
+from .._workers import Workers, check_workers
 from ..reactions import ReactionNetwork
 from ..reactions._states import State, as_amounts, as_span, as_times
+from ._events import Event, located, watched
+from ._expressions import ExpressionSystem, network_of
 from ._functions import solve_function
+from ._integrate import STATUS, How, Params, as_how, integrate
 
 RightHandSide: TypeAlias = Callable[..., ArrayLike]
-Params: TypeAlias = Mapping[str, Any] | ArrayLike | None
+Events: TypeAlias = Event | str | Callable[[float, NDArray[np.float64]], float] | Sequence[Any] | None
 
-METHODS = {"dopri5": 0, "rodas4": 1, "auto": 2}
-# By the kernels' codes; 3 is theirs alone.
-STATUS = np.array(["finished", "max_steps", "step_too_small", "", "not_finite"])
 _REASONS = {
     "max_steps": "it took more than max_steps={limit} steps",
     "step_too_small": "its step became too small, as before a pole",
@@ -33,9 +32,51 @@ _REASONS = {
 }
 
 
+class Solved(NamedTuple):
+    """What one integration gives, of a network or a function."""
+
+    x: NDArray[np.float64]
+    slopes: NDArray[np.float64] | None
+    nfev: Any
+    status: Any
+    ends: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class OfNetwork:
+    """A network to be integrated, for any times: steps don't depend on where output is asked for."""
+
+    network: ReactionNetwork
+    start: NDArray[np.float64] | None
+    span: tuple[float, float]
+    params: Params
+    by: tuple[str, ...] | None
+    how: How
+
+    def at(self, times: NDArray[np.float64], workers: Workers = 1, keep: bool = False) -> Solved:
+        raw = integrate(self.network, self.start, self.span, times, self.params, self.by, self.how, workers, keep)
+        status = STATUS[raw.codes] if isinstance(raw.codes, int) else np.array(STATUS)[raw.codes]
+        return Solved(raw.x, raw.slopes, raw.nfev, status, raw.ends)
+
+
+@dataclass(frozen=True)
+class OfFunction:
+    """The same for a right-hand side in Python."""
+
+    function: RightHandSide
+    start: NDArray[np.float64]
+    span: tuple[float, float]
+    arguments: tuple[Any, ...]
+    how: How
+
+    def at(self, times: NDArray[np.float64], workers: Workers = 1, keep: bool = False) -> Solved:
+        x, status, nfev, ends = solve_function(self.function, self.start, self.span, times, self.arguments, self.how)
+        return Solved(x, None, nfev, status, np.array(ends))
+
+
 @dataclass(frozen=True, repr=False)
 class Solution:
-    """Amounts (and sensitivities) at given times.
+    """Amounts (and sensitivities) at given times; ``sol(t)`` gives them at others.
 
     Attributes
     ----------
@@ -43,14 +84,19 @@ class Solution:
     x : ndarray of shape (n_t, n_species) or (p, n_t, n_species)
         Amounts; NaN at times that were never reached.
     status : str, or ndarray of str of shape (p,)
-        ``"finished"``, ``"max_steps"``, ``"step_too_small"`` (the solution probably has a pole there) or
+        ``"finished"``, ``"event"`` (a terminal event ended it), ``"max_steps"``, ``"step_too_small"`` (the solution
+        probably has a pole there) or
         ``"not_finite"`` (the right-hand side has no finite value there).
     nfev : int, or ndarray of int64 of shape (p,)
         Evaluations of the right-hand side.
     species : tuple of str
     sensitivities : ndarray of shape (n_t, n_species, k) or (p, n_t, n_species, k), or None
-        Derivatives of `x` by the parameters named in `params`.
+        Derivatives of `x` by the parameters (and initial amounts) named in `params`.
     params : tuple of str
+    t_events : tuple of ndarray
+        Times of each event, rising.
+    x_events : tuple of ndarray of shape (n_times, n_species)
+        Amounts there.
     """
 
     t: NDArray[np.float64]
@@ -60,6 +106,43 @@ class Solution:
     species: tuple[str, ...]
     sensitivities: NDArray[np.float64] | None = None
     params: tuple[str, ...] = ()
+    t_events: tuple[NDArray[np.float64], ...] = ()
+    x_events: tuple[NDArray[np.float64], ...] = ()
+    _again: OfNetwork | OfFunction | None = None
+    _stop: float = np.inf
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A function that was solved stays behind: few of them pickle."""
+        return {**vars(self), "_again": None if isinstance(self._again, OfFunction) else self._again}
+
+    def __call__(self, t: ArrayLike) -> NDArray[np.float64]:
+        """Amounts at any times within the span, in any order.
+
+        Parameters
+        ----------
+        t : float or array_like of shape (m,)
+
+        Returns
+        -------
+        ndarray of shape (n_species,), (m, n_species) or (p, m, n_species)
+            What `x` would hold had these been the times of output (the system is integrated again, in the same steps);
+            NaN where the solution had ended.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `t` isn't within the span, or the solution was pickled and its system is a function.
+        """
+        if self._again is None:
+            raise ValueError("a pickled solution of a function can't be asked for other times: solve it again")
+        asked = as_real(t, "t", ndim=(0, 1), dtype=np.float64, inf=False)
+        times, back = np.unique(asked.ravel(), return_inverse=True)
+        begin, end = self._again.span
+        if len(times) and not begin <= times[0] <= times[-1] <= end:
+            raise ValueError(f"t must lie in {self._again.span}, got times from {times[0]} to {times[-1]}")
+        found = self._again.at(times).x[..., back.ravel(), :]
+        found[..., asked.ravel() > self._stop, :] = np.nan
+        return found if asked.ndim else found[..., 0, :]
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """Amounts of one species, shape (n_t,) or (p, n_t)."""
@@ -99,7 +182,7 @@ class Solution:
 
 
 def solve(
-    system: ReactionNetwork | RightHandSide,
+    system: ReactionNetwork | ExpressionSystem | RightHandSide,
     x0: State | None,
     t_span: Sequence[float],
     t_eval: ArrayLike | None = None,
@@ -107,18 +190,20 @@ def solve(
     params: Params = None,
     method: str = "auto",
     rtol: float = 1e-6,
-    atol: float = 1e-9,
+    atol: ArrayLike = 1e-9,
+    step: float | None = None,
     sensitivities: bool | Sequence[str] = False,
+    events: Events = None,
     max_steps: int = 100_000,
     workers: Workers = 1,
 ) -> Solution:
-    """Solve dx/dt = f(t, x) for a reaction network, or dx/dt = f(t, x) for a Python function.
+    """Solve dx/dt = f(t, x) for a reaction network, for equations, or for a Python function.
 
     Parameters
     ----------
-    system : ReactionNetwork or callable
-        A network, whose right-hand side (`ReactionNetwork.rhs`) and Jacobian run compiled, or ``f(t, x)`` or
-        ``f(t, x, params)``, which SciPy integrates.
+    system : ReactionNetwork, ExpressionSystem or callable
+        A network or equations, whose right-hand side and Jacobian run compiled, or ``f(t, x)`` or ``f(t, x, params)``,
+        which SciPy integrates.
     x0 : mapping, array_like of shape (n_species,), or None
         Initial amounts; species that a mapping doesn't name are 0; a Series is read by its labels, which must name all;
         None takes those of the network's text. For a function, keys or labels name the components.
@@ -129,14 +214,22 @@ def solve(
     params : mapping or array_like of shape (k,) or (p, k), optional
         Values instead of the network's defaults; p sets give p solutions; a Series or a table is read by its labels,
         which must name all parameters. For a function, its third argument, as it is.
-    method : {"auto", "dopri5", "rodas4"}
-        Explicit Runge-Kutta of order 5, or a Rosenbrock method of order 4 for stiff problems. "auto" begins with the
-        first and goes over to the second when it finds the problem stiff. For a function: SciPy's LSODA, RK45, Radau.
-    rtol, atol : float
-        Tolerances of the local error: ``atol + rtol * |x|`` for each amount.
+    method : {"auto", "dopri5", "dop853", "rodas4", "euler", "rk4"}
+        Explicit Runge-Kutta of order 5 or 8, or a Rosenbrock method of order 4 for stiff problems. "auto" begins with
+        the first and goes over to the third when it finds the problem stiff. Euler's method and the classical one of
+        order 4 take steps of one length. For a function: SciPy's LSODA, RK45, DOP853, Radau, and the latter two.
+    rtol : float
+        Relative tolerance of the local error: ``atol + rtol * |x|`` for each amount.
+    atol : float, array_like of shape (n_species,) or mapping
+        Absolute tolerance, one for all or one a species.
+    step : float, optional
+        Length of the steps of "euler" and "rk4". Default: a hundredth of the span.
     sensitivities : bool or sequence of str
-        Also integrate the derivatives of the amounts by all (or the named) parameters. They take part in the control
-        of the error, in units of the parameter's value.
+        Also integrate the derivatives of the amounts by all parameters, or by those that are named; a species' name
+        stands for its initial amount. They take part in the control of the error, in units of the parameter's value.
+    events : Event, str, callable, or a list of these, optional
+        Conditions whose changes of sign are located: expressions such as ``"S - 50"``, functions ``g(t, x)``, or
+        `Event` with a direction, or to stop at. For one set of parameters.
     max_steps : int
         Give up after so many steps, accepted or not.
     workers : int, executor or map-like callable, default 1
@@ -154,14 +247,15 @@ def solve(
     Warns
     -----
     RuntimeWarning
-        Once, if the status (of any solution) isn't "finished".
+        Once, if the status (of any solution) is neither "finished" nor "event".
 
     Notes
     -----
     A step costs six evaluations of the right-hand side, each O(number of reactions); the Rosenbrock method also
     factorises a matrix of the number of species. Sensitivities s = dx/dp follow ds/dt = J s + df/dp exactly. Twin
-    and kernel take the same steps and agree to the bit. Sources: Hairer, Norsett and Wanner, *Solving Ordinary
-    Differential Equations I*, II.4-6 and *II*, IV.2 and IV.7.
+    and kernel take the same steps and agree to the bit. A change of sign that lasts for less than a quarter of a step
+    is no event. Sources: Hairer, Norsett and Wanner, *Solving Ordinary Differential Equations I*, II.4-6, II.10 and
+    *II*, IV.2 and IV.7.
 
     Examples
     --------
@@ -177,91 +271,63 @@ def solve(
     """
     span = as_span(t_span)
     times = as_times(t_eval, span)
-    as_choice(method, "method", tuple(METHODS))
-    tolerances = as_number(rtol, "rtol", low=0), as_number(atol, "atol", low=0, open_low=True)
-    limit = as_index(max_steps, "max_steps", low=1)
     check_workers(workers)
-    if not isinstance(system, ReactionNetwork):
+    network = network_of(system)
+    again: OfNetwork | OfFunction
+    if network is None:
         if not callable(system):
             raise TypeError(f"system must be a ReactionNetwork or a callable, got {type(system).__name__}")
         if sensitivities is not False:
             raise ValueError("sensitivities need a ReactionNetwork, got a callable")
         start, species = _components(x0)
-        arguments = () if params is None else (params,)
-        x, status, nfev = solve_function(system, start, span, times, arguments, method, tolerances, limit)
-        _warn(status, limit)
-        return Solution(times, x, status, nfev, species)
-    names = None if sensitivities is False else _sensitivity_names(system, sensitivities)
-    amounts = None if x0 is None else as_amounts(x0, system.species)
-    sol = integrate(system, amounts, span, times, params, names, method, tolerances, limit, workers)
-    _warn(sol.status, limit)
-    return sol
-
-
-def integrate(
-    network: ReactionNetwork,
-    start: NDArray[np.float64] | None,
-    span: tuple[float, float],
-    times: NDArray[np.float64],
-    params: Params,
-    by: tuple[str, ...] | None,
-    method: str,
-    tolerances: tuple[float, float],
-    limit: int,
-    workers: Workers = 1,
-) -> Solution:
-    """Solve a network whose arguments are checked, with sensitivities `by` parameters, without a warning.
-
-    The time, if a rate names it, is integrated as one more amount.
-    """
-    names = by or ()
-    constants, slopes = network.columns(params, names)
-    amounts, slopes_of_start = start, np.zeros((len(names), len(network.species)))
-    if amounts is None:
-        amounts, slopes_of_start = network.starts(None, params, names)
-    # In units of each parameter, so that one tolerance fits all.
-    sizes = parameter_sizes(network, params, names)
-    slopes = slopes * sizes[..., None, :]
-    if slopes_of_start.ndim == 2 and sizes.ndim == 2:  # a start that all sets share
-        slopes_of_start = slopes_of_start * (sizes[0] if len(sizes) else np.ones(len(names)))[:, None]
+        how = as_how(method, rtol, atol, max_steps, step, species, span)
+        again = OfFunction(system, start, span, () if params is None else (params,), how)
+        names = None
     else:
-        slopes_of_start = slopes_of_start * sizes[..., None]
-    sets = constants.shape[:-1]
-    structure = network.structure
-    if structure.timed:
-        at = len(network.reactions)
-        constants, slopes = np.insert(constants, at, 1.0, axis=-1), np.insert(slopes, at, 0.0, axis=-2)
-        amounts = np.append(amounts, np.full((*amounts.shape[:-1], 1), span[0]), axis=-1)
-        slopes_of_start = np.append(slopes_of_start, np.zeros((*slopes_of_start.shape[:-1], 1)), axis=-1)
-    n_columns, k = slopes.shape[-2:]
-    n_sets = sets[0] if sets else 1
-    constants, slopes = constants.reshape(n_sets, n_columns), slopes.reshape(n_sets, n_columns, k)
-    begins = np.concatenate((amounts[..., None, :], slopes_of_start), axis=-2).reshape(-1, 1 + k, amounts.shape[-1])
-    constants, slopes, begins = (np.ascontiguousarray(array) for array in (constants, slopes, begins))
-    most = 1 if workers == 1 else 4 * n_threads(workers)
-    size = -(-n_sets // most) or 1
-    backend = active_backend()
-    shared = (span, times, METHODS[method], *tolerances, limit)
-    tasks = []
-    for i in range(0, max(n_sets, 1), size):
-        rows = slice(i, i + size)
-        begin = begins[rows] if len(begins) > 1 else begins
-        tasks.append(("ode", "integrate", backend, (structure.clocked, constants[rows], slopes[rows], begin, *shared)))
-    parts = run(call_kernel, tasks, workers)
-    states, nfev, _, codes = (np.concatenate([part[i] for part in parts]) for i in range(4))
-    states = states.reshape(*sets, *states.shape[1:])[..., : len(network.species)]
-    x = np.ascontiguousarray(states[..., 0, :])
-    slopes_of_x = None
-    if by is not None:
-        slopes_of_x = np.ascontiguousarray(np.moveaxis(states[..., 1:, :], -2, -1) / sizes[..., None, None, :])
-    status = STATUS[codes]
-    if sets:
-        return Solution(times, x, status, nfev, network.species, slopes_of_x, names)
-    return Solution(times, x, str(status[0]), int(nfev[0]), network.species, slopes_of_x, names)
+        species = network.species
+        how = as_how(method, rtol, atol, max_steps, step, species, span)
+        names = None if sensitivities is False else _sensitivity_names(network, sensitivities)
+        again = OfNetwork(network, None if x0 is None else as_amounts(x0, species), span, params, names, how)
+    if events is not None:
+        return _with_events(again, times, events, species, names)
+    found = again.at(times, workers)
+    _warn(found.status, how.limit)
+    return Solution(times, found.x, found.status, found.nfev, species, found.slopes, names or (), _again=again)
+
+
+def _with_events(
+    again: OfNetwork | OfFunction,
+    times: NDArray[np.float64],
+    events: Events,
+    species: tuple[str, ...],
+    names: tuple[str, ...] | None,
+) -> Solution:
+    """Solve, and look for events; what comes after a terminal one wasn't reached."""
+    params = again.network.param_values(again.params) if isinstance(again, OfNetwork) else {}
+    if any(np.ndim(value) for value in params.values()):
+        raise ValueError("events need one set of parameters, got several")
+    listed = watched(events, species, params)
+    found = again.at(times, keep=True)
+    t_events, stop = located(listed, again.span[0], found.ends, lambda asked: again.at(asked).x)
+    x_events = tuple(again.at(asked).x for asked in t_events)
+    status, x, slopes = found.status, found.x, found.slopes
+    if stop is None:
+        _warn(status, again.how.limit)
+    else:
+        status = "event"
+        x[times > stop] = np.nan
+        if slopes is not None:
+            slopes[times > stop] = np.nan
+    return Solution(
+        times, x, status, found.nfev, species, slopes, names or (), tuple(t_events), x_events, again,
+        np.inf if stop is None else stop,
+    )  # fmt: skip
 
 
 def _warn(status: Any, limit: int) -> None:
     """Say once if a solution, or how many of several, ended early."""
+    if isinstance(status, str) and status == "finished":
+        return
     wrong = Counter(name for name in np.atleast_1d(status).tolist() if name != "finished")
     if not wrong:
         return
@@ -279,20 +345,12 @@ def _sensitivity_names(network: ReactionNetwork, sensitivities: bool | Sequence[
         return tuple(network.params)
     names = as_names(sensitivities, "sensitivities")
     for name in names:
-        if name not in network.params:
-            known = network.params
-            raise ValueError(f"sensitivities must name parameters of {shown(known)}, got {name!r}{meant(name, known)}")
+        if name not in network.params and name not in network.species:
+            known = (*network.params, *network.species)
+            raise ValueError(
+                f"sensitivities must name parameters or species of {shown(known)}, got {name!r}{meant(name, known)}"
+            )
     return names
-
-
-def parameter_sizes(network: ReactionNetwork, params: Params, names: Sequence[str]) -> NDArray[np.float64]:
-    """Absolute values of the named parameters (1 for 0), shape (k,) or (p, k)."""
-    values = network.param_values(params)
-    shape = np.broadcast_shapes(*(np.shape(value) for value in values.values()))
-    sizes = np.ones((*shape, len(names)))
-    for i, name in enumerate(names):
-        sizes[..., i] = np.abs(values[name])
-    return np.where(sizes == 0, 1.0, sizes)
 
 
 def _components(x0: State | None) -> tuple[NDArray[np.float64], tuple[str, ...]]:

@@ -183,6 +183,8 @@ class Expression:
         return self._forward(values, True)
 
     def _forward(self, values: Mapping[str, Value], slopes: bool) -> tuple[Value, Gradient]:
+        if len(self.nodes) == 1 and self.names:  # the commonest that isn't a number
+            return np.asarray(values[self.names[0]], np.float64)[()], {self.names[0]: np.float64(1.0)}
         found: list[tuple[Value, Gradient]] = []
         with np.errstate(all="ignore"):
             for kind, *operands in self.nodes:

@@ -77,6 +77,12 @@ class Laws:
             return Law(product[0], False, product[1], whole=True)
         return self._program(rate, True)
 
+    def program(self, rate: Expression) -> Law:
+        """The law that is a program, and the whole rate, whatever the expression names."""
+        if all(self._constant(rate.nodes)):
+            return Law(Expression("0"), False, [], [(CODE["copy"], self._slot(rate.nodes), 0, 0)], [], True)
+        return self._program(rate, True)
+
     def _constant(self, nodes: Sequence[Node]) -> list[bool]:
         """Which nodes depend on parameters only."""
         constant: list[bool] = []

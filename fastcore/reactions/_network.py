@@ -167,7 +167,7 @@ class ReactionNetwork:
             if reaction.rate not in rates:
                 rates[reaction.rate] = self._rate_expression(where, reaction)
             scale = self._scale(reaction.reactants)
-            self._laws.append(laws.of(rates[reaction.rate], reaction.reactants, scale))
+            self._laws.append(self._law(laws, rates[reaction.rate], reaction.reactants, scale))
             scales.append(scale if self._laws[-1].scaled else 1.0)
         numbers: dict[Expression, int] = {}
         columns = [*(law.constant for law in self._laws), *(expression for _, expression in laws.slots.values())]
@@ -176,6 +176,9 @@ class ReactionNetwork:
         self._rates = np.array([0.0 if e.names else e.value({}) for e in numbers], np.float64)
         self._expressions = {i: e for e, i in numbers.items() if e.names}
         self._programs = {j: rates[self._reactions[j].rate] for j, law in enumerate(self._laws) if law.program}
+
+    def _law(self, laws: Laws, rate: Expression, reactants: Mapping[str, int], scale: float) -> Law:
+        return laws.of(rate, reactants, scale)
 
     def _rate_expression(self, where: str, reaction: Reaction) -> Expression:
         try:
@@ -311,19 +314,21 @@ class ReactionNetwork:
         A mapping gives some of them, a value or an array of p values each; an array of shape (k,) or (p, k) gives all
         k in order; a Series or a table, read by its labels, gives all k in any order.
         """
+        if isinstance(params, _Values):
+            return params
         if params is not None:
             params = complete(params, "params", self._params, "parameters")
         if params is None or isinstance(params, Mapping):
-            values = {**self._params, **_checked_params(params, self._place, self._params)}
+            values = _Values({**self._params, **_checked_params(params, self._place, self._params)})
             for name, value in values.items():
-                if np.ndim(value) == 0 and np.isnan(value):
+                if isinstance(value, float) and value != value:
                     raise ValueError(f"params must give {name!r}, which has no value of its own")
             return values
         k = len(self._params)
         table = as_real(params, "params", ndim=(1, 2), dtype=np.float64, inf=False)
         if table.shape[-1] != k:
             raise ValueError(f"params must have {k} columns, one for each of {shown(self._params)}, got {table.shape}")
-        return {name: table[..., i] for i, name in enumerate(self._params)}
+        return _Values({name: table[..., i] for i, name in enumerate(self._params)})
 
     def constants(self, params: Mapping[str, Any] | ArrayLike | None = None) -> NDArray[np.float64]:
         """The rate constants of counts, ``k V**(1 - m)`` (over m! if `combinatorial`), for given parameters.
@@ -376,21 +381,27 @@ class ReactionNetwork:
     def _evaluated(
         self, values: Mapping[str, Any], names: Sequence[str]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        shape = np.broadcast_shapes(*(np.shape(value) for value in values.values()))
-        rates = np.broadcast_to(self._rates, (*shape, len(self._rates))).copy()
+        shape = () if _all_numbers(values) else np.broadcast_shapes(*(np.shape(value) for value in values.values()))
+        rates = np.empty((*shape, len(self._rates)))
+        rates[...] = self._rates
         gradients = np.zeros((*shape, len(self._rates), len(names)))
         for i, expression in self._expressions.items():
+            if not names:
+                rates[..., i] = expression.value(values)
+                continue
             rates[..., i], gradient = expression.gradient(values)
             for k, name in enumerate(names):
-                gradients[..., i, k] = gradient.get(name, 0.0)
-        columns = np.take(rates, self._rate_of, axis=-1) * self._scales
+                if name in gradient:
+                    gradients[..., i, k] = gradient[name]
+        columns = rates.take(self._rate_of, axis=-1) * self._scales
         constants = columns[..., : len(self._reactions)]
-        wrong = ~(np.isfinite(constants) & (constants >= 0))
+        # NaN is neither.
+        wrong = ~((constants >= 0) & (constants < np.inf))
         if wrong.any():
             j = int(np.argmax(wrong.reshape(-1, len(self._reactions)).any(axis=0)))
             value = constants[..., j][wrong[..., j]].flat[0]
             raise ValueError(f"the rate of '{self._reactions[j]}' must be finite and at least 0, got {value}")
-        slopes = np.take(gradients, self._rate_of, axis=-2) * self._scales[:, None]
+        slopes = gradients.take(self._rate_of, axis=-2) * self._scales[:, None]
         if not np.isfinite(slopes).all():
             raise ValueError("a rate has no finite derivative by a parameter at these values")
         return columns, slopes
@@ -531,6 +542,14 @@ class ReactionNetwork:
     def structure(self) -> Structure:
         """The tables, with what kernels prepare from them; networks with other parameters share it."""
         return Structure(Tables.of(self._reactions, self._place, self._laws))
+
+
+class _Values(dict[str, Any]):
+    """Values of all parameters, as `ReactionNetwork.param_values` has checked them."""
+
+
+def _all_numbers(values: Mapping[str, Any]) -> bool:
+    return all(type(value) is float for value in values.values())
 
 
 def _number(name: str, value: Expression | None, where: str) -> float:

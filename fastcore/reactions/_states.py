@@ -80,7 +80,7 @@ def as_times(t_eval: ArrayLike | None, span: tuple[float, float]) -> NDArray[np.
     if t_eval is None:
         return np.linspace(*span, 101)
     times: NDArray[np.float64] = as_real(t_eval, "t_eval", ndim=1, dtype=np.float64, inf=False)
-    if (np.diff(times) < 0).any():
+    if (times[1:] < times[:-1]).any():
         raise ValueError("t_eval must rise")
     if len(times) and (times[0] < span[0] or times[-1] > span[1]):
         raise ValueError(f"t_eval must lie in t_span, {span}, got times from {times[0]} to {times[-1]}")

@@ -144,6 +144,7 @@ class Structure:
         self.tables = tables
         self.timed = tables.timed
         self._prepared: dict[str, Any] = {}
+        self._integrable: dict[str, Any] = {}
 
     def __getstate__(self) -> Tables:
         return self.tables
@@ -161,3 +162,9 @@ class Structure:
         if backend not in self._prepared:
             self._prepared[backend] = kernels("reactions", backend).Network(self.tables)
         return self._prepared[backend]
+
+    def integrable(self, backend: str) -> Any:
+        """The network as the kernels of `ode` of that backend take it."""
+        if backend not in self._integrable:
+            self._integrable[backend] = kernels("ode", backend).System(self.clocked)
+        return self._integrable[backend]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _dop853
 from ._programs import differentiated, evaluated
 
 if TYPE_CHECKING:
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 Vector: TypeAlias = list[float]
 
 FINISHED, MAX_STEPS, STEP_TOO_SMALL, STIFF, NOT_FINITE = range(5)
-DOPRI5, RODAS4, AUTO = range(3)
+DOPRI5, RODAS4, AUTO, DOP853, EULER, RK4 = range(6)
 STIFF_STEPS, CALM_STEPS = 15, 6
+# The logarithm of 1e-4: errors below count as this in what the next step is made of.
+SMALL = math.log(1e-4)
 
 # Dormand and Prince: stages, the weights of order 5 as the last row, of the error, of the dense output.
 STAGES = (
@@ -73,25 +76,45 @@ def _moved(y: Vector, h: float, change: Vector) -> Vector:
     return [a + h * b for a, b in zip(y, change)]
 
 
-class _System:
-    """A network: the state is the amounts, then the derivatives of the amounts by each parameter."""
+class System:
+    """A network: its factors, changes and programs as lists."""
 
-    def __init__(self, tables: "Tables", constants: Vector, slopes: list[Vector], n: int) -> None:
+    def __init__(self, tables: "Tables") -> None:
         factor_at, factor = tables.factor_at.tolist(), list(zip(tables.factor.tolist(), tables.shift.tolist()))
         change_at, changed, by = tables.change_at.tolist(), tables.changed.tolist(), tables.by.tolist()
-        n_reactions = len(change_at) - 1
-        ids = range(n_reactions)
-        self.n, self.n_params = n, len(slopes[0])
-        self.factors = [factor[factor_at[j] : factor_at[j + 1]] for j in ids]
+        self._ids = ids = range(len(change_at) - 1)
+        self._first = len(tables.reader_at)
+        self._n = self._first - 1 + tables.timed
+        self._factors = [factor[factor_at[j] : factor_at[j + 1]] for j in ids]
         spans = [slice(change_at[j], change_at[j + 1]) for j in ids]
-        self.changes = [list(zip(changed[span], by[span])) for span in spans]
-        self.constants, self.slopes = constants[:n_reactions], slopes[:n_reactions]
-        self.slots, self.slots_slopes = constants[n_reactions:], slopes[n_reactions:]
+        self._changes = [list(zip(changed[span], by[span])) for span in spans]
         at, read_at = tables.program_at.tolist(), tables.read_at.tolist()
-        self.programs = {j: tables.program[at[j] : at[j + 1]].tolist() for j in ids if at[j] < at[j + 1]}
-        self.reads = [tables.read[read_at[j] : read_at[j + 1]].tolist() for j in ids]
-        self.first = len(tables.reader_at)
-        self.longest = max(map(len, self.programs.values()), default=0)
+        self._programs = {j: tables.program[at[j] : at[j + 1]].tolist() for j in ids if at[j] < at[j + 1]}
+        self._reads = [tables.read[read_at[j] : read_at[j + 1]].tolist() for j in ids]
+        self._longest = max(map(len, self._programs.values()), default=0)
+
+    def rhs(self, constants: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The right-hand side for amounts x; constants are those of reactions, then slots."""
+        return np.array(_Flow(self, constants, None).rhs(x.tolist()))
+
+    def jacobian(self, constants: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Derivatives of the right-hand side (rows) by the amounts (columns)."""
+        return np.array(_Flow(self, constants, None).jacobian(x.tolist()))
+
+
+class _Flow:
+    """A network with its constants: the state is the amounts, then their derivatives by each parameter."""
+
+    def __init__(self, system: System, constants: NDArray[np.float64], slopes: NDArray[np.float64] | None) -> None:
+        self.n, self.ids = system._n, system._ids
+        self.factors, self.changes = system._factors, system._changes
+        self.programs, self.reads = system._programs, system._reads
+        self.first, self.longest = system._first, system._longest
+        n_reactions = len(self.ids)
+        of_reactions = [[]] * len(constants) if slopes is None else slopes.tolist()
+        self.constants, self.slots = constants.tolist()[:n_reactions], constants.tolist()[n_reactions:]
+        self.slopes, self.slots_slopes = of_reactions[:n_reactions], of_reactions[n_reactions:]
+        self.n_params = 0 if slopes is None else slopes.shape[1]
 
     def product(self, c: float, j: int, x: Vector, *without: int) -> float:
         """c times the factors of reaction j, but those at the given positions."""
@@ -126,35 +149,35 @@ class _System:
             out[start + species] += by * flux
 
     def rhs(self, y: Vector) -> Vector:
-        """dx/dt = changes times fluxes; ds/dt = its total derivative by the parameter."""
-        n, out = self.n, [0.0] * len(y)
+        """dx/dt = changes times rates; ds/dt = its total derivative by the parameter."""
+        n, out = self.n, [0.0] * ((1 + self.n_params) * self.n)
         for j, c in enumerate(self.constants):
-            self.spread(j, self.product(c, j, y), out, 0)
-            for p in range(self.n_params):
-                sensitivity = y[(p + 1) * n : (p + 2) * n]
-                flux = self.product(self.slopes[j][p], j, y)
-                for position, (species, _) in enumerate(self.factors[j]):
-                    flux += self.product(c, j, y, position) * sensitivity[species]
-                self.spread(j, flux, out, (p + 1) * n)
-        for j in self.programs:
-            rate, frame = self.program(j, y)
-            self.spread(j, rate, out, 0)
-            for p in range(self.n_params):
-                flux = self.along(j, frame, y[(p + 1) * n : (p + 2) * n], p)
-                self.spread(j, flux, out, (p + 1) * n)
+            sensitivities = [y[(p + 1) * n : (p + 2) * n] for p in range(self.n_params)]
+            if j in self.programs:
+                rate, frame = self.program(j, y)
+                slopes = [self.along(j, frame, s, p) for p, s in enumerate(sensitivities)]
+            else:
+                rate, slopes = self.product(c, j, y), []
+                for p, s in enumerate(sensitivities):
+                    slope = self.slopes[j][p] and self.product(self.slopes[j][p], j, y)
+                    for position, (species, _) in enumerate(self.factors[j]):
+                        slope += self.product(c, j, y, position) * s[species]
+                    slopes.append(slope)
+            for block, flux in enumerate([rate, *slopes]):
+                self.spread(j, flux, out, block * n)
         return out
 
     def jacobian(self, x: Vector) -> list[Vector]:
         matrix = [[0.0] * self.n for _ in range(self.n)]
         for j, c in enumerate(self.constants):
-            for position, (species, _) in enumerate(self.factors[j]):
-                partial = self.product(c, j, x, position)
-                for row, by in self.changes[j]:
-                    matrix[row][species] += by * partial
-        for j in self.programs:
-            _, frame = self.program(j, x)
-            for species in self.reads[j]:
-                partial = self.along(j, frame, [float(i == species) for i in range(self.n)], None)
+            partials = [(i, self.product(c, j, x, position)) for position, (i, _) in enumerate(self.factors[j])]
+            if j in self.programs:
+                _, frame = self.program(j, x)
+                partials = [
+                    (i, self.along(j, frame, [float(i == other) for other in range(self.n)], None))
+                    for i in self.reads[j]
+                ]
+            for species, partial in partials:
                 for row, by in self.changes[j]:
                     matrix[row][species] += by * partial
         return matrix
@@ -164,26 +187,27 @@ class _System:
         sensitivity = y[(p + 1) * self.n : (p + 2) * self.n]
         for j, c in enumerate(self.constants):
             flux = 0.0
+            if j in self.programs:
+                _, frame = self.program(j, y)
+                flux = self.along(j, frame, sensitivity, p, u)
             for g, (along, _) in enumerate(self.factors[j]):
                 flux += self.product(self.slopes[j][p], j, y, g) * u[along]
                 for f, (species, _) in enumerate(self.factors[j]):
                     if f != g:
                         flux += self.product(c, j, y, f, g) * sensitivity[species] * u[along]
             self.spread(j, flux, out, 0)
-        for j in self.programs:
-            _, frame = self.program(j, y)
-            self.spread(j, self.along(j, frame, sensitivity, p, u), out, 0)
         return out
 
 
 class _Integration:
     """One integration: where it stands and what it has written."""
 
-    def __init__(self, system: _System, x0: Vector, span: tuple[float, float], times: Vector, limits: Any) -> None:
+    def __init__(self, system: _Flow, x0: Vector, span: tuple[float, float], times: Vector, limits: Any) -> None:
         self.system, self.times = system, times
         self.t, self.end = span
         self.rtol, self.atol, self.max_steps = limits
         self.y = x0
+        self.ends: list[float] = []
         self.h = 0.0
         self.nfev = self.n_steps = 0
         self.out: list[Vector] = []
@@ -200,7 +224,7 @@ class _Integration:
         for block in range(self.system.n_params + 1):
             total = 0.0
             for i in range(block * n, (block + 1) * n):
-                ratio = v[i] / (self.atol + self.rtol * max(abs(a[i]), abs(b[i])))
+                ratio = v[i] / (self.atol[i - block * n] + self.rtol * max(abs(a[i]), abs(b[i])))
                 total += ratio * ratio
             if not total < math.inf:
                 return math.inf
@@ -240,6 +264,7 @@ class _Integration:
     def advance(self, new: Vector, last: bool) -> None:
         self.t = self.end if last else self.t + self.h
         self.y = new
+        self.ends.append(self.t)
 
 
 def _dopri5(run: _Integration, watch: bool) -> int:
@@ -249,7 +274,7 @@ def _dopri5(run: _Integration, watch: bool) -> int:
         return NOT_FINITE
     if run.h == 0 and run.end > run.t:
         run.h = run.first_step(k1, 5.0)
-    before, rejected, stiff, calm = 1e-4, False, 0, 0
+    before, rejected, stiff, calm = SMALL, False, 0, 0
     while run.t < run.end:
         status, last = run.next_step()
         if status != FINISHED:
@@ -260,8 +285,9 @@ def _dopri5(run: _Integration, watch: bool) -> int:
             place, new = new, _moved(y, h, _combination(weights, k))
             k.append(run.rhs(new))
         err = run.norm([h * e for e in _combination(ERROR, k)], y, new)
+        size = math.log(max(err, 1e-30)) if err < math.inf else err
         if not err <= 1:
-            run.h = h / (min(err**0.17 / 0.9, 10.0) if err < math.inf else 10.0)
+            run.h = h / (min(math.exp(0.17 * size) / 0.9, 10.0) if err < math.inf else 10.0)
             rejected = True
             continue
         quintic = _combination(DENSE, k)
@@ -287,11 +313,112 @@ def _dopri5(run: _Integration, watch: bool) -> int:
                 stiff = 0 if calm == CALM_STEPS else stiff
         run.advance(new, last)
         k1 = k[6]
-        factor = min(max(err**0.17 / before**0.04 / 0.9, 0.1), 5.0)
+        factor = min(max(math.exp(0.17 * size - 0.04 * before) / 0.9, 0.1), 5.0)
         run.h = h / (max(factor, 1.0) if rejected else factor)
-        before, rejected = max(err, 1e-4), False
+        before, rejected = max(size, SMALL), False
         if stiff >= STIFF_STEPS:
             return STIFF
+    return FINISHED
+
+
+def _weighed(weights: Sequence[float], k: Sequence[Vector], h: float) -> Vector:
+    """h times the sum of weights[i] * k[i] over weights that aren't 0."""
+    chosen = [(weight, stage) for weight, stage in zip(weights, k) if weight]
+    total = [0.0] * len(k[0])
+    for weight, stage in chosen:
+        total = [a + weight * b for a, b in zip(total, stage)]
+    return [h * a for a in total]
+
+
+def _dop853_steps(run: _Integration) -> int:
+    """Dormand and Prince 8(5,3) with dense output of order 7."""
+    first = run.rhs(run.y)
+    if run.end > run.t and not all(map(math.isfinite, first)):
+        return NOT_FINITE
+    if run.h == 0 and run.end > run.t:
+        run.h = run.first_step(first, 8.0)
+    rejected = False
+    while run.t < run.end:
+        status, last = run.next_step()
+        if status != FINISHED:
+            return status
+        y, h, k = run.y, run.h, [first]
+        for stage in _dop853.STAGES[:12]:
+            new = [a + b for a, b in zip(y, _weighed(stage, k, h))]
+            k.append(run.rhs(new))
+        err, coarse = (run.norm(_weighed(row, k, h), y, new) for row in _dop853.ERRORS)
+        if not coarse < math.inf:
+            err = math.inf
+        elif err > 0:
+            err = err * err / math.sqrt(err * err + 0.01 * coarse * coarse)
+        if not err <= 1:
+            run.h = h / (min(err**0.125 / 0.9, 3.0) if err < math.inf else 3.0)
+            rejected = True
+            continue
+        shares = run.due(last)
+        if shares:
+            for more in _dop853.STAGES[12:]:
+                k.append(run.rhs([a + b for a, b in zip(y, _weighed(more, k, h))]))
+            upper = [_weighed(row, k, h) for row in _dop853.DENSE]
+        for share in shares:
+            rest, state = 1 - share, []
+            for i, (a, b) in enumerate(zip(y, new)):
+                difference = b - a
+                bend, total = h * first[i] - difference, 0.0
+                for j in (3, 2, 1, 0):
+                    total = (total + upper[j][i]) * (share if j % 2 else rest)
+                inner = difference - h * k[12][i] - bend + total
+                state.append(a + share * (difference + rest * (bend + share * inner)))
+            run.out.append(state)
+        run.advance(new, last)
+        first = k[12]
+        factor = min(max(err**0.125 / 0.9, 1 / 6), 3.0)
+        run.h = h / (max(factor, 1.0) if rejected else factor)
+        rejected = False
+    return FINISHED
+
+
+def _fixed_steps(run: _Integration, step: float, fourth: bool) -> int:
+    """Steps of one length, by Euler or by the classical method of order 4, between them a line or a cubic."""
+    start, slope, turn = run.t, run.rhs(run.y), 0
+    if run.end > run.t and not all(map(math.isfinite, slope)):
+        return NOT_FINITE
+    while run.t < run.end:
+        if run.n_steps >= run.max_steps:
+            return MAX_STEPS
+        turn += 1
+        reached = start + turn * step
+        if not reached > run.t:
+            return STEP_TOO_SMALL
+        # A last step that would be all rounding belongs to the one before.
+        last = reached + 1e-9 * step >= run.end
+        reached = run.end if last else reached
+        y, h = run.y, reached - run.t
+        run.n_steps += 1
+        if fourth:
+            second = run.rhs(_moved(y, 0.5 * h, slope))
+            third = run.rhs(_moved(y, 0.5 * h, second))
+            total = _combination((1.0, 2.0, 2.0, 1.0), [slope, second, third, run.rhs(_moved(y, h, third))])
+            new = _moved(y, h / 6.0, total)
+        else:
+            new = _moved(y, h, slope)
+        following = run.rhs(new)
+        if not all(map(math.isfinite, [*new, *following])):
+            return NOT_FINITE
+        for t in run.times[len(run.out) :]:
+            if t > reached and not last:
+                break
+            share = (t - run.t) / h
+            rest = 1 - share
+            state = []
+            for a, b, first, end in zip(y, new, slope, following):
+                difference = b - a
+                bend = h * first - difference
+                cubic = a + share * (difference + rest * (bend + share * (difference - h * end - bend)))
+                state.append(cubic if fourth and rest > 0 else a * rest + b * share)
+            run.out.append(state)
+        run.t, run.y, slope = reached, new, following
+        run.ends.append(reached)
     return FINISHED
 
 
@@ -327,7 +454,7 @@ def _solved(decomposed: tuple[list[Vector], list[int]], v: Vector) -> Vector:
     return v
 
 
-def _stage(system: _System, y: Vector, decomposed: Any, right: Vector) -> Vector:
+def _stage(system: _Flow, y: Vector, decomposed: Any, right: Vector) -> Vector:
     """Solve a stage for the amounts, then for each sensitivity, which the amounts drive."""
     n = system.n
     u = _solved(decomposed, right[:n])
@@ -385,7 +512,7 @@ def _rodas4(run: _Integration) -> int:
 
 
 def integrate(
-    tables: "Tables",
+    system: System,
     constants: NDArray[np.float64],
     slopes: NDArray[np.float64],
     x0: NDArray[np.float64],
@@ -393,28 +520,38 @@ def integrate(
     times: NDArray[np.float64],
     method: int,
     rtol: float,
-    atol: float,
+    atol: NDArray[np.float64],
     max_steps: int,
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]]:
+    step: float,
+    keep: bool,
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.float64]]:
     """Integrate from x0 for each row of constants (of reactions, then slots); amounts and sensitivities at given times.
 
-    `x0` has rows (or only one) of amounts and their sensitivities. Method 0 is the explicit one, 1 the linearly
-    implicit one, 2 the first until it finds the problem stiff, then the second. Returns states (rows, times,
-    1 + parameters, species), NaN where never reached, numbers of evaluations and steps, and statuses.
+    `x0` has rows (or only one) of amounts and their sensitivities. Method 0 is the explicit one of order 5, 1 the
+    linearly implicit one, 2 the first until it finds the problem stiff, then the second, 3 the explicit one of order 8;
+    4 and 5 are Euler's and the classical one of order 4, in steps of length `step`. Returns states (rows, times,
+    1 + parameters, species), NaN where never reached, numbers of evaluations and steps, statuses, and with `keep` where
+    the steps ended.
     """
     rows, n, n_params = len(constants), x0.shape[2], slopes.shape[2]
     result = np.full((rows, len(times), (1 + n_params) * n), np.nan)
     nfev, n_steps, statuses = np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.int8)
+    ends: list[float] = []
     for row in range(rows):
-        system = _System(tables, constants[row].tolist(), slopes[row].tolist(), n)
+        flow = _Flow(system, constants[row], slopes[row])
         start = x0[row if len(x0) > 1 else 0].reshape(-1).tolist()
-        run = _Integration(system, start, span, times.tolist(), (rtol, atol, max_steps))
+        run = _Integration(flow, start, span, times.tolist(), (rtol, atol.tolist(), max_steps))
         status = STIFF
-        if method != RODAS4:
+        if method == DOP853:
+            status = _dop853_steps(run)
+        elif method in (EULER, RK4):
+            status = _fixed_steps(run, step, method == RK4)
+        elif method != RODAS4:
             status = _dopri5(run, method == AUTO)
         if status == STIFF:
             status = _rodas4(run)
         for at, state in enumerate(run.out):
             result[row, at] = state
         nfev[row], n_steps[row], statuses[row] = run.nfev, run.n_steps, status
-    return result.reshape(rows, len(times), 1 + n_params, n), nfev, n_steps, statuses
+        ends += run.ends if keep else []
+    return result.reshape(rows, len(times), 1 + n_params, n), nfev, n_steps, statuses, np.array(ends)
