@@ -43,6 +43,53 @@ def _constant() -> tuple[float, np.ndarray]:
     return 0.9, _coefficients()[1]
 
 
+def _table(shape: tuple[int, int], axis: int, dtype: type) -> Workload:
+    """Many recurrences side by side, or one in each row."""
+
+    def make() -> tuple[np.ndarray, ...]:
+        rng = np.random.default_rng(0)
+        return rng.uniform(-1, 1, shape).astype(dtype), rng.normal(size=shape).astype(dtype)
+
+    @prepared
+    def loop(data):
+        from numba import njit
+
+        if axis == 0:
+
+            @njit
+            def scan(a, b):
+                y = np.empty_like(b)
+                y[0] = b[0]
+                for t in range(1, len(b)):
+                    for j in range(b.shape[1]):
+                        y[t, j] = a[t, j] * y[t - 1, j] + b[t, j]
+                return y
+
+        else:
+
+            @njit
+            def scan(a, b):
+                y = np.empty_like(b)
+                for i in range(len(b)):
+                    last = b[i, 0] - b[i, 0]
+                    for t in range(b.shape[1]):
+                        last = a[i, t] * last + b[i, t]
+                        y[i, t] = last
+                return y
+
+        scan(*data)
+        return lambda: scan(*data)
+
+    return Workload(
+        name=f"recurrence.linear_scan_{shape[0]}x{shape[1]}_axis{axis}_{np.dtype(dtype).name}",
+        make=make,
+        runners={"fastcore": lambda data: linear_scan(*data, axis=axis), "numba": loop},
+        equal=lambda ours, theirs, name: bool(np.allclose(ours, theirs, rtol=1e-4, atol=1e-5)),
+        twin=False,
+        amount=lambda data: (data[0].size / 1e6, "M steps"),
+    )
+
+
 def _batch(batch: int, steps: int, inputs: int, hidden: int) -> tuple[np.ndarray, ...]:
     rng = np.random.default_rng(0)
     scale = 1 / np.sqrt(hidden)
@@ -119,6 +166,53 @@ def _torch_cell(kind: str, shape: tuple[int, int, int, int]) -> Workload:
     )
 
 
+def _steps(kind: str, size: int, count: int = 1000) -> Workload:
+    """One step a call, the state carried."""
+
+    def modules():
+        import torch
+
+        torch.manual_seed(0)
+        torch.set_num_threads(1)
+        return getattr(torch.nn, f"{kind}Cell")(size, size)
+
+    @prepared
+    def ours(x):
+        cell, zero = from_torch(modules()), np.zeros((1, size), np.float32)
+
+        def run():
+            state = (zero, zero) if kind == "LSTM" else zero
+            for _ in range(count):
+                state = cell(x, state)
+            return state[0] if kind == "LSTM" else state
+
+        return run
+
+    @prepared
+    def theirs(x):
+        import torch
+
+        cell, data, zero = modules(), torch.from_numpy(x), torch.zeros(1, size)
+
+        def run():
+            state = (zero, zero) if kind == "LSTM" else zero
+            with torch.no_grad():
+                for _ in range(count):
+                    state = cell(data, state)
+            return (state[0] if kind == "LSTM" else state).numpy()
+
+        return run
+
+    return Workload(
+        name=f"recurrence.{kind.lower()}_step_{size}",
+        make=lambda: _batch(1, 1, size, size)[0][0],
+        runners={"fastcore": ours, "torch, 1 thread": theirs},
+        equal=_close,
+        twin=False,
+        amount=lambda x: (count / 1e3, "k steps"),
+    )
+
+
 def _close(ours, theirs, name):
     return bool(np.allclose(ours, theirs, rtol=1e-4, atol=1e-5))
 
@@ -151,8 +245,11 @@ WORKLOADS = [
         twin=False,
         amount=lambda data: (len(data[1]) / 1e6, "M steps"),
     ),
+    _table((4096, 512), 0, np.float64),
+    _table((4096, 512), 0, np.float32),
+    _table((512, 4096), 1, np.float64),
     _rnn(1, 1000, 16, 32),
     _rnn(32, 100, 64, 128),
-    _torch_cell("GRU", (32, 100, 64, 128)),
-    _torch_cell("LSTM", (32, 100, 64, 128)),
+    *(_torch_cell(kind, (batch, 200, n, n)) for kind in ("GRU", "LSTM") for n in (64, 128, 256) for batch in (1, 32)),
+    *(_steps(kind, n) for kind in ("GRU", "LSTM") for n in (64, 256)),
 ]

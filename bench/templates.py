@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import collections.abc
+import itertools
 import logging
 import math
 import re
@@ -13,6 +14,8 @@ import numpy as np
 
 from bench import _data, _logs
 from bench._harness import Workload, prepared
+from fastcore._data import segmented
+from fastcore.compat import nlp_zero as face
 from fastcore.templates import SLOT, Parser, Template, TemplateFinder
 
 TEXTS = ["[X] 和 [X]", "[X] 的 颜色 是 什么 [X]", "[X] 呢", "[X] 的 [X]", "为什么 [X]", "[X] 是 [X]", "[X] 可以 [X] 吗"]
@@ -42,16 +45,28 @@ def _nlp_zero():
     return nlp_zero
 
 
+def _loose_parser(library, data):
+    """Parse by nlp-zero's rules; slots may stay empty there, so that there are more readings."""
+    texts, sentences = data
+    trie = library.XTrie()
+    for text in texts:
+        trie[tuple(library.Template(None if w == SLOT else w for w in text.split()))] = 1
+    parser = library.Parser(trie, list)
+    return lambda: [parser.parse(words) for words in sentences]
+
+
 @prepared
 def _peer(data):
-    """It lets slots stay empty, so it searches more readings."""
-    texts, sentences = data
-    nlp_zero = _nlp_zero()
-    trie = nlp_zero.XTrie()
-    for text in texts:
-        trie[tuple(nlp_zero.Template(None if w == SLOT else w for w in text.split()))] = 1
-    parser = nlp_zero.Parser(trie, list)
-    return lambda: [parser.parse(words) for words in sentences]
+    return _loose_parser(_nlp_zero(), data)
+
+
+@prepared
+def _face(data):
+    return _loose_parser(face, data)
+
+
+def _same_trees(ours, theirs, name) -> bool:
+    return list(map(str, ours)) == list(map(str, theirs))
 
 
 def _legal(ours, theirs, name) -> bool | str:
@@ -97,13 +112,24 @@ def _find(verses):
     return TemplateFinder(list, 5, 1e-5, 2, count="path", trivial=True).fit(verses).templates_
 
 
-def _peer_find(verses):
-    nlp_zero = _nlp_zero()
-    logging.getLogger().setLevel(logging.WARNING)
-    finder = nlp_zero.Template_Finder(list, 5, 1e-5, 2)
+def _loose_find(library, verses):
+    finder = library.Template_Finder(list, 5, 1e-5, 2)
     finder.train(verses)
     finder.find(verses, remove_weak_grams=False)
     return finder.templates
+
+
+def _peer_find(verses):
+    logging.getLogger().setLevel(logging.WARNING)
+    return _loose_find(_nlp_zero(), verses)
+
+
+def _face_find(verses):
+    return _loose_find(face, verses)
+
+
+def _same_templates(ours, theirs, name) -> bool:
+    return [(tuple(t), n) for t, n in ours.items()] == [(tuple(t), n) for t, n in theirs.items()]
 
 
 _LINES = 200_000
@@ -145,7 +171,69 @@ def _frames_found(ours: TemplateFinder, theirs: TemplateFinder | list[int], name
     )
 
 
+def _clauses(words: list[str]) -> tuple[list[str], set[tuple[int, int]]]:
+    """The words of a sentence, and the stretches of several that stood between marks of punctuation."""
+    kept, bounds = [], [0]
+    for word in [*words, "."]:
+        if re.search(r"\w", word):
+            kept.append(word)
+        elif bounds[-1] < len(kept):
+            bounds.append(len(kept))
+    return kept, {(a, b) for a, b in itertools.pairwise(bounds) if 2 <= b - a < len(kept)}
+
+
+def _treebank(n: int) -> tuple[list[list[str]], list[list[str]]]:
+    """Sentences without punctuation to learn from, and others to parse."""
+    known = [_clauses(words)[0] for split in ("train", "dev") for words in segmented(split)]
+    return known[:n], [words for words, _ in _held_out()][: n // 8]
+
+
+def _held_out() -> list[tuple[list[str], set[tuple[int, int]]]]:
+    return [(words, spans) for words, spans in map(_clauses, segmented("test")) if 3 <= len(words) <= 40]
+
+
+Spans = list[set[tuple[int, int]]]
+
+
+def _trees(data: tuple[list[list[str]], list[list[str]]]) -> Spans:
+    known, sentences = data
+    parser = Parser(TemplateFinder().fit(known).to_trie())
+    return [{(tree.start, tree.end) for tree in parser.parse(words).walk()} for words in sentences]
+
+
+def _right_branching(data: tuple[list[list[str]], list[list[str]]]) -> Spans:
+    return [{(i, len(words)) for i in range(len(words))} for words in data[1]]
+
+
+def _left_branching(data: tuple[list[list[str]], list[list[str]]]) -> Spans:
+    return [{(0, i) for i in range(1, len(words) + 1)} for words in data[1]]
+
+
+def _brackets(ours: Spans, theirs: Spans, name: str) -> str:
+    """What marks of punctuation, which no parser saw, say of brackets: F1, and how many clauses none crosses."""
+    gold = _held_out()
+
+    def figures(found: Spans) -> str:
+        right = n = whole = n_gold = 0
+        for spans, (words, clauses) in zip(found, gold):
+            inner = {(a, b) for a, b in spans if 2 <= b - a < len(words)}
+            right, n, n_gold = right + len(inner & clauses), n + len(inner), n_gold + len(clauses)
+            whole += sum(not any(c < a < d < b or a < c < b < d for c, d in inner) for a, b in clauses)
+        return f"F1 {2 * right / (n + n_gold):.3f}, {whole / n_gold:.0%} of clauses whole"
+
+    read = sum(len(spans) > 1 for spans in ours) / len(ours)
+    return f"{figures(ours)}, {read:.0%} of sentences read; {name} {figures(theirs)}"
+
+
 WORKLOADS = [
+    Workload(
+        name="templates.trees",
+        make=lambda: _treebank(10_000),
+        runners={"fastcore": _trees, "right-branching": _right_branching, "left-branching": _left_branching},
+        equal=_brackets,
+        twin_make=lambda: _treebank(80),
+        amount=lambda data: (sum(map(len, data[1])) / 1e3, "k words"),
+    ),
     Workload(
         name="templates.logs",
         make=lambda: _logs.lines(_LINES)[0],
@@ -164,6 +252,24 @@ WORKLOADS = [
         ),
         twin_make=lambda: _verses(1000),
         amount=lambda verses: (sum(map(len, verses)) / 1e3, "k words"),
+        heavy=frozenset({"nlp-zero"}),
+    ),
+    Workload(
+        name="templates.find, nlp-zero's rules",
+        make=lambda: _verses(20_000),
+        runners={"fastcore": _face_find, "nlp-zero": _peer_find},
+        equal=_same_templates,
+        twin_make=lambda: _verses(1000),
+        amount=lambda verses: (sum(map(len, verses)) / 1e3, "k words"),
+        heavy=frozenset({"nlp-zero"}),
+    ),
+    Workload(
+        name="templates.parse_16, nlp-zero's rules",
+        make=lambda: _sentences(20, 16),
+        runners={"fastcore": _face, "nlp-zero": _peer},
+        equal=_same_trees,
+        twin_make=lambda: _sentences(2, 12),
+        amount=lambda data: (sum(map(len, data[1])) / 1e3, "k words"),
         heavy=frozenset({"nlp-zero"}),
     ),
     Workload(

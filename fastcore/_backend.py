@@ -30,6 +30,8 @@ KERNELS = (
     "templates.trie",
     "templates.finder",
     "templates.closed",
+    "templates.readings",
+    "templates.loose",
     "chain",
     "crf.items",
     "crf.features",
@@ -39,7 +41,8 @@ KERNELS = (
     "hmm",
     "reactions",
     "ode",
-    "recurrence",
+    "recurrence.scans",
+    "recurrence.cells",
     "nce",
     "embeddings",
 )

@@ -27,7 +27,7 @@ from fastcore.discovery import WordFinder
 from fastcore.embeddings import CBOW, SkipGram
 from fastcore.lexicon import Lexicon, Tokenizer
 from fastcore.ngrams import NgramCounter, NgramVectorizer, count_ngrams, count_skipgrams
-from fastcore.templates import TemplateFinder
+from fastcore.templates import Parser, TemplateFinder
 
 TEXTS = ["看 电影 吗", "", "看 电影院 é𝄞", "看 书", "书店 电影 票"]
 TOKENIZER = Tokenizer(Lexicon({"电影": 3, "电影院": 2, "看": 1}))
@@ -76,6 +76,7 @@ def embedded(model: type[SkipGram] | type[CBOW]) -> Callable[..., Any]:
 
 
 TEMPLATES = TemplateFinder(str.split, min_count=1).fit(TEXTS)
+PARSER = Parser(TEMPLATES.to_trie(min_words=1), str.split)
 
 # Every public function that takes texts, by the names of class and function.
 DOORS: dict[str, Callable[..., Any]] = {
@@ -101,6 +102,7 @@ DOORS: dict[str, Callable[..., Any]] = {
     ),
     "TemplateFinder.predict": lambda texts, **m: TEMPLATES.predict(texts, **m),
     "TemplateFinder.fillers": lambda texts, **m: TEMPLATES.fillers(texts, **m),
+    "Parser.equivalence_classes": lambda texts, **m: PARSER.equivalence_classes(texts, **m),
     "Segmenter.fit": segmenter,
     "Segmenter.segment_many": lambda texts, **manner: SEGMENTER.segment_many(texts, **manner),
     "Segmenter.evaluate": lambda texts, **manner: SEGMENTER.evaluate(texts, **manner),
@@ -112,6 +114,8 @@ ELSEWHERE = {
     "Segmenter.score": "scikit-learn's",
     "Word_Finder.train": "compat",
     "Word_Finder.find": "compat",
+    "Word_Finder.texts": "compat",
+    "Template_Finder.texts": "compat",
     "Template_Finder.train": "compat",
     "Template_Finder.find": "compat",
 }

@@ -50,6 +50,7 @@ SHORT = {
     "ngrams.symbols.Alphabet.symbols": "at most 0x110000 code points",
     "ngrams.symbols.Vocabulary": "starts empty",
     "ngrams.symbols.Vocabulary.symbols": "two copies of memory",
+    "recurrence.cells.Cell": "a copy of the weights",
     "skipgrams.TokenStream": "starts empty",
     "skipgrams.TokenStream.end_text": "one number",
     "skipgrams.TokenStream.take": "two copies of memory",
@@ -875,24 +876,54 @@ def _(k: Any, name: str) -> Any:
 # recurrence
 
 
-@long("recurrence.linear_scan")
+@long("recurrence.scans.linear_scan")
 def _(k: Any) -> Any:
-    a = np.zeros((200_000_000, 1), np.float32)
-    return lambda: k.linear_scan(a, a, np.zeros(1, np.float32), False)
+    # A sum, whose pieces never meet what was guessed.
+    a, y = np.ones((1, 200_000_000, 1), np.float32), np.empty((1, 200_000_000, 1), np.float32)
+    return lambda: k.linear_scan(a, a, np.zeros((1, 1), np.float32), False, y)
 
 
-@long("recurrence.linear_scan wide")
+@long("recurrence.scans.linear_scan rows")
 def _(k: Any) -> Any:
-    a = np.zeros((50_000_000, 8), np.float32)
-    return lambda: k.linear_scan(a, a, np.zeros(8, np.float32), False)
+    a, y = np.zeros((8, 25_000_000, 1), np.float32), np.empty((8, 25_000_000, 1), np.float32)
+    return lambda: k.linear_scan(a, a, np.zeros((8, 1), np.float32), False, y)
 
 
-@each("recurrence", "simple_rnn", "gru", "lstm")
-def _(k: Any, name: str) -> Any:
-    gates = {"simple_rnn": 1, "gru": 4, "lstm": 4}[name]
-    x, h = np.zeros((1, 200_000, 8)), np.zeros((1, 64))
-    rest = {"simple_rnn": (False,), "gru": (), "lstm": (h,)}[name]
-    return lambda: getattr(k, name)(x, np.zeros((72, 64 * gates)), np.zeros(64 * gates), h, *rest)
+@long("recurrence.scans.linear_scan wide")
+def _(k: Any) -> Any:
+    a, y = np.zeros((1, 50_000_000, 8), np.float32), np.empty((1, 50_000_000, 8), np.float32)
+    return lambda: k.linear_scan(a, a, np.zeros((1, 8), np.float32), False, y)
+
+
+def cell_of(k: Any) -> Any:
+    W, U = np.zeros((8, 256)), np.zeros((64, 256))
+    return k.Cell("lstm", W, U, np.zeros((2, 256)), None)
+
+
+@long("recurrence.cells.Cell.run")
+def _(k: Any) -> Any:
+    cell, x, h = cell_of(k), np.zeros((400_000, 8)), np.zeros((1, 64))
+    few = np.array([0, 3])
+    return (
+        lambda: cell.run(x, np.array([0, len(x)]), h, h, False),
+        lambda: cell.run(x[:3], few, h, h, False),
+    )
+
+
+@long("recurrence.cells.Cell.step")
+def _(k: Any) -> Any:
+    cell, x, h = cell_of(k), np.zeros((200_000, 8)), np.zeros((200_000, 64))
+    return lambda: cell.step(x, h, h), lambda: cell.step(x[:3], h[:3], h[:3])
+
+
+@long("recurrence.cells.Cell.vjp")
+def _(k: Any) -> Any:
+    cell, x, h = cell_of(k), np.zeros((30_000, 8)), np.zeros((1, 64))
+    dy, few = np.ones((30_000, 64)), np.array([0, 3])
+    return (
+        lambda: cell.vjp(x, np.array([0, len(x)]), h, h, False, dy, h, h),
+        lambda: cell.vjp(x[:3], few, h, h, False, dy[:3], h, h),
+    )
 
 
 # skipgrams
@@ -985,6 +1016,24 @@ def _(k: Any, name: str) -> Any:
     else:
         first, second = np.array([0, 2, 4] if "many" in name else [0, 1]), np.array([0, 1, 0, 1])
     return lambda: k.find_closed(ids, offsets, first, second, 20, False, 1, 0.0, 0, 10**12)
+
+
+@each("templates.readings", "count_readings of many", "count_readings joining")
+def _(k: Any, name: str) -> Any:
+    # As for find_templates.
+    ids = np.arange(60) % 2 if "many" in name else np.zeros(3_000_000, np.int64)
+    offsets, first = np.array([0, len(ids)]), np.array([0, 2, 4] if "many" in name else [0, 1])
+    second = np.array([0, 1, 0, 1] if "many" in name else [1])
+    return lambda: k.count_readings(ids, offsets, first, second, 20, 10**12)
+
+
+@long("templates.loose.best_reading")
+def _(k: Any) -> Any:
+    # The template "[X] a", with any number of words between.
+    automaton = [np.array(numbers) for numbers in ([1, 1, 2], [0, 0, 1, 1], [0], [2])]
+    ends = [np.array([np.nan, np.nan, 0.0]), np.array([0, 0, 1]), np.array([0, 0, 0, 2]), np.array([1, 0])]
+    ids = np.zeros(2000, np.int64)
+    return lambda: k.best_reading(*automaton, *ends, ids, -20.0)
 
 
 # vectorizer

@@ -55,8 +55,8 @@ class TestWorkers:
             assert run(square, range(5), executor.map) == [0, 1, 4, 9, 16]
 
     def test_kernel_tasks_run_in_processes(self):
-        ones = np.ones((3, 1))
-        task = ("recurrence", "linear_scan", "reference", (ones, ones, np.zeros(1), False))
+        ones, y = np.ones((1, 3, 1)), np.empty((1, 3, 1))
+        task = ("recurrence.scans", "linear_scan", "reference", (ones, ones, np.zeros((1, 1)), False, y))
         with ProcessPoolExecutor(1) as executor:
             assert run(call_kernel, [task], executor)[0].ravel().tolist() == [1, 2, 3]
 

@@ -8,6 +8,7 @@ import math
 import pickle
 import re
 from collections import Counter, defaultdict
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -17,8 +18,10 @@ from hypothesis import strategies as st
 from fastcore import use_backend
 from fastcore._backend import kernels
 from fastcore._data import poems, segmented
+from fastcore.compat import nlp_zero
 from fastcore.reference.templates._paths import Graph, extends, spelled
 from fastcore.templates import Match, Parser, SentenceTree, Template, TemplateFinder, TemplateTrie
+from fastcore.templates._frames import frames_of
 
 from .helpers import memory_growth
 
@@ -384,6 +387,100 @@ class TestSentenceTree:
         assert trees[0] == trees[1]
 
 
+def drawn(texts, sentence):
+    return Parser(of(*texts)).parse(sentence.split()).drawing().splitlines()
+
+
+def drawn_by_compat(texts, sentence):
+    trie = nlp_zero.XTrie((template.words, 1) for template in of(*texts))
+    lines = str(nlp_zero.Parser(trie, list).parse(sentence.split())).splitlines()
+    # There plain words are drawn twice: as a part and as its words.
+    return [line for i, line in enumerate(lines) if line != "|     " + lines[i - 1]]
+
+
+class TestSentencesOfThePost:
+    """Sentences like those of the post, of one clause or nested: nlp-zero 0.1.6 draws them as `compat` does."""
+
+    @pytest.mark.parametrize("draw", [drawn, drawn_by_compat])
+    @pytest.mark.parametrize(
+        ("texts", "sentence", "lines"),
+        [
+            (
+                ["[X] 和 [X]"],
+                "雪梨 和 苹果 和 香蕉",
+                [
+                    "(雪梨)和(苹果和香蕉)",
+                    "|     雪梨",
+                    "|     和",
+                    "|     (苹果)和(香蕉)",
+                    "|     |     苹果",
+                    "|     |     和",
+                    "|     |     香蕉",
+                ],
+            ),
+            (
+                ["[X] 的 [X]"],
+                "我 的 美味 的 苹果 的 颜色",
+                [
+                    "(我)的(美味的苹果的颜色)",
+                    "|     我",
+                    "|     的",
+                    "|     (美味)的(苹果的颜色)",
+                    "|     |     美味",
+                    "|     |     的",
+                    "|     |     (苹果)的(颜色)",
+                    "|     |     |     苹果",
+                    "|     |     |     的",
+                    "|     |     |     颜色",
+                ],
+            ),
+            (
+                ["[X] 可以 [X] 吗", "[X] 的 [X]"],
+                "妈妈 的 苹果 可以 吃 吗",
+                [
+                    "(妈妈的苹果)可以(吃)吗",
+                    "|     (妈妈)的(苹果)",
+                    "|     |     妈妈",
+                    "|     |     的",
+                    "|     |     苹果",
+                    "|     可以",
+                    "|     吃",
+                    "|     吗",
+                ],
+            ),
+            (
+                ["[X] 的 颜色", "[X] 和 [X]"],
+                "苹果 和 香蕉 的 颜色",
+                [
+                    "(苹果和香蕉)的颜色",
+                    "|     (苹果)和(香蕉)",
+                    "|     |     苹果",
+                    "|     |     和",
+                    "|     |     香蕉",
+                    "|     的",
+                    "|     颜色",
+                ],
+            ),
+        ],
+    )
+    def test_the_same_tree(self, backend, draw, texts, sentence, lines):
+        assert [line.replace("+---> ", "") for line in draw(texts, sentence)] == lines
+
+    def test_where_slots_may_be_empty(self, backend):
+        # In `compat` a placeholder may be empty and words stand apart: the end of a sentence is no slot's, here it is.
+        texts, sentence = ["[X] 的 颜色 是 什么", "[X] 呢"], "苹果 的 颜色 是 什么 呢"
+        assert drawn(texts, sentence)[0] == "+---> (苹果的颜色是什么)呢"
+        assert drawn_by_compat(texts, sentence)[0] == "+---> (苹果)的颜色是什么(呢)"
+
+    def test_ties(self, backend):
+        # Two templates of equal rank: ours takes the one given first, `compat` the one whose search comes first.
+        sentence = "苹果 和 香蕉 的 颜色"
+        assert drawn(["[X] 的 [X]", "[X] 和 [X]"], sentence)[0] == "+---> (苹果和香蕉)的(颜色)"
+        assert drawn(["[X] 和 [X]", "[X] 的 [X]"], sentence)[0] == "+---> (苹果)和(香蕉的颜色)"
+        for texts in (["[X] 的 [X]", "[X] 和 [X]"], ["[X] 和 [X]", "[X] 的 [X]"]):
+            assert drawn_by_compat(texts, sentence)[0] == "+---> (苹果)和(香蕉的颜色)"
+
+
 FRAMES = [[fruit, *frame] for fruit in "甲乙丙丁" for frame in (("的", "颜色", "是", "什么"), ("好吃", "吗"))]
 
 
@@ -422,6 +519,48 @@ class TestTemplateFinder:
             2,
             {"a[X]": 2, "[X]b": 2},
         )
+
+    def test_a_path_may_leave_out_what_it_reads_elsewhere(self, backend):
+        # A stands once in AcBdBd, but two paths lead from it, to one B and to the other.
+        ids, offsets, first, second = [0, 1, 2, 3, 2, 3], [0, 6], [0, 1, 1, 1, 1], [2]
+        arguments = [np.array(numbers) for numbers in (ids, offsets, first, second)]
+        symbols, _, counts, _, _ = kernels("templates.finder").find_templates(
+            *arguments, 5, True, 1, 0.0, 2, 10**6, 10**6
+        )
+        assert symbols.tolist()[:4] == [0, -1, 2, -1] and counts[0] == 2
+        symbols, _, counts, _ = kernels("templates.readings").count_readings(*arguments, 5, 10**6)
+        assert symbols.tolist()[:4] == [0, -1, 2, -1] and counts.tolist() == [2, 1, 1, 1]
+
+    def test_window_of_one_finds_phrases(self, backend):
+        # No slot between words: what pairs of neighbours join, and slots before and behind it.
+        texts = [[a, "new", "york", "city", b] for a in "pqr" for b in "pqr"]
+        texts += [list(order) for order in itertools.permutations("pqr")] * 3
+        finder = TemplateFinder(window=1, min_pmi=1, closed=False).fit(texts)
+        found = {template: count for template, count in finder.templates_.items() if template.n_words > 1}
+        assert found == {Template([None, "new", "york", "city", None]): 9}
+
+    def test_isolated_words(self, backend):
+        texts = [[f"a{i}", "of", f"b{i}"] for i in range(9)] + [["x", "in", f"c{i}", "y"] for i in range(5)]
+        finder = TemplateFinder(window=1, min_count=5).fit(texts)
+        assert finder.words_ == {"of": 9}
+        assert not any(template.is_trivial for template in finder.templates_)
+
+    def test_a_dense_sentence(self, backend):
+        # Forty words of which each pair is strong have 2^38 paths and more.
+        words = [f"w{i}" for i in range(40)]
+        finder = TemplateFinder(min_pmi=-9).fit([words, words, ["x"]])
+        assert finder.templates_ == {Template(words): 2} and finder.complete_from_ is None
+
+    def test_progress_and_workers(self, backend):
+        steps = []
+        finder = TemplateFinder(min_pmi=1.0, min_count=3)
+        found = finder.fit(FRAMES).templates_
+        assert finder.fit(iter(FRAMES), workers=2, progress=lambda *step: steps.append(step)).templates_ == found
+        assert steps[-1] == (len(FRAMES), None)
+        with pytest.raises(TypeError, match="progress must be a bool or a callable, got str"):
+            finder.fit(FRAMES, progress="yes")
+        with pytest.raises(ValueError, match="workers must"):
+            finder.fit(FRAMES, workers=0)
 
     def test_trivial(self, backend):
         finder = TemplateFinder(min_pmi=9, min_count=1, closed=False).fit([["a", "b", "c"]])
@@ -557,6 +696,19 @@ class TestTemplateFinder:
         assert finder.templates_ == {}
         with pytest.raises(ValueError, match="at least one Template"):
             finder.to_trie()
+
+    def test_words_that_are_peeled_off(self, backend):
+        # Each word of these stands at an end somewhere: templates of one word would read any sentence word by word.
+        texts = [[a, "of", b] for a in "abcd" for b in "abcd"] * 2 + [[a, x] for a in "abcd" for x in "pqrs"]
+        finder = TemplateFinder(min_pmi=0.5).fit(texts)
+        lone = [template for template in finder.templates_ if template.n_words == 1]
+        assert lone and not {*lone} & {*finder.to_trie()}
+        assert {*finder.to_trie(min_words=1)} == {*finder.templates_}
+        longest = max(template.n_words for template in finder.templates_)
+        with pytest.raises(ValueError, match=f"no template of min_words={longest + 1} words or more"):
+            finder.to_trie(min_words=longest + 1)
+        with pytest.raises(ValueError, match="min_words must be"):
+            finder.to_trie(min_words=0)
 
     def test_memory_is_flat(self):
         setup = """
@@ -713,6 +865,40 @@ class TestClosed:
         with pytest.raises(TypeError, match=r"texts\[1\] must hold str, got int"):
             finder.predict([["a"], [5]])
 
+    def test_a_frequent_value_is_no_frame_of_its_own(self, backend):
+        users = ["root"] * 40 + [f"u{i}" for i in range(60)]
+        lines = [f"user {u} logged {'in' if i % 3 else 'out'} from h{i} now".split() for i, u in enumerate(users)]
+        finder = TemplateFinder(min_count=8).fit(lines)
+        assert Template.parse("user root logged in from [X] now") in finder.templates_
+        frames = of("user [X] logged in from [X] now", "user [X] logged out from [X] now")
+        assert finder.predict(lines) == [frames[i % 3 == 0] for i in range(100)]
+        fillers = finder.fillers(lines)
+        assert fillers.keys() == set(frames)
+        assert fillers[frames[0]][0].most_common(1) == [(("root",), 26)]
+
+    def test_values_of_a_slot(self):
+        door, of_key = Template.parse("door [X] is shut"), Template.parse("door [X] is [X]")
+        # Half of what the slot holds is rare: what is frequent is a value.
+        values = {Template.parse(f"door {i} is shut"): 10 for i in range(5)}
+        assert frames_of({door: 100, **values}) == dict.fromkeys(values, door)
+        # Nothing is rare: each is a frame. But ten are values whatever the rest is.
+        assert frames_of({door: 52, **values}) == {}
+        many = {Template.parse(f"door {i} is shut"): 10 for i in range(10)}
+        assert frames_of({door: 100, **many}) == dict.fromkeys(many, door)
+        # What has a slot of its own is no value, and counts once with what it stands for.
+        inner = {Template.parse("door [X] 1 is shut"): 50, Template.parse("door a 1 is shut"): 48}
+        assert frames_of({door: 52, **inner}) == {}
+        assert frames_of({door: 100, **inner}) == {Template.parse("door a 1 is shut"): door}
+        # Step by step.
+        rare = {Template.parse("door 1 is shut"): 10, Template.parse("door 1 is [X]"): 20}
+        assert frames_of({of_key: 1000, door: 100, **rare}) == {
+            door: of_key,
+            Template.parse("door 1 is shut"): of_key,
+            Template.parse("door 1 is [X]"): of_key,
+        }
+        # A value says less than what is around it.
+        assert frames_of({Template.parse("a [X]"): 9, Template.parse("a b c"): 3}) == {}
+
     def test_ends_of_equal_rank(self):
         """Two beginnings of as many words and slots end at the same tokens: the first in order stands for both."""
         ids, offsets = np.array([0, 1, 4, 3, 3, 4, 4, 3, 3]), np.array([0, 4, 9])
@@ -857,6 +1043,43 @@ class TestForms:
         ]
         assert rows[0]["template"] == [None, "的", "颜色"] and rows[3]["template"] is None
         assert parser.parse(["a", "(", "b)"]).to_brackets() == "(X a -LRB- b-RRB-)"
+
+    def test_pictures(self):
+        parser = Parser([Template.parse(t) for t in ("[X] 和 [X]", "[X] 的 颜色")])
+        tree = parser.parse(["雪梨", "和", "<&>", "的", "颜色"])
+        image = ElementTree.fromstring(tree._repr_svg_())
+        texts = image.findall(".//{*}text")
+        assert [text.text for text in texts] == ["[X]的颜色", "[X]和[X]", "雪梨", "和", "<&>", "的", "颜色"]
+        # A template stands in the middle of its parts, and those from left to right below it.
+        x = [float(text.get("x")) for text in texts]
+        assert x[2] < x[3] < x[4] < x[5] < x[6]
+        assert x[1] == pytest.approx((x[2] + x[4]) / 2) and x[0] == pytest.approx((x[1] + x[6]) / 2)
+        assert [float(text.get("y")) for text in texts] == [26, 70, 114, 114, 114, 70, 70]
+        assert len(image.findall(".//{*}line")) == 6
+        assert x[6] < float(image.get("width")) and float(image.get("height")) > 114
+        ElementTree.fromstring(parser.parse(["a\x01"])._repr_svg_())
+        ElementTree.fromstring(parser.parse([])._repr_svg_())
+        pytest.importorskip("matplotlib")
+        axes = tree.plot()
+        assert [text.get_text() for text in axes.texts] == [text.text for text in texts]
+        assert len(axes.lines) == 6 and tree.plot(axes) is axes
+
+    def test_equivalence_classes(self, backend):
+        parser = Parser(of("[X] 的 颜色", "[X] 和 [X]"), str.split)
+        classes = parser.equivalence_classes(["雪梨 的 颜色", "苹果 和 雪梨 的 颜色", "苹果 的 颜色", "x"])
+        colour, both = parser.templates
+        assert list(classes) == [(colour, 0), (both, 0), (both, 1)]
+        assert classes[colour, 0] == {("雪梨",): 1, ("苹果",): 1, ("苹果", "和", "雪梨"): 1}
+        assert classes[both, 1] == {("雪梨",): 1}
+        with pytest.raises(TypeError, match=r"texts\[1\] must hold str, got int"):
+            parser.equivalence_classes([["a"], [5]])
+
+    def test_a_long_sentence_warns(self, backend, monkeypatch):
+        monkeypatch.setattr("fastcore.templates._parser._LARGE", 12 * 6**2)
+        parser = Parser(of("[X] a"))
+        parser.parse(["a"] * 5)
+        with pytest.warns(RuntimeWarning, match="a sentence of 6 words takes 0 MB, and time that grows as their cube"):
+            parser.parse(["a"] * 6)
 
     def test_deep_trees(self):
         parser = Parser([Template(["a", None])])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..recurrence import gru, linear_scan, lstm, simple_rnn
+from ..recurrence import LSTMCell, gru, gru_vjp, linear_scan, lstm, simple_rnn
 from . import Check, largest_difference
 
 
@@ -25,9 +25,25 @@ def _flat(result: Any) -> list[np.ndarray]:
     return [outputs, *(state if isinstance(state, tuple) else (state,))]
 
 
+def _stepped(data: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
+    x, W, U = data
+    cell = LSTMCell(W, U)
+    state = np.zeros((len(x), 24)), np.zeros((len(x), 24))
+    for t in range(x.shape[1]):
+        state = cell(np.ascontiguousarray(x[:, t]), state)
+    return state
+
+
+def _gradients(data: tuple[np.ndarray, ...]) -> list[np.ndarray]:
+    found = gru_vjp(*data, dh=np.ones((16, 24)))
+    return [found.x, found.W, found.U, found.b, found.h0]
+
+
 CHECKS = [
     Check("recurrence.linear_scan", _coefficients, lambda data: linear_scan(*data), largest_difference),
     Check("recurrence.simple_rnn", lambda: _cell(1), lambda data: _flat(simple_rnn(*data)), largest_difference, 1e-12),
     Check("recurrence.gru", lambda: _cell(3), lambda data: _flat(gru(*data)), largest_difference, 1e-12),
     Check("recurrence.lstm", lambda: _cell(4), lambda data: _flat(lstm(*data)), largest_difference, 1e-12),
+    Check("recurrence.LSTMCell", lambda: _cell(4), _stepped, largest_difference, 1e-12),
+    Check("recurrence.gru_vjp", lambda: _cell(3), _gradients, largest_difference, 1e-10),
 ]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._data import poems
+from ..compat import nlp_zero
 from ..templates import Parser, Template, TemplateFinder
 from . import Check, exact
 
@@ -44,6 +45,19 @@ def _search(data: tuple[list[Template], list[list[str]]]) -> list[Any]:
     return [trie.search(words) for words in sentences]
 
 
+def _parse_loosely(data: tuple[list[Template], list[list[str]]]) -> list[Any]:
+    templates, sentences = data
+    parser = nlp_zero.Parser(nlp_zero.XTrie((template.words, n) for n, template in enumerate(templates, 1)), list)
+    return [str(parser.parse(words)) for words in sentences]
+
+
+def _count_readings(verses: list[str]) -> list[Any]:
+    finder = nlp_zero.Template_Finder(list, 3, 1e-5, 3)
+    finder.train(verses)
+    finder.find(verses)
+    return [(tuple(template), count) for template, count in finder.templates.items()]
+
+
 CHECKS = [
     Check("templates.parse", _sentences, _parse, exact),
     Check("templates.search", _sentences, _search, exact),
@@ -53,6 +67,8 @@ CHECKS = [
         lambda verses: list(TemplateFinder(list, 3, 1e-4, 3, count="path").fit(verses).templates_.items()),
         exact,
     ),
+    Check("templates.parse, nlp-zero's rules", _sentences, _parse_loosely, exact),
+    Check("templates.find, nlp-zero's rules", lambda: poems()[:1000], _count_readings, exact),
     Check(
         "templates.find_closed",
         lambda: [piece for verse in poems()[:1500] for piece in verse[:-1].split("，")],

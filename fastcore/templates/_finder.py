@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels
 from .._estimator import Estimator, not_fitted
-from .._texts import Listed, Manner, Texts, batches
+from .._progress import Progress, progress_bar
+from .._texts import Manner, Texts
 from .._turns import in_turn
 from .._validation import as_choice, as_flag, as_index, as_number
+from .._workers import Workers
 from ..skipgrams import count_skipgrams
+from ._frames import frames_of
 from ._parser import TemplateTrie
+from ._sentences import sentence_lists
 from ._template import Template, Tokenize, as_words
 
 # A template and what is in its slots.
@@ -152,7 +156,14 @@ class TemplateFinder(Estimator):
 
     @in_turn
     def fit(
-        self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+        self,
+        texts: Texts,
+        *,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        pattern: str | None = None,
+        workers: Workers = 1,
+        progress: Progress = False,
     ) -> TemplateFinder:
         """Find the templates of some sentences.
 
@@ -167,6 +178,10 @@ class TemplateFinder(Estimator):
             Bytes that can't be decoded raise, become U+FFFD, or are left out.
         pattern : str, optional
             Of a folder only the files whose names match, as ``"*.txt"``.
+        workers : int, executor or map-like callable, default 1
+            Threads (-1: all cores) or whoever runs the tasks. Results don't depend on it. Pairs are counted so.
+        progress : bool or callable, default False
+            True shows a bar (needs tqdm); a function is called with (done, total or None). Sentences read are counted.
 
         Returns
         -------
@@ -200,15 +215,18 @@ class TemplateFinder(Estimator):
         longest = 0 if self.max_words is None else as_index(self.max_words, "max_words", low=1)
         most = as_index(self.max_templates, "max_templates", low=1)
         steps = None if self.max_steps is None else as_index(self.max_steps, "max_steps", low=1)
-        tokens, offsets, vocabulary = self._numbered(texts, Manner(encoding=encoding, errors=errors, pattern=pattern))
+        manner = Manner(encoding=encoding, errors=errors, pattern=pattern)
+        with progress_bar(progress, None, " sentences") as step:
+            tokens, offsets, vocabulary = self._numbered(texts, manner, step)
         if not len(tokens):
             raise ValueError("texts must hold at least one word")
         lengths = np.diff(offsets)
         steps = _STEPS + _STEPS_A_WORD * len(tokens) if steps is None else steps
+        rarest = least if closed else 1
         arguments = (
             tokens,
             offsets,
-            *_strong(tokens, lengths, len(vocabulary), window, min_proba, min_pmi, confidence, least if closed else 1),
+            *_strong(tokens, lengths, len(vocabulary), window, min_proba, min_pmi, confidence, rarest, workers),
             window,
             by_path,
             least,
@@ -255,19 +273,29 @@ class TemplateFinder(Estimator):
         self.words_ = dict(sorted(words.items(), key=lambda one: -one[1]))
         return max((count for _, count in order[most:]), default=-2) + 1
 
-    def to_trie(self) -> TemplateTrie:
+    def to_trie(self, *, min_words: int = 2) -> TemplateTrie:
         """Return what was found, for a `Parser`.
+
+        Parameters
+        ----------
+        min_words : int, default 2
+            Templates of fewer words are left out: there is one for nearly every word, and a parser would peel words
+            off the ends of a sentence with them, since a template costs less than a word that none reads.
 
         Raises
         ------
         ValueError
-            If nothing was.
+            If nothing was found, or nothing of so many words.
         NotFittedError
             If `fit` wasn't called; it is a ValueError, and scikit-learn's where that is loaded.
         """
         if not hasattr(self, "templates_"):
             raise not_fitted("this TemplateFinder isn't fitted yet: call fit first")
-        return TemplateTrie(self.templates_)
+        low = as_index(min_words, "min_words", low=1)
+        kept = {template: count for template, count in self.templates_.items() if template.n_words >= low}
+        if self.templates_ and not kept:
+            raise ValueError(f"no template of min_words={low} words or more was found, only shorter ones")
+        return TemplateTrie(kept)
 
     def predict(
         self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
@@ -282,12 +310,20 @@ class TemplateFinder(Estimator):
         Returns
         -------
         list of Template or None
-            Of several templates the one with the most words, then the most frequent; None where none does.
+            Of several templates the one with the most words, then the most frequent; None where none does. Where it
+            spells a frequent value of a slot that has many, the template with that slot instead (see Notes).
 
         Raises
         ------
         NotFittedError
             If `fit` wasn't called.
+
+        Notes
+        -----
+        ``user root logged in`` and ``user [X] logged in`` explain a line of root's equally well. They are one if what
+        else is found for the slot makes up less than nine tenths of the sentences with it (the rest is rare: it is a
+        parameter), or ten values of it are found. Otherwise each value is a template: of ``session [X] for user [X]``
+        those with ``opened`` and ``closed``.
         """
         found = self._readings(texts, Manner(encoding=encoding, errors=errors, pattern=pattern))
         return [reading and reading[0] for reading in found]
@@ -339,22 +375,27 @@ class TemplateFinder(Estimator):
         for i, template in enumerate(templates):
             rarest = min({*template.words} - {None}, key=lambda word: (held[word], word))
             under.setdefault(str(rarest), []).append(i)
+        frames = frames_of(self.templates_)
         number = 0
-        for sentences in self._sentences(texts, manner):
+        for sentences in sentence_lists(texts, manner, self.tokenize):
             for i, words in enumerate(sentences, number):
                 if {*map(type, words)} - {str}:
                     as_words(words, f"texts[{i}]")
                 possible = sorted(k for word in {*words} for k in under.get(word, ()))
-                yield next(
-                    ((templates[k], slots) for k in possible if (slots := templates[k]._match(words)) is not None), None
-                )
+                found = next((templates[k] for k in possible if templates[k]._match(words) is not None), None)
+                # A frame reads whatever its values do.
+                frame = frames.get(found, found) if found is not None else None
+                slots = frame._match(words) if frame is not None else None
+                yield (frame, slots) if frame is not None and slots is not None else None
             number += len(sentences)
 
-    def _numbered(self, texts: Texts, manner: Manner) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
+    def _numbered(
+        self, texts: Texts, manner: Manner, step: Callable[[int], object]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
         """All words as numbers, where each sentence begins, and the words."""
         stream = kernels("skipgrams", self._backend).TokenStream()
         number = 0
-        for sentences in self._sentences(texts, manner):
+        for sentences in sentence_lists(texts, manner, self.tokenize):
             try:
                 stream.add_texts(sentences, number)
             except TypeError:
@@ -362,26 +403,9 @@ class TemplateFinder(Estimator):
                     as_words(words, f"texts[{i}]")
                 raise
             number += len(sentences)
+            step(len(sentences))
         ids, offsets, names = stream.finish()
         return ids.astype(np.int64), np.ascontiguousarray(offsets, np.int64), list(names)
-
-    def _sentences(self, texts: Texts, manner: Manner) -> Iterator[list[Any]]:
-        """Lists of sentences; that one which isn't a list holds str is for the reader to see."""
-        number = 0
-        for batch in batches(texts, manner):
-            for part in [batch.texts] if isinstance(batch, Listed) else batch.strings(manner):
-                if {*map(type, part)} <= {list, tuple}:
-                    yield part
-                else:
-                    yield [self._cut(text, number + i) for i, text in enumerate(part)]
-                number += len(part)
-
-    def _cut(self, text: Any, number: int) -> Sequence[str]:
-        if not isinstance(text, str):
-            return as_words(text, f"texts[{number}]")
-        if self.tokenize is None:
-            raise TypeError(f"texts[{number}] must be a list of words, since there is no tokenize; got str")
-        return as_words(self.tokenize(text), f"what tokenize gives for texts[{number}]")
 
 
 def _explained(template: Template, count: int) -> int:
@@ -397,9 +421,10 @@ def _strong(
     min_pmi: float,
     min_confidence: float,
     min_count: int,
+    workers: Workers,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the strong pairs, row by row."""
-    pairs = count_skipgrams(tokens, window, lengths=lengths, vocabulary=range(n_words))
+    pairs = count_skipgrams(tokens, window, lengths=lengths, vocabulary=range(n_words), workers=workers)
     if not pairs.total:
         return np.zeros(n_words + 1, np.int64), np.zeros(0, np.int64)
     matrix, counts = pairs.matrix, pairs.token_counts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,13 +16,17 @@ from numpy.typing import NDArray
 from .._backend import active_backend, kernels
 from .._extras import require
 from .._immutable import Immutable
-from .._texts import Manner, packing, strings
+from .._texts import Manner, Texts, packing, strings
 from .._validation import as_list, as_number
 from .._whole import whole_file
+from ._drawing import laid_out, svg
+from ._sentences import sentence_lists
 from ._template import Template, Tokenize, as_words
 
 # Scores are whole multiples of this (2**-20, a millionth), so that sums are exact and equal readings tie.
 _UNIT = 2.0**-20
+# Bytes that the table of a sentence takes without a word.
+_LARGE = 300e6
 
 
 class Match(NamedTuple):
@@ -361,6 +366,37 @@ class SentenceTree:
                 pending += [(part, depth + 1) for part in reversed(inner)]
         return "\n".join(lines)
 
+    def _repr_svg_(self) -> str:
+        """Return the tree as an SVG image, which notebooks show."""
+        return svg(self)
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draw the tree with matplotlib: templates above, words below.
+
+        Parameters
+        ----------
+        axes : matplotlib Axes, optional
+            Where to; by default on a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+            What was drawn on.
+        """
+        if axes is None:
+            axes = require("matplotlib.figure", "plot", "plot").Figure(layout="constrained").subplots()
+        labels, width = laid_out(self)
+        for label in labels:
+            if label.parent >= 0:
+                above = labels[label.parent]
+                axes.plot([label.x, above.x], [-label.depth, -above.depth], color="0.6", linewidth=1, zorder=1)
+        for label in labels:
+            box = {"facecolor": "white", "edgecolor": "none", "pad": 2}
+            axes.text(label.x, -label.depth, label.text, ha="center", va="center", bbox=box)
+        axes.set(xlim=(0, max(width, 1)), ylim=(-max(label.depth for label in labels) - 0.5, 0.5))
+        axes.set_axis_off()
+        return axes
+
     def _line(self) -> str:
         if self.template is None:
             return " ".join(self.words)
@@ -465,12 +501,18 @@ class Parser:
         ------
         TypeError
             If it is neither, or a str where there is no `tokenize`.
+
+        Warns
+        -----
+        RuntimeWarning
+            If it is so long, above 5,000 words, that more than 300 MB are needed.
         """
         if isinstance(text, str):
             if self.tokenize is None:
                 raise TypeError("text must be a list of words, since this Parser was made without tokenize; got str")
             text = self.tokenize(text)
         words = as_words(text)
+        warn_of_memory(len(words), 12)
         trie, null = self.templates, round(self.null_score / _UNIT)
         _, spans = trie._trie.parse(trie._encode(words), null)
         used = {t: trie._list[t] for t in set(spans[:, 2].tolist()) if t >= 0}
@@ -485,3 +527,68 @@ class Parser:
             made.append((size, score))
             nodes.append((start, end, t, size, score))
         return SentenceTree(words, nodes[::-1], used)
+
+    def equivalence_classes(
+        self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None
+    ) -> dict[tuple[Template, int], Counter[tuple[str, ...]]]:
+        """Return what takes the same place: for each slot of the templates that read some sentences, what was in it.
+
+        Parameters
+        ----------
+        texts : iterable, path, bytes, open file or pyarrow array
+            Sentences as str or bytes, or lists of their words. A path is a file, each of its lines a sentence,
+            uncompressed by its suffix (gz, xz, bz2, zst), or a folder of such files.
+        encoding : str, default "utf-8"
+            What bytes and files are encoded in.
+        errors : {"strict", "replace", "ignore"}, default "strict"
+            Bytes that can't be decoded raise, become U+FFFD, or are left out.
+        pattern : str, optional
+            Of a folder only the files whose names match, as ``"*.txt"``.
+
+        Returns
+        -------
+        dict of (Template, int) to Counter
+            For each template in some tree, and the number of a slot, the words that were in it, with counts; those
+            first that were used most.
+
+        Raises
+        ------
+        TypeError
+            If a sentence is neither a str nor a list of str, or a str where there is no `tokenize`.
+
+        Notes
+        -----
+        What replaces one another in a frame is alike, which is how ADIOS (Solan et al., "Unsupervised learning of
+        natural languages", PNAS 2005) calls classes of words equivalent.
+
+        Examples
+        --------
+        >>> from fastcore.templates import Parser, Template
+        >>> parser = Parser([Template.parse("[X] 的 颜色")])
+        >>> classes = parser.equivalence_classes([["雪梨", "的", "颜色"], ["苹果", "的", "颜色"]])
+        >>> [(str(template), slot, sorted(words)) for (template, slot), words in classes.items()]
+        [('[X]的颜色', 0, [('苹果',), ('雪梨',)])]
+        """
+        classes: dict[tuple[Template, int], Counter[tuple[str, ...]]] = {}
+        number = 0
+        for sentences in sentence_lists(
+            texts, Manner(encoding=encoding, errors=errors, pattern=pattern), self.tokenize
+        ):
+            for i, words in enumerate(sentences, number):
+                for tree in self.parse(as_words(words, f"texts[{i}]")).walk():
+                    for slot, child in enumerate(tree.children):
+                        if tree.template is not None:
+                            classes.setdefault((tree.template, slot), Counter())[child.words] += 1
+            number += len(sentences)
+        return dict(sorted(classes.items(), key=lambda one: -one[1].total()))
+
+
+def warn_of_memory(n_words: int, pair: int) -> None:
+    """Say so if a table of all stretches of a sentence, with so many bytes for each, is large."""
+    size = pair * (n_words + 1) ** 2
+    if size > _LARGE:
+        warnings.warn(
+            f"a sentence of {n_words:,} words takes {size / 1e6:,.0f} MB, and time that grows as their cube",
+            RuntimeWarning,
+            stacklevel=3,
+        )

@@ -10,18 +10,6 @@
 
 #include "lanes.h"
 
-#if FC_BYTES > 8
-typedef float fs_vec __attribute__((vector_size(FC_BYTES), may_alias));
-typedef float fs_loose __attribute__((vector_size(FC_BYTES), may_alias, aligned(4)));
-typedef uint32_t fs_int __attribute__((vector_size(FC_BYTES), may_alias));
-enum { FS_W = FC_BYTES / 4 };
-#else
-typedef float fs_vec;
-typedef float fs_loose;
-typedef uint32_t fs_int;
-enum { FS_W = 1 };
-#endif
-
 #define FS_ROOM 52.0 /* that of e^-87 less what may be lost: for the spans of the steps between rescalings and two more */
 
 typedef struct {
@@ -40,54 +28,6 @@ typedef struct {
     double shift[FS_W], total[FS_W], rest[FS_W], twos[FS_W], sum[FS_W];
     FcScale done[FS_W];
 } FsGroup;
-
-FC_INLINE fs_vec fs_load(const float* p) { return *(const fs_loose*)p; }
-FC_INLINE void fs_store(float* p, fs_vec x) { *(fs_loose*)p = x; }
-FC_INLINE fs_int fs_bits(fs_vec x) { fs_int r; memcpy(&r, &x, sizeof r); return r; }
-FC_INLINE fs_vec fs_from_bits(fs_int x) { fs_vec r; memcpy(&r, &x, sizeof r); return r; }
-FC_INLINE fs_vec fs_splat(float x) { fs_vec zero = {0}; return zero + x; }
-
-FC_INLINE fs_vec fs_max(fs_vec a, fs_vec b)
-{
-#if FC_BYTES == 64
-    return _mm512_max_ps(a, b);
-#elif FC_BYTES == 32
-    return _mm256_max_ps(a, b);
-#elif FC_BYTES == 16 && defined(__SSE2__)
-    return _mm_max_ps(a, b);
-#elif FC_BYTES == 16
-    fs_int above = (fs_int)(a > b);
-    return fs_from_bits((above & fs_bits(a)) | (~above & fs_bits(b)));
-#else
-    return a > b ? a : b;
-#endif
-}
-
-/* exp(x) for x <= 0, as fc_exp does it; 0 below -86 */
-FC_INLINE fs_vec fs_exp(fs_vec x)
-{
-    const fs_vec least = fs_splat(-86.0f), magic = fs_splat(12582912.0f);
-    const fs_vec clamped = fs_max(x, least);
-    const fs_vec shifted = clamped * fs_splat(1.44269504f) + magic;
-    const fs_vec n = shifted - magic;
-    fs_vec r = clamped - n * fs_splat(0.693359375f), p;
-    r = r - n * fs_splat(-2.12194440e-4f);
-    p = fs_splat(0.0013926183587713494f);
-    p = p * r + fs_splat(0.008363179052722578f);
-    p = p * r + fs_splat(0.041666554617204574f);
-    p = p * r + fs_splat(0.16666576989698775f);
-    p = p * r + fs_splat(0.5f);
-    p = p * r + fs_splat(1.0f);
-    p = p * r + fs_splat(1.0f);
-#if FC_BYTES == 64
-    return (fs_vec)_mm512_maskz_add_epi32(_mm512_cmp_ps_mask(x, least, _CMP_GE_OQ), (__m512i)p,
-                                          _mm512_slli_epi32((__m512i)shifted, 23));
-#elif FC_BYTES > 8
-    return fs_from_bits((fs_bits(p) + (fs_bits(shifted) << 23)) & (fs_int)(x >= least));
-#else
-    return x >= least ? fs_from_bits(fs_bits(p) + (fs_bits(shifted) << 23)) : 0.0f;
-#endif
-}
 
 /* The power of two that brings x > 0 into [1, 2), and in *exponent the twos taken out, and 127 */
 FC_INLINE fs_vec fs_rescale(fs_vec x, fs_int* exponent)

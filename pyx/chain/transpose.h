@@ -2,7 +2,7 @@
 #ifndef FASTCORE_CHAIN_TRANSPOSE_H
 #define FASTCORE_CHAIN_TRANSPOSE_H
 
-#include "vectors.h"
+#include "simd.h"
 
 FC_INLINE double fc_score(const void* scores, int single, ptrdiff_t i)
 {

@@ -22,7 +22,7 @@ FC_INLINE fc_vec fc_wide_exp(fc_vec x, fc_vec* exponent)
     fc_vec r = clamped - n * fc_splat(FC_LN2_HIGH);
     r = fc_min(fc_max(r - n * fc_splat(FC_LN2_LOW), fc_splat(-0.4)), fc_splat(0.4));
     *exponent = n + (fc_keep(fc_splat(DBL_MAX), x, fc_splat(-DBL_MAX)) - fc_splat(DBL_MAX));
-    return fc_keep(fc_series(r), x, fc_splat(-DBL_MAX));
+    return fc_keep(fc_series(r) * r + fc_splat(1.0), x, fc_splat(-DBL_MAX));
 }
 
 /* x * 2^d for an integer d <= 0; zero if d < -1000 */

@@ -1,92 +1,90 @@
-/* out = bias + z * weights for four rows at a time, the step of a recurrent cell.
+/* out = start + z * weights, the step of a recurrent cell. Included by cells.h once for each kind of number.
  *
- * Weights (k, n) are packed in panels of AFFINE_WIDTH columns, zero-padded, so that a panel's accumulators stay in
- * registers while it streams past once for four rows. Each element is summed in the order of k whatever the block
- * it falls in, so that results don't depend on how a batch is cut. */
-#ifndef FASTCORE_AFFINE_H
-#define FASTCORE_AFFINE_H
+ * Weights (k, columns) are packed in panels two vectors wide, whose accumulators stay in registers while the panel
+ * streams past once for up to TALL rows; where rows are few, several panels stream at once, so that no product waits
+ * for the one before. Each element is summed in the order of k, whatever the tile it falls in: results don't depend on
+ * how a batch is cut. */
 
-#include <stddef.h>
-#include <string.h>
+/* Where column `column` of row `i` lies. */
+FC_INLINE ptrdiff_t NAME(place)(ptrdiff_t k, ptrdiff_t i, ptrdiff_t column)
+{
+    return column / (2 * W) * (2 * W) * k + i * (2 * W) + column % (2 * W);
+}
 
-#define AFFINE_ROWS 4
-#ifdef __AVX512F__
-#define AFFINE_BYTES 128
-#else
-#define AFFINE_BYTES 64
-#endif
-#define AFFINE_WIDTH(real) ((ptrdiff_t)(AFFINE_BYTES / sizeof(real)))
-
-/* Twins agree to a tolerance here, so a*b+c may be one instruction, unlike in the module's other kernels. */
-#if defined(__GNUC__) && !defined(__clang__)
-#define AFFINE_FUNCTION __attribute__((noinline, optimize("fp-contract=fast"))) static void
-#else
-#define AFFINE_FUNCTION static void
-#endif
-
-#define AFFINE_PACK(name, real) \
-    static inline void name(const real *weights, ptrdiff_t k, ptrdiff_t n, real *packed) \
-    { \
-        const ptrdiff_t width = AFFINE_WIDTH(real); \
-        for (ptrdiff_t first = 0; first < n; first += width) \
-            for (ptrdiff_t i = 0; i < k; i++) \
-                for (ptrdiff_t j = first; j < first + width; j++) \
-                    *packed++ = j < n ? weights[i * n + j] : 0; \
+/* Write n columns of row `i`, from `column` on. */
+static void NAME(put)(REAL* packed, ptrdiff_t k, ptrdiff_t i, ptrdiff_t column, const REAL* values, ptrdiff_t n)
+{
+    while (n > 0) {
+        const ptrdiff_t room = 2 * W - column % (2 * W), count = n < room ? n : room;
+        memcpy(packed + NAME(place)(k, i, column), values, count * sizeof(REAL));
+        column += count;
+        values += count;
+        n -= count;
     }
+}
 
-AFFINE_PACK(affine_pack_f32, float)
-AFFINE_PACK(affine_pack_f64, double)
-
-#if defined(__GNUC__) && !defined(__clang__)
-#define AFFINE(name, real, vector) \
-    typedef real vector __attribute__((vector_size(AFFINE_BYTES / 2), aligned(sizeof(real)), may_alias)); \
-    AFFINE_FUNCTION name( \
-        const real *packed, const real *bias, const real *z, ptrdiff_t k, ptrdiff_t columns, real *out) \
-    { \
-        const ptrdiff_t half = AFFINE_WIDTH(real) / 2; \
-        for (ptrdiff_t first = 0; first < columns; first += 2 * half) { \
-            vector a0 = *(const vector *)(bias + first), b0 = *(const vector *)(bias + first + half); \
-            vector a1 = a0, a2 = a0, a3 = a0, b1 = b0, b2 = b0, b3 = b0; \
-            for (ptrdiff_t i = 0; i < k; i++) { \
-                vector wa = *(const vector *)packed, wb = *(const vector *)(packed + half); \
-                packed += 2 * half; \
-                a0 += wa * z[i]; \
-                b0 += wb * z[i]; \
-                a1 += wa * z[k + i]; \
-                b1 += wb * z[k + i]; \
-                a2 += wa * z[2 * k + i]; \
-                b2 += wb * z[2 * k + i]; \
-                a3 += wa * z[3 * k + i]; \
-                b3 += wb * z[3 * k + i]; \
-            } \
-            *(vector *)(out + first) = a0; \
-            *(vector *)(out + first + half) = b0; \
-            *(vector *)(out + columns + first) = a1; \
-            *(vector *)(out + columns + first + half) = b1; \
-            *(vector *)(out + 2 * columns + first) = a2; \
-            *(vector *)(out + 2 * columns + first + half) = b2; \
-            *(vector *)(out + 3 * columns + first) = a3; \
-            *(vector *)(out + 3 * columns + first + half) = b3; \
-        } \
+FC_INLINE void NAME(tile)(const REAL* panel, ptrdiff_t k, const REAL* z, ptrdiff_t dz, const REAL* start, ptrdiff_t ds,
+                          REAL* out, ptrdiff_t dout, const int rows, const int panels)
+{
+    VEC sums[TALL][8];
+    ptrdiff_t i;
+    int r, p;
+    FC_UNROLL
+    for (r = 0; r < rows; r++)
+        FC_UNROLL
+        for (p = 0; p < 2 * panels; p++)
+            sums[r][p] = V(load)(start + r * ds + p * W);
+    for (i = 0; i < k; i++) {
+        FC_UNROLL
+        for (p = 0; p < panels; p++) {
+            const REAL* row = panel + (p * k + i) * 2 * W;
+            const VEC first = V(load)(row), second = V(load)(row + W);
+            FC_UNROLL
+            for (r = 0; r < rows; r++) {
+                const VEC factor = V(splat)(z[r * dz + i]);
+                sums[r][2 * p] += first * factor;
+                sums[r][2 * p + 1] += second * factor;
+            }
+        }
     }
-#else
-#define AFFINE(name, real, vector) \
-    AFFINE_FUNCTION name( \
-        const real *packed, const real *bias, const real *z, ptrdiff_t k, ptrdiff_t columns, real *out) \
-    { \
-        const ptrdiff_t width = AFFINE_WIDTH(real); \
-        for (ptrdiff_t first = 0; first < columns; first += width, packed += k * width) \
-            for (int r = 0; r < AFFINE_ROWS; r++) { \
-                real *row = out + r * columns + first; \
-                memcpy(row, bias + first, width * sizeof(real)); \
-                for (ptrdiff_t i = 0; i < k; i++) \
-                    for (ptrdiff_t j = 0; j < width; j++) \
-                        row[j] += packed[i * width + j] * z[r * k + i]; \
-            } \
-    }
-#endif
+    FC_UNROLL
+    for (r = 0; r < rows; r++)
+        FC_UNROLL
+        for (p = 0; p < 2 * panels; p++)
+            V(store)(out + r * dout + p * W, sums[r][p]);
+}
 
-AFFINE(affine_f32, float, affine_vector_f32)
-AFFINE(affine_f64, double, affine_vector_f64)
-
+/* `start` and `out` may be the same; ds == 0: one start for all rows. columns: whole panels. */
+static void NAME(affine)(const REAL* packed, ptrdiff_t k, ptrdiff_t columns, const REAL* z, ptrdiff_t dz,
+                         ptrdiff_t rows, const REAL* start, ptrdiff_t ds, REAL* out, ptrdiff_t dout)
+{
+    const ptrdiff_t blocks = (rows + TALL - 1) / TALL;
+    ptrdiff_t column = 0, first, r;
+    if (rows == 1)
+        for (; column + 8 * W <= columns; column += 8 * W)
+            NAME(tile)(packed + column * k, k, z, dz, start + column, ds, out + column, dout, 1, 4);
+    else if (rows == 2)
+        for (; column + 4 * W <= columns; column += 4 * W)
+            NAME(tile)(packed + column * k, k, z, dz, start + column, ds, out + column, dout, 2, 2);
+    for (; column < columns; column += 2 * W)
+        for (first = 0; first < rows; first += r) {
+            const REAL* panel = packed + column * k;
+            const REAL* zs = z + first * dz;
+            const REAL* s = start + first * ds + column;
+            REAL* o = out + first * dout + column;
+            r = (rows + blocks - 1) / blocks;
+            r = r < rows - first ? r : rows - first;
+            switch (r) {
+            case 1: NAME(tile)(panel, k, zs, dz, s, ds, o, dout, 1, 1); break;
+            case 2: NAME(tile)(panel, k, zs, dz, s, ds, o, dout, 2, 1); break;
+            case 3: NAME(tile)(panel, k, zs, dz, s, ds, o, dout, 3, 1); break;
+            case 4: NAME(tile)(panel, k, zs, dz, s, ds, o, dout, 4, 1); break;
+#if TALL > 4
+            case 5: NAME(tile)(panel, k, zs, dz, s, ds, o, dout, 5, 1); break;
+            case 6: NAME(tile)(panel, k, zs, dz, s, ds, o, dout, 6, 1); break;
+            case 7: NAME(tile)(panel, k, zs, dz, s, ds, o, dout, 7, 1); break;
+            default: NAME(tile)(panel, k, zs, dz, s, ds, o, dout, 8, 1); break;
 #endif
+            }
+        }
+}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,8 @@ class Word_Finder(TakesTurns):
     The same words with the same counts, in the same order, as nlp-zero 0.1.6: none of texts that are empty. Mended: no
     text at all is a ValueError; `remove_weak_pairs` drops the weak pairs instead of all, and the object stays
     trainable; a word with a part that is no word stays, also if it is longer than about 101 characters. With
-    ``filtering=False`` U+10FFFF separates. Threads take turns to `train` and to `find`; `sents` must not use the finder
-    (RuntimeError).
+    ``filtering=False`` U+10FFFF separates. Threads take turns to `train` and to `find`; `sents` and `texts` must not do
+    these (RuntimeError).
 
     Examples
     --------
@@ -60,10 +61,27 @@ class Word_Finder(TakesTurns):
         self.pairs: dict[str, int] = defaultdict(int)
         self._trained = False
 
+    def texts(self, sents: Iterable[str], filtering: bool = True) -> Iterator[list[str]]:
+        """Yield for each text its pieces, within which words lie.
+
+        Another one may be set, or defined in a subclass, for a segmentation of one's own: `train` and `find` read what
+        it yields.
+        """
+        for sent in sents:
+            yield re.split("[^\u4e00-\u9fa50-9a-zA-Z]+", sent) if filtering else [sent]
+
+    def _read(self, sents: Iterable[str], filtering: bool) -> tuple[Iterable[str], bool]:
+        """The texts or, where `texts` was replaced, its pieces, and whether these are still to be filtered."""
+        if getattr(self.texts, "__func__", None) is Word_Finder.texts:
+            return sents, filtering
+        # A text without pieces is one all the same.
+        return (piece for pieces in self.texts(sents, filtering) for piece in [*pieces] or [""]), False
+
     @in_turn
     def train(self, sents: Iterable[str], filtering: bool = True, remove_weak_pairs: bool = True) -> None:
         """Count the characters and pairs of neighbours of `sents`."""
         backend = active_backend()
+        sents, filtering = self._read(sents, filtering)
         encoder, counter = _encoder(filtering, backend), kernels("discovery.pairs", backend).PairCounter()
         any_text = False
         for ids in encoded(sents, encoder, _separator(filtering), Manner("sents")):
@@ -99,6 +117,7 @@ class Word_Finder(TakesTurns):
         counts = np.fromiter(self.pairs.values(), np.int64, len(self.pairs))
         counter.merge(np.fromiter(self.chars.values(), np.int64, len(self.chars)), pairs, counts)
         strong = kernel.pair_scores(*counter.result())[0] > log_threshold(self.min_proba)
+        sents, filtering = self._read(sents, filtering)
         blocks = _filtered(encoded(sents, encoder, LAST, Manner("sents")), encoder, filtering)
         found = chains(counter, blocks, self.min_proba, self.min_pmi, lambda more: None, backend)
         words = self._added(found, encoder, backend)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice, pairwise
-from typing import Any, TypeAlias
+from itertools import pairwise
+from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
+
+from ..._backend import kernels
 from ..._turns import TakesTurns, in_turn
 from ...skipgrams import count_skipgrams
+from ...templates._parser import warn_of_memory
 from ._lattice import Trie, log
+from ._loose import Automaton
 
+T = TypeVar("T")
 Span: TypeAlias = tuple[int, int]
 Words: TypeAlias = tuple[int, ...]
 # Which words of a span its template matches, and the same of each gap.
@@ -48,6 +55,14 @@ class Template:
         elif self.words and self.words[-1] is None:
             return
         self.words.append(value)
+
+    @classmethod
+    def _of(cls, words: list[str | None]) -> Template:
+        """A template of words between which placeholders stand one at a time; the last of all is one, or a word."""
+        template = cls.__new__(cls)
+        template.words, template.last = words, words[-1] if words[-1] is not None else words[-2]
+        template.length = len(words) - words.count(None)
+        return template
 
     def is_trivial(self) -> bool:
         """Whether this is one word between two placeholders."""
@@ -90,9 +105,10 @@ class Template_Finder(TakesTurns):
     Notes
     -----
     The templates and counts of nlp-zero 0.1.6, in the same order: one count a path. Paths that read alike are counted
-    together; a sentence with more than a million different ones is refused. Mended: `remove_weak_grams` drops the weak
+    together; a sentence with more than a million different ones from one word on is refused, and 2**62 ways to read one
+    template are. Mended: `remove_weak_grams` drops the weak
     pairs instead of all, the object stays trainable, and no text at all is a ValueError. Threads take turns to `train`
-    and to `find`; `sents` and `tokenize` must not use the finder (RuntimeError).
+    and to `find`; `sents`, `tokenize` and `texts` must not do these (RuntimeError).
 
     Examples
     --------
@@ -116,24 +132,41 @@ class Template_Finder(TakesTurns):
         self.skip_grams: dict[tuple[str, str], int] = defaultdict(int)
         self._trained = False
 
-    def _sentences(self, sents: Iterable[str], filtering: bool) -> Iterator[list[str]]:
+    def texts(self, sents: Iterable[str], filtering: bool = True) -> Iterator[list[Sequence[str]]]:
+        """Yield for each text its sentences, each a list of words: what `train` and `find` read.
+
+        Another one may be set, or defined in a subclass, for a segmentation of one's own.
+        """
         separators = re.compile("[^\u4e00-\u9fa50-9a-zA-Z]+" if filtering else "[。，、！？\n ]+")
         for sent in sents:
-            yield from (list(self.tokenize(part)) for part in separators.split(sent) if part)
+            yield [self.tokenize(part) for part in separators.split(sent) if part]
+
+    def _numbered(self, sents: Iterable[str], filtering: bool) -> tuple[int, Any]:
+        """The number of texts, and what `TokenStream.finish` gives of their sentences."""
+        stream = kernels("skipgrams").TokenStream()
+        n_texts = n = 0
+        for sentences in self.texts(sents, filtering):
+            listed = [words if isinstance(words, list) else list(words) for words in sentences]
+            stream.add_texts(listed, n)
+            n_texts, n = n_texts + 1, n + len(listed)
+        return n_texts, stream.finish()
 
     @in_turn
     def train(self, sents: Iterable[str], filtering: bool = True) -> None:
         """Count the words of `sents` and their pairs."""
-        texts = iter(sents)
-        first = list(islice(texts, 1))
-        if not first:
+        n_texts, (ids, offsets, names) = self._numbered(sents, filtering)
+        if not n_texts:
             raise ValueError("sents must hold at least one text, got none")
-        pairs = count_skipgrams(self._sentences(chain(first, texts), filtering), self.window)
+        names = list(names)
+        pairs = count_skipgrams(ids, self.window, lengths=np.diff(offsets), vocabulary=names)
         self._trained = True
-        for word, count in zip(pairs.vocabulary, pairs.token_counts.tolist(), strict=True):
+        for word, count in zip(names, pairs.token_counts.tolist(), strict=True):
             self.words[word] = self.words.get(word, 0) + count
-        for pair, count in pairs.items():
-            self.skip_grams[pair] = self.skip_grams.get(pair, 0) + count
+        rows, columns = (map(names.__getitem__, numbers.tolist()) for numbers in pairs.matrix.nonzero())
+        counted = zip(zip(rows, columns, strict=True), pairs.matrix.data.tolist(), strict=True)
+        if self.skip_grams:
+            counted = ((pair, self.skip_grams.get(pair, 0) + count) for pair, count in counted)  # type: ignore[assignment]
+        self.skip_grams.update(counted)
 
     @in_turn
     def find(self, sents: Iterable[str], filtering: bool = True, remove_weak_grams: bool = True) -> None:
@@ -141,46 +174,60 @@ class Template_Finder(TakesTurns):
         if not self.words and not self._trained:
             raise ValueError("train(sents) must come before find(sents)")
         least = log(self.min_proba)
-        all_words, all_pairs = log(sum(self.words.values())), log(sum(self.skip_grams.values()))
-        words = {word: log(count) - all_words for word, count in self.words.items()}
-        pairs = {pair: log(count) - all_pairs for pair, count in self.skip_grams.items()}
-        pairs = {pair: score for pair, score in pairs.items() if score > least}
-        strong = {pair for pair, score in pairs.items() if score - words[pair[0]] - words[pair[1]] > self.min_pmi}
-        templates = dict(self.templates)
-        for sentence in self._sentences(sents, filtering):
-            for read, count in _readings(sentence, self.window, strong).items():
-                template = Template(read)
-                templates[template] = templates.get(template, 0) + count
-        total = log(sum(templates.values()))
-        self.templates = {it: n for it, n in templates.items() if log(n) - total > least}
-        if remove_weak_grams:
-            self.skip_grams = defaultdict(int, {pair: n for pair, n in self.skip_grams.items() if pair in pairs})
-
-
-def _readings(words: list[str], window: int, strong: set[tuple[str, str]]) -> dict[tuple[str | None, ...], int]:
-    """Count the paths through pairs of words, from each word that ends none, by what they read."""
-    size = len(words)
-    entered = [False] * size
-    # For each word what is read from there to the end, in the order in which paths come.
-    rest: list[dict[tuple[str | None, ...], int]] = [{} for _ in words]
-    for i in range(size - 1, -1, -1):
-        for j in range(i + 1, min(size, i + 1 + window)):
-            if (words[i], words[j]) in strong:
-                entered[j] = True
-                start = (words[i],) if j == i + 1 else (words[i], None)
-                for read, count in rest[j].items():
-                    rest[i][start + read] = rest[i].get(start + read, 0) + count
-        if not rest[i]:
-            rest[i][(words[i],) if i == size - 1 else (words[i], None)] = 1
-        if len(rest[i]) > MOST:
+        pairs = _frequent(self.skip_grams, least)
+        strong = self._strong(pairs)
+        _, (ids, offsets, names) = self._numbered(sents, filtering)
+        rows = {name: row for row, name in enumerate(names)}
+        joined = sorted((rows[a], rows[b]) for a, b in strong if a in rows and b in rows)
+        firsts = np.bincount([a for a, _ in joined], minlength=len(rows)) if joined else np.zeros(len(rows), np.int64)
+        offsets = np.ascontiguousarray(offsets, np.int64)
+        symbols, bounds, counts, refused = kernels("templates.readings").count_readings(
+            ids.astype(np.int64),
+            offsets,
+            np.concatenate([[0], np.cumsum(firsts)]).astype(np.int64),
+            np.array([b for _, b in joined], np.int64),
+            self.window,
+            MOST,
+        )
+        if refused >= 0:
+            size = offsets[refused + 1] - offsets[refused]
             raise ValueError(f"sents must not hold a sentence of more than {MOST} templates, got one of {size} words")
-    found: dict[tuple[str | None, ...], int] = {}
-    for i in range(size):
-        if not entered[i]:
-            for read, count in rest[i].items():
-                whole = read if i == 0 else (None, *read)
-                found[whole] = found.get(whole, 0) + count
-    return found
+        if len(counts) and counts.max() == 2**62:
+            raise ValueError("sents must not have 2**62 or more ways to read one template")
+        self.templates = self._merged(symbols, bounds, counts, [*names, None], least)
+        if remove_weak_grams:
+            self.skip_grams = defaultdict(int, pairs)
+
+    def _strong(self, pairs: dict[tuple[str, str], int]) -> list[tuple[str, str]]:
+        all_words, all_pairs = log(sum(self.words.values())), log(sum(self.skip_grams.values()))
+        words = {word: log(self.words[word]) - all_words for word in {word for pair in pairs for word in pair}}
+        return [
+            pair
+            for pair, count in pairs.items()
+            if log(count) - all_pairs - words[pair[0]] - words[pair[1]] > self.min_pmi
+        ]
+
+    def _merged(
+        self, symbols: Any, bounds: Any, counts: Any, names: list[str | None], least: float
+    ) -> dict[Template, int]:
+        """The templates so far and those that were read, without the rare ones."""
+        listed, starts, found = [names[symbol] for symbol in symbols.tolist()], bounds.tolist(), counts.tolist()
+        templates = dict(self.templates)
+        if not templates:
+            # Only what stays is made.
+            kept = _frequent(dict(enumerate(found)), least)
+            return {Template._of(listed[starts[i] : starts[i + 1]]): count for i, count in kept.items()}
+        for i, count in enumerate(found):
+            template = Template._of(listed[starts[i] : starts[i + 1]])
+            templates[template] = templates.get(template, 0) + count
+        return _frequent(templates, least)
+
+
+def _frequent(counts: dict[T, int], least: float) -> dict[T, int]:
+    """What has a log-probability above `least`."""
+    total = log(sum(counts.values()))
+    kept = {count for count in {*counts.values()} if log(count) - total > least}
+    return {item: count for item, count in counts.items() if count in kept}
 
 
 class XTrie(Trie):
@@ -191,6 +238,8 @@ class XTrie(Trie):
 
     def search(self, sent: Any) -> dict[Span, dict[Words, int]]:  # type: ignore[override]
         """Return {(start, end): {places of the template's words: count}} of all templates in a list of words.
+
+        A `Parser` needs only the best of each span, and finds it without.
 
         Raises
         ------
@@ -220,6 +269,19 @@ class XTrie(Trie):
                         stack.append((place + 1, node[sent[place]], (*matched, place)))
         return output
 
+    @in_turn
+    def _automaton(self) -> Automaton:
+        """The trie as it is now, compiled once after each change."""
+        kept = self.__dict__.get("_compiled")
+        if kept is None or kept[0] != self._changes:
+            kept = self._compiled = self._changes, Automaton(self)
+        return kept[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {**super().__getstate__()}
+        state.pop("_compiled", None)
+        return state
+
 
 class SentTree:
     """Drop-in for ``nlp_zero.SentTree``: a part of a sentence, its template, and the parts in the gaps.
@@ -234,25 +296,41 @@ class SentTree:
         What is in the gaps.
     """
 
+    template: Template
+    content: str
+    modules: list[SentTree]
+
     def __init__(self, parsing: Parsing, words: Sequence[str], start: int, end: int) -> None:
-        matched, inner = parsing
-        self.template = Template(words[i] if i in matched else None for i in range(start, end))
-        self.content = "".join(words[start:end])
-        gaps = _gaps((start, end), matched)
-        self.modules = [SentTree(part, words, *gap) for part, gap in zip(inner, gaps, strict=True)]
+        pending: list[tuple[SentTree, Parsing, int, int]] = [(self, parsing, start, end)]
+        while pending:
+            tree, (matched, inner), a, b = pending.pop()
+            gaps = _gaps((a, b), matched)
+            symbols: list[str | None] = [words[i] for i in matched]
+            # From the last one back, so that places before it stay.
+            for gap in reversed(gaps):
+                symbols.insert(bisect_left(matched, gap[0]), None)
+            tree.template = Template._of(symbols) if matched else Template(symbols)
+            tree.content = "".join(words[a:b])
+            tree.modules = []
+            for part, gap in zip(inner, gaps, strict=True):
+                module = type(self).__new__(type(self))
+                tree.modules.append(module)
+                pending.append((module, part, *gap))
 
     def plot(self, prefix: str = "+---> ") -> str:
         """Return the tree as text."""
-        parts, lines, modules = [], [], iter(self.modules)
-        for word in self.template:
-            if word is None:
-                module = next(modules)
-                parts.append(f"({module.content})")
-                lines.append(module.plot("|     " + prefix))
-            else:
-                parts.append(word)
-                lines.append("|     " + prefix + word)
-        return "\n".join([prefix + "".join(parts), *lines])
+        lines: list[str] = []
+        pending: list[tuple[SentTree | str, str]] = [(self, prefix)]
+        while pending:
+            item, before = pending.pop()
+            if isinstance(item, str):
+                lines.append(before + item)
+                continue
+            modules = iter(item.modules)
+            parts = [next(modules) if word is None else word for word in item.template]
+            lines.append(before + "".join(part if isinstance(part, str) else f"({part.content})" for part in parts))
+            pending += [(part, "|     " + before) for part in reversed(parts)]
+        return "\n".join(lines)
 
     def __repr__(self) -> str:
         return self.plot()
@@ -272,8 +350,10 @@ class Parser:
 
     Notes
     -----
-    Of equal sums (to four places) the template of more words, then the one found first. Each part is solved once, where
-    nlp-zero solves it again wherever it occurs. A template of one placeholder, which nlp-zero can't end, is left out.
+    Of equal sums (to four places) the template of more words, then the one found first. Only the best of each part is
+    looked for: O(n**3 a) for n words and a sets of templates that begin alike, where nlp-zero lists every way to place
+    a template's words, and solves a part again wherever it occurs. A `search` of the trie's own, or another `max`, is
+    given all of those, as there. A template of one placeholder, which nlp-zero can't end, is left out.
     """
 
     def __init__(self, templates: XTrie, tokenize: Callable[[str], Sequence[str]], null_score: float = -20) -> None:
@@ -281,28 +361,57 @@ class Parser:
         self.tokenize = tokenize
         self.null_score = null_score
 
+    def max(self, x: list[tuple[Parsing, float]]) -> tuple[Parsing, float]:
+        """Return the best of the readings of a part, each a tuple ((places, modules), score).
+
+        Another one may be set, or defined in a subclass: it then chooses in every part that a template reads.
+        """
+        return min(x, key=lambda it: (-round(it[1], 4), -len(it[0][0])))
+
     def parse(self, sent: str) -> SentTree:
         """Return the tree of a sentence."""
         words = self.tokenize(sent)
-        parsing, _ = self._parse((0, len(words)), self.templates.search(words), {})
-        return SentTree(parsing, words, 0, len(words))
+        own = _replaced(self, "max", Parser) or _replaced(self.templates, "search", XTrie)
+        return SentTree(self._chosen(words) if own else self._best(words), words, 0, len(words))
 
-    def _parse(
-        self, span: Span, matches: dict[Span, dict[Words, int]], known: dict[Span, tuple[Parsing, float]]
-    ) -> tuple[Parsing, float]:
-        if span not in known:
-            found = []
-            for matched, count in matches.get(span, {}).items():
+    def _best(self, words: Sequence[str]) -> Parsing:
+        warn_of_memory(len(words), 20)
+        nodes, places = self.templates._automaton().best_reading(words, self.null_score)
+        left = places.tolist()
+        # From the last to the first: what is in a part's gaps is made before it, and lies on the stack in order.
+        made: list[Parsing] = []
+        for start, end, size in reversed(nodes.tolist()):
+            matched: Words = tuple(left[-size:]) if size else ()
+            del left[len(left) - size :]
+            made.append((matched, [made.pop() for _ in _gaps((start, end), matched)] if size < end - start else []))
+        return made[0]
+
+    def _chosen(self, words: Sequence[str]) -> Parsing:
+        """Every way to place a template is listed and given to `max`, shorter parts first."""
+        matches = self.templates.search(words)
+        known: dict[Span, tuple[Parsing, float]] = {}
+
+        def solved(span: Span) -> tuple[Parsing, float]:
+            return known.get(span) or ((tuple(range(*span)), []), self.null_score * (span[1] - span[0] - 1))
+
+        for span in sorted(matches, key=lambda span: span[1] - span[0]):
+            found: list[tuple[Parsing, float]] = []
+            for matched, count in matches[span].items():
                 if matched:
                     score, modules = log(count) - log(self.templates.total_items), []
                     for gap in _gaps(span, matched):
-                        part, more = self._parse(gap, matches, known)
+                        part, more = solved(gap)
                         modules.append(part)
                         score += more
                     found.append(((matched, modules), score))
-            plain: tuple[Parsing, float] = (tuple(range(*span)), []), self.null_score * (span[1] - span[0] - 1)
-            known[span] = min(found, key=lambda it: (-round(it[1], 4), -len(it[0][0])), default=plain)
-        return known[span]
+            if found:
+                known[span] = self.max(found)
+        return solved((0, len(words)))[0]
+
+
+def _replaced(made: Any, name: str, base: type) -> bool:
+    """Whether an object's method isn't the one of this module."""
+    return getattr(getattr(made, name), "__func__", None) is not getattr(base, name)
 
 
 def _gaps(span: Span, matched: Words) -> list[Span]:

@@ -1,0 +1,5 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
+def linear_scan(a: NDArray[Any], b: NDArray[Any], y0: NDArray[Any], reverse: bool, y: NDArray[Any]) -> NDArray[Any]: ...

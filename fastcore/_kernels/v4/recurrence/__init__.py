@@ -1,0 +1,1 @@
+"""Kernels of recurrences for AVX-512."""

@@ -1,0 +1,50 @@
+"""Recurrences: y[t] = f(y[t-1], x[t], t): scans, recurrent cells and their exact gradients.
+
+Source: Su Jianlin (苏剑林), *貌离神合的RNN与ODE：花式RNN简介*, 2018, https://kexue.fm/archives/5643 (RNNs and ODEs,
+unlike in looks and one at heart).
+"""
+
+from .._public import at_home
+from ._cells import GRUCell, LSTMCell, SimpleRNNCell
+from ._functions import gru, lstm, simple_rnn
+from ._gradients import CellGradients, gru_vjp, lstm_vjp, simple_rnn_vjp
+from ._loop import scan
+from ._scans import linear_scan, linear_scan_vjp
+from ._stack import RecurrentStack, from_torch
+
+__all__ = [
+    "CellGradients",
+    "GRUCell",
+    "LSTMCell",
+    "RecurrentStack",
+    "SimpleRNNCell",
+    "from_torch",
+    "gru",
+    "gru_vjp",
+    "linear_scan",
+    "linear_scan_vjp",
+    "lstm",
+    "lstm_vjp",
+    "scan",
+    "simple_rnn",
+    "simple_rnn_vjp",
+]
+
+at_home(
+    __name__,
+    CellGradients,
+    GRUCell,
+    LSTMCell,
+    RecurrentStack,
+    SimpleRNNCell,
+    from_torch,
+    gru,
+    gru_vjp,
+    linear_scan,
+    linear_scan_vjp,
+    lstm,
+    lstm_vjp,
+    scan,
+    simple_rnn,
+    simple_rnn_vjp,
+)

@@ -1,0 +1,1 @@
+"""Slow twins of the recurrence kernels."""
