@@ -451,6 +451,20 @@ def settled(domain: str, cls: str) -> Callable[[], Any]:
         stops, key = np.empty((0, 3), np.int64), np.arange(4, dtype=np.uint64)
         rest = (np.ones((1, 3)), np.array([[50, 50]]), (0.0, 1e9), key, 0, 1, 1, 0, stops, 1000)
         return lambda: kernel.simulate_jumps(it, *rest)
+    if cls == "System":
+        it = kernel.System(ReactionNetwork("A -> B @ 1; B -> A @ 1; A + B -> 2 B @ 0.01").tables)
+        constants, slopes, x = np.ones((1, 3)), np.zeros((1, 3, 0)), np.full((1, 1, 2), 50.0)
+        rest = ((0.0, 9.0), np.linspace(0, 9, 99), 0, 1e-9, np.full(2, 1e-9), 10**6, 1e-3, False)
+        return lambda: (
+            it.rhs(constants[0], x[0, 0]).tolist(),
+            it.jacobian(constants[0], x[0, 0]).tolist(),
+            kernel.integrate(it, constants, slopes, x, *rest),
+        )
+    if cls == "Cell":
+        rng = np.random.default_rng(0)
+        W, U, x, h = (rng.normal(size=size) for size in ((3, 16), (4, 16), (50, 3), (1, 4)))
+        it, whole = kernel.Cell("lstm", W, U, np.zeros((2, 16)), None), np.array([0, 50])
+        return lambda: (it.run(x, whole, h, h, False), it.vjp(x, whole, h, h, False, np.ones((50, 4)), h, h))
     if cls == "Sequence":
         it = kernel.Sequence([{"w": f"a{i}", "n": i} for i in range(100)])
         names = kernel.Names(f"w:a{i}" for i in range(50))
@@ -477,6 +491,8 @@ SETTLED = [
     ("lexicon.segmenter", "Segmenter"),
     ("templates.trie", "TemplateTrie"),
     ("reactions", "Network"),
+    ("ode", "System"),
+    ("recurrence.cells", "Cell"),
 ]
 
 
