@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +18,7 @@ from .._validation import as_choice, as_index, as_names, as_number, as_real
 from .._workers import Workers, call_kernel, check_workers, n_threads, run
 from ..reactions import ReactionNetwork
 from ..reactions._states import State, as_amounts, as_span, as_times
+from ..reactions._variables import NOTHING_OBSERVED, Observed
 from ._functions import solve_function
 
 RightHandSide: TypeAlias = Callable[..., ArrayLike]
@@ -60,12 +61,11 @@ class Solution:
     species: tuple[str, ...]
     sensitivities: NDArray[np.float64] | None = None
     params: tuple[str, ...] = ()
+    observed: Observed = field(default=NOTHING_OBSERVED, repr=False)
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
-        """Amounts of one species, shape (n_t,) or (p, n_t)."""
-        if name not in self.species:
-            raise KeyError(f"no species {name!r} in {shown(self.species)}{meant(name, self.species)}")
-        return self.x[..., self.species.index(name)]
+        """Amounts of one species, or values of a variable of the network, shape (n_t,) or (p, n_t)."""
+        return self.observed.value(name, self.species, self.x, self.t)
 
     def __repr__(self) -> str:
         sets = f"{len(self.x)} sets of parameters, " if self.x.ndim == 3 else ""
@@ -255,9 +255,10 @@ def integrate(
     if by is not None:
         slopes_of_x = np.ascontiguousarray(np.moveaxis(states[..., 1:, :], -2, -1) / sizes[..., None, None, :])
     status = STATUS[codes]
+    observed = network.observed(params)
     if sets:
-        return Solution(times, x, status, nfev, network.species, slopes_of_x, names)
-    return Solution(times, x, str(status[0]), int(nfev[0]), network.species, slopes_of_x, names)
+        return Solution(times, x, status, nfev, network.species, slopes_of_x, names, observed)
+    return Solution(times, x, str(status[0]), int(nfev[0]), network.species, slopes_of_x, names, observed)
 
 
 def _warn(status: Any, limit: int) -> None:

@@ -160,6 +160,21 @@ class Expression:
         found._text = self._text
         return found
 
+    def with_expressions(self, others: Mapping[str, Expression]) -> Expression:
+        """The expression with others in the place of some names."""
+        if not any(name in others for name in self.names):
+            return self
+        graph = Graph()
+        places: list[int] = []
+        for kind, *operands in self.nodes:
+            if kind == "name" and operands[0] in others:
+                places.append(graph.copied(others[operands[0]].nodes))
+            elif kind in ("number", "name"):
+                places.append(graph(kind, *operands))
+            else:
+                places.append(graph(kind, *(places[i] for i in operands)))
+        return Expression.of(graph.nodes[: places[-1] + 1])
+
     def __reduce__(self) -> tuple[type[Expression], tuple[str]]:
         return Expression, (self.text,)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -56,10 +56,25 @@ def _side_text(side: Mapping[str, int]) -> str:
     return " + ".join(name if n == 1 else f"{n} {name}" for name, n in side.items()) or "0"
 
 
-def from_text(text: str) -> tuple[list[tuple[str, Reaction]], dict[str, Expression | None], dict[str, str]]:
-    """Reactions, the values of names (None: to be given in a call), and where each name got its value."""
+@dataclass
+class Parts:
+    """What a network is read from: reactions and where each stands, values, variables, and where each name got its own.
+
+    A value that is None comes with the call.
+    """
+
+    reactions: list[tuple[str, Reaction]]
+    values: dict[str, Expression | None] = field(default_factory=dict)
+    variables: dict[str, Expression] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    strict: bool = True  # whether a value that nothing uses is an error
+
+
+def from_text(text: str) -> Parts:
+    """Reactions, values ``k = 1`` and variables ``total := A + B``."""
     found: list[tuple[str, Reaction]] = []
     values: dict[str, Expression | None] = {}
+    variables: dict[str, Expression] = {}
     places: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         for part in line.partition("#")[0].split(";"):
@@ -72,18 +87,23 @@ def from_text(text: str) -> tuple[list[tuple[str, Reaction]], dict[str, Expressi
             if "=>" in part.partition("@")[0]:
                 raise ValueError(f"{where}: the arrow is '->', or '<->' with two rates, not '=>', got {part.strip()!r}")
             name, equals, value = (word.strip() for word in part.partition("="))
+            variable = name.endswith(":")
+            name = name.removesuffix(":").rstrip()
             if not equals or not name.isidentifier():
                 raise ValueError(f"{where}: expected 'A + B -> C @ rate' or 'name = number', got {part.strip()!r}")
-            if name in values:
+            if name in places:
                 raise ValueError(f"{where}: {name!r} is given twice")
             try:
-                expression = None if value == "?" else Expression(value)
+                expression = None if value == "?" and not variable else Expression(value)
             except ValueError as error:
                 raise ValueError(f"{where}: {error}") from None
+            if variable and expression is not None:
+                variables[name], places[name] = expression, where
+                continue
             if expression is not None and not expression.names and not np.isfinite(expression.value({})):
                 raise ValueError(f"{where}: the value of {name!r} must be finite, got {value!r}")
             values[name], places[name] = expression, where
-    return found, values, places
+    return Parts(found, values, variables, places)
 
 
 def _parse_reactions(part: str, where: str) -> list[Reaction]:

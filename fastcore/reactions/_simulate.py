@@ -238,7 +238,7 @@ def simulate(
     if record == "grid":
         x = _joined(data[0]).reshape(*shape, len(times), len(keep))
         names = network.species if species is None else tuple(network.species[i] for i in keep)
-        return Trajectories(times, x, *ends, names)
+        return Trajectories(times, x, *ends, names, network.observed(params))
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(numbers)))
     begins = counts[0] if len(counts) == 1 else counts
     return Jumps(_joined(data[0]), _joined(data[1]), offsets, *ends, network.species, span[0], begins, network.tables)
