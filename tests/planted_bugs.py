@@ -31,7 +31,7 @@ PLANTED = [
     ("chain", "pyx/chain/lanes.h", "if (t == group->length[k] - 1) {\n                    double sum", "if (t == group->length[k] - 2) {\n                    double sum"),
     ("chain", "pyx/chain/lanes.h", "whole = t1 < group->shortest - 1 ? t1 : group->shortest - 1;", "whole = t1 < group->shortest ? t1 : group->shortest;"),
     ("chain", "pyx/chain/single.h", "group->twos[k] += (double)twos[k] - 127.0;", "group->twos[k] += (double)twos[k] - 126.0;"),
-    ("chain", "pyx/chain/single.h", "#define FS_SPAN 17.0", "#define FS_SPAN 1000.0"),
+    ("chain", "pyx/chain/single.h", "#define FS_ROOM 52.0", "#define FS_ROOM 5200.0"),
     ("chain", "pyx/chain/lanes.h", "dead[k] = last < 0 ? -1 : 0;", "dead[k] = 0;"),
     ("chain", "pyx/chain/wide.h", "model->wide + 2 * L * P, sum", "model->wide, sum"),
     ("chain", "pyx/chain/scaled.h", "scale->shift = 0.0;", "scale->shift = 1e-9;"),

@@ -755,7 +755,8 @@ class TestKernels:
         table = rng.normal(size=(n, attributes + 3)).astype(dtype)
         found = np.ones(table.shape, int)
         found[:, attributes] = rng.random(n) < 0.7
-        found[rng.integers(0, n), attributes + 1] = 2
+        found[0, attributes + 1] = 2
+        found[n // 2, attributes + 1] = rng.integers(0, 3)
         found[n // 2 :, attributes + 2] = 0
         names = rng.permutation(attributes + 3)  # in any order among the others
         held, table, found = held[names], table[:, names], found[:, names]

@@ -186,6 +186,23 @@ class TestKernels:
         k.gradient_epoch(problem, np.array([0]), still, 0.0, 0.5, 0.0)
         np.testing.assert_array_equal(still, weights)
 
+    def test_sums_from_behind_that_underflow(self, backend):
+        # Either way to the end costs exp(-372) at one step and no more than that at the others; from behind, where
+        # labels are weighed by what comes after them, both come to its square.
+        k, far = kernels("crf.online"), -372.0
+        emissions = np.array([[-2000, -2000, 0], [0, far, -1000], [-2000, -2000, 0]])
+        matrix = np.array([[far, far, far], [far, far, 0], [far, far, far]])
+        y = np.array([2, 0, 2], np.int32)
+        parts = np.arange(4), np.arange(3, dtype=np.int32), np.empty(0), y, np.arange(0, 12, 3)
+        moves = np.array([(i, j) for i in range(3) for j in range(3)])
+        problem = k.prepare(np.array([0, 3]), *parts, np.tile(np.arange(3, dtype=np.int32), 3), moves, 3)
+        loss, grads = chain.loss_and_grad(emissions, matrix, y)
+        weights = np.concatenate([emissions.ravel(), matrix.ravel()])
+        after = weights.copy()
+        assert k.gradient_epoch(problem, np.array([0]), after, 0.5, 0.0, 0.0) == pytest.approx(loss, rel=1e-12)
+        slope = np.concatenate([grads.emissions.ravel(), grads.transitions.ravel()])
+        np.testing.assert_allclose(after, weights - 0.5 * slope, rtol=1e-12, atol=1e-10)
+
 
 class TestAlgorithms:
     @pytest.mark.parametrize(("params", "losses", "states", "transitions"), CRFSUITE)
@@ -292,6 +309,8 @@ class TestAlgorithms:
         assert rate(calibration_rate=3) == pytest.approx(0.3)
         assert rate(calibration_eta=0.01, calibration_candidates=2) == pytest.approx(0.02)
         assert rate(calibration_eta=3.2) == pytest.approx(0.4)
+        # 0.8 lowers the loss and 1.6 doesn't; the third one is below the first.
+        assert rate(calibration_eta=0.8, calibration_max_trials=4) == pytest.approx(0.4)
         assert rate(calibration_samples=1) == pytest.approx(0.4)
 
 

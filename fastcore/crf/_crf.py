@@ -324,7 +324,7 @@ class CRF(InFiles):
         if algorithm != "lbfgs":
             # Frequent attributes' weights lie together while they are trained.
             features, start = _reordered(features, start, order)
-            attributes = [attributes[i] for i in order.tolist()]
+            attributes = [attributes[i] for i in order]  # one number at a time
         holdout = None
         if X_dev is not None or y_dev is not None:
             holdout = self._holdout(X_dev, y_dev, attributes, classes, options)
@@ -347,7 +347,7 @@ class CRF(InFiles):
                     **{name: options[name] for name in _SEARCHED},
                 )
                 features, weights = _reordered(features, found.weights, order)
-                attributes = [attributes[i] for i in order.tolist()]
+                attributes = [attributes[i] for i in order]  # one number at a time
         ended = found.loss, found.iterations, found.message, log.entries
         self._trained = _Trained(features, weights, attributes, None, classes, *ended)
         return self

@@ -40,8 +40,15 @@ class AttributeIds:
     def __init__(self, names: Iterable[str] | None = None, backend: str | None = None) -> None:
         self._backend = backend or active_backend()
         self._known = None if names is None else list(names)
-        self._names = kernels("crf.items", self._backend).Names(self._known)
+        self._table: Any = None
         self._by_template: tuple[FeatureTemplate, Any] | None = None
+
+    @property
+    def _names(self) -> Any:
+        # Made when first asked for: who has templates may never do.
+        if self._table is None:
+            self._table = kernels("crf.items", self._backend).Names(self._known)
+        return self._table
 
     def __len__(self) -> int:
         return len(self._names)
@@ -67,7 +74,7 @@ class AttributeIds:
             held = self._by_template = template, names_of(template, self._known, self._backend)
             if self._known is None:
                 # Names that are numbered as they come, all by one template.
-                self._names = held[1]
+                self._table = held[1]
         return held[1]
 
 

@@ -2,9 +2,9 @@
 
 A batch is one array of emissions (N, L), float64 or float32, and offsets: sequence s holds rows offsets[s] to
 offsets[s + 1]. Transitions are float64 (L, L), or each step's own (M, L, L), those of all steps but the sequences'
-first, of the emissions' type. All is computed in float64; what has a value a step is then given the emissions' type.
-The recursions themselves are in C headers: scaled.h for one sequence, lanes.h for one a vector element, wide.h for what
-those two can't hold.
+first, of the emissions' type. All is computed in float64, but for the log-partition of float32 scores; what has a value
+a step is then given the emissions' type. The recursions themselves are in C headers: scaled.h for one sequence, lanes.h
+for one a vector element, single.h for both in single precision, wide.h for what those can't hold.
 """
 
 import numpy as np

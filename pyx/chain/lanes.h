@@ -94,9 +94,10 @@ FC_INLINE void fc_lane_columns(const int n, const double* in, const double* tabl
         FC_UNROLL for (j = 0; j < n; j++)
             sums[j] += x * e[j];
     }
-    if (factors)
+    if (factors) {
         FC_UNROLL for (j = 0; j < n; j++)
             sums[j] *= fc_load(factors + j * FC_W);
+    }
     FC_UNROLL for (j = 0; j < n; j++)
         fc_store(out + j * FC_W, sums[j]);
 }

@@ -2,7 +2,7 @@
  * elements in a vector. What runs along (row maxima, counted twos) is in double precision, so that rounding doesn't grow
  * with the length: a step adds about 1e-7.
  *
- * A float holds e^-87, so this is only done where the transitions are finite and span at most FS_SPAN. Between two
+ * A float holds e^-87, so this is only done where the transitions are finite and span at most 17. Between two
  * rescalings a column's largest variable falls by that span a step at most, as some label's weight is 1; what has become
  * zero is then e^-35 of all paths at most, by the same argument as in scaled.h. */
 #ifndef FASTCORE_CHAIN_SINGLE_H
@@ -22,8 +22,7 @@ typedef uint32_t fs_int;
 enum { FS_W = 1 };
 #endif
 
-#define FS_SPAN 17.0
-#define FS_ROOM 52.0 /* e^-87 less what may be lost */
+#define FS_ROOM 52.0 /* that of e^-87 less what may be lost: for the spans of the steps between rescalings and two more */
 
 typedef struct {
     ptrdiff_t padded;   /* labels rounded up to whole vectors of floats */
@@ -110,7 +109,7 @@ static void fs_model(FsModel* single, const FcModel* model, double span, float* 
     /* Between rescalings a variable may also grow by the number of labels a step. */
     single->every = (int)(steps < most ? steps : most);
     single->every = single->every > 8 ? 8 : single->every;
-    single->usable = !model->watched && span <= FS_SPAN && single->every >= 1;
+    single->usable = !model->watched && single->every >= 1;
     for (i = 0; i < L; i++) {
         for (j = 0; j < P; j++)
             memory[i * P + j] = j < L ? (float)model->exp_trans[i * model->padded + j] : 0.0f;

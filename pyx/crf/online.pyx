@@ -144,7 +144,7 @@ cdef int find_scores(_Problem p, Py_ssize_t s, const double* weights, double sca
         for y in range(L):
             row[y] = 0
         for i in range(p.items[t], p.items[t + 1]):
-            if i + FAR < total:
+            if i + FAR < total and p.states:
                 FASTCORE_PREFETCH(&p.feature_offsets[p.attributes[i + FAR]])
                 ahead = p.feature_offsets[p.attributes[i + NEAR]]
                 FASTCORE_PREFETCH(&p.feature_labels[0] + ahead)
@@ -458,7 +458,7 @@ cdef int descend(_Problem p, Py_ssize_t s, double* weights, double size, Room* r
         for y in range(L):
             row[y] = (<double>(y == p.y[t]) - row[y]) * size
         for i in range(p.items[t], p.items[t + 1]):
-            if i + NEAR < total:
+            if i + NEAR < total and p.states:
                 ahead = p.feature_offsets[p.attributes[i + NEAR]]
                 FASTCORE_PREFETCH(weights + ahead)
             first = p.feature_offsets[p.attributes[i]]
@@ -484,18 +484,32 @@ cdef double expect(_Problem p, Py_ssize_t T, Room* room, Pace* pace) except? -1 
     # log Z; `powers` becomes the probabilities of labels at steps, `pairs` the expected transitions.
     cdef double found
     if T > 1:
-        found = expect_scaled(p.labels, T, room, pace)
+        found = expect_scaled(p, T, room, pace)
         if found == found:
             return found
     return expect_logs(p.labels, T, room, pace)
 
 
-cdef double expect_scaled(Py_ssize_t L, Py_ssize_t T, Room* room, Pace* pace) except? -1 nogil:
+cdef double set_factors(_Problem p, Room* room) noexcept nogil:
+    # The exponentials of the transitions' scores less the largest; the largest. What is no feature has a score of 0.
+    cdef Py_ssize_t L = p.labels, i
+    cdef double top = 0 if p.cells.shape[0] < L * L else room.moves[0], rest
+    for i in range(p.cells.shape[0]):
+        top = max(top, room.moves[p.cells[i]])
+    rest = exp(-top)
+    for i in range(L * L):
+        room.factors[i] = rest
+    for i in range(p.cells.shape[0]):
+        room.factors[p.cells[i]] = exp(room.moves[p.cells[i]] - top)
+    return top
+
+
+cdef double expect_scaled(_Problem p, Py_ssize_t T, Room* room, Pace* pace) except? -1 nogil:
     # As shares of 1 at each step; NaN if a share that may matter is too small for that.
-    cdef double top = fo_powers(room.moves, L * L, room.factors), log_z, both
+    cdef double top = set_factors(p, room), log_z, both
     cdef double* row
     cdef double* powers
-    cdef Py_ssize_t t, i, j
+    cdef Py_ssize_t L = p.labels, t, i, j
     for i in range(L):
         for j in range(L):
             room.turned[j * L + i] = room.factors[i * L + j]

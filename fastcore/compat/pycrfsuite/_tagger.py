@@ -7,7 +7,7 @@ import math
 import os
 from operator import index
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from ..._whole import AnyPath, whole_file
 from ...crf import CRF
 from ...crf._crfsuite import Contents, parse_model
 from ...crf._features import Array
-from . import _dumpparser
+
+if TYPE_CHECKING:
+    from ._dumpparser import ParsedDump
 
 
 class _Sentence:
@@ -201,7 +203,9 @@ class Tagger:
         RuntimeError
             If no model is open.
         """
-        text = _dumpparser.lines(self._contents())
+        from ._dumpparser import lines  # few taggers are asked for this
+
+        text = lines(self._contents())
         if filename is None:
             for line in text:
                 print(line)
@@ -210,7 +214,7 @@ class Tagger:
             for line in text:
                 file.write(f"{line}\n".encode())
 
-    def info(self) -> _dumpparser.ParsedDump:
+    def info(self) -> ParsedDump:
         """Return what a dump says, parsed.
 
         Raises
@@ -218,7 +222,9 @@ class Tagger:
         RuntimeError
             If no model is open.
         """
-        return _dumpparser.parsed(self._contents())
+        from ._dumpparser import parsed
+
+        return parsed(self._contents())
 
     def _contents(self) -> Contents:
         if self._opened is None:

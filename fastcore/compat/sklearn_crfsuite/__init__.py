@@ -5,7 +5,6 @@ The same estimator, parameters, defaults and attributes as sklearn-crfsuite 0.5.
 ``sys.modules["sklearn_crfsuite"] = fastcore.compat.sklearn_crfsuite`` it also reads sklearn-crfsuite's pickles.
 """
 
-from . import metrics
 from .estimator import CRF
 
-__all__ = ["CRF", "metrics"]
+__all__ = ["CRF"]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ... import crf
 from ..._estimator import Estimator, not_fitted
 from ..._turns import in_turn
 from ..pycrfsuite import Tagger, Trainer
-from ..pycrfsuite._dumpparser import ParsedDump
-from ..pycrfsuite._logparser import TrainLogParser
 from ._fileresource import FileResource
 from .trainer import LinePerIterationTrainer
+
+if TYPE_CHECKING:
+    from ..pycrfsuite._dumpparser import ParsedDump
+    from ..pycrfsuite._logparser import TrainLogParser
 
 # What parameters are called in CRFsuite.
 NAMES = {
