@@ -175,8 +175,8 @@ class Expression:
                 places.append(graph(kind, *(places[i] for i in operands)))
         return Expression.of(graph.nodes[: places[-1] + 1])
 
-    def __reduce__(self) -> tuple[type[Expression], tuple[str]]:
-        return Expression, (self.text,)
+    def __reduce__(self) -> tuple[Callable[[tuple[Node, ...], str | None], Expression], tuple[Any, ...]]:
+        return _restored, (self.nodes, self._text)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Expression) and self.nodes == other.nodes
@@ -217,6 +217,13 @@ class Expression:
             texts.append(_written(kind, operands, [texts[i] for i in operands], values)
                          if kind not in ("number", "name") else _leaf(kind, operands[0], values))  # fmt: skip
         return texts[-1][0]
+
+
+def _restored(nodes: tuple[Node, ...], text: str | None) -> Expression:
+    """What a pickle holds: nodes, since names from files needn't be such that a text could be read."""
+    expression = Expression.of(nodes)
+    expression._text = text
+    return expression
 
 
 def _applied(kind: str, operands: list[tuple[Value, Gradient]]) -> tuple[Value, Gradient]:

@@ -52,6 +52,7 @@ class Laws:
     def __init__(self, place: Mapping[str, int]) -> None:
         self.place = {**place, TIME: len(place)}
         self.slots: dict[tuple[Node, ...], tuple[int, Expression]] = {}
+        self._factors: dict[tuple[Factor, ...], tuple[Factor, ...]] = {}
 
     def of(self, rate: Expression, reactants: Mapping[str, int], scale: float) -> Law:
         """The law of a reaction.
@@ -60,9 +61,10 @@ class Laws:
         multiplies: if it names the time, by the program too, with powers of the amounts and with `scale`.
         """
         names = [name for name in rate.names if name in self.place]
-        species = [(self.place[name], less) for name, n in reactants.items() for less in range(n)]
+        species = tuple([(self.place[name], less) for name, n in reactants.items() for less in range(n)])
         if not names:
-            return Law(rate, True, species)
+            # Many reactions have the same reactants.
+            return Law(rate, True, self._factors.setdefault(species, species))
         if names == [TIME]:
             graph = Graph()
             whole = graph.copied(rate.nodes)

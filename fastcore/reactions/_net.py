@@ -14,7 +14,7 @@ from ._reading import Parts, Reaction
 
 _BLOCKS = ("parameters", "species", "reactions", "groups", "functions")
 _CALL = re.compile(r"\b([^\W\d]\w*)\s*\(\s*\)")
-_CONSTANTS = {"_pi": "pi", "_e": "exp(1)", "time": "t"}
+_CONSTANTS = {"_pi": Expression("pi"), "_e": Expression("exp(1)"), "time": Expression("t")}
 _LAWS = ("Sat", "MM", "Hill", "Ele")
 
 
@@ -85,24 +85,22 @@ def read_net(source: str | bytes | os.PathLike[str]) -> ReactionNetwork:
     return _Reader(name, _blocks(text, name)).network()
 
 
-def _blocks(text: str, name: str) -> dict[str, list[tuple[int, list[str]]]]:
-    """The lines of each block, as their numbers and words."""
-    found: dict[str, list[tuple[int, list[str]]]] = {}
-    lines: list[tuple[int, list[str]]] | None = None
+def _blocks(text: str, name: str) -> dict[str, list[tuple[int, str]]]:
+    """The lines of each block, with their numbers and without comments."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    lines: list[tuple[int, str]] | None = None
     block = ""
     for number, line in enumerate(text.splitlines(), 1):
-        words = line.partition("#")[0].split()
-        if not words:
-            continue
-        if words[0] == "begin" and len(words) == 2 and lines is None:
-            block = words[1]
+        line = line.partition("#")[0].strip()
+        if line.startswith("begin ") and lines is None:
+            block = line.removeprefix("begin ").strip()
             if block in found:
                 raise ValueError(f"{name}, line {number}: the block {block!r} comes twice")
             lines = found[block] = []
-        elif words[0] == "end" and words[1:] == [block] and lines is not None:
+        elif line.startswith("end ") and line.removeprefix("end ").strip() == block:
             lines = None
-        elif lines is not None:
-            lines.append((number, words))
+        elif lines is not None and line:
+            lines.append((number, line))
     if lines is not None:
         raise ValueError(f"{name}: the block {block!r} has no end")
     if "species" not in found or "reactions" not in found:
@@ -116,12 +114,16 @@ def _blocks(text: str, name: str) -> dict[str, list[tuple[int, list[str]]]]:
 class _Reader:
     """Turns the blocks of a file into the parts of a network."""
 
-    def __init__(self, name: str, blocks: Mapping[str, list[tuple[int, list[str]]]]) -> None:
+    def __init__(self, name: str, blocks: Mapping[str, list[tuple[int, str]]]) -> None:
         self.name, self.blocks = name, blocks
         self.parts = Parts([], strict=False)
         self.species: list[str] = []
+        self.numbered: dict[str, str] = {}
         self.fixed: set[str] = set()
         self.functional: set[str] = set()
+        # The same words come again and again: each is read once, and reactions share what it means.
+        self.expressions: dict[str, Expression] = {}
+        self.sides: dict[str, Mapping[str, int]] = {}
         self.laws: dict[tuple[str, tuple[str, ...]], str] = {}
 
     def wrong(self, number: int, why: str) -> ValueError:
@@ -129,18 +131,21 @@ class _Reader:
 
     def lines(self, block: str, least: int, form: str) -> Iterator[tuple[int, list[str]]]:
         """Lines of a block without their running numbers, which must rise from 1."""
-        for i, (number, words) in enumerate(self.blocks.get(block, []), 1):
+        for i, (number, line) in enumerate(self.blocks.get(block, []), 1):
+            words = line.split()
             if len(words) < least or words[0] != str(i):
-                raise self.wrong(number, f"expected '{i} {form}', got {' '.join(words)[:80]!r}")
+                raise self.wrong(number, f"expected '{i} {form}', got {line[:80]!r}")
             yield number, words[1:]
 
     def expression(self, number: int, words: list[str]) -> Expression:
-        text = _CALL.sub(r"\1", " ".join(words)).replace("^", "**")
-        try:
-            found = Expression(text)
-        except ValueError as error:
-            raise self.wrong(number, str(error)) from None
-        return found.with_expressions({name: Expression(value) for name, value in _CONSTANTS.items()})
+        written = " ".join(words)
+        if written not in self.expressions:
+            try:
+                found = Expression(_CALL.sub(r"\1", written).replace("^", "**"))
+            except ValueError as error:
+                raise self.wrong(number, str(error)) from None
+            self.expressions[written] = found.with_expressions(_CONSTANTS)
+        return self.expressions[written]
 
     def network(self) -> ReactionNetwork:
         parts = self.parts
@@ -153,6 +158,7 @@ class _Reader:
             if name != words[0]:
                 self.fixed.add(name)
             self.species.append(name)
+            self.numbered[str(len(self.species))] = name
             parts.values[name], parts.places[name] = self.expression(number, words[1:]), f"{self.name}, line {number}"
         self.groups()
         for number, words in self.lines("functions", 3, "name() expression"):
@@ -174,12 +180,13 @@ class _Reader:
 
     def named(self, number: int, word: str) -> list[str]:
         """The species of ``1,2,2``; nothing is ``0``."""
-        places = word.split(",")
-        if places == ["0"]:
+        if word == "0":
             return []
-        if not all(place.isdecimal() and 1 <= int(place) <= len(self.species) for place in places):
-            raise self.wrong(number, f"expected numbers of species from 1 to {len(self.species)}, got {word[:80]!r}")
-        return [self.species[int(place) - 1] for place in places]
+        try:
+            return [self.numbered[place] for place in word.split(",")]
+        except KeyError:
+            wanted = f"expected numbers of species from 1 to {len(self.species)}"
+            raise self.wrong(number, f"{wanted}, got {word[:80]!r}") from None
 
     def groups(self) -> None:
         for number, words in self.lines("groups", 2, "name 1,2*3"):
@@ -207,39 +214,45 @@ class _Reader:
 
     def reactions(self) -> None:
         for number, words in self.lines("reactions", 4, "reactants products rate"):
-            left, right = self.named(number, words[0]), self.named(number, words[1])
-            reactants, products = _counted(left), _counted(right)
-            for name in self.fixed.intersection(left + right):
-                products.pop(name, None)
-                if name in reactants:
-                    products[name] = reactants[name]
-            rate = words[2] if len(words) == 3 else self.expression(number, words[2:]).text
-            if rate in _LAWS or words[2] in _LAWS:
-                raise self.wrong(number, f"the rate law {words[2]!r} isn't supported")
-            rate = _CALL.sub(r"\1", rate).replace("^", "**")
-            if self.functional and not rate.isdecimal() and self.functional.intersection(Expression(rate).names):
-                rate = self.law(number, rate, left)
-            reaction = Reaction(MappingProxyType(reactants), MappingProxyType(products), rate)
+            reactants, products = self.side(number, words[0]), self.side(number, words[1])
+            if self.fixed:
+                products = self.held(reactants, products)
+            reaction = Reaction(reactants, products, self.rate(number, words))
             self.parts.reactions.append((f"{self.name}, line {number}", reaction))
 
-    def law(self, number: int, rate: str, reactants: list[str]) -> str:
+    def side(self, number: int, word: str) -> Mapping[str, int]:
+        if word not in self.sides:
+            found: dict[str, int] = {}
+            for name in self.named(number, word):
+                found[name] = found.get(name, 0) + 1
+            self.sides[word] = MappingProxyType(found)
+        return self.sides[word]
+
+    def held(self, reactants: Mapping[str, int], products: Mapping[str, int]) -> Mapping[str, int]:
+        """Products of which no fixed species is more or less than before."""
+        kept = {name: n for name, n in products.items() if name not in self.fixed}
+        return MappingProxyType(kept | {name: n for name, n in reactants.items() if name in self.fixed})
+
+    def rate(self, number: int, words: list[str]) -> str:
+        """The text of a rate: as it is, if it names no function; otherwise a variable's name."""
+        if words[2] in _LAWS:
+            raise self.wrong(number, f"the rate law {words[2]!r} isn't supported")
+        expression = self.expression(number, words[2:])
+        if self.functional.intersection(expression.names):
+            return self.law(number, expression, self.named(number, words[0]))
+        return expression.text
+
+    def law(self, number: int, rate: Expression, reactants: list[str]) -> str:
         """A variable for a rate that is a function: it times the reactants' amounts."""
         if len(set(reactants)) < len(reactants):
             raise self.wrong(number, "a rate that is a function isn't supported for two reactants that are alike")
-        key = rate, tuple(reactants)
+        key = rate.text, tuple(reactants)
         if key not in self.laws:
             graph = Graph()
-            whole = graph.copied(self.expression(number, [rate]).nodes)
+            whole = graph.copied(rate.nodes)
             for name in reactants:
                 whole = graph("multiply", whole, graph("name", name))
             name = f"rate_of_line_{number}"
             self.laws[key], self.parts.places[name] = name, f"{self.name}, line {number}"
             self.parts.variables[name] = Expression.of(graph.nodes[: whole + 1])
         return self.laws[key]
-
-
-def _counted(names: list[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for name in names:
-        found[name] = found.get(name, 0) + 1
-    return found

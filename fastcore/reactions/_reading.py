@@ -25,7 +25,7 @@ _TERM = re.compile(r"(?:(\d+)\s*\*?\s*)?([^\W\d]\w*)")
 _NOTHING = ("", "0", "∅")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reaction:
     """One reaction: ``reactants -> products @ rate``.
 

@@ -51,15 +51,16 @@ class Observed(NamedTuple):
         self, name: str, species: tuple[str, ...], x: NDArray[Any], t: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """A species' amounts, or a variable's values, shape (..., n_t), of amounts ``x[..., n_t, n_species]``."""
-        if name in species:
-            return x[..., species.index(name)]
+        place = {other: i for i, other in enumerate(species)}
+        if name in place:
+            return x[..., place[name]]
         if name not in self.variables:
             names = (*species, *self.variables)
             raise KeyError(f"no species {name!r} in {shown(names)}{meant(name, names)}")
         values: dict[str, Any] = {}
         for other in self.variables[name].names:
-            if other in species:
-                values[other] = x[..., species.index(other)]
+            if other in place:
+                values[other] = x[..., place[other]]
             elif other == TIME:
                 values[other] = t
             elif other in self.params:
