@@ -124,6 +124,15 @@ class TestVariables:
         with pytest.raises(KeyError, match=r"no species 'forse' in .*; did you mean 'force'"):
             sol["forse"]
 
+    def test_long_ones_are_linear(self):
+        lines = "\n".join(f"v{i} := v{i - 1} + v{i - 1}" for i in range(1, 60))
+        network = ReactionNetwork(f"A -> B @ v59; v0 := 2*A\n{lines}")
+        assert network.propensities({"A": 3}).tolist() == [6 * 2.0**59]
+        assert network.variables["v2"] == "2*A + 2*A + (2*A + 2*A)" and network.variables["v59"] == "<62 operations>"
+        assert "v59 := <62 operations>" in str(network)
+        again = pickle.loads(pickle.dumps(network))
+        assert again.propensities({"A": 3}).tolist() == [6 * 2.0**59]
+
     def test_pi(self):
         network = ReactionNetwork("A -> B @ 1; turn := 2*pi*A")
         assert solve(network, {"A": 1}, (0, 0), [0])["turn"].tolist() == [2 * math.pi]

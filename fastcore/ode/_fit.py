@@ -198,6 +198,7 @@ def fit(
     """
     if not isinstance(system, ReactionNetwork):
         raise TypeError(f"system must be a ReactionNetwork, got {type(system).__name__}")
+    system.without_events("ode.fit")
     names = _free_names(system, free)
     times: NDArray[np.float64] = as_real(t, "t", ndim=1, dtype=np.float64, inf=False)
     if not len(times) or (np.diff(times) < 0).any():

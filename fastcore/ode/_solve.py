@@ -191,6 +191,7 @@ def solve(
         x, status, nfev = solve_function(system, start, span, times, arguments, method, tolerances, limit)
         _warn(status, limit)
         return Solution(times, x, status, nfev, species)
+    system.without_events("ode.solve")
     names = None if sensitivities is False else _sensitivity_names(system, sensitivities)
     amounts = None if x0 is None else as_amounts(x0, system.species)
     sol = integrate(system, amounts, span, times, params, names, method, tolerances, limit, workers)

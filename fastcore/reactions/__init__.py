@@ -11,8 +11,19 @@ from ._net import read_net
 from ._network import ReactionNetwork
 from ._reading import Reaction
 from ._results import Jumps, Trajectories
+from ._sbml import read_sbml
 from ._simulate import simulate
 
-__all__ = ["Distribution", "Jumps", "Reaction", "ReactionNetwork", "Trajectories", "fsp", "read_net", "simulate"]
+__all__ = [
+    "Distribution",
+    "Jumps",
+    "Reaction",
+    "ReactionNetwork",
+    "Trajectories",
+    "fsp",
+    "read_net",
+    "read_sbml",
+    "simulate",
+]
 
-at_home(__name__, Distribution, Jumps, Reaction, ReactionNetwork, Trajectories, fsp, read_net, simulate)
+at_home(__name__, Distribution, Jumps, Reaction, ReactionNetwork, Trajectories, fsp, read_net, read_sbml, simulate)

@@ -15,6 +15,8 @@ Gradient: TypeAlias = dict[str, Value]
 Node: TypeAlias = tuple[Any, ...]
 
 _LONGEST = 10_000
+# Nodes may stand in many places of a text: one that would be longer than this isn't written.
+_LONGEST_WRITTEN = 10_000_000
 _DEEPEST = 100
 _TOKEN = re.compile(
     r"\s*(?:"
@@ -210,8 +212,19 @@ class Expression:
                     found.append(_applied(kind, [found[i] for i in operands]))
         return found[-1]
 
+    @property
+    def length(self) -> int:
+        """About how many characters its text has, without writing it."""
+        lengths: list[int] = []
+        for kind, *operands in self.nodes:
+            leaf = kind in ("number", "name")
+            lengths.append(len(str(operands[0])) if leaf else 4 + sum(lengths[i] for i in operands))
+        return lengths[-1]
+
     def shown(self, values: Mapping[str, str]) -> str:
-        """The expression as text, with other texts in place of some names."""
+        """The expression as text, with other texts in place of some names; only its size, if that would be endless."""
+        if len(self.nodes) > 30 and self.length > _LONGEST_WRITTEN:
+            return f"<{len(self.nodes)} operations>"
         texts: list[tuple[str, int]] = []
         for kind, *operands in self.nodes:
             texts.append(_written(kind, operands, [texts[i] for i in operands], values)

@@ -131,7 +131,12 @@ class Laws:
         return (self.place[name], n) if n and name in self.place else None
 
     def _program(self, rate: Expression, whole: bool) -> Law:
-        nodes = _written_out(rate.nodes)
+        code, reads = self.compiled(rate)
+        return Law(Expression("0"), False, [], code, reads, whole)
+
+    def compiled(self, expression: Expression) -> tuple[list[Instruction], list[int]]:
+        """A program that computes an expression, and what it reads: species, and the time after them."""
+        nodes = _written_out(expression.nodes)
         constant, n = self._constant(nodes), len(self.place) - 1
         code: list[Instruction] = []
         # Results follow the species and the time; slots have no place yet and are -1 - slot.
@@ -141,7 +146,7 @@ class Laws:
         needed = _needed(nodes, constant)
         for i, (kind, *operands) in enumerate(nodes):
             if constant[i]:
-                places.append(self._slot(nodes[: i + 1]) if i in needed else 0)
+                places.append(-1 - self.slot(Expression.of(nodes[: i + 1])) if i in needed else 0)
             elif kind == "name":
                 places.append(self.place[operands[0]])
                 reads.add(places[-1])
@@ -151,12 +156,11 @@ class Laws:
                 code.append((CODE[kind], a, b, c))
         if not code:
             code.append((CODE["copy"], places[-1], 0, 0))
-        return Law(Expression("0"), False, [], code, sorted(reads), whole)
+        return code, sorted(reads)
 
-    def _slot(self, nodes: Sequence[Node]) -> int:
-        expression = Expression.of(nodes)
-        number, _ = self.slots.setdefault(expression.nodes, (len(self.slots), expression))
-        return -1 - number
+    def slot(self, constant: Expression) -> int:
+        """The number of the place that a constant has in the frames of programs."""
+        return self.slots.setdefault(constant.nodes, (len(self.slots), constant))[0]
 
 
 def placed(code: Sequence[Instruction], n_species: int, longest: int) -> list[Instruction]:
@@ -199,8 +203,8 @@ def _written_out(nodes: Sequence[Node]) -> list[Node]:
 
 
 def _needed(nodes: Sequence[Node], constant: Sequence[bool]) -> set[int]:
-    """The constants that operations on what isn't constant take."""
-    found: set[int] = set()
+    """The constants that operations on what isn't constant take, or that are the whole."""
+    found: set[int] = {len(nodes) - 1} if constant[-1] else set()
     for i, (kind, *operands) in enumerate(nodes):
         if not constant[i] and kind != "name":
             found.update(k for k in operands if constant[k])

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from .._texts.files import reading
 from ._expressions import Expression, Graph
 from ._network import ReactionNetwork
 from ._reading import Parts, Reaction
+from ._sources import source_bytes
 
 _BLOCKS = ("parameters", "species", "reactions", "groups", "functions")
 _CALL = re.compile(r"\b([^\W\d]\w*)\s*\(\s*\)")
@@ -67,17 +67,7 @@ def read_net(source: str | bytes | os.PathLike[str]) -> ReactionNetwork:
     >>> net.species, net.variables["total"]
     (('A(x~0)', 'A(x~1)'), 'A(x~0) + A(x~1)')
     """
-    name = "the text"
-    if isinstance(source, bytes):
-        data = source
-    elif isinstance(source, str) and "\n" in source:
-        data = source.encode()
-    elif isinstance(source, str | os.PathLike):
-        name = os.fsdecode(source)
-        with reading(source) as file:
-            data = file.read()
-    else:
-        raise TypeError(f"source must be a path, or the text as str or bytes, got {type(source).__name__}")
+    name, data = source_bytes(source)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._labelled import by_label, complete, meant, same_rows, shown
 from .._validation import as_flag, as_names, as_number, as_real
+from ._events import Event, Events, check_event
 from ._expressions import Expression
 from ._laws import TIME, Law, Laws
 from ._reading import Parts, Rate, Reaction, Side, from_matrices, from_text, from_triples, names_of
@@ -21,7 +22,7 @@ from ._tables import Structure, Tables
 from ._variables import NUMBERS, Observed, read_variables
 
 # What a pickle holds: the rest follows from it.
-_KEPT = ("_species", "_reactions", "_starts", "_params", "_volume", "_combinatorial", "_variables")
+_KEPT = ("_species", "_reactions", "_starts", "_params", "_volume", "_combinatorial", "_variables", "_events")
 
 
 class ReactionNetwork:
@@ -33,9 +34,10 @@ class ReactionNetwork:
         Text with a reaction a line, ``S + I -> 2 I @ beta``, where ``0`` stands for nothing; ``A <-> B @ there, back``
         is two reactions; ``name = number`` gives a parameter, or the initial count if it names a species, which may
         also be an expression, ``S = N - I``; ``k = ?`` declares a parameter whose value comes with the call;
-        ``total := S + I`` is a variable, which rates may name and results show (``sol["total"]``); ``#`` starts a
-        comment and ``;`` may stand for a line end. Or triples, whose sides are written the same way or are
-        mappings ``{"S": 1, "I": 1}``.
+        ``total := S + I`` is a variable, which rates may name and results show (``sol["total"]``);
+        ``at A == 0: A = 100, B = B + 1`` sets amounts whenever a condition becomes true; ``#`` starts a comment and
+        ``;`` may stand for a line end. Or triples, whose sides are written the same way or are mappings
+        ``{"S": 1, "I": 1}``.
     species : sequence of str, optional
         All species in the wished order. Default: the order of first appearance.
     reactants, products : array_like of int, shape (n_reactions, n_species), optional
@@ -58,6 +60,8 @@ class ReactionNetwork:
         The parameters' default values, in order; NaN for one that has none.
     variables : Mapping of str to str
         Expressions of species, parameters and the time that have names.
+    events : tuple of str
+        What happens when a condition becomes true, ``at A == 0: A = 100``.
     x0 : Mapping of str to float or None
         Initial amounts of all species at these values, if the text gave any.
     volume : float
@@ -178,10 +182,22 @@ class ReactionNetwork:
         self._starts = Starts.of(self._species, starts, places, self._params)
         self._volume = as_number(volume, "volume", low=0, open_low=True)
         self._combinatorial = as_flag(combinatorial, "combinatorial")
+        self._events = tuple([self._checked_event(*event) for event in parts.events])
         self._read_rates(found)
         if parts.strict:
             self._refuse_unused(places | dict.fromkeys(given_params, "params"))
         self._columns = self._default_columns()
+
+    def _checked_event(self, where: str, event: Event) -> Event:
+        """An event with variables written out."""
+        known = {**self._place, **self._params}
+        numbers = {name: value for name, value in NUMBERS.items() if name not in known and name not in self._variables}
+        event = event.with_numbers(numbers).with_expressions(self._variables)
+        try:
+            check_event(event, self._place, known)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+        return event
 
     def _read_rates(self, found: Sequence[tuple[str, Reaction]]) -> None:
         """Each distinct expression once; those without names have their value now.
@@ -198,6 +214,7 @@ class ReactionNetwork:
             scale = self._scale(reaction.reactants)
             self._laws.append(laws.of(rates[reaction.rate], reaction.reactants, scale))
             scales.append(scale if self._laws[-1].scaled else 1.0)
+        self._event_arrays = Events.of(self._events, self._place, laws) if self._events else None
         numbers: dict[Expression, int] = {}
         columns = [*(law.constant for law in self._laws), *(expression for _, expression in laws.slots.values())]
         self._rate_of = np.array([numbers.setdefault(column, len(numbers)) for column in columns], np.int64)
@@ -235,6 +252,7 @@ class ReactionNetwork:
         used = {name for expression in self._expressions.values() for name in expression.names}
         used.update(self._starts.names)
         used.update(name for expression in self._variables.values() for name in expression.names)
+        used.update(name for event in self._events for name in event.names)
         for name in self._params:
             if name not in used:
                 raise ValueError(
@@ -258,6 +276,11 @@ class ReactionNetwork:
     def variables(self) -> Mapping[str, str]:
         """The variables, written out in species, parameters and the time."""
         return {name: expression.text for name, expression in self._variables.items()}
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The events, in species, parameters and the time."""
+        return tuple(map(str, self._events))
 
     def observed(self, params: Mapping[str, Any] | ArrayLike | None = None) -> Observed:
         """What results show of the variables at given parameters."""
@@ -314,6 +337,7 @@ class ReactionNetwork:
         lines += [f"{name} = {'?' if np.isnan(value) else repr(value)}" for name, value in self._params.items()]
         lines += [f"{name} = {text}" for name, text in self._starts.texts().items()]
         lines += [f"{name} := {text}" for name, text in self.variables.items()]
+        lines += self.events
         return "\n".join(lines)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -322,7 +346,7 @@ class ReactionNetwork:
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "_starts" not in state:  # of an older version
             state = {**state, "_starts": Starts(tuple(state["_species"]), state.get("_x0") or {}, {})}
-        state = {"_variables": {}, **state}
+        state = {"_variables": {}, "_events": (), **state}
         vars(self).update((name, state[name]) for name in _KEPT)
         self._place = {name: i for i, name in enumerate(self._species)}
         self._read_rates([(f"reaction {j}", reaction) for j, reaction in enumerate(self._reactions)])
@@ -554,6 +578,11 @@ class ReactionNetwork:
         factors = [name if n == 1 else f"{name}**{n}" for name, n in sorted(reactants.items())]
         return "*".join([rate, *([f"{scale:.4g}"] if scale != 1 else []), *factors])
 
+    def without_events(self, what: str, other: str = "simulate") -> None:
+        """Refuse a network with events where they aren't there."""
+        if self._events:
+            raise ValueError(f"{what} takes no events, and the network has '{self._events[0]}': {other} does")
+
     def timed_reaction(self) -> str:
         """The first reaction whose rate names the time, as an error shows it."""
         j = next(j for j, expression in self._programs.items() if TIME in expression.names)
@@ -572,7 +601,7 @@ class ReactionNetwork:
     @cached_property
     def structure(self) -> Structure:
         """The tables, with what kernels prepare from them; networks with other parameters share it."""
-        return Structure(Tables.of(self._reactions, self._place, self._laws))
+        return Structure(Tables.of(self._reactions, self._place, self._laws), self._event_arrays)
 
 
 def _number(name: str, value: Expression | None, where: str) -> float:

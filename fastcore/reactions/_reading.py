@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._labelled import in_order, same_rows
 from .._validation import as_integers, as_list, as_names, as_number
+from ._events import Event
 from ._expressions import Expression
 
 Side: TypeAlias = Mapping[str, int] | Sequence[str] | str
@@ -23,6 +24,8 @@ _LARGEST_COEFFICIENT = 10**6
 _LARGEST_ORDER = 100
 _TERM = re.compile(r"(?:(\d+)\s*\*?\s*)?([^\W\d]\w*)")
 _NOTHING = ("", "0", "∅")
+_EVENT = re.compile(r"at\s+(.+?)\s*:(?!=)(.*)", re.DOTALL)
+_CHANGE = re.compile(r"([^\W\d]\w*)\s*=(?!=)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ def _side_text(side: Mapping[str, int]) -> str:
 
 @dataclass
 class Parts:
-    """What a network is read from: reactions and where each stands, values, variables, and where each name got its own.
+    """What a network is read from: reactions and events, and where each stands, values, variables, and where each name
+    got its own.
 
     A value that is None comes with the call.
     """
@@ -66,21 +70,26 @@ class Parts:
     reactions: list[tuple[str, Reaction]]
     values: dict[str, Expression | None] = field(default_factory=dict)
     variables: dict[str, Expression] = field(default_factory=dict)
+    events: list[tuple[str, Event]] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
     strict: bool = True  # whether a value that nothing uses is an error
 
 
 def from_text(text: str) -> Parts:
-    """Reactions, values ``k = 1`` and variables ``total := A + B``."""
+    """Reactions, values ``k = 1``, variables ``total := A + B`` and events ``at A == 0: A = 100``."""
     found: list[tuple[str, Reaction]] = []
     values: dict[str, Expression | None] = {}
     variables: dict[str, Expression] = {}
+    events: list[tuple[str, Event]] = []
     places: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         for part in line.partition("#")[0].split(";"):
             if not part.strip():
                 continue
             where = f"line {number}"
+            if event := _EVENT.fullmatch(part.strip()):
+                events.append((where, _event(event[1], event[2], where)))
+                continue
             if "->" in part:
                 found += [(where, reaction) for reaction in _parse_reactions(part, where)]
                 continue
@@ -103,7 +112,7 @@ def from_text(text: str) -> Parts:
             if expression is not None and not expression.names and not np.isfinite(expression.value({})):
                 raise ValueError(f"{where}: the value of {name!r} must be finite, got {value!r}")
             values[name], places[name] = expression, where
-    return Parts(found, values, variables, places)
+    return Parts(found, values, variables, events, places)
 
 
 def _parse_reactions(part: str, where: str) -> list[Reaction]:
@@ -120,8 +129,21 @@ def _parse_reactions(part: str, where: str) -> list[Reaction]:
     return [_checked(*way, rate, where) for way, rate in zip(ways, rates)]
 
 
+def _event(trigger: str, changes: str, where: str) -> Event:
+    found = []
+    try:
+        for part in _split(changes):
+            match = _CHANGE.fullmatch(part)
+            if match is None:
+                raise ValueError(f"expected 'at condition: A = amount, B = amount', got {part!r}")
+            found.append((match[1], Expression(match[2])))
+        return Event(Expression(trigger), tuple(found))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
 def _split(rates: str) -> list[str]:
-    """Rates between commas that stand in no parentheses."""
+    """What stands between commas that stand in no parentheses."""
     parts, depth = [""], 0
     for character in rates:
         depth += (character == "(") - (character == ")")

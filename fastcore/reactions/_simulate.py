@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._backend import active_backend, kernels
 from .._labelled import meant, shown
-from .._programs import BadRate
+from .._programs import BadEvent, BadRate
 from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
 from .._validation import as_choice, as_index, as_names
@@ -135,7 +135,8 @@ def simulate(
     ------
     TypeError, ValueError
         If an argument can't be used; counts must be whole and non-negative. If a rate that is an expression of species
-        comes out negative, infinite or NaN; the reaction, the run and the time are named.
+        comes out negative, infinite or NaN; the reaction, the run and the time are named. If an event sets an amount
+        that isn't whole, or events set each other off without end.
     OverflowError
         If a rate becomes infinite, or a count passes 2**53 - 2**31.
 
@@ -150,8 +151,9 @@ def simulate(
     a call seeds a xoshiro256++ stream for each run; the direct method draws an exponential (ziggurat), then a uniform
     number if the event comes before the end; the first reaction method an exponential for each possible reaction in
     order. Rates are multiplied from left to right; the total is updated in the order of the dependants, and summed
-    afresh every 1024 events and when it has fallen 1024-fold since. The twin gives the same events to the bit. Source:
-    D. T. Gillespie, J. Comput. Phys. 22 (1976) 403.
+    afresh every 1024 events and when it has fallen 1024-fold since. The twin gives the same events to the bit. What a
+    network does when a condition becomes true is looked at after each reaction and at the moments that the conditions
+    name, where the time to the next reaction is drawn anew. Source: D. T. Gillespie, J. Comput. Phys. 22 (1976) 403.
 
     Examples
     --------
@@ -185,6 +187,8 @@ def simulate(
             f"simulate needs rates that change with events alone, but {network.timed_reaction()} changes with the "
             "time, for which there is no exact method here yet: ode.solve takes it"
         )
+    if record == "jumps":
+        network.without_events("simulate with record='jumps'", "record='grid'")
     constants = network.columns(params)[0]
     counts = np.atleast_2d(initial_counts(network, x0, params))
     sets = constants.shape[:-1]
@@ -220,6 +224,11 @@ def simulate(
                 f"run {bad.run}: the rate of '{network.reactions[bad.reaction]}' must be finite and at least 0, got "
                 f"{bad.value} at t = {bad.t}"
             ) from None
+        except BadEvent as bad:
+            what = "events set each other off without end"
+            if bad.value is not None:
+                what = f"an amount must be whole, from 0 to 2**53 - 2**31, got {bad.value}"
+            raise ValueError(f"run {bad.run}: at t = {bad.t}, '{network.events[bad.event]}': {what}") from None
     *data, n_events, codes = ([part[i] for part in parts] for i in range(len(parts[0])))
     numbers, status = _joined(n_events), _joined(codes)
     if (status == _OVERFLOW).any():

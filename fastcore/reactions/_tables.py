@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
+from ._events import Events
 from ._laws import Instruction, Law, placed
 from ._reading import Reaction
 
@@ -131,18 +132,18 @@ class Tables(NamedTuple):
 
 
 class Structure:
-    """A network's tables, and what each backend makes of them once."""
+    """A network's tables and events, and what each backend makes of them once."""
 
-    def __init__(self, tables: Tables) -> None:
-        self.tables = tables
+    def __init__(self, tables: Tables, events: Events | None = None) -> None:
+        self.tables, self.events = tables, events
         self.timed = tables.timed
         self._prepared: dict[str, Any] = {}
 
-    def __getstate__(self) -> Tables:
-        return self.tables
+    def __getstate__(self) -> tuple[Tables, Events | None]:
+        return self.tables, self.events
 
-    def __setstate__(self, tables: Tables) -> None:
-        Structure.__init__(self, tables)
+    def __setstate__(self, state: tuple[Tables, Events | None]) -> None:
+        Structure.__init__(self, *state)
 
     @cached_property
     def clocked(self) -> Tables:
@@ -152,5 +153,5 @@ class Structure:
     def prepared(self, backend: str) -> Any:
         """The network as the kernels of that backend take it."""
         if backend not in self._prepared:
-            self._prepared[backend] = kernels("reactions", backend).Network(self.tables)
+            self._prepared[backend] = kernels("reactions", backend).Network(self.tables, self.events)
         return self._prepared[backend]
