@@ -29,6 +29,7 @@ HOT = {
     "chain",
     "crf.features",
     "crf.online",
+    "embeddings",
     "hmm",
     "lexicon.segmenter",
     "lexicon.trie",

@@ -3,8 +3,8 @@
 One module a domain, imported when first used: :mod:`~fastcore.ngrams`, :mod:`~fastcore.skipgrams`,
 :mod:`~fastcore.vectorizer`, :mod:`~fastcore.lexicon`, :mod:`~fastcore.discovery`, :mod:`~fastcore.templates`,
 :mod:`~fastcore.chain`, :mod:`~fastcore.crf`, :mod:`~fastcore.hmm`, :mod:`~fastcore.reactions`,
-:mod:`~fastcore.ode`, :mod:`~fastcore.recurrence`, :mod:`~fastcore.nce`. Each compiled kernel has a slow
-twin in plain Python; :func:`use_backend` runs any program on it.
+:mod:`~fastcore.ode`, :mod:`~fastcore.recurrence`, :mod:`~fastcore.nce`, :mod:`~fastcore.embeddings`. Each compiled
+kernel has a slow twin in plain Python; :func:`use_backend` runs any program on it.
 """
 
 from importlib import import_module as _import_module
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         compat,
         crf,
         discovery,
+        embeddings,
         hmm,
         lexicon,
         nce,
@@ -41,6 +42,7 @@ _MODULES = (
     "compat",
     "crf",
     "discovery",
+    "embeddings",
     "hmm",
     "lexicon",
     "nce",
@@ -60,6 +62,7 @@ __all__ = [
     "compat",
     "crf",
     "discovery",
+    "embeddings",
     "hmm",
     "lexicon",
     "nce",

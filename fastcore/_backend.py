@@ -41,6 +41,7 @@ KERNELS = (
     "ode",
     "recurrence",
     "nce",
+    "embeddings",
 )
 DOMAINS = tuple(dict.fromkeys(name.partition(".")[0] for name in KERNELS))
 

@@ -8,25 +8,31 @@ Progress: TypeAlias = bool | Callable[[int, int | None], object]
 
 
 @contextmanager
-def progress_bar(progress: Progress, total: int | None, unit: str = "it") -> Iterator[Callable[[int], object]]:
-    """Give a function that is told how much more is done.
+def progress_bar(progress: Progress, total: int | None, unit: str = "it") -> Iterator[Callable[..., object]]:
+    """Give a function that is told how much more is done, and by name what figures a bar may show.
 
     ``progress=True`` draws a tqdm bar; a callable is called with (done, total), where total is None if
     unknown; False shows nothing.
     """
     if progress is False:
-        yield lambda more: None
+        yield lambda more, **figures: None
     elif progress is True:
         try:
             from tqdm.auto import tqdm
         except ImportError as error:
             raise ImportError("progress=True needs tqdm: pip install 'fastcore-kernels[progress]'") from error
         with tqdm(total=total, unit=unit, unit_scale=True) as bar:
-            yield bar.update
+
+            def draw(more: int, **figures: float) -> None:
+                if figures:
+                    bar.set_postfix(figures, refresh=False)
+                bar.update(more)
+
+            yield draw
     elif callable(progress):
         done = 0
 
-        def step(more: int) -> None:
+        def step(more: int, **figures: float) -> None:
             nonlocal done
             done += more
             progress(done, total)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +21,10 @@ from ._random import RNG, stream_key
 from ._validation import as_index, as_list, as_number, as_real
 from ._workers import Workers, call_kernel, n_threads, run
 
-__all__ = ["AliasSampler", "ExponentialFamily", "FittedModel", "fit"]
+if TYPE_CHECKING:
+    from .embeddings import CBOW, SkipGram
+
+__all__ = ["CBOW", "AliasSampler", "ExponentialFamily", "FittedModel", "SkipGram", "fit"]
 
 Array: TypeAlias = NDArray[np.float64]
 Features: TypeAlias = Callable[[Array], ArrayLike] | Sequence[Callable[[Array], ArrayLike]]
@@ -32,6 +35,15 @@ _CHUNK = 65536
 _CERTAIN = 1e-8
 # Rows of one task of a sum over rows: fixed, so that sums don't depend on the number of workers.
 _ROWS = 1 << 17
+
+
+def __getattr__(name: str) -> Any:
+    # Embeddings are on this domain, so they are imported after it and only when asked for.
+    if name in ("CBOW", "SkipGram"):
+        from importlib import import_module
+
+        return getattr(import_module(".embeddings", __package__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class AliasSampler:

@@ -238,28 +238,33 @@ def _from_ids(
 
 
 def _from_texts(token_lists: Any, manner: Manner) -> tuple[Ids, NDArray[np.int64], Sequence[str]]:
-    kernel = kernels("skipgrams")
-    stream = kernel.TokenStream()
-    for batch in batches(token_lists, manner):
-        if isinstance(batch, Listed):
-            stream.add_texts(batch.texts, batch.number)
-        elif isinstance(batch, Lines):
-            _add_lines(stream, kernel.first_invalid, batch)
-        else:
-            for texts in batch.strings(manner):
-                stream.add_texts(texts, 0)
+    stream = kernels("skipgrams").TokenStream()
+    for _ in fill(stream, token_lists, manner, active_backend()):
+        pass
     ids, offsets, names = stream.finish()
     return ids, offsets, names
 
 
-def _add_lines(stream: Any, first_invalid: Any, lines: Lines) -> None:
-    for piece in lines.pieces(b"\n ", _BLOCK):
-        bad = first_invalid(piece)
-        if bad >= 0:
-            raise lines.bad(piece, bad)
-        stream.add_bytes(piece)
-        lines.take(piece)
-    stream.end_text()
+def fill(stream: Any, token_lists: Any, manner: Manner, backend: str) -> Iterator[None]:
+    """Let a kernel's `TokenStream` have texts, and pause now and then, where whoever wants may take what there is."""
+    first_invalid = kernels("skipgrams", backend).first_invalid
+    for batch in batches(token_lists, manner):
+        if isinstance(batch, Listed):
+            stream.add_texts(batch.texts, batch.number)
+            yield
+        elif isinstance(batch, Lines):
+            for piece in batch.pieces(b"\n ", _BLOCK):
+                bad = first_invalid(piece)
+                if bad >= 0:
+                    raise batch.bad(piece, bad)
+                stream.add_bytes(piece)
+                batch.take(piece)
+                yield
+            stream.end_text()
+        else:
+            for texts in batch.strings(manner):
+                stream.add_texts(texts, 0)
+                yield
 
 
 def _count(

@@ -54,6 +54,8 @@ def instructions(name: str, calls: int) -> int:
     """How many instructions a process takes that makes the input and calls."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-c", CALLS]
     steady = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "FASTCORE_ISA": "baseline", "PYTHONMALLOC": "malloc"}
+    # Large zeroed blocks come from the system: else those of later calls are filled, one instruction a byte as counted.
+    steady["MALLOC_MMAP_THRESHOLD_"] = "1000000"
     result = subprocess.run(
         [*command, name, str(calls)], env={**os.environ, **steady}, capture_output=True, text=True, check=False
     )

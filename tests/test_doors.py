@@ -24,6 +24,7 @@ import fastcore
 from fastcore.compat.nlp_zero import Word_Finder
 from fastcore.crf import Segmenter
 from fastcore.discovery import WordFinder
+from fastcore.embeddings import CBOW, SkipGram
 from fastcore.lexicon import Lexicon, Tokenizer
 from fastcore.ngrams import NgramCounter, NgramVectorizer, count_ngrams, count_skipgrams
 from fastcore.templates import TemplateFinder
@@ -66,6 +67,14 @@ def transformed(texts: Any, encoding: str = "utf-8", errors: str = "strict") -> 
     return made.transform(texts).toarray().tolist()
 
 
+def embedded(model: type[SkipGram] | type[CBOW]) -> Callable[..., Any]:
+    def fit(token_lists: Any, **manner: Any) -> Any:
+        made = model(dim=3, min_count=1, epochs=1, subsample=0, rng=1).fit(token_lists, **manner)
+        return made.vocabulary, made.vectors.tolist()
+
+    return fit
+
+
 TEMPLATES = TemplateFinder(str.split, min_count=1).fit(TEXTS)
 
 # Every public function that takes texts, by the names of class and function.
@@ -77,6 +86,8 @@ DOORS: dict[str, Callable[..., Any]] = {
     "count_ngrams, executor": lambda texts, **manner: count_ngrams(texts, 2, workers=map, **manner).to_dict(),
     "NgramCounter.update": counter(),
     "count_skipgrams": lambda texts, **manner: dict(count_skipgrams(texts, 2, **manner).items()),
+    "SkipGram.fit": embedded(SkipGram),
+    "CBOW.fit": embedded(CBOW),
     "NgramVectorizer.fit_transform": vectors,
     "NgramVectorizer.transform": transformed,
     "Tokenizer.tokenize_many": lambda texts, **manner: TOKENIZER.tokenize_many(texts, **manner),

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 import fastcore
 from fastcore.crf import CRF, Segmenter
 from fastcore.discovery import WordFinder
+from fastcore.embeddings import CBOW, SkipGram
 from fastcore.hmm import CategoricalHMM, GaussianHMM, PoissonHMM
 from fastcore.ngrams import NgramCounter
 from fastcore.templates import TemplateFinder
@@ -44,10 +45,13 @@ ESTIMATORS = {
     CategoricalHMM: lambda it: it.fit([0, 1, 0, 0, 1]),
     GaussianHMM: lambda it: it.fit([[0.0], [1.0], [0.5], [2.0]]),
     PoissonHMM: lambda it: it.fit([[0], [1], [0], [2]]),
+    SkipGram: lambda it: it.fit(WORDS * 3),
+    CBOW: lambda it: it.fit(WORDS * 3),
 }
 # One that no parameter would be.
 OTHER = {CRF: "c2", Segmenter: "c2", NgramVectorizer: "max_df", WordFinder: "min_proba", TemplateFinder: "min_pmi"}
 OTHER |= dict.fromkeys((CategoricalHMM, GaussianHMM, PoissonHMM), "tol")
+OTHER |= dict.fromkeys((SkipGram, CBOW), "subsample")
 
 
 class Itself(BaseEstimator):
@@ -117,6 +121,7 @@ class TestNotFitted:
         lambda: WordFinder().words_,
         lambda: TemplateFinder().to_trie(),
         lambda: GaussianHMM().predict([[0.0]]),
+        lambda: SkipGram().vectors,
         lambda: GaussianHMM().covars_,
     )
 

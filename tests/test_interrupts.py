@@ -52,6 +52,7 @@ SHORT = {
     "ngrams.symbols.Vocabulary.symbols": "two copies of memory",
     "skipgrams.TokenStream": "starts empty",
     "skipgrams.TokenStream.end_text": "one number",
+    "skipgrams.TokenStream.take": "two copies of memory",
     "vectorizer.symbols.Symbols": "starts empty",
 }
 
@@ -650,6 +651,37 @@ def _(k: Any) -> Any:
     return lambda: k.logistic(features, offset, theta, 250_000)
 
 
+# embeddings
+
+
+@each("embeddings.Trainer", "skipgram", "cbow", "skipgram of rare words", "skipgram in a wide window")
+def _(k: Any, name: str) -> Any:
+    keep = np.full(1000, 1 if "rare" in name else 2**32, np.uint64)
+    table = np.arange(1000, dtype=np.uint64) | np.uint64(0xFFFFFFFF << 32)
+    trained = k.Trainer(np.zeros((1000, 100), np.float32), np.zeros((1000, 100), np.float32), keep, table)
+    words = (np.arange(100_000_000 if "rare" in name else 2_000_000) % 1000).astype(np.int32)
+    window = 2**31 - 1 if "wide" in name else 5
+
+    def call(n: int) -> object:
+        method = getattr(trained, name.split()[0])
+        return method(words[:n], np.array([0, n]), KEY, 0, window, True, 5, 0.025, 0.0)
+
+    return lambda: call(len(words)), lambda: call(9)
+
+
+@long("embeddings.Trainer")
+def _(k: Any) -> Any:
+    rows, keep = np.zeros((3_000_000, 20), np.float32), np.zeros(3_000_000, np.uint64)
+    return lambda: k.Trainer(rows, rows, keep, keep)
+
+
+@long("embeddings.Trainer.vectors")
+def _(k: Any) -> Any:
+    rows, keep = np.zeros((2_000_000, 20), np.float32), np.zeros(2_000_000, np.uint64)
+    trained = k.Trainer(rows, rows, keep, keep)
+    return trained.vectors, trained.vectors
+
+
 # ngrams
 
 
@@ -791,6 +823,13 @@ def _(k: Any, name: str) -> Any:
 @long("reactions.exponentials")
 def _(k: Any) -> Any:
     return lambda: k.exponentials(KEY, 0, 200_000_000)
+
+
+@long("reactions.reachable")
+def _(k: Any) -> Any:
+    nothing, ids = np.zeros(0, np.int64), np.arange(2)
+    rest = (np.zeros(2, np.int64), np.full(2, 2000), 10**7)
+    return lambda: k.reachable(np.zeros(3, np.int64), nothing, nothing, np.arange(3), ids, np.ones(2, np.int64), *rest)
 
 
 @long("reactions.Network")
@@ -1046,7 +1085,7 @@ def stop(call: Call) -> tuple[float, bool]:
     except KeyboardInterrupt as error:
         late, trace, within = time.process_time() - start - BEGUN, error.__traceback__, False
         while trace is not None:
-            within = within or trace.tb_frame.f_code.co_filename.endswith((".pyx", ".pxd"))
+            within = within or trace.tb_frame.f_code.co_filename.endswith((".pyx", ".pxd", ".pxi"))
             trace = trace.tb_next
         return late, within
     finally:

@@ -420,6 +420,12 @@ class TestSimulated:
         found = fsp(network, [7, 0], 20.0, limits=[7, 3])
         assert found.p[1, 3] == pytest.approx(1, abs=1e-6)
 
+    def test_a_product_without_its_reactants(self, backend):
+        # C isn't in the product, and there is none.
+        network = ReactionNetwork("A + C -> B @ k*A*D; D -> D @ 0; k = 1")
+        sol = simulate(network, {"A": 5, "D": 3}, (0, 1e4), [1e4], rng=0)
+        assert sol.x.tolist() == [[[5, 0, 0, 3]]] and sol.status.tolist() == ["absorbed"]
+
     @pytest.mark.parametrize("method", ["direct", "first_reaction"])
     @pytest.mark.parametrize(
         ("rate", "number"),

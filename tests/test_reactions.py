@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import linalg, stats
 
 from fastcore import use_backend
+from fastcore._backend import kernels
 from fastcore._data import reaction_models
-from fastcore.reactions import Jumps, Reaction, ReactionNetwork, Trajectories, fsp, simulate
+from fastcore.reactions import Jumps, Reaction, ReactionNetwork, Trajectories, _fsp, fsp, simulate
 from fastcore.reactions._fsp import _poisson
 
 from .helpers import dsmts, memory_growth, nasty_forms, run_script, sized
@@ -651,7 +652,7 @@ class TestFsp:
         assert fsp(ReactionNetwork("A -> B @ 1"), {"A": 2}, []).p.shape[0] == 0
         again = pickle.loads(pickle.dumps(still))
         assert again.p.tolist() == still.p.tolist()
-        assert repr(still) == "Distribution(2 times, 3 x 3 states of A, B, error 0)"
+        assert repr(still) == "Distribution(2 times, 1 states of A, B, error 0)"
         with pytest.raises(KeyError, match="no species 'Q'"):
             still.marginal("Q")
 
@@ -668,7 +669,6 @@ class TestFsp:
             ({"limits": [5]}, ValueError, "limits must hold one number for each"),
             ({"limits": [5, -1]}, ValueError, "limits of n must be at least 0"),
             ({"limits": [5, 5], "x0": [6, 0]}, ValueError, "limits must leave room for x0"),
-            ({"limits": [10**4, 10**4]}, ValueError, "at most 2,000,000 states"),
             ({"tol": 0}, ValueError, "tol must be finite and above 0"),
             ({"params": {"k": 1}}, ValueError, "params must name"),
         ],
@@ -677,6 +677,83 @@ class TestFsp:
         arguments = {"network": GENE, "x0": [0, 0], "t": 1.0, **options}
         with pytest.raises(error, match=words):
             fsp(**arguments)
+
+
+class TestReachableStates:
+    SIR = ReactionNetwork("S + I -> 2 I @ 0.02; I -> R @ 1")
+
+    def test_epidemic(self):
+        # Against the master equation written out by hand.
+        states = [(s, i) for s in range(13) for i in range(15 - s)]
+        place = {state: k for k, state in enumerate(states)}
+        generator = np.zeros((len(states), len(states)))
+        for (s, i), k in place.items():
+            for to, rate in (((s - 1, i + 1), 0.02 * s * i), ((s, i - 1), 1.0 * i)):
+                if rate:
+                    generator[place[to], k] += rate
+                    generator[k, k] -= rate
+        exact = linalg.expm(2.0 * generator)[:, place[12, 2]]
+        found = fsp(self.SIR, {"S": 12, "I": 2}, 2.0)
+        assert len(found.states) == len(states) and found.error < 1e-12
+        assert {tuple(x) for x in found.states.tolist()} == {(s, i, 14 - s - i) for s, i in states}
+        for (s, i, r), p in zip(found.states.tolist(), found.probabilities):
+            assert p == pytest.approx(exact[place[s, i]], abs=1e-13)
+            assert found.p[s, i, r] == p
+        assert found.marginal("R").sum() == pytest.approx(1)
+
+    def test_conserved_numbers_make_a_large_box_small(self):
+        assert 10_000 < len(fsp(self.SIR, {"S": 200, "I": 2}, 2.0).states) <= 20_703
+        found = fsp(self.SIR, {"S": 200, "I": 2}, [1.0, 2.0], limits=[200, 202, 202])
+        assert len(found.states) == 203 * 204 // 2 - 3 and found.shape == (201, 203, 203)
+        assert (found.error < 1e-9).all()
+        # What S and I lose, R gets.
+        assert found.mean("S") + found.mean("I") + found.mean("R") == pytest.approx([202, 202])
+        runs = sized(4000, 50)
+        counts = simulate(self.SIR, {"S": 200, "I": 2}, (0, 2), [2], n=runs, rng=4)["R"][:, 0]
+        sd = math.sqrt(found.variance("R")[1] / runs)
+        assert abs(counts.mean() - found.mean("R")[1]) < 5 * sd
+
+    def test_a_box_that_no_memory_holds(self):
+        network = ReactionNetwork("; ".join(f"A{i} -> A{i + 1} @ 1" for i in range(30)))
+        found = fsp(network, {"A0": 1}, 3.0, limits=[10**15] * 31)
+        assert found.shape == (2,) * 31 and len(found.states) == 31
+        np.testing.assert_allclose(found.probabilities[:8], stats.poisson(3).pmf(range(8)), rtol=1e-12)
+        assert found.mean("A3") == pytest.approx(stats.poisson(3).pmf(3))
+        with pytest.raises(ValueError, match=r"p would have 2,147,483,648 places.*use states and probabilities"):
+            found.p  # noqa: B018
+
+    def test_too_many(self, monkeypatch):
+        monkeypatch.setattr(_fsp, "_MOST_STATES", 1000)
+        network = ReactionNetwork("0 -> A @ 1; 0 -> B @ 1")
+        assert len(fsp(network, [0, 0], 1.0, limits=[9, 99]).states) == 1000
+        with pytest.raises(ValueError, match=r"at most 1,000 states can be taken, but more .* \[10, 99\]: set limits"):
+            fsp(network, [0, 0], 1.0, limits=[10, 99])
+
+    def test_impossible_reactions_lead_nowhere(self):
+        # B can't be reached while the constant is 0, nor C for want of a catalyst.
+        network = ReactionNetwork("A -> B @ k; A + E -> C + E @ 1; k = 0")
+        assert len(fsp(network, {"A": 3}, 1.0, limits=[5] * 4).states) == 1
+        assert len(fsp(network, {"A": 3}, 1.0, limits=[5] * 4, params={"k": 1}).states) == 4
+
+    @pytest.mark.hypothesis
+    @settings(deadline=None)
+    @given(st.data())
+    def test_twin(self, data):
+        small = st.integers(0, 2)
+        n = data.draw(st.integers(1, 4))
+        sides = st.lists(st.tuples(*[st.tuples(*[small] * n)] * 2), max_size=4)
+        needs, changes = [], []
+        for left, right in data.draw(sides):
+            needs.append([(i, k) for i, k in enumerate(left) if k])
+            changes.append([(i, b - a) for i, (a, b) in enumerate(zip(left, right)) if a != b])
+        start = np.array(data.draw(st.tuples(*[st.integers(0, 4)] * n)), np.int64)
+        limits = start + np.array(data.draw(st.tuples(*[st.integers(0, 4)] * n)), np.int64)
+        arguments = (*_fsp._listed(needs), *_fsp._listed(changes), start, limits, data.draw(st.integers(1, 700)))
+        found, expected = (kernels("reactions", name).reachable(*arguments) for name in ("compiled", "reference"))
+        assert (found is None) == (expected is None)
+        if found is not None:
+            for one, other in zip(found, expected):
+                assert one.dtype == other.dtype and one.shape == other.shape and (one == other).all()
 
 
 class TestHouse:

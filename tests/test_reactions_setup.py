@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastcore import use_backend
-from fastcore._backend import kernels
+from fastcore._backend import active_backend, kernels
 from fastcore.ode import solve
 from fastcore.reactions import ReactionNetwork, _tables, simulate
 from fastcore.reactions._expressions import Expression
@@ -105,7 +105,7 @@ class TestLinear:
 
     @pytest.mark.parametrize("reactions", [chain, hub])
     def test_memory(self, reactions):
-        # Where it was quadratic, this took gigabytes.
+        # Where it was quadratic, this took gigabytes. The twin's lists are larger than the kernels' arrays.
         n = 20_000 if reactions is chain else 10_000
         listed = reactions(n)
 
@@ -118,13 +118,13 @@ class TestLinear:
             network.propensities({first: 100})
             solve(network, {first: 100}, (0, 0.1), [0.1], method="dopri5")
 
-        assert peak(call) < 50
+        assert peak(call) < (50 if active_backend() == "compiled" else 100)
 
     @pytest.mark.compiled
     def test_memory_of_the_kernel(self):
         # Lists of all dependants would take 11 MB.
         setup = """
-from fastcore._backend import kernels
+from fastcore._backend import active_backend, kernels
 from fastcore.reactions import ReactionNetwork
 n = 1200
 reactions = [(f"E + S{i}", f"C{i}", 1.0) for i in range(n)] + [(f"C{i}", f"E + P{i}", 1.0) for i in range(n)]

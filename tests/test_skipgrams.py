@@ -292,6 +292,23 @@ class TestTexts:
         ids, offsets, _ = stream.finish()
         assert (ids.tolist(), offsets.tolist()) == ([0, 1, 1, 0], [0, 2, 4])
 
+    def test_whole_texts_can_be_taken(self, backend):
+        """What is taken is gone, tokens keep their ids, and a text that isn't whole stays."""
+        stream = kernels("skipgrams").TokenStream()
+        assert [it.tolist() for it in stream.take()] == [[], [0]]
+        stream.add_bytes(b"a b\nc\nb d")
+        assert [it.tolist() for it in stream.take()] == [[0, 1, 2], [0, 2, 3]]
+        assert [it.tolist() for it in stream.take()] == [[], [0]]
+        stream.add_bytes(b" a\n")
+        stream.add_texts([["e", "c"]], 0)
+        assert [it.tolist() for it in stream.take()] == [[1, 3, 0, 4, 2], [0, 3, 5]]
+        with pytest.raises(TypeError, match="must hold str tokens"):
+            stream.add_texts([["f", "a", 3]], 0)
+        stream.add_bytes(b"f e")
+        stream.end_text()
+        ids, offsets, names = stream.finish()
+        assert (ids.tolist(), offsets.tolist()) == ([names.index("f"), 4], [0, 2])
+
 
 class TestIds:
     @given(st.lists(st.lists(st.integers(0, 6), max_size=9), max_size=6), st.integers(1, 4))

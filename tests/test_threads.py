@@ -406,6 +406,14 @@ def template_names(kernel: Any, cls: str, size: int) -> tuple[Any, list[Callable
     )
 
 
+def vectors(kernel: Any, cls: str, size: int) -> tuple[Any, list[Callable[[], Any]], Callable[[int], Any]]:
+    keep, table = np.full(3, 2**32, np.uint64), kernels("nce").alias_table(np.ones(3))
+    it = kernel.Trainer(np.ones((3, 4), np.float32), np.zeros((3, 4), np.float32), keep, table)
+    words, offsets = np.arange(size // 64, dtype=np.int32) % 3, np.array([0, size // 64])
+    rest = (words, offsets, stream_key(0), 0, 2, True, 5, 0.0, 0.0)
+    return it, [lambda: it.skipgram(*rest), lambda: it.cbow(*rest), it.vectors], lambda _: it.vectors()[0].min() == 1.0
+
+
 # What makes one: the object, its calls, and whether all is right after `done` calls that count.
 STATEFUL = {
     ("ngrams.symbols", "Alphabet"): (encoders, ()),
@@ -417,6 +425,7 @@ STATEFUL = {
     ("discovery.symbols", "Encoder"): (discovered, ()),
     ("discovery.pairs", "PairCounter"): (discovered, (0, 1)),
     ("discovery.words", "WordCounter"): (discovered, (0,)),
+    ("embeddings", "Trainer"): (vectors, ()),
 }
 
 
@@ -471,6 +480,7 @@ SETTLED = [
 ]
 
 
+@pytest.mark.compiled
 def test_every_kernel_class_is_listed():
     listed = {(domain, name) for domain, names in CLASSES.items() for name in names}
     assert {*STATEFUL, *SETTLED} == listed

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._backend import kernels
 from .._random import stream_key
-from ..reactions import ReactionNetwork, simulate
+from ..reactions import ReactionNetwork, fsp, simulate
 from . import Check, largest_difference
 
 _GENE = "0 -> m @ 20\nm -> m + n @ 2.5\nm -> 0 @ 1\nn -> 0 @ 1"
@@ -53,11 +53,17 @@ def _waiting_times(key: np.ndarray) -> Any:
     return kernels("reactions").exponentials(key, 0, 100_000)
 
 
+def _projected(network: ReactionNetwork) -> Any:
+    found = fsp(network, {"m": 0, "n": 0}, 0.5, limits={"m": 30, "n": 30})
+    return [found.states, found.probabilities]
+
+
 CHECKS = [
     Check("reactions.simulate, direct", _gene, _simulated("direct", 16), largest_difference),
     Check("reactions.simulate, first reaction", _gene, _simulated("first_reaction", 4), largest_difference),
     Check("reactions.simulate, jumps", _gene, _jumps, largest_difference),
     Check("reactions.simulate, expressions", _toggle, _simulated("direct", 8), largest_difference),
     Check("reactions.simulate, events", _refilled, _simulated("direct", 8), largest_difference),
+    Check("reactions.fsp", _gene, _projected, largest_difference),
     Check("reactions.exponentials", lambda: stream_key(0), _waiting_times, largest_difference),
 ]

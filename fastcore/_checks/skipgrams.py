@@ -21,10 +21,13 @@ def _bytes() -> bytes:
 def _stream(data: bytes) -> Any:
     kernel = kernels("skipgrams")
     stream = kernel.TokenStream()
-    stream.add_bytes(data)
+    cut = data.index(b" ", len(data) // 2)
+    stream.add_bytes(data[:cut])
+    taken = stream.take()
+    stream.add_bytes(data[cut:])
     stream.end_text()
     ids, offsets, tokens = stream.finish()
-    return ids.tolist(), offsets.tolist(), list(tokens)
+    return [it.tolist() for it in (*taken, ids, offsets)], list(tokens)
 
 
 def _first_invalid(data: bytes) -> list[int]:

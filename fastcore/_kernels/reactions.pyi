@@ -37,3 +37,14 @@ def simulate_jumps(
     stops: NDArray[Any],
     max_events: int,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]: ...
+def reachable(
+    need_at: NDArray[Any],
+    need: NDArray[Any],
+    least: NDArray[Any],
+    change_at: NDArray[Any],
+    changed: NDArray[Any],
+    by: NDArray[Any],
+    start: NDArray[Any],
+    limits: NDArray[Any],
+    most: int,
+) -> tuple[NDArray[Any], NDArray[Any]] | None: ...

@@ -1,6 +1,7 @@
 """What a CRF does with files: its own, and CRFsuite's."""
 
 import math
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,16 +11,16 @@ from ._crfsuite import read_model, write_model
 from ._model import Model
 
 
-class InFiles(Estimator):
+class InFiles(Estimator, ABC):
     """An estimator whose model goes into files and comes back."""
 
+    @abstractmethod
     def _fitted(self) -> Any:
         """What training gave, or an error."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _adopt(self, model: Model, loss: float, n_iter: int, message: str) -> None:
         """Take a model as if training had given it."""
-        raise NotImplementedError
 
     def save(self, path: AnyPath) -> None:
         """Write the model into a file.

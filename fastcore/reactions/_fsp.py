@@ -1,68 +1,106 @@
-"""Finite state projection: the master equation on the states inside a box, solved with a known error."""
+"""Finite state projection: the master equation on the states within limits, solved with a known error."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._backend import kernels
 from .._labelled import complete, meant, shown
 from .._validation import as_index, as_list, as_number, as_real
 from ._network import ReactionNetwork
 from ._states import State, initial_counts
 
 _MOST_STATES = 2_000_000
+_MOST_PLACES = 100_000_000
+# The kernel's code of a reaction that leads out of the limits.
+_BEYOND = -2
 # What a jump costs besides its states, in steps.
 _JUMP = 1000
 
 
 @dataclass(frozen=True, repr=False)
 class Distribution:
-    """Probabilities of the states inside a box, at one or several times.
+    """Probabilities of the states that can be reached within limits, at one or several times.
 
     Attributes
     ----------
     t : float or ndarray of shape (n_t,)
-    p : ndarray of shape (n_1, ..., n_species) or (n_t, n_1, ..., n_species)
-        ``p[..., i, j]`` is the probability of i of the first species and j of the second.
+    states : ndarray of int64, shape (n_states, n_species)
+        The states that lead on from the first to one another.
+    probabilities : ndarray of shape (n_states,) or (n_t, n_states)
+        Their probabilities.
     error : float or ndarray of shape (n_t,)
-        One minus the sum of `p`: no probability is too large, and none too small by more than this.
+        One minus the sum of `probabilities`: none is too large, and none too small by more than this.
     species : tuple of str
+    shape : tuple of int
+        One more than the largest count of each species: the limits, or, where a box up to them would have more than
+        2,000,000 states, what is reached.
     """
 
     t: Any
-    p: NDArray[np.float64]
+    states: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
     error: Any
     species: tuple[str, ...]
+    shape: tuple[int, ...]
+
+    @cached_property
+    def p(self) -> NDArray[np.float64]:
+        """Probabilities in a box, shape (n_1, ..., n_species) or (n_t, n_1, ..., n_species).
+
+        ``p[..., i, j]`` is the probability of i of the first species and j of the second.
+
+        Raises
+        ------
+        ValueError
+            If the box has more than 100,000,000 places, nearly all of them empty.
+        """
+        head = self.probabilities.shape[:-1]
+        places = math.prod(self.shape) * math.prod(head)
+        if places > _MOST_PLACES:
+            raise ValueError(
+                f"p would have {places:,} places, most of them empty: use states and probabilities, or marginal"
+            )
+        box = np.zeros((*head, *self.shape))
+        box[(..., *self.states.T)] = self.probabilities
+        return box
 
     def marginal(self, name: str) -> NDArray[np.float64]:
         """Probabilities of 0, 1, 2, ... of one species, shape (n,) or (n_t, n)."""
         if name not in self.species:
             raise KeyError(f"no species {name!r} in {shown(self.species)}{meant(name, self.species)}")
-        first = self.p.ndim - len(self.species)
-        others = [first + i for i, other in enumerate(self.species) if other != name]
-        return np.asarray(self.p.sum(axis=tuple(others)))
+        i = self.species.index(name)
+        counts, n = self.states[:, i], self.shape[i]
+        rows = np.atleast_2d(self.probabilities)
+        found = np.array([np.bincount(counts, row, n) for row in rows]).reshape(len(rows), n)
+        return found.reshape(*self.probabilities.shape[:-1], n)
 
     def mean(self, name: str) -> Any:
-        """Mean count of a species inside the box, one number a time."""
+        """Mean count of a species within the limits, one number a time."""
         marginal = self.marginal(name)
         return marginal @ np.arange(marginal.shape[-1])
 
     def variance(self, name: str) -> Any:
-        """Variance of the count of a species inside the box, one number a time."""
+        """Variance of the count of a species within the limits, one number a time."""
         marginal = self.marginal(name)
         counts = np.arange(marginal.shape[-1])
         return marginal @ counts**2 - (marginal @ counts) ** 2
 
     def __repr__(self) -> str:
-        first = self.p.ndim - len(self.species)
-        times, size = self.p.shape[:first] or (1,), " x ".join(map(str, self.p.shape[first:]))
-        plural = "s" * (times[0] != 1)
-        names, error = ", ".join(self.species), float(np.max(self.error, initial=0.0))
-        return f"Distribution({times[0]} time{plural}, {size} states of {names}, error {error:.2g})"
+        times = (self.probabilities.shape[:-1] or (1,))[0]
+        plural, error = "s" * (times != 1), float(np.max(self.error, initial=0.0))
+        return (
+            f"Distribution({times} time{plural}, {len(self.states):,} states of {', '.join(self.species)}, "
+            f"error {error:.2g})"
+        )
 
 
 def fsp(
@@ -75,7 +113,7 @@ def fsp(
     params: Mapping[str, Any] | ArrayLike | None = None,
     max_steps: int = 1_000_000_000,
 ) -> Distribution:
-    """Solve the chemical master equation on a finite box of states.
+    """Solve the chemical master equation on the states that can be reached within limits.
 
     Parameters
     ----------
@@ -86,9 +124,9 @@ def fsp(
     t : float or array_like of shape (n_t,)
         Rising times at which the distribution is wanted.
     limits : mapping or sequence of int, optional
-        The largest count of each species. Default: boxes that grow until the error is below `tol`.
+        The largest count of each species. Default: limits that grow until the error is below `tol`.
     tol : float, default 1e-6
-        Largest probability that may have left the box by the last time, when the box is chosen here.
+        Largest probability that may have left the limits by the last time, when they are chosen here.
     params : mapping or array_like of shape (k,), optional
         Values instead of the network's defaults; a Series is read by its labels, which must name all parameters.
     max_steps : int, default 1,000,000,000
@@ -101,14 +139,15 @@ def fsp(
     Raises
     ------
     TypeError, ValueError
-        If an argument can't be used, the box would have more than 2,000,000 states, or more than `max_steps` steps
-        are needed.
+        If an argument can't be used, more than 2,000,000 states can be reached within the limits, or more than
+        `max_steps` steps are needed.
 
     Notes
     -----
-    Probability that leaves the box is lost, and its amount is the error (Munsky and Khammash, J. Chem. Phys. 124
-    (2006) 044104). Time is stepped by uniformisation: a Poisson mixture of powers of a stochastic matrix, hence nothing
-    is negative; O(states * reactions * (q t)) for the largest total rate q in the box.
+    States are found from the first one by the reactions that can fire in each, O(states * reactions); what is conserved
+    makes them few. Probability that leaves the limits is lost, and its amount is the error (Munsky and Khammash,
+    J. Chem. Phys. 124 (2006) 044104). Time is stepped by uniformisation: a Poisson mixture of powers of a stochastic
+    matrix, hence nothing is negative; O(states * reactions * (q t)) for the largest total rate q.
 
     Examples
     --------
@@ -137,24 +176,25 @@ def fsp(
     work = _Work(as_index(max_steps, "max_steps", low=1))
     if limits is not None:
         box = _limits(network, limits, start)
-        p = _probabilities(network, constants, values, start, box, steps, work)[0]
+        states, p, _ = _probabilities(network, constants, values, start, box, steps, work)
     else:
         # A species that can't change needs no room; the others begin with a little.
         moves = np.zeros(len(start), bool)
         moves[network.tables.changed] = True
         box = np.where(moves, start + 15, start)
         while True:
-            p, crossed = _probabilities(network, constants, values, start, box, steps, work, tolerance)
+            states, p, crossed = _probabilities(network, constants, values, start, box, steps, work, tolerance)
             if p is not None:
                 break
             grown = box + np.where(crossed > tolerance / (4 * len(box)), np.maximum(box // 2, 8), 0)
             box = grown if (grown > box).any() else box + moves * np.maximum(box // 2, 8)
     assert p is not None
     error = np.maximum(1 - p.sum(axis=1), 0.0)
-    p = p.reshape(len(steps), *(box + 1))
+    small = math.prod(n + 1 for n in box.tolist()) <= _MOST_STATES
+    shape = tuple(int(n) + 1 for n in (box if small else states.max(axis=0)))
     if times.ndim == 0:
-        return Distribution(float(times), p[0], float(error[0]), network.species)
-    return Distribution(times, p, error, network.species)
+        return Distribution(float(times), states, p[0], float(error[0]), network.species, shape)
+    return Distribution(times, states, p, error, network.species, shape)
 
 
 def _limits(
@@ -185,20 +225,20 @@ def _probabilities(
     times: NDArray[np.float64],
     work: _Work,
     tolerance: float = np.inf,
-) -> tuple[NDArray[np.float64] | None, NDArray[np.float64]]:
-    """Probabilities at each time, flat, and for each species how much left the box across its limit.
+) -> tuple[NDArray[np.int64], NDArray[np.float64] | None, NDArray[np.float64]]:
+    """States, their probabilities at each time, and for each species how much left across its limit.
 
     None instead of the probabilities as soon as more than `tolerance` has left.
     """
     from scipy import sparse
 
-    generator, leaving = _generator(network, constants, values, box)
-    p = np.zeros(generator.shape[0])
-    p[np.ravel_multi_index(tuple(start), tuple(box + 1))] = 1.0
+    states, generator, leaving = _generator(network, constants, values, start, box)
+    p = np.zeros(len(states))
+    p[0] = 1.0  # the start
     rows, crossed, now = np.tile(p, (len(times), 1)), np.zeros(len(box)), 0.0
     q = float(-generator.diagonal().min(initial=0.0))
     if q == 0:  # nothing can happen
-        return rows, crossed
+        return states, rows, crossed
     # Column-stochastic but for what leaves the box, which is counted apart.
     jump = (sparse.identity(generator.shape[0], format="csr") + generator / q).tocsr()
     for row, until in zip(rows, times):
@@ -208,10 +248,10 @@ def _probabilities(
             p, stay = _uniformised(jump, p, q * step, work)
             crossed += leaving @ stay / q
             if 1 - p.sum() > tolerance:
-                return None, crossed
+                return states, None, crossed
             now = until if step == until - now else now + step
         row[:] = p
-    return rows, crossed
+    return states, rows, crossed
 
 
 def _uniformised(
@@ -255,41 +295,60 @@ class _Work:
 
 
 def _generator(
-    network: ReactionNetwork, constants: NDArray[np.float64], values: Mapping[str, Any], box: NDArray[np.int64]
-) -> tuple[Any, NDArray[np.float64]]:
-    """The generator on the box (columns are where from), and rates of leaving by each species' limit."""
-    shape = tuple(int(n) for n in box + 1)
-    size = int(np.prod([float(n) for n in shape]))
-    if size > _MOST_STATES:
-        raise ValueError(f"the box of states must have at most {_MOST_STATES:,} states, got {size:,}: set limits")
-    states = np.indices(shape).reshape(len(shape), -1)
-    origin = np.arange(size)
-    tables = network.tables
-    leaving = np.zeros((len(shape), size))
-    diagonal = np.zeros(size)
-    parts: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
-    for j, constant in enumerate(constants):
-        changes = slice(tables.change_at[j], tables.change_at[j + 1])
-        if changes.start == changes.stop:
-            continue
-        rate = np.full(size, constant)
-        for f in range(tables.factor_at[j], tables.factor_at[j + 1]):
-            rate *= np.maximum(states[tables.factor[f]] - tables.minus[f], 0)
-        if j in network.programs:
-            rate = network.programmed(j, states.astype(np.float64), 0.0, values, True)
-            _refuse_bad(rate, network, j, states)
-        diagonal -= rate
-        target = states.copy()
-        target[tables.changed[changes]] += tables.by[changes, None]
-        over = target > box[:, None]
-        inside = ~over.any(axis=0) & (rate > 0)
-        leaving += over * rate
-        parts.append((rate[inside], np.ravel_multi_index(tuple(target[:, inside]), shape), origin[inside]))
-    rates, rows, columns = (np.concatenate([part[i] for part in parts] or [np.empty(0)]) for i in range(3))
+    network: ReactionNetwork,
+    constants: NDArray[np.float64],
+    values: Mapping[str, Any],
+    start: NDArray[np.int64],
+    box: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], Any, NDArray[np.float64]]:
+    """The states, the generator on them (columns are where from), and rates of leaving by each species' limit."""
     from scipy import sparse
 
+    tables, place = network.tables, {name: i for i, name in enumerate(network.species)}
+    changes = [slice(a, b) for a, b in pairwise(tables.change_at.tolist())]
+    # What changes nothing, or never fires, leads nowhere.
+    moving = [j for j, c in enumerate(changes) if c.start < c.stop and (constants[j] != 0 or j in network.programs)]
+    needs = [[(place[name], n) for name, n in network.reactions[j].reactants.items()] for j in moving]
+    found = kernels("reactions").reachable(
+        *_listed(needs),
+        *_listed([list(zip(tables.changed[changes[j]].tolist(), tables.by[changes[j]].tolist())) for j in moving]),
+        start,
+        box,
+        _MOST_STATES,
+    )
+    if found is None:
+        raise ValueError(
+            f"at most {_MOST_STATES:,} states can be taken, but more can be reached within {box.tolist()}: set limits"
+        )
+    states, targets = found
+    size = len(states)
+    x = np.ascontiguousarray(states.T)
+    leaving, diagonal = np.zeros((len(box), size)), np.zeros(size)
+    parts: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
+    for j, target in zip(moving, targets.T):
+        rate = np.full(size, constants[j])
+        for f in range(tables.factor_at[j], tables.factor_at[j + 1]):
+            rate *= np.maximum(x[tables.factor[f]] - tables.minus[f], 0)
+        if j in network.programs:
+            rate = network.programmed(j, x.astype(np.float64), 0.0, values, True)
+            _refuse_bad(rate, network, j, x)
+        diagonal -= rate
+        (beyond,) = np.nonzero(target == _BEYOND)
+        species = tables.changed[changes[j]]
+        over = x[np.ix_(species, beyond)] + tables.by[changes[j], None] > box[species, None]
+        leaving[np.ix_(species, beyond)] += over * rate[beyond]
+        (inside,) = np.nonzero((target >= 0) & (rate > 0))
+        parts.append((rate[inside], target[inside], inside))
+    rates, rows, columns = (np.concatenate([part[i] for part in parts] or [np.empty(0)]) for i in range(3))
     matrix = sparse.coo_matrix((rates, (rows.astype(np.int64), columns.astype(np.int64))), (size, size))
-    return (matrix + sparse.diags(diagonal)).tocsr(), leaving
+    return states, (matrix + sparse.diags(diagonal)).tocsr(), leaving
+
+
+def _listed(rows: list[list[tuple[int, int]]]) -> tuple[NDArray[np.int64], ...]:
+    """Rows of pairs as offsets and two columns."""
+    flat = np.array([pair for row in rows for pair in row], np.int64).reshape(-1, 2)
+    offsets = np.concatenate(([0], np.cumsum([len(row) for row in rows], dtype=np.int64)))
+    return offsets, np.ascontiguousarray(flat[:, 0]), np.ascontiguousarray(flat[:, 1])
 
 
 def _refuse_bad(rate: NDArray[np.float64], network: ReactionNetwork, j: int, states: NDArray[np.int64]) -> None:

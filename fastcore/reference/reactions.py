@@ -380,3 +380,43 @@ def simulate_jumps(
         n_events,
         statuses,
     )
+
+
+def reachable(
+    need_at: NDArray[np.int64],
+    need: NDArray[np.int64],
+    least: NDArray[np.int64],
+    change_at: NDArray[np.int64],
+    changed: NDArray[np.int64],
+    by: NDArray[np.int64],
+    start: NDArray[np.int64],
+    limits: NDArray[np.int64],
+    most: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int32]] | None:
+    """States that lead on from `start` to one another within limits: (states, where each reaction leads from each).
+
+    -1 stands where a reaction can't fire, -2 where it would lead out of the limits. None if there are more than `most`.
+    """
+    needs = [list(zip(need[a:b].tolist(), least[a:b].tolist())) for a, b in pairwise(need_at.tolist())]
+    changes = [list(zip(changed[a:b].tolist(), by[a:b].tolist())) for a, b in pairwise(change_at.tolist())]
+    bounds = limits.tolist()
+    states, numbers, targets = [tuple(start.tolist())], {tuple(start.tolist()): 0}, []
+    for x in states:
+        if len(states) > most:
+            return None
+        row = []
+        for needed, change in zip(needs, changes):
+            further = list(x)
+            for i, n in change:
+                further[i] += n
+            if any(x[i] < n for i, n in needed):
+                row.append(-1)
+            elif any(not 0 <= further[i] <= bounds[i] for i, _ in change):
+                row.append(-2)
+            else:
+                state = tuple(further)
+                row.append(numbers.setdefault(state, len(states)))
+                if row[-1] == len(states):
+                    states.append(state)
+        targets.append(row)
+    return np.array(states, np.int64), np.array(targets, np.int32).reshape(len(states), len(needs))

@@ -78,6 +78,14 @@ class TokenStream(TakesTurns):
         self._close()
 
     @alone
+    def take(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return the ids and offsets of the texts that are whole, and forget those texts; tokens keep their ids."""
+        n, offsets = self._offsets[-1], np.array(self._offsets, np.int64)
+        ids = np.array(self._ids[:n], np.int32)
+        self._ids, self._offsets = self._ids[n:], [0]
+        return ids, offsets
+
+    @alone
     def finish(self) -> tuple[NDArray[np.int32], NDArray[np.int64], list[str]]:
         """Return the ids of all tokens, the texts' offsets in them, and the tokens in the order of their ids."""
         return np.array(self._ids, np.int32), np.array(self._offsets, np.int64), list(self._vocabulary)

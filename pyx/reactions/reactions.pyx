@@ -9,7 +9,7 @@ import numpy as np
 from _events cimport Events, Watch, next_moment, reset, settled
 from _owned cimport Pool, drop, free_all, resized, roomy, zeros
 from _programs cimport Instruction, evaluated
-from _rng cimport Rng, next_double, next_u64, rng_stream
+from _rng cimport Rng, next_double, next_u64, rng_stream, splitmix64
 from _signals cimport Pace, new_pace, spend
 
 from fastcore._programs import BadEvent as _BadEvent
@@ -802,3 +802,6 @@ def simulate_jumps(
         memcpy(&to_times[0], simulation.sink.event_times, total * sizeof(double))
         memcpy(&to_reactions[0], simulation.sink.event_reactions, total * sizeof(int32_t))
     return times, reactions, n_events, statuses
+
+
+include "states.pxi"

@@ -7,7 +7,7 @@ from cpython.unicode cimport PyUnicode_Check, PyUnicode_GET_LENGTH
 from cython cimport view
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memmove
 
 from _interner cimport BATCH, Batch, Interner, batch_add, batch_ids, interner_init, interner_strings
 from _owned cimport Pool, free_all, let_go, resized, roomy, spread_zeros, zeros
@@ -212,6 +212,34 @@ cdef class TokenStream:
     cdef _end_text(self):
         self.close()
 
+    def take(self):
+        """Return the ids and offsets of the texts that are whole, and forget those texts; tokens keep their ids."""
+        enter(&self.busy, self)
+        try:
+            return self._take()
+        finally:
+            leave(&self.busy)
+
+    cdef _take(self):
+        cdef Py_ssize_t n = self.offsets[self.texts]
+        ids, offsets = self.copied(n)
+        if self.length > n:
+            memmove(self.ids, self.ids + n, (self.length - n) * sizeof(int32_t))
+        self.length -= n
+        self.texts = 0
+        return ids, offsets
+
+    cdef copied(self, Py_ssize_t n):
+        """Copy the first ids, and the offsets."""
+        ids = np.empty(n, dtype=np.int32)
+        offsets = np.empty(self.texts + 1, dtype=np.int64)
+        cdef int32_t[::1] to_ids = ids
+        cdef int64_t[::1] to_offsets = offsets
+        if n:
+            memcpy(&to_ids[0], self.ids, n * sizeof(int32_t))
+        memcpy(&to_offsets[0], self.offsets, (self.texts + 1) * sizeof(int64_t))
+        return ids, offsets
+
     def finish(self):
         """Return the ids of all tokens, the texts' offsets in them, and the tokens in the order of their ids."""
         enter(&self.busy, self)
@@ -221,13 +249,7 @@ cdef class TokenStream:
             leave(&self.busy)
 
     cdef _finish(self):
-        ids = np.empty(self.length, dtype=np.int32)
-        offsets = np.empty(self.texts + 1, dtype=np.int64)
-        cdef int32_t[::1] to_ids = ids
-        cdef int64_t[::1] to_offsets = offsets
-        if self.length:
-            memcpy(&to_ids[0], self.ids, self.length * sizeof(int32_t))
-        memcpy(&to_offsets[0], self.offsets, (self.texts + 1) * sizeof(int64_t))
+        ids, offsets = self.copied(self.length)
         return ids, offsets, interner_strings(&self.table)
 
 
