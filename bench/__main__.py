@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 import bench
-from bench import _data, setup, standins
+from bench import _data, dsmts, setup, standins
 from bench._harness import Workload, run, table
 from fastcore._config import config
 
 # What isn't a race between runners.
-APART = ("setup", "standins")
+APART = ("dsmts", "setup", "standins")
 
 
 def workloads() -> dict[str, Workload]:
@@ -66,7 +66,7 @@ def main() -> int:
         "names",
         nargs="*",
         help="workloads, or domains, or prefixes of names (default: all); 'setup' for the first calls on large input; "
-        "'standins' to write what takes the place of corpora that don't ship",
+        "'dsmts' for the stochastic test suite; 'standins' to write what takes the place of corpora that don't ship",
     )
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     parser.add_argument("--turns", type=int, default=5, help="interleaved runs of each (default 5)")
@@ -77,6 +77,8 @@ def main() -> int:
     if options.names == ["standins"]:
         standins.write(_data.OWN)
         return 0
+    if options.names == ["dsmts"]:
+        return dsmts.main(options.out)
     if options.names == ["setup"]:
         return setup.main(options.out)
     found = workloads()

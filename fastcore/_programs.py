@@ -50,3 +50,14 @@ class BadRate(Exception):
     def __init__(self, run: int, reaction: int, t: float, value: float) -> None:
         super().__init__(run, reaction, t, value)
         self.run, self.reaction, self.t, self.value = run, reaction, t, value
+
+
+class BadEvent(Exception):
+    """An event set what no count can be, or events set each other off without end: which run, event, when, what.
+
+    The value is None where it didn't end.
+    """
+
+    def __init__(self, run: int, event: int, t: float, value: float | None) -> None:
+        super().__init__(run, event, t, value)
+        self.run, self.event, self.t, self.value = run, event, t, value

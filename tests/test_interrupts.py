@@ -878,6 +878,16 @@ def _(k: Any, name: str) -> Any:
     return lambda: k.simulate_jumps(network, columns, *rest)
 
 
+@each("reactions", *(f"simulate_grid events {method}" for method in range(2)))
+def _(k: Any, name: str) -> Any:
+    # Each reaction sets off an event.
+    refilled = ReactionNetwork("A -> 0 @ 1; at A < 1000: A = 1000; at t >= 5: A = A")
+    network, columns = k.Network(refilled.tables, refilled.structure.events), refilled.columns()[0][None]
+    times, keep = np.array([0.0, 1e9]), np.arange(1)
+    rest = (np.array([[1000]]), (0.0, 1e9), times, KEY, 0, 1, 1, int(name[-1]), NO_STOPS, 10**7, keep)
+    return lambda: k.simulate_grid(network, columns, *rest)
+
+
 @each("reactions", *(f"simulate_{kind} {method}" for kind in ("grid", "jumps") for method in range(3)))
 def _(k: Any, name: str) -> Any:
     tables, constants = system()

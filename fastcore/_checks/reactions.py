@@ -25,6 +25,14 @@ def _toggle() -> ReactionNetwork:
     return ReactionNetwork(_TOGGLE)
 
 
+# Saturating decay, refilled whenever it runs low and at a time.
+_REFILLED = _TOGGLE + "; at m < 10: m = m + 30; at t >= 10: n = 0, m = n"
+
+
+def _refilled() -> ReactionNetwork:
+    return ReactionNetwork(_REFILLED)
+
+
 def _gene() -> ReactionNetwork:
     return ReactionNetwork(_GENE)
 
@@ -56,6 +64,7 @@ CHECKS = [
     Check("reactions.simulate, rssacr", _gene, _simulated("rssacr", 8), largest_difference),
     Check("reactions.simulate, jumps", _gene, _jumps, largest_difference),
     Check("reactions.simulate, expressions", _toggle, _simulated("direct", 8), largest_difference),
+    Check("reactions.simulate, events", _refilled, _simulated("direct", 8), largest_difference),
     Check("reactions.fsp", _gene, _projected, largest_difference),
     Check("reactions.exponentials", lambda: stream_key(0), _waiting_times, largest_difference),
 ]

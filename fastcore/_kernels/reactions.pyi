@@ -2,10 +2,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from fastcore.reactions._events import Events
 from fastcore.reactions._tables import Tables
 
 class Network:
-    def __init__(self, tables: Tables) -> None: ...
+    def __init__(self, tables: Tables, events: Events | None = None) -> None: ...
 
 def exponentials(key: NDArray[Any], stream: int, count: int) -> NDArray[Any]: ...
 def simulate_grid(

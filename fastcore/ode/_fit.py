@@ -342,6 +342,7 @@ def fit(
     ['dA/dt = -0.5043*A']
     """
     system = a_network(system)
+    system.without_events("ode.fit")
     names = free_names(system, free)
     log = as_flag(log, "log")
     tries = as_index(n_starts, "n_starts", low=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -17,6 +17,7 @@ from .._validation import as_names, as_real
 from .._workers import Workers, check_workers
 from ..reactions import ReactionNetwork
 from ..reactions._states import State, as_amounts, as_span, as_times
+from ..reactions._variables import NOTHING_OBSERVED, Observed
 from ._events import Event, located, watched
 from ._expressions import ExpressionSystem, network_of
 from ._functions import solve_function
@@ -108,6 +109,7 @@ class Solution:
     params: tuple[str, ...] = ()
     t_events: tuple[NDArray[np.float64], ...] = ()
     x_events: tuple[NDArray[np.float64], ...] = ()
+    observed: Observed = field(default=NOTHING_OBSERVED, repr=False)
     _again: OfNetwork | OfFunction | None = None
     _stop: float = np.inf
 
@@ -145,10 +147,8 @@ class Solution:
         return found if asked.ndim else found[..., 0, :]
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
-        """Amounts of one species, shape (n_t,) or (p, n_t)."""
-        if name not in self.species:
-            raise KeyError(f"no species {name!r} in {shown(self.species)}{meant(name, self.species)}")
-        return self.x[..., self.species.index(name)]
+        """Amounts of one species, or values of a variable of the network, shape (n_t,) or (p, n_t)."""
+        return self.observed.value(name, self.species, self.x, self.t)
 
     def __repr__(self) -> str:
         sets = f"{len(self.x)} sets of parameters, " if self.x.ndim == 3 else ""
@@ -284,6 +284,7 @@ def solve(
         again = OfFunction(system, start, span, () if params is None else (params,), how)
         names = None
     else:
+        network.without_events("ode.solve")
         species = network.species
         how = as_how(method, rtol, atol, max_steps, step, species, span)
         names = None if sensitivities is False else _sensitivity_names(network, sensitivities)
@@ -292,7 +293,14 @@ def solve(
         return _with_events(again, times, events, species, names)
     found = again.at(times, workers)
     _warn(found.status, how.limit)
-    return Solution(times, found.x, found.status, found.nfev, species, found.slopes, names or (), _again=again)
+    return Solution(
+        times, found.x, found.status, found.nfev, species, found.slopes, names or (), observed=_observed(again),
+        _again=again,
+    )  # fmt: skip
+
+
+def _observed(again: OfNetwork | OfFunction) -> Observed:
+    return again.network.observed(again.params) if isinstance(again, OfNetwork) else NOTHING_OBSERVED
 
 
 def _with_events(
@@ -319,8 +327,8 @@ def _with_events(
         if slopes is not None:
             slopes[times > stop] = np.nan
     return Solution(
-        times, x, status, found.nfev, species, slopes, names or (), tuple(t_events), x_events, again,
-        np.inf if stop is None else stop,
+        times, x, status, found.nfev, species, slopes, names or (), tuple(t_events), x_events,
+        _observed(again), again, np.inf if stop is None else stop,
     )  # fmt: skip
 
 

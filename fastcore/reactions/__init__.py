@@ -7,11 +7,23 @@ reactions*, J. Phys. Chem. 81 (1977) 2340.
 
 from .._public import at_home
 from ._fsp import Distribution, fsp
+from ._net import read_net
 from ._network import ReactionNetwork
 from ._reading import Reaction
 from ._results import Jumps, Trajectories
+from ._sbml import read_sbml
 from ._simulate import simulate
 
-__all__ = ["Distribution", "Jumps", "Reaction", "ReactionNetwork", "Trajectories", "fsp", "simulate"]
+__all__ = [
+    "Distribution",
+    "Jumps",
+    "Reaction",
+    "ReactionNetwork",
+    "Trajectories",
+    "fsp",
+    "read_net",
+    "read_sbml",
+    "simulate",
+]
 
-at_home(__name__, Distribution, Jumps, Reaction, ReactionNetwork, Trajectories, fsp, simulate)
+at_home(__name__, Distribution, Jumps, Reaction, ReactionNetwork, Trajectories, fsp, read_net, read_sbml, simulate)

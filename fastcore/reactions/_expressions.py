@@ -15,6 +15,8 @@ Gradient: TypeAlias = dict[str, Value]
 Node: TypeAlias = tuple[Any, ...]
 
 _LONGEST = 10_000
+# Nodes may stand in many places of a text: one that would be longer than this isn't written.
+_LONGEST_WRITTEN = 10_000_000
 _DEEPEST = 100
 _TOKEN = re.compile(
     r"\s*(?:"
@@ -160,8 +162,23 @@ class Expression:
         found._text = self._text
         return found
 
-    def __reduce__(self) -> tuple[type[Expression], tuple[str]]:
-        return Expression, (self.text,)
+    def with_expressions(self, others: Mapping[str, Expression]) -> Expression:
+        """The expression with others in the place of some names."""
+        if not any(name in others for name in self.names):
+            return self
+        graph = Graph()
+        places: list[int] = []
+        for kind, *operands in self.nodes:
+            if kind == "name" and operands[0] in others:
+                places.append(graph.copied(others[operands[0]].nodes))
+            elif kind in ("number", "name"):
+                places.append(graph(kind, *operands))
+            else:
+                places.append(graph(kind, *(places[i] for i in operands)))
+        return Expression.of(graph.nodes[: places[-1] + 1])
+
+    def __reduce__(self) -> tuple[Callable[[tuple[Node, ...], str | None], Expression], tuple[Any, ...]]:
+        return _restored, (self.nodes, self._text)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Expression) and self.nodes == other.nodes
@@ -197,13 +214,31 @@ class Expression:
                     found.append(_applied(kind, [found[i] for i in operands]))
         return found[-1]
 
+    @property
+    def length(self) -> int:
+        """About how many characters its text has, without writing it."""
+        lengths: list[int] = []
+        for kind, *operands in self.nodes:
+            leaf = kind in ("number", "name")
+            lengths.append(len(str(operands[0])) if leaf else 4 + sum(lengths[i] for i in operands))
+        return lengths[-1]
+
     def shown(self, values: Mapping[str, str]) -> str:
-        """The expression as text, with other texts in place of some names."""
+        """The expression as text, with other texts in place of some names; only its size, if that would be endless."""
+        if len(self.nodes) > 30 and self.length > _LONGEST_WRITTEN:
+            return f"<{len(self.nodes)} operations>"
         texts: list[tuple[str, int]] = []
         for kind, *operands in self.nodes:
             texts.append(_written(kind, operands, [texts[i] for i in operands], values)
                          if kind not in ("number", "name") else _leaf(kind, operands[0], values))  # fmt: skip
         return texts[-1][0]
+
+
+def _restored(nodes: tuple[Node, ...], text: str | None) -> Expression:
+    """What a pickle holds: nodes, since names from files needn't be such that a text could be read."""
+    expression = Expression.of(nodes)
+    expression._text = text
+    return expression
 
 
 def _applied(kind: str, operands: list[tuple[Value, Gradient]]) -> tuple[Value, Gradient]:

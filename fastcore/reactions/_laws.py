@@ -52,6 +52,7 @@ class Laws:
     def __init__(self, place: Mapping[str, int]) -> None:
         self.place = {**place, TIME: len(place)}
         self.slots: dict[tuple[Node, ...], tuple[int, Expression]] = {}
+        self._factors: dict[tuple[Factor, ...], tuple[Factor, ...]] = {}
 
     def of(self, rate: Expression, reactants: Mapping[str, int], scale: float) -> Law:
         """The law of a reaction.
@@ -60,9 +61,10 @@ class Laws:
         multiplies: if it names the time, by the program too, with powers of the amounts and with `scale`.
         """
         names = [name for name in rate.names if name in self.place]
-        species = [(self.place[name], less) for name, n in reactants.items() for less in range(n)]
+        species = tuple([(self.place[name], less) for name, n in reactants.items() for less in range(n)])
         if not names:
-            return Law(rate, True, species)
+            # Many reactions have the same reactants.
+            return Law(rate, True, self._factors.setdefault(species, species))
         if names == [TIME]:
             graph = Graph()
             whole = graph.copied(rate.nodes)
@@ -80,7 +82,7 @@ class Laws:
     def program(self, rate: Expression) -> Law:
         """The law that is a program, and the whole rate, whatever the expression names."""
         if all(self._constant(rate.nodes)):
-            return Law(Expression("0"), False, [], [(CODE["copy"], self._slot(rate.nodes), 0, 0)], [], True)
+            return Law(Expression("0"), False, [], [(CODE["copy"], self.slot(rate), 0, 0)], [], True)
         return self._program(rate, True)
 
     def _constant(self, nodes: Sequence[Node]) -> list[bool]:
@@ -135,7 +137,12 @@ class Laws:
         return (self.place[name], n) if n and name in self.place else None
 
     def _program(self, rate: Expression, whole: bool) -> Law:
-        nodes = _written_out(rate.nodes)
+        code, reads = self.compiled(rate)
+        return Law(Expression("0"), False, [], code, reads, whole)
+
+    def compiled(self, expression: Expression) -> tuple[list[Instruction], list[int]]:
+        """A program that computes an expression, and what it reads: species, and the time after them."""
+        nodes = _written_out(expression.nodes)
         constant, n = self._constant(nodes), len(self.place) - 1
         code: list[Instruction] = []
         # Results follow the species and the time; slots have no place yet and are -1 - slot.
@@ -145,7 +152,7 @@ class Laws:
         needed = _needed(nodes, constant)
         for i, (kind, *operands) in enumerate(nodes):
             if constant[i]:
-                places.append(self._slot(nodes[: i + 1]) if i in needed else 0)
+                places.append(-1 - self.slot(Expression.of(nodes[: i + 1])) if i in needed else 0)
             elif kind == "name":
                 places.append(self.place[operands[0]])
                 reads.add(places[-1])
@@ -155,12 +162,11 @@ class Laws:
                 code.append((CODE[kind], a, b, c))
         if not code:
             code.append((CODE["copy"], places[-1], 0, 0))
-        return Law(Expression("0"), False, [], code, sorted(reads), whole)
+        return code, sorted(reads)
 
-    def _slot(self, nodes: Sequence[Node]) -> int:
-        expression = Expression.of(nodes)
-        number, _ = self.slots.setdefault(expression.nodes, (len(self.slots), expression))
-        return -1 - number
+    def slot(self, constant: Expression) -> int:
+        """The number of the place that a constant has in the frames of programs."""
+        return self.slots.setdefault(constant.nodes, (len(self.slots), constant))[0]
 
 
 def placed(code: Sequence[Instruction], n_species: int, longest: int) -> list[Instruction]:
@@ -203,8 +209,8 @@ def _written_out(nodes: Sequence[Node]) -> list[Node]:
 
 
 def _needed(nodes: Sequence[Node], constant: Sequence[bool]) -> set[int]:
-    """The constants that operations on what isn't constant take."""
-    found: set[int] = set()
+    """The constants that operations on what isn't constant take, or that are the whole."""
+    found: set[int] = {len(nodes) - 1} if constant[-1] else set()
     for i, (kind, *operands) in enumerate(nodes):
         if not constant[i] and kind != "name":
             found.update(k for k in operands if constant[k])

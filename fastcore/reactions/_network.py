@@ -12,17 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._labelled import by_label, complete, meant, same_rows, shown
 from .._validation import as_flag, as_names, as_number, as_real
+from ._events import Event, Events, check_event
 from ._expressions import Expression
 from ._laws import TIME, Law, Laws
-from ._reading import Rate, Reaction, Side, from_matrices, from_text, from_triples, names_of
+from ._reading import Parts, Rate, Reaction, Side, from_matrices, from_text, from_triples, names_of
 from ._starts import Starts
 from ._states import State, as_amounts, as_counts
 from ._tables import Structure, Tables
+from ._variables import NUMBERS, Observed, read_variables
 
 # What a pickle holds: the rest follows from it.
-_KEPT = ("_species", "_reactions", "_starts", "_params", "_volume", "_combinatorial")
-# Names that are numbers unless the network has something of that name.
-_NUMBERS = {"pi": np.pi}
+_KEPT = ("_species", "_reactions", "_starts", "_params", "_volume", "_combinatorial", "_variables", "_events")
 
 
 class ReactionNetwork:
@@ -33,9 +33,11 @@ class ReactionNetwork:
     reactions : str or iterable of (reactants, products, rate)
         Text with a reaction a line, ``S + I -> 2 I @ beta``, where ``0`` stands for nothing; ``A <-> B @ there, back``
         is two reactions; ``name = number`` gives a parameter, or the initial count if it names a species, which may
-        also be an expression, ``S = N - I``; ``k = ?`` declares a parameter whose value comes with the call; ``#``
-        starts a comment and ``;`` may stand for a line end. Or triples, whose sides are written the same way or are
-        mappings ``{"S": 1, "I": 1}``.
+        also be an expression, ``S = N - I``; ``k = ?`` declares a parameter whose value comes with the call;
+        ``total := S + I`` is a variable, which rates may name and results show (``sol["total"]``);
+        ``at A == 0: A = 100, B = B + 1`` sets amounts whenever a condition becomes true; ``#`` starts a comment and
+        ``;`` may stand for a line end. Or triples, whose sides are written the same way or are mappings
+        ``{"S": 1, "I": 1}``.
     species : sequence of str, optional
         All species in the wished order. Default: the order of first appearance.
     reactants, products : array_like of int, shape (n_reactions, n_species), optional
@@ -56,6 +58,10 @@ class ReactionNetwork:
     reactions : tuple of Reaction
     params : Mapping of str to float
         The parameters' default values, in order; NaN for one that has none.
+    variables : Mapping of str to str
+        Expressions of species, parameters and the time that have names.
+    events : tuple of str
+        What happens when a condition becomes true, ``at A == 0: A = 100``.
     x0 : Mapping of str to float or None
         Initial amounts of all species at these values, if the text gave any.
     volume : float
@@ -113,23 +119,39 @@ class ReactionNetwork:
         volume: float = 1.0,
         combinatorial: bool = False,
     ) -> None:
-        values: dict[str, Expression | None] = {}
-        places: dict[str, str] = {}
         matrices = (reactants, products, rates)
         if reactions is None:
             if species is None or any(given is None for given in matrices):
                 raise TypeError("reactions must be given, or all of species, reactants, products and rates")
-            found = from_matrices(names_of(species), reactants, products, rates)  # type: ignore[arg-type]
+            parts = Parts(from_matrices(names_of(species), reactants, products, rates))  # type: ignore[arg-type]
         elif any(given is not None for given in matrices):
             raise TypeError("reactions must be given, or reactants, products and rates, not both")
         elif isinstance(reactions, str):
-            found, values, places = from_text(reactions)
+            parts = from_text(reactions)
         else:
-            found = from_triples(reactions)
+            parts = Parts(from_triples(reactions))
+        self._build(parts, None if species is None else names_of(species), params, volume, combinatorial)
+
+    @classmethod
+    def _of(cls, parts: Parts, species: tuple[str, ...]) -> ReactionNetwork:
+        """A network of parts that a reader of files made; their species may have any names."""
+        network = object.__new__(cls)
+        network._build(parts, species, None, 1.0, False)
+        return network
+
+    def _build(
+        self,
+        parts: Parts,
+        species: tuple[str, ...] | None,
+        params: Mapping[str, float] | None,
+        volume: float,
+        combinatorial: bool,
+    ) -> None:
+        found, values, places = parts.reactions, parts.values, parts.places
         if not found:
             raise ValueError("reactions must hold at least one reaction, got none")
         appeared = {name: None for _, r in found for side in (r.reactants, r.products) for name in side}
-        self._species = tuple(appeared) if species is None else names_of(species)
+        self._species = tuple(appeared) if species is None else species
         if not self._species:
             raise ValueError("reactions must have at least one species, got none")
         self._place = {name: i for i, name in enumerate(self._species)}
@@ -143,16 +165,39 @@ class ReactionNetwork:
         }
         given_params = _checked_params(by_label(params, "params"), self._place, missing=True)
         self._params.update(given_params)
-        for name in (*self._species, *self._params):
+        for name in (*self._species, *self._params, *parts.variables):
             if name == TIME:
                 raise ValueError(f"{TIME!r} is reserved: it is the time, and can't be a species or a parameter")
-        starts = {name: value for name, value in values.items() if name in self._place}
+        known = {**self._place, **self._params}
+        for name in parts.variables:
+            if name in known:
+                kind = "species" if name in self._place else "parameter"
+                raise ValueError(f"{places[name]}: {name!r} is a {kind} and can't be a variable too")
+        self._variables = read_variables(parts.variables, places, known)
+        starts = {
+            name: value and value.with_expressions(self._variables)
+            for name, value in values.items()
+            if name in self._place
+        }
         self._starts = Starts.of(self._species, starts, places, self._params)
         self._volume = as_number(volume, "volume", low=0, open_low=True)
         self._combinatorial = as_flag(combinatorial, "combinatorial")
+        self._events = tuple([self._checked_event(*event) for event in parts.events])
         self._read_rates(found)
-        self._refuse_unused(places | dict.fromkeys(given_params, "params"))
+        if parts.strict:
+            self._refuse_unused(places | dict.fromkeys(given_params, "params"))
         self._columns = self._default_columns()
+
+    def _checked_event(self, where: str, event: Event) -> Event:
+        """An event with variables written out."""
+        known = {**self._place, **self._params}
+        numbers = {name: value for name, value in NUMBERS.items() if name not in known and name not in self._variables}
+        event = event.with_numbers(numbers).with_expressions(self._variables)
+        try:
+            check_event(event, self._place, known)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+        return event
 
     def _read_rates(self, found: Sequence[tuple[str, Reaction]]) -> None:
         """Each distinct expression once; those without names have their value now.
@@ -169,6 +214,7 @@ class ReactionNetwork:
             scale = self._scale(reaction.reactants)
             self._laws.append(self._law(laws, rates[reaction.rate], reaction.reactants, scale))
             scales.append(scale if self._laws[-1].scaled else 1.0)
+        self._event_arrays = Events.of(self._events, self._place, laws) if self._events else None
         numbers: dict[Expression, int] = {}
         columns = [*(law.constant for law in self._laws), *(expression for _, expression in laws.slots.values())]
         self._rate_of = np.array([numbers.setdefault(column, len(numbers)) for column in columns], np.int64)
@@ -185,14 +231,15 @@ class ReactionNetwork:
             expression = Expression(reaction.rate)
         except ValueError as error:
             raise ValueError(f"{where}: the rate {error}") from None
-        known = (*self._species, *self._params)
+        known = {**self._place, **self._params, **self._variables}
+        expression = expression.with_expressions(self._variables)
         for name in expression.names:
-            if name not in self._place and name not in self._params and name not in (TIME, *_NUMBERS):
+            if name not in self._place and name not in self._params and name not in (TIME, *NUMBERS):
                 raise ValueError(
                     f"{where}: the rate {reaction.rate!r} names {name!r}, which has no value: add a line "
                     f"'{name} = ...' ('{name} = ?' if it comes with the call) or give it in params{meant(name, known)}"
                 )
-        return expression.with_numbers({name: value for name, value in _NUMBERS.items() if name not in known})
+        return expression.with_numbers({name: value for name, value in NUMBERS.items() if name not in known})
 
     def _scale(self, reactants: Mapping[str, int]) -> float:
         """What turns a rate constant of concentrations into one of counts."""
@@ -207,6 +254,8 @@ class ReactionNetwork:
         """A value that nothing uses was meant for another name."""
         used = {name for expression in self._expressions.values() for name in expression.names}
         used.update(self._starts.names)
+        used.update(name for expression in self._variables.values() for name in expression.names)
+        used.update(name for event in self._events for name in event.names)
         for name in self._params:
             if name not in used:
                 raise ValueError(
@@ -225,6 +274,20 @@ class ReactionNetwork:
     @property
     def params(self) -> Mapping[str, float]:
         return MappingProxyType(self._params)
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """The variables, written out in species, parameters and the time."""
+        return {name: expression.text for name, expression in self._variables.items()}
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The events, in species, parameters and the time."""
+        return tuple(map(str, self._events))
+
+    def observed(self, params: Mapping[str, Any] | ArrayLike | None = None) -> Observed:
+        """What results show of the variables at given parameters."""
+        return Observed(self._variables, self.param_values(params) if self._variables else {})
 
     @property
     def x0(self) -> Mapping[str, float] | None:
@@ -276,6 +339,8 @@ class ReactionNetwork:
         lines = [str(reaction) for reaction in self._reactions]
         lines += [f"{name} = {'?' if np.isnan(value) else repr(value)}" for name, value in self._params.items()]
         lines += [f"{name} = {text}" for name, text in self._starts.texts().items()]
+        lines += [f"{name} := {text}" for name, text in self.variables.items()]
+        lines += self.events
         return "\n".join(lines)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -284,6 +349,7 @@ class ReactionNetwork:
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "_starts" not in state:  # of an older version
             state = {**state, "_starts": Starts(tuple(state["_species"]), state.get("_x0") or {}, {})}
+        state = {"_variables": {}, "_events": (), **state}
         vars(self).update((name, state[name]) for name in _KEPT)
         self._place = {name: i for i, name in enumerate(self._species)}
         self._read_rates([(f"reaction {j}", reaction) for j, reaction in enumerate(self._reactions)])
@@ -523,6 +589,16 @@ class ReactionNetwork:
         factors = [name if n == 1 else f"{name}**{n}" for name, n in sorted(reactants.items())]
         return "*".join([rate, *([f"{scale:.4g}"] if scale != 1 else []), *factors])
 
+    @property
+    def has_events(self) -> bool:
+        """Whether anything happens when a condition becomes true."""
+        return bool(self._events)
+
+    def without_events(self, what: str, other: str = "simulate") -> None:
+        """Refuse a network with events where they aren't there."""
+        if self._events:
+            raise ValueError(f"{what} takes no events, and the network has '{self._events[0]}': {other} does")
+
     def timed_reaction(self) -> str:
         """The first reaction whose rate names the time, as an error shows it."""
         j = next(j for j, expression in self._programs.items() if TIME in expression.names)
@@ -541,7 +617,7 @@ class ReactionNetwork:
     @cached_property
     def structure(self) -> Structure:
         """The tables, with what kernels prepare from them; networks with other parameters share it."""
-        return Structure(Tables.of(self._reactions, self._place, self._laws))
+        return Structure(Tables.of(self._reactions, self._place, self._laws), self._event_arrays)
 
 
 class _Values(dict[str, Any]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._labelled import in_order, same_rows
 from .._validation import as_integers, as_list, as_names, as_number
+from ._events import Event
 from ._expressions import Expression
 
 Side: TypeAlias = Mapping[str, int] | Sequence[str] | str
@@ -23,9 +24,11 @@ _LARGEST_COEFFICIENT = 10**6
 _LARGEST_ORDER = 100
 _TERM = re.compile(r"(?:(\d+)\s*\*?\s*)?([^\W\d]\w*)")
 _NOTHING = ("", "0", "∅")
+_EVENT = re.compile(r"at\s+(.+?)\s*:(?!=)(.*)", re.DOTALL)
+_CHANGE = re.compile(r"([^\W\d]\w*)\s*=(?!=)(.*)", re.DOTALL)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reaction:
     """One reaction: ``reactants -> products @ rate``.
 
@@ -56,34 +59,60 @@ def _side_text(side: Mapping[str, int]) -> str:
     return " + ".join(name if n == 1 else f"{n} {name}" for name, n in side.items()) or "0"
 
 
-def from_text(text: str) -> tuple[list[tuple[str, Reaction]], dict[str, Expression | None], dict[str, str]]:
-    """Reactions, the values of names (None: to be given in a call), and where each name got its value."""
+@dataclass
+class Parts:
+    """What a network is read from: reactions and events, and where each stands, values, variables, and where each name
+    got its own.
+
+    A value that is None comes with the call.
+    """
+
+    reactions: list[tuple[str, Reaction]]
+    values: dict[str, Expression | None] = field(default_factory=dict)
+    variables: dict[str, Expression] = field(default_factory=dict)
+    events: list[tuple[str, Event]] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
+    strict: bool = True  # whether a value that nothing uses is an error
+
+
+def from_text(text: str) -> Parts:
+    """Reactions, values ``k = 1``, variables ``total := A + B`` and events ``at A == 0: A = 100``."""
     found: list[tuple[str, Reaction]] = []
     values: dict[str, Expression | None] = {}
+    variables: dict[str, Expression] = {}
+    events: list[tuple[str, Event]] = []
     places: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         for part in line.partition("#")[0].split(";"):
             if not part.strip():
                 continue
             where = f"line {number}"
+            if event := _EVENT.fullmatch(part.strip()):
+                events.append((where, _event(event[1], event[2], where)))
+                continue
             if "->" in part:
                 found += [(where, reaction) for reaction in _parse_reactions(part, where)]
                 continue
             if "=>" in part.partition("@")[0]:
                 raise ValueError(f"{where}: the arrow is '->', or '<->' with two rates, not '=>', got {part.strip()!r}")
             name, equals, value = (word.strip() for word in part.partition("="))
+            variable = name.endswith(":")
+            name = name.removesuffix(":").rstrip()
             if not equals or not name.isidentifier():
                 raise ValueError(f"{where}: expected 'A + B -> C @ rate' or 'name = number', got {part.strip()!r}")
-            if name in values:
+            if name in places:
                 raise ValueError(f"{where}: {name!r} is given twice")
             try:
-                expression = None if value == "?" else Expression(value)
+                expression = None if value == "?" and not variable else Expression(value)
             except ValueError as error:
                 raise ValueError(f"{where}: {error}") from None
+            if variable and expression is not None:
+                variables[name], places[name] = expression, where
+                continue
             if expression is not None and not expression.names and not np.isfinite(expression.value({})):
                 raise ValueError(f"{where}: the value of {name!r} must be finite, got {value!r}")
             values[name], places[name] = expression, where
-    return found, values, places
+    return Parts(found, values, variables, events, places)
 
 
 def _parse_reactions(part: str, where: str) -> list[Reaction]:
@@ -100,8 +129,21 @@ def _parse_reactions(part: str, where: str) -> list[Reaction]:
     return [_checked(*way, rate, where) for way, rate in zip(ways, rates)]
 
 
+def _event(trigger: str, changes: str, where: str) -> Event:
+    found = []
+    try:
+        for part in _split(changes):
+            match = _CHANGE.fullmatch(part)
+            if match is None:
+                raise ValueError(f"expected 'at condition: A = amount, B = amount', got {part!r}")
+            found.append((match[1], Expression(match[2])))
+        return Event(Expression(trigger), tuple(found))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
 def _split(rates: str) -> list[str]:
-    """Rates between commas that stand in no parentheses."""
+    """What stands between commas that stand in no parentheses."""
     parts, depth = [""], 0
     for character in rates:
         depth += (character == "(") - (character == ")")

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._extras import require
-from .._labelled import meant, shown
 from .._validation import as_index
 from ._tables import Tables
+from ._variables import NOTHING_OBSERVED, Observed
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,12 +44,11 @@ class Trajectories:
     status: NDArray[np.str_]
     species: tuple[str, ...]
     method: str = "direct"
+    observed: Observed = field(default=NOTHING_OBSERVED, repr=False)
 
-    def __getitem__(self, name: str) -> NDArray[np.int64]:
-        """Counts of one species, shape (n, n_t)."""
-        if name not in self.species:
-            raise KeyError(f"no species {name!r} in {shown(self.species)}{meant(name, self.species)}")
-        return self.x[..., self.species.index(name)]
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Counts of one species, or values of a variable (NaN at times never reached), shape (n, n_t)."""
+        return self.observed.value(name, self.species, self.x, self.t)
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.x.shape[:-2]))

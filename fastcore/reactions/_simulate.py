@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._backend import active_backend, kernels
 from .._labelled import meant, shown
-from .._programs import BadRate
+from .._programs import BadEvent, BadRate
 from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
 from .._validation import as_choice, as_index, as_names
@@ -146,7 +146,8 @@ def simulate(
     ------
     TypeError, ValueError
         If an argument can't be used; counts must be whole and non-negative. If a rate that is an expression of species
-        comes out negative, infinite or NaN; the reaction, the run and the time are named.
+        comes out negative, infinite or NaN; the reaction, the run and the time are named. If an event sets an amount
+        that isn't whole, or events set each other off without end.
     OverflowError
         If a rate becomes infinite, or a count passes 2**53 - 2**31.
 
@@ -164,9 +165,10 @@ def simulate(
     (ziggurat), then a uniform number if the event comes before the end; the first reaction method an exponential for
     each possible reaction in order; RSSACR for each proposal what the direct method draws for an event. Rates are
     multiplied from left to right; totals are updated in the order of the dependants, and summed afresh every 1024
-    events and when they have fallen 1024-fold since. The twin gives the same events to the bit. Sources: D. T.
-    Gillespie, J. Comput. Phys. 22 (1976) 403; V. H. Thanh, R. Zunino and C. Priami, IEEE/ACM Trans. Comput. Biol.
-    Bioinform. 14 (2017) 657.
+    events and when they have fallen 1024-fold since. The twin gives the same events to the bit. What a network does
+    when a condition becomes true is looked at after each reaction and at the moments that the conditions name, where
+    the time to the next reaction is drawn anew. Sources: D. T. Gillespie, J. Comput. Phys. 22 (1976) 403; V. H. Thanh,
+    R. Zunino and C. Priami, IEEE/ACM Trans. Comput. Biol. Bioinform. 14 (2017) 657.
 
     Examples
     --------
@@ -188,7 +190,10 @@ def simulate(
     as_choice(record, "record", ("grid", "jumps"))
     as_choice(method, "method", ("auto", *_METHODS))
     if method == "auto":
-        method = "direct" if len(network.reactions) <= MOST_DIRECT else "rssacr"
+        direct = len(network.reactions) <= MOST_DIRECT or network.has_events
+        method = "direct" if direct else "rssacr"
+    if method == "rssacr":
+        network.without_events("simulate with method='rssacr'", "method='direct'")
     code = _METHODS[method]
     per_set = as_index(n, "n", low=1)
     limit = MOST_EVENTS[record]
@@ -202,6 +207,8 @@ def simulate(
             f"simulate needs rates that change with events alone, but {network.timed_reaction()} changes with the "
             "time, for which there is no exact method here yet: ode.solve takes it"
         )
+    if record == "jumps":
+        network.without_events("simulate with record='jumps'", "record='grid'")
     constants = network.columns(params)[0]
     counts = np.atleast_2d(initial_counts(network, x0, params))
     sets = constants.shape[:-1]
@@ -242,6 +249,11 @@ def simulate(
                 f"run {bad.run}: the rate of '{network.reactions[bad.reaction]}' must be finite and at least 0, got "
                 f"{bad.value} at t = {bad.t}"
             ) from None
+        except BadEvent as bad:
+            what = "events set each other off without end"
+            if bad.value is not None:
+                what = f"an amount must be whole, from 0 to 2**53 - 2**31, got {bad.value}"
+            raise ValueError(f"run {bad.run}: at t = {bad.t}, '{network.events[bad.event]}': {what}") from None
     *data, n_events, codes = ([part[i] for part in parts] for i in range(len(parts[0])))
     numbers, status = _joined(n_events), _joined(codes)
     if (status == _OVERFLOW).any():
@@ -260,7 +272,11 @@ def simulate(
     if record == "grid":
         x = _joined(data[0]).reshape(*shape, len(times), len(keep))
         names = network.species if species is None else tuple(network.species[i] for i in keep)
-        return Trajectories(times, x, *ends, names, method=method)
+        values = network.param_values(params)
+        if runs is not None:  # rows of several sets, each with its own values
+            row = np.arange(first, first + total) // per_set
+            values = {name: np.asarray(value)[row] if np.ndim(value) else value for name, value in values.items()}
+        return Trajectories(times, x, *ends, names, method=method, observed=network.observed(values))
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(numbers)))
     begins = counts[0] if len(counts) == 1 else counts
     if runs is not None and len(counts) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
-from ._laws import Law, placed
+from ._events import Events
+from ._laws import Instruction, Law, placed
 from ._reading import Reaction
 
 
@@ -50,11 +52,17 @@ class Tables(NamedTuple):
     def of(cls, reactions: Sequence[Reaction], place: Mapping[str, int], laws: Sequence[Law]) -> Tables:
         """Read reactions of species whose places are given, each term once."""
         n, longest = len(place), max(len(law.program) for law in laws)
-        factor_at, change_at, program_at, read_at, need_at = [0], [0], [0], [0], [0]
-        factor, minus, shift, changed, by = [], [], [], [], []
-        program, need, least = [], [], []
-        read: list[int] = []
-        readers: list[tuple[int, int]] = []
+        # Arrays that grow, not lists: 8 bytes a number.
+        listed = {name: array("q") for name in cls._fields if name not in ("reader_at", "reader", "shift", "program")}
+        factor, minus, changed, by = (listed[name] for name in ("factor", "minus", "changed", "by"))
+        read, need, least = (listed[name] for name in ("read", "need", "least"))
+        ends = [(listed[f"{name}_at"], listed[name]) for name in ("factor", "read", "need")]
+        ends.append((listed["change_at"], changed))
+        shift, reading, whose = array("d"), array("q"), array("q")
+        program: list[Instruction] = []
+        for at, _ in ends:
+            at.append(0)
+        listed["program_at"].append(0)
         for j, (reaction, law) in enumerate(zip(reactions, laws)):
             reactants, products = reaction.reactants, reaction.products
             entering = set(law.reads)
@@ -76,36 +84,22 @@ class Tables(NamedTuple):
                 if name not in reactants:
                     changed.append(place[name])
                     by.append(count)
-            program += placed(law.program, n, longest)
-            read += law.reads
-            readers += [(i, j) for i in entering if i < n]
-            factor_at.append(len(factor))
-            change_at.append(len(changed))
-            program_at.append(len(program))
-            read_at.append(len(read))
-            need_at.append(len(need))
-        pairs = np.array(readers, np.int64).reshape(-1, 2)
+            if law.program:
+                program += placed(law.program, n, longest)
+                read.extend(law.reads)
+                entering.discard(n)
+            reading.extend(entering)
+            whose.extend([j] * len(entering))
+            for at, column in ends:
+                at.append(len(column))
+            listed["program_at"].append(len(program))
+        species, readers = np.frombuffer(reading, np.int64), np.frombuffer(whose, np.int64)
         reader_at = np.zeros(n + 1, np.int64)
-        np.cumsum(np.bincount(pairs[:, 0], minlength=n), out=reader_at[1:])
-        reader = np.ascontiguousarray(pairs[np.argsort(pairs[:, 0], kind="stable"), 1])
-        listed = {
-            "factor_at": factor_at,
-            "factor": factor,
-            "minus": minus,
-            "change_at": change_at,
-            "changed": changed,
-            "by": by,
-            "program_at": program_at,
-            "read_at": read_at,
-            "read": read,
-            "need_at": need_at,
-            "need": need,
-            "least": least,
-        }
+        np.cumsum(np.bincount(species, minlength=n), out=reader_at[1:])
         return cls(
             **{name: np.array(column, np.int64) for name, column in listed.items()},
             reader_at=reader_at,
-            reader=reader,
+            reader=readers[np.argsort(species, kind="stable")],
             shift=np.array(shift, np.float64),
             program=np.array(program, np.int32).reshape(-1, 4),
         )
@@ -138,19 +132,19 @@ class Tables(NamedTuple):
 
 
 class Structure:
-    """A network's tables, and what each backend makes of them once."""
+    """A network's tables and events, and what each backend makes of them once."""
 
-    def __init__(self, tables: Tables) -> None:
-        self.tables = tables
+    def __init__(self, tables: Tables, events: Events | None = None) -> None:
+        self.tables, self.events = tables, events
         self.timed = tables.timed
         self._prepared: dict[str, Any] = {}
         self._integrable: dict[str, Any] = {}
 
-    def __getstate__(self) -> Tables:
-        return self.tables
+    def __getstate__(self) -> tuple[Tables, Events | None]:
+        return self.tables, self.events
 
-    def __setstate__(self, tables: Tables) -> None:
-        Structure.__init__(self, tables)
+    def __setstate__(self, state: tuple[Tables, Events | None]) -> None:
+        Structure.__init__(self, *state)
 
     @cached_property
     def clocked(self) -> Tables:
@@ -160,7 +154,7 @@ class Structure:
     def prepared(self, backend: str) -> Any:
         """The network as the kernels of that backend take it."""
         if backend not in self._prepared:
-            self._prepared[backend] = kernels("reactions", backend).Network(self.tables)
+            self._prepared[backend] = kernels("reactions", backend).Network(self.tables, self.events)
         return self._prepared[backend]
 
     def integrable(self, backend: str) -> Any:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._programs import BadEvent as _BadEvent
 from .._programs import BadRate as _BadRate
 from .._ziggurat import HEIGHT, INSIDE, WIDTH, R
 from ._programs import evaluated
 from ._rng import Rng
 
 if TYPE_CHECKING:
+    from ..reactions._events import Events
     from ..reactions._tables import Tables
 
 FINISHED, ABSORBED, STOPPED, MAX_EVENTS, OVERFLOW = range(5)
@@ -30,6 +32,10 @@ SLACK = 1.0 / 8
 LARGEST_RATE = 2.0**1000
 MOST_MINUS = 5
 LARGEST_COUNT = 2**53 - 2**31
+# Events that set each other off at one moment end after so many rounds; amounts so near to a whole number are meant to
+# be that number.
+MOST_ROUNDS = 1000
+NEAR = 1e-9
 
 
 def exponentials(key: NDArray[np.uint64], stream: int, count: int) -> NDArray[np.float64]:
@@ -54,15 +60,30 @@ def _exponential(rng: Rng) -> float:
 
 
 class Network:
-    """A network as lists: factors and changes of each reaction, and each species' readers."""
+    """A network as lists: factors and changes of each reaction, each species' readers, and events."""
 
-    def __init__(self, tables: "Tables") -> None:
+    def __init__(self, tables: "Tables", events: "Events | None" = None) -> None:
         self.factors = _lists(tables.factor_at, tables.factor, tables.minus)
         self.changes = _lists(tables.change_at, tables.changed, tables.by)
         self.readers = _lists(tables.reader_at, tables.reader)
         self.needs = _lists(tables.need_at, tables.need, tables.least)
         self.programs = [tables.program[a:b].tolist() for a, b in pairwise(tables.program_at.tolist())]
         self.longest = max(map(len, self.programs))
+        self.events = None if events is None else _EventLists(events)
+
+
+class _EventLists:
+    """Events as lists: triggers, what each sets, and when the time alone may set one off."""
+
+    def __init__(self, events: "Events") -> None:
+        code = events.program.tolist()
+        self.triggers = [code[a:b] for a, b in pairwise(events.trigger_at.tolist())]
+        values = [code[a:b] for a, b in pairwise(events.change_at.tolist())]
+        changes = list(zip(events.changed.tolist(), values))
+        self.changes = [changes[a:b] for a, b in pairwise(events.event_at.tolist())]
+        self.before = [bool(held) for held in events.before.tolist()]
+        self.moments = list(zip(events.moment.tolist(), events.after.tolist()))
+        self.longest = events.longest
 
 
 def _lists(offsets: NDArray[np.int64], *columns: NDArray[np.int64]) -> list[list[Any]]:
@@ -81,6 +102,49 @@ class _Run:
         self.constants, self.slots = constants[:n].tolist(), constants[n:].tolist()
         self.stops = stops
         self.x = x0.tolist()
+        self.events = network.events
+        self.held = [] if self.events is None else list(self.events.before)
+
+    def settle(self, number: int, t: float) -> bool:
+        """Let events fire until no trigger becomes true any more; return whether any did."""
+        if self.events is None:
+            return False
+        for rounds in range(MOST_ROUNDS + 1):
+            holds = [value < 0 or value > 0 for value in (self.said(code, t) for code in self.events.triggers)]
+            fires = [now and not before for now, before in zip(holds, self.held)]
+            self.held = holds
+            if not any(fires):
+                return rounds > 0
+            if rounds == MOST_ROUNDS:
+                break
+            changes = [(e, self.events.changes[e]) for e, fired in enumerate(fires) if fired]
+            values = [[self.said(code, t) for _, code in listed] for _, listed in changes]
+            for (e, listed), computed in zip(changes, values):
+                for (species, _), value in zip(listed, computed):
+                    self.x[species] = self.amount(number, e, t, value)
+        raise _BadEvent(number, fires.index(True), t, None)
+
+    def amount(self, number: int, event: int, t: float, value: float) -> int:
+        """The count that a computed amount is meant to be."""
+        whole = round(value) if math.isfinite(value) else -1
+        if not 0 <= whole <= LARGEST_COUNT or abs(value - whole) > NEAR * max(whole, 1):
+            raise _BadEvent(number, event, t, value)
+        return whole
+
+    def said(self, code: list[Any], t: float) -> float:
+        """What a program of the events gives; a frame holds counts, the time, results, slots."""
+        assert self.events is not None
+        frame = [*map(float, self.x), t, *([0.0] * self.events.longest), *self.slots]
+        return evaluated(code, frame, len(self.x) + 1)
+
+    def next_moment(self, t: float) -> float:
+        """The first moment after t at which a trigger may change by the time alone."""
+        if self.events is None:
+            return math.inf
+        times = [
+            math.nextafter(self.slots[i], math.inf) if after else self.slots[i] for i, after in self.events.moments
+        ]
+        return min((time for time in times if time > t), default=math.inf)
 
     def rate(self, j: int) -> float:
         """The propensity of reaction j."""
@@ -137,6 +201,10 @@ class _Direct(_Run):
             total += rate
         self.total, self.floor = total, total * FALL
 
+    def renew(self) -> None:
+        """All rates, after events that set amounts."""
+        self.start(self.rng)
+
     def following(self, t: float, end: float) -> float:
         """The time of the next event, infinite if none can come, NaN if a rate overflowed."""
         if not self.floor < self.total < math.inf:
@@ -171,6 +239,9 @@ class _FirstReaction(_Run):
 
     def start(self, rng: Rng) -> None:
         self.rng = rng
+
+    def renew(self) -> None:
+        pass
 
     def following(self, t: float, end: float) -> float:
         best, self.first = math.inf, -1
@@ -307,6 +378,8 @@ def _simulate(
     t, end = span
     states: list[list[int]] = []
     n = 0
+    run.settle(number, t)
+    moment = run.next_moment(t)
     run.start(rng)
     status = STOPPED if run.stopped() else FINISHED
     while status == FINISHED:
@@ -314,6 +387,16 @@ def _simulate(
         if math.isnan(following):
             status = OVERFLOW
             break
+        if following > moment and moment <= end:
+            # Exponential times have no memory: from the moment on the next one is drawn anew.
+            while len(states) < len(times) and times[len(states)] < moment:
+                states.append(run.x.copy())
+            t = moment
+            if run.settle(number, t):
+                run.renew()
+                status = STOPPED if run.stopped() else FINISHED
+            moment = run.next_moment(t)
+            continue
         if following > end:
             if following == math.inf and not any(run.rate(j) > 0 for j in range(len(run.constants))):
                 status = ABSORBED
@@ -329,9 +412,12 @@ def _simulate(
         t = following
         run.update(j, n)
         events.append((t, j))
+        too_large = n % RESUM == 0 and max(run.x) > LARGEST_COUNT
+        if run.settle(number, t):
+            run.renew()
         if run.stopped():
             status = STOPPED
-        elif n % RESUM == 0 and max(run.x) > LARGEST_COUNT:
+        elif too_large:
             status = OVERFLOW
     if status == OVERFLOW:
         run.blame(number, t)

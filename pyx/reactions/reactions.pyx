@@ -6,11 +6,13 @@ from libc.string cimport memcpy
 
 import numpy as np
 
+from _events cimport Events, Watch, next_moment, reset, settled
 from _owned cimport Pool, drop, free_all, resized, roomy, zeros
 from _programs cimport Instruction, evaluated
 from _rng cimport Rng, next_double, next_u64, rng_stream, splitmix64
 from _signals cimport Pace, new_pace, spend
 
+from fastcore._programs import BadEvent as _BadEvent
 from fastcore._programs import BadRate as _BadRate
 from fastcore._ziggurat import HEIGHT, INSIDE, WIDTH, R
 
@@ -106,15 +108,21 @@ cdef Py_ssize_t merged(const Structure* network, Py_ssize_t j, int32_t** found, 
     return count
 
 
+cdef const int64_t* pointer(const int64_t[::1] array) except? NULL:
+    return &array[0] if array.shape[0] else NULL
+
+
 cdef class Network:
     """A network laid out for the inner loops, in memory that is linear in its terms; made once, then only read."""
 
     cdef Pool pool
     cdef Structure structure
+    cdef Events events
     cdef const int64_t[::1] factor, minus, reader_at, reader, need_at, need, least
     cdef const int32_t[:, ::1] program
+    cdef tuple kept  # what the events point into
 
-    def __cinit__(self, tables):
+    def __cinit__(self, tables, events=None):
         cdef Pace pace = new_pace()
         self.pool = Pool(NULL, 0, 0)
         self.factor, self.minus = tables.factor, tables.minus
@@ -135,9 +143,32 @@ cdef class Network:
         self.lay_programs(&pace)
         self.lay_changes(tables.change_at, tables.changed, tables.by, &pace)
         self.lay_dependants(&pace)
+        if events is not None:
+            self.lay_events(events)
 
     def __dealloc__(self):
         free_all(&self.pool)
+
+    cdef int lay_events(self, given) except -1:
+        cdef Events* events = &self.events
+        self.kept = tuple(given)
+        events.n_species, events.longest = self.structure.n_species, given.longest
+        events.count, events.n_changes = len(given.before), len(given.changed)
+        events.n_reads, events.n_moments = len(given.read), len(given.moment)
+        events.trigger_at, events.event_at = pointer(given.trigger_at), pointer(given.event_at)
+        events.change_at, events.changed = pointer(given.change_at), pointer(given.changed)
+        events.before, events.read = pointer(given.before), pointer(given.read)
+        events.moment, events.after = pointer(given.moment), pointer(given.after)
+        events.work = events.trigger_at[events.count] + events.n_reads
+        events.program = self.instructions(given.program)
+        return 0
+
+    cdef Instruction* instructions(self, const int32_t[:, ::1] given) except? NULL:
+        cdef Instruction* program = <Instruction*>zeros(&self.pool, given.shape[0], sizeof(Instruction))
+        cdef Py_ssize_t i
+        for i in range(given.shape[0]):
+            program[i] = Instruction(given[i, 0], given[i, 1], given[i, 2], given[i, 3])
+        return program
 
     cdef int lay_laws(self, const int64_t[::1] factor_at, const int64_t[::1] program_at, Pace* pace) except -1:
         # One more than there are reactions: a law whose rate is 0, which pads lists of dependants.
@@ -396,7 +427,10 @@ cdef struct Run:
     double end
     int64_t max_events
     int64_t n_events
-    double t  # the last event's
+    double t  # the last event's, or where events were last looked at
+    double moment  # the next at which the time alone may set off an event
+    double until  # that, or the end
+    Watch watch
 
 
 cdef inline int ended(const Structure* network, Run* run, Sink* sink, double t, int64_t n_events, int status,
@@ -412,6 +446,42 @@ cdef inline int ended(const Structure* network, Run* run, Sink* sink, double t, 
     return status
 
 
+cdef int looked(Run* run, const Sink* sink, int status) noexcept nogil:
+    # What a run is after events, or at the start.
+    if run.watch.wrong >= 0:
+        return OVERFLOW
+    return STOPPED if stopped(sink, run.x) else status
+
+
+cdef int opened(Run* run, const Sink* sink) noexcept nogil:
+    # The status at the start, where events may fire already.
+    run.moment = INFINITY
+    if run.watch.events.count > 0:
+        settled(&run.watch, run.x, run.start)
+        run.moment = next_moment(&run.watch, run.start)
+    run.until = min(run.moment, run.end)
+    return looked(run, sink, FINISHED)
+
+
+cdef bint passed(Run* run, Sink* sink) noexcept nogil:
+    # Let the time pass to the next moment of events, without a reaction; whether an event fired there.
+    while next_time(sink) < run.moment:
+        record(sink, run.x)
+    run.t = run.moment
+    cdef bint fired = settled(&run.watch, run.x, run.t)
+    run.moment = next_moment(&run.watch, run.t)
+    run.until = min(run.moment, run.end)
+    return fired
+
+
+cdef double renewed(const Structure* network, Run* run) noexcept nogil:
+    # All rates, and their sum.
+    cdef Py_ssize_t i
+    for i in range(network.n_reactions + 1):
+        run.rates[i] = rate_of(network, run.c, run.x, i)
+    return summed(run.rates, network.n_reactions)
+
+
 cdef int direct(const Structure* network, Run* run, Sink* sink, Rng stream, Pace* pace) except -1 nogil:
     # The direct method: when, then which.
     cdef Rng rng = stream
@@ -423,21 +493,32 @@ cdef int direct(const Structure* network, Run* run, Sink* sink, Rng stream, Pace
     cdef double* x = run.x
     cdef double* rates = run.rates
     cdef const int32_t* dependants
-    cdef int status = STOPPED if stopped(sink, x) else FINISHED
-    for i in range(n + 1):
-        rates[i] = rate_of(network, c, x, i)
-    total = summed(rates, n)
+    cdef bint watched = run.watch.events.count > 0
+    cdef bint looks = watched or sink.n_stops > 0
+    cdef int status = opened(run, sink)
+    total = renewed(network, run)
     floor = total * FALL
     while status == FINISHED:
         if not (floor < total and total < INFINITY):
             total = summed(rates, n)
             floor = total * FALL
             if not (floor < total and total < INFINITY):
-                status = ABSORBED if total == 0 else OVERFLOW
+                if total != 0 or run.moment > run.end:
+                    status = ABSORBED if total == 0 else OVERFLOW
+                    break
+        following = t + exponential(&rng) / total if total > 0 else INFINITY
+        if following > run.until:
+            if run.moment > run.end:
                 break
-        following = t + exponential(&rng) / total
-        if following > run.end:
-            break
+            # Exponential times have no memory: from the moment on the next one is drawn anew.
+            if passed(run, sink):
+                total = renewed(network, run)
+                floor = total * FALL
+                status = looked(run, sink, status)
+            t = run.t
+            recorded = next_time(sink)
+            spend(pace, 16 + 4 * n + run.watch.events.work)
+            continue
         while recorded < following:
             recorded = record(sink, x)
         if n_events == run.max_events:
@@ -468,9 +549,13 @@ cdef int direct(const Structure* network, Run* run, Sink* sink, Rng stream, Pace
             floor = total * FALL
             if too_large(network, x):
                 status = OVERFLOW
-            spend(pace, RESUM * (16 + n // 8))
-        if sink.n_stops > 0 and stopped(sink, x):
-            status = STOPPED
+            spend(pace, RESUM * (16 + n // 8 + run.watch.events.work))
+        if looks:
+            if watched and settled(&run.watch, x, t):
+                total = renewed(network, run)
+                floor = total * FALL
+                spend(pace, 4 * n)
+            status = looked(run, sink, status)
     return ended(network, run, sink, t, n_events, status, pace)
 
 
@@ -482,7 +567,8 @@ cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Rng stre
     cdef double rate, waiting, best, following, t = run.start
     cdef double recorded = next_time(sink)
     cdef double* x = run.x
-    cdef int status = STOPPED if stopped(sink, x) else FINISHED
+    cdef bint watched = run.watch.events.count > 0
+    cdef int status = opened(run, sink)
     while status == FINISHED:
         spend(pace, 16 * n)
         best = INFINITY
@@ -502,12 +588,18 @@ cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Rng stre
                 break
         if status == OVERFLOW:
             break
-        if j < 0:
+        if j < 0 and run.moment > run.end:
             status = ABSORBED
             break
         following = t + best
-        if following > run.end:
-            break
+        if following > run.until:
+            if run.moment > run.end:
+                break
+            passed(run, sink)
+            status = looked(run, sink, status)
+            t = run.t
+            recorded = next_time(sink)
+            continue
         while recorded < following:
             recorded = record(sink, x)
         if n_events == run.max_events:
@@ -522,8 +614,10 @@ cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Rng stre
             if too_large(network, x):
                 status = OVERFLOW
             spend(pace, RESUM * (16 + n // 8))
-        if sink.n_stops > 0 and stopped(sink, x):
-            status = STOPPED
+        if watched:
+            settled(&run.watch, x, t)
+        if watched or sink.n_stops > 0:
+            status = looked(run, sink, status)
     return ended(network, run, sink, t, n_events, status, pace)
 
 
@@ -531,9 +625,12 @@ include "rssacr.pxi"
 
 
 cdef int blame(const Structure* network, Run* run, Py_ssize_t trajectory) except -1 nogil:
-    # The program that gave a rate that can't be, if it was one: an error of its own.
+    # The event, or the program of a rate, that gave what can't be, if it was one: an error of its own.
     cdef Py_ssize_t j
     cdef double rate
+    if run.watch.wrong >= 0:
+        with gil:
+            raise _BadEvent(trajectory, run.watch.wrong, run.t, None if run.watch.endless else run.watch.value)
     for j in range(network.n_reactions):
         if not network.laws[j].program:
             continue
@@ -581,6 +678,15 @@ cdef class _Simulation:
         run.rates = <double*>zeros(pool, n + 1, sizeof(double))
         run.merged = <int32_t*>zeros(pool, n if structure.merges else 0, sizeof(int32_t))
         run.spare = <int32_t*>zeros(pool, n if structure.merges else 0, sizeof(int32_t))
+        cdef Py_ssize_t n_slots = constants.shape[1] - n
+        cdef const Events* events = &network.events
+        run.watch.events = events
+        run.watch.wrong = -1
+        if events.count > 0:
+            run.watch.frame = <double*>zeros(pool, n_species + 1 + events.longest + n_slots, sizeof(double))
+            run.watch.values = <double*>zeros(pool, events.n_changes, sizeof(double))
+            run.watch.held = <int8_t*>zeros(pool, events.count, sizeof(int8_t))
+            run.watch.fires = <int8_t*>zeros(pool, events.count, sizeof(int8_t))
         self.sink.n_stops = stops.shape[0]
         self.sink.stops = <const Stop*>&stops[0, 0] if stops.shape[0] else NULL
         with nogil:
@@ -592,8 +698,10 @@ cdef class _Simulation:
                     x[i] = <double>x0[row if x0.shape[0] > 1 else 0, i]
                 x[n_species] = 1.0
                 x[n_species + 1] = 0.0
-                for i in range(constants.shape[1] - n):
+                for i in range(n_slots):
                     x[slots + i] = constants[row, n + i]
+                if events.count > 0:
+                    reset(&run.watch, x + slots, n_slots)
                 self.sink.at = 0
                 rng = rng_stream(&key[0], first + k)
                 if method == DIRECT:
