@@ -147,7 +147,7 @@ PLANTED = [
     ("reactions", "fastcore/reactions/_net.py", "graph(\"multiply\", whole, graph(\"name\", name))", "whole", "tests/test_networks.py -k rates"),
     ("reactions", "pyx/reactions/reactions.pyx", "return rate if rate >= 0.0 else NAN", "return rate", "tests/test_rates.py -k cant_be"),
     ("reactions", "pyx/reactions/reactions.pyx", "if x[network.need[f]] < <double>network.least[f]:", "if x[network.need[f]] < 0:", "tests/test_rates.py -k without_its_reactants"),
-    ("reactions", "fastcore/reference/reactions.py", "if any(self.x[species] < least for", "if any(self.x[species] < 0 for", "tests/test_rates.py -k without_its_reactants"),
+    ("reactions", "fastcore/reference/reactions.py", "if any(x[species] < least for", "if any(x[species] < 0 for", "tests/test_rates.py -k without_its_reactants"),
     ("reactions", "pyx/reactions/reactions.pyx", "x0[row if x0.shape[0] > 1 else 0, i]", "x0[0, i]", "tests/test_rates.py -k computed"),
     ("reactions", "fastcore/reactions/_starts.py", "total.get(parameter, 0.0) + factor * slope", "total.get(parameter, 0.0) + slope", "tests/test_rates.py -k depends_on"),
     ("reactions", "pyx/reactions/states.pxi", "it.keep(further, it.hashes[at] + shifts[j])", "it.keep(further, it.hashes[at])", "tests/test_reactions.py -k Reachable"),

@@ -146,6 +146,8 @@ class TestMeaning:
         for given, expected in ((compartment(size=""), 5), (compartment(more=' spatialDimensions="0"', size=""), 5)):
             law = reaction("r", reference("C"), "", "C")
             assert rates(model(compartments=given, reactions=law), {"C": 5}) == [expected]
+        # Dimensions that aren't given don't make a compartment a point.
+        assert rates(model(compartments=compartment(more=""), reactions=law), {"C": 5}) == [2.5]
 
     def test_computed_starts_are_whole(self):
         cell = compartment(size=' size="0.1"')

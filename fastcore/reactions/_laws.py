@@ -82,7 +82,7 @@ class Laws:
     def program(self, rate: Expression) -> Law:
         """The law that is a program, and the whole rate, whatever the expression names."""
         if all(self._constant(rate.nodes)):
-            return Law(Expression("0"), False, [], [(CODE["copy"], self.slot(rate), 0, 0)], [], True)
+            return Law(Expression("0"), False, [], [(CODE["copy"], -1 - self.slot(rate), 0, 0)], [], True)
         return self._program(rate, True)
 
     def _constant(self, nodes: Sequence[Node]) -> list[bool]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 from typing import Any
-from xml.parsers import expat
 
 from .._extras import require
 from ._events import Event
@@ -75,7 +74,7 @@ def read_sbml(source: str | bytes | os.PathLike[str]) -> ReactionNetwork:
     >>> print(network)
     X -> 0 @ 0.1*cell*(X/cell)
     cell = 2.0
-    X = 50.0*cell
+    X = 50*cell
     """
     libsbml = require("libsbml", "sbml", "read_sbml")
     name, data = source_bytes(source, "<")
@@ -245,8 +244,9 @@ class _Reader:
             compartment = self.model.getCompartment(species.getCompartment())
             if compartment is None:
                 raise self.wrong(species, f"its compartment {species.getCompartment()!r} isn't in the model")
-            # A compartment without dimensions has no size that an amount could be divided by.
-            if not species.getHasOnlySubstanceUnits() and compartment.getSpatialDimensions() != 0:
+            # A point has no size that an amount could be divided by; dimensions that aren't given are no point.
+            point = compartment.isSetSpatialDimensions() and compartment.getSpatialDimensions() == 0
+            if not (species.getHasOnlySubstanceUnits() or point):
                 self.sizes[own] = self.names[compartment.getId()]
             if species.getBoundaryCondition() or species.getConstant() or own in self.ruled:
                 self.held.add(own)
@@ -435,6 +435,8 @@ class _Reader:
 
 def _check_nesting(text: str, name: str) -> None:
     """Refuse what isn't XML, or what libsbml's recursion wouldn't survive."""
+    from xml.parsers import expat  # an import of the package doesn't load it
+
     parser, depth = expat.ParserCreate(), 0
 
     def deeper(*_: Any) -> None:
