@@ -16,7 +16,7 @@ Node: TypeAlias = tuple[Any, ...]
 
 _LONGEST = 10_000
 # Nodes may stand in many places of a text: one that would be longer than this isn't written.
-_LONGEST_WRITTEN = 10_000_000
+_LONGEST_WRITTEN = 1_000_000
 _DEEPEST = 100
 _TOKEN = re.compile(
     r"\s*(?:"
@@ -225,7 +225,7 @@ class Expression:
 
     def shown(self, values: Mapping[str, str]) -> str:
         """The expression as text, with other texts in place of some names; only its size, if that would be endless."""
-        if len(self.nodes) > 30 and self.length > _LONGEST_WRITTEN:
+        if self.length > _LONGEST_WRITTEN:
             return f"<{len(self.nodes)} operations>"
         texts: list[tuple[str, int]] = []
         for kind, *operands in self.nodes:
