@@ -3,7 +3,8 @@
 ``python -m bench dsmts``. With n runs and an exact mean m and standard deviation s, ``sqrt(n) (mean - m) / s`` should
 lie in (-3, 3), and ``sqrt(n/2) (variance / s**2 - 1)`` in (-5, 5), at each of 51 times; where s is 0, mean and variance
 must be exact. Values along a run are strongly correlated, so that a few may lie outside by chance; a case is doubtful
-if more do, and simulated once more.
+if more do. Case 00003 is with most seeds: nearly all its runs die out, so that the excess kurtosis (by `fsp`, whose
+mean and standard deviation are the suite's) is 93 at the end, and the second quantity spreads by 6.9 there, not by 1.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,20 +76,12 @@ def measured(case: str, n: int, level: str, seed: int, workers: int) -> dict[str
     }
 
 
-def rows(n: int, level: str, seed: int, workers: int) -> Iterator[dict[str, Any]]:
-    """Simulate each case, a doubtful one once more with other random numbers."""
-    for case in cases():
-        row = measured(case, n, level, seed, workers)
-        yield row
-        if not row["passed"]:
-            yield measured(case, n, level, seed + 1, workers)
-
-
 def main(out: Path, n: int = 10_000, level: str = "l3v1", seed: int = 1, workers: int = -1) -> int:
     """Print the table and write it as JSON."""
     print(f"{'case':<7}{'values':>7}{'means out':>11}{'sd out':>8}{'max z':>8}{'max y':>8}{'events':>14}{'s':>8}")
     found = []
-    for row in rows(n, level, seed, workers):
+    for case in cases():
+        row = measured(case, n, level, seed, workers)
         found.append(row)
         print(
             f"{row['case']:<7}{row['values']:>7}{row['means outside']:>11}{row['deviations outside']:>8}"
@@ -97,7 +89,7 @@ def main(out: Path, n: int = 10_000, level: str = "l3v1", seed: int = 1, workers
             + ("" if row["passed"] else "   doubtful"),
             flush=True,
         )
-    passed = len({row["case"] for row in found if row["passed"]})
+    passed = sum(row["passed"] for row in found)
     seconds, used = (sum(row[name] for row in found) for name in ("seconds", "cpu seconds"))
     print(f"{passed} of {len(cases())} cases, {n:,} runs each: {seconds:.1f} s, {used:.1f} s of processor time")
     out.mkdir(exist_ok=True)
