@@ -101,6 +101,10 @@ class TestExperiments:
         found = fit(DECAY, experiments=halves)
         assert found.params["k"] == pytest.approx(whole.params["k"], rel=1e-7)
         assert found.stderr["k"] == pytest.approx(whole.stderr["k"], rel=1e-5)
+        for log in (False, True):
+            again = fit(DECAY, T, SEEN, x0=[100, 0], log=log)
+            assert again.params["k"] == pytest.approx(whole.params["k"], rel=1e-6)
+            assert again.stderr["k"] == pytest.approx(whole.stderr["k"], rel=1e-4)
 
     @pytest.mark.parametrize(
         ("options", "error", "words"),

@@ -243,6 +243,8 @@ class TestEvents:
         up = solve(PREY, [50, 100], (0, 14), events=Event(event, direction=1)).t_events[0]
         down = solve(PREY, [50, 100], (0, 14), events=Event(event, direction=-1)).t_events[0]
         np.testing.assert_allclose(np.sort([*up, *down]), peer, rtol=1e-3)
+        # It begins below.
+        assert up[0] < down[0]
 
     def test_terminal(self, backend):
         fall = ExpressionSystem("h' = v; v' = -9.81; h = 20")

@@ -71,15 +71,13 @@ def moments(trigger: Expression, species: Collection[str]) -> list[tuple[Express
     The time may only be compared with what depends on parameters alone: no moment could be missed then.
     """
     nodes = trigger.nodes
+    timed = [node == ("name", TIME) for node in nodes]
     constant: list[bool] = []
-    timed: list[bool] = []
     for kind, *operands in nodes:
         if kind in ("number", "name"):
             constant.append(kind == "number" or (operands[0] != TIME and operands[0] not in species))
-            timed.append(kind == "name" and operands[0] == TIME)
         else:
             constant.append(all(constant[i] for i in operands))
-            timed.append(kind not in _COMPARISONS and any(timed[i] for i in operands))
     wrong = ValueError(
         f"the condition {trigger.text!r} must compare {TIME} itself with numbers or parameters, such as '{TIME} >= 25'"
     )
@@ -91,7 +89,7 @@ def moments(trigger: Expression, species: Collection[str]) -> list[tuple[Express
             continue
         a, b = operands[0], operands[-1]
         clock, other = (a, b) if timed[a] else (b, a)
-        if kind not in _COMPARISONS or nodes[clock] != ("name", TIME) or not constant[other]:
+        if kind not in _COMPARISONS or not constant[other]:
             raise wrong
         moment = Expression.of(nodes[: other + 1])
         if kind in ("equal", "not_equal"):
