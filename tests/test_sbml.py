@@ -201,7 +201,8 @@ class TestMeaning:
         functions = (
             function("f", "lambda(x, y, x*g(y))") + function("g", "lambda(x, x + 1)") + function("c", "lambda(5)")
         )
-        text = model(functiondefinitions=functions, reactions=reaction("r", reference("X"), "", "f(X, k) + f(k, X) + c()"))
+        law = reaction("r", reference("X"), "", "f(X, k) + f(k, X) + c()")
+        text = model(functiondefinitions=functions, reactions=law)
         assert rates(text, {"X": 2}) == [2 * 4 + 3 * 3 + 5]
 
     def test_functions_that_would_explode(self):
