@@ -1059,7 +1059,6 @@ class TestForms:
         assert x[6] < float(image.get("width")) and float(image.get("height")) > 114
         ElementTree.fromstring(parser.parse(["a\x01"])._repr_svg_())
         ElementTree.fromstring(parser.parse([])._repr_svg_())
-        pytest.importorskip("matplotlib")
         axes = tree.plot()
         assert [text.get_text() for text in axes.texts] == [text.text for text in texts]
         assert len(axes.lines) == 6 and tree.plot(axes) is axes
