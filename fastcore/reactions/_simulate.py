@@ -272,10 +272,11 @@ def simulate(
     if record == "grid":
         x = _joined(data[0]).reshape(*shape, len(times), len(keep))
         names = network.species if species is None else tuple(network.species[i] for i in keep)
-        values = network.param_values(params)
+        values = params
         if runs is not None:  # rows of several sets, each with its own values
             row = np.arange(first, first + total) // per_set
-            values = {name: np.asarray(value)[row] if np.ndim(value) else value for name, value in values.items()}
+            given = network.param_values(params)
+            values = {name: np.asarray(value)[row] if np.ndim(value) else value for name, value in given.items()}
         return Trajectories(times, x, *ends, names, method=method, observed=network.observed(values))
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(numbers)))
     begins = counts[0] if len(counts) == 1 else counts
