@@ -155,7 +155,7 @@ PLANTED = [
     ("reactions", "fastcore/reference/reactions.py", "if any(x[species] < least for", "if any(x[species] < 0 for", "tests/test_rates.py -k without_its_reactants"),
     ("reactions", "pyx/reactions/reactions.pyx", "x0[row if x0.shape[0] > 1 else 0, i]", "x0[0, i]", "tests/test_rates.py -k computed"),
     ("reactions", "fastcore/reactions/_starts.py", "total.get(parameter, 0.0) + factor * slope", "total.get(parameter, 0.0) + slope", "tests/test_rates.py -k depends_on"),
-    ("reactions", "pyx/reactions/states.pxi", "it.keep(further, it.hashes[at] + shifts[j])", "it.keep(further, it.hashes[at])", "tests/test_reactions.py -k Reachable"),
+    ("reactions", "pyx/reactions/states.pxi", "it.keep(further, it.hashes[at] + shifts[j])", "it.keep(further, it.hashes[at] + shifts[j] * (at + 1))", "tests/test_reactions.py -k Reachable"),
     ("reactions", "pyx/reactions/states.pxi", "inside &= 0 <=", "inside = 0 <=", "tests/test_reactions.py -k Reachable"),
     ("reactions", "pyx/reactions/states.pxi", "ready &= x[need[i]] >= least[i]", "ready &= x[need[i]] > 0", "tests/test_reactions.py -k Reachable"),
     ("reactions", "fastcore/reactions/_fsp.py", "p[0] = 1.0  # the start", "p[-1] = 1.0", "tests/test_reactions.py -k Reachable"),
@@ -436,7 +436,9 @@ def still_there(test: str) -> bool:
     """Whether a test that once saw a bug hasn't been moved or renamed since."""
     file, *names = test.split("::")
     path = COPY / file
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if not path.is_file():
+        return False
+    text = path.read_text(encoding="utf-8")
     return all(re.search(rf"^\s*(class|def) {re.escape(name)}\b", text, re.MULTILINE) for name in names)
 
 
