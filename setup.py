@@ -10,7 +10,6 @@ switches, for builds only:
 ``FASTCORE_SANITIZE=1``  address and undefined-behaviour sanitizers
 ``FASTCORE_COVERAGE=1``  the compiler's own counters, which ``tests/kernel_coverage.py`` reads
 ``FASTCORE_NATIVE=1``    one build with ``-march=native`` instead of the variants, to measure against
-``FASTCORE_QUICK=1``     compiled in half the time, to slower kernels, for many builds of small changes
 """
 
 import copy
@@ -54,8 +53,8 @@ def switch(name: str) -> bool:
     return os.environ.get(f"FASTCORE_{name}", "0") not in ("", "0")
 
 
-SWITCHES = "DEBUG", "SANITIZE", "COVERAGE", "NATIVE", "QUICK"
-DEBUG, SANITIZE, COVERAGE, NATIVE, QUICK = map(switch, SWITCHES)
+SWITCHES = "DEBUG", "SANITIZE", "COVERAGE", "NATIVE"
+DEBUG, SANITIZE, COVERAGE, NATIVE = map(switch, SWITCHES)
 MODE = "-".join(["build", *(name.lower() for name in SWITCHES if switch(name))])
 MSVC = sys.platform == "win32"
 X86 = platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32
@@ -64,7 +63,7 @@ X86 = platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32
 def compile_args(name: str) -> list[str]:
     if MSVC:
         return ["/O2"]
-    args = ["-O1" if SANITIZE or COVERAGE or QUICK else "-O2" if DEBUG else "-O3"]
+    args = ["-O1" if SANITIZE or COVERAGE else "-O2" if DEBUG else "-O3"]
     args += ["-g" if SANITIZE else "-g0", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wno-unused-function"]
     args.append("-ffp-contract=" + ("fast" if name in CONTRACTED else "off"))
     if SANITIZE:
