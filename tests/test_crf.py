@@ -349,7 +349,9 @@ class TestSearch:
         assert (np.abs(gradient[~held]) <= c1 + 1e-6).all()
         if not c1:
             peer = minimize(objective, np.zeros(40), jac=True, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-9})
-            np.testing.assert_allclose(found.weights, peer.x, atol=1e-6)
+            # The gradients that are still there, over the least curvature, are how far off the weights may be.
+            far = (np.linalg.norm(gradient) + np.linalg.norm(peer.jac)) / 0.1
+            np.testing.assert_allclose(found.weights, peer.x, rtol=0, atol=far)
             assert found.iterations <= 2 * peer.nit
         else:
             assert 0 < held.sum() < 40

@@ -6,7 +6,7 @@ Without BLAS: its threads cost more than they save here and may change the last 
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, isfinite, sqrt
+from math import inf, isfinite, nan, sqrt
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -222,7 +222,8 @@ def _line_search(
     trials made and its step's size.
     """
     size, slack, trials = bounds
-    least, most = 0.0, inf
+    # The end of the interval that is low enough, and the one that isn't: sizes, losses, slopes.
+    low, high = (0.0, point.loss, slope), (inf, inf, inf)
     best = None
     for trial_number in range(1, trials + 1):
         if c1:
@@ -232,11 +233,35 @@ def _line_search(
             weights, fall = size * direction, size * slope
             weights += point.weights
         trial = _Point.at(objective, weights, c1, kernel)
+        here = size, trial.loss, nan if c1 else dot(trial.gradient, direction)
         if not trial.loss <= point.loss + DECREASE * fall + slack:  # a NaN too
-            most = size
-        elif not c1 and dot(trial.gradient, direction) < SLOPE * slope:
-            least, best = size, trial
+            high = here
+        elif not c1 and here[2] < SLOPE * slope:
+            size = _beyond(low, here)
+            low, best = here, trial
         else:
-            return trial, trial_number, size
-        size = (least + most) / 2 if most < inf else 2 * least
-    return best, trials, least
+            return trial, trial_number, here[0]
+        if high[0] < inf:
+            # Soon only halved, so that the interval shrinks whatever the loss looks like.
+            size = _between(low, high) if trial_number in (1, 3) else (low[0] + high[0]) / 2
+    return best, trials, low[0]
+
+
+def _between(low: tuple[float, float, float], high: tuple[float, float, float]) -> float:
+    """Where the cubic with these losses and slopes at the ends is least, not too near them; the middle if nowhere.
+
+    Source: Nocedal and Wright, equation 3.59.
+    """
+    width = high[0] - low[0]
+    bend = low[2] + high[2] - 3 * (high[1] - low[1]) / width
+    square = bend * bend - low[2] * high[2]
+    if not 0 <= square < inf:
+        return low[0] + width / 2
+    share = 1 - (high[2] + sqrt(square) - bend) / (high[2] - low[2] + 2 * sqrt(square))
+    return low[0] + width * min(max(share, 0.2), 0.8)
+
+
+def _beyond(last: tuple[float, float, float], here: tuple[float, float, float]) -> float:
+    """Where a straight line through the slopes is level, between twice and five times as far as here."""
+    level = inf if last[2] >= here[2] else here[0] + (here[0] - last[0]) * here[2] / (last[2] - here[2])
+    return min(max(level, 2 * here[0]), 5 * here[0])

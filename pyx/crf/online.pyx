@@ -248,6 +248,21 @@ cdef int compare(_Problem p, Py_ssize_t s, Room* room, Pace* pace) except -1 nog
     return 0
 
 
+cdef Py_ssize_t find_wrong(_Problem p, Py_ssize_t s, const double* weights, Room* room, double* ahead,
+                           Pace* pace) except -1 nogil:
+    # How many labels the best path of sequence s has wrong. If any: by how much its score is ahead of the right path's,
+    # and in the room what features the right path has more.
+    cdef Py_ssize_t T = p.offsets[s + 1] - p.offsets[s], wrong
+    if T == 0:
+        return 0
+    find_scores(p, s, weights, 1.0, room, pace)
+    wrong = find_path(p, s, room, pace)
+    if wrong:
+        ahead[0] = score_of(room.path, T, p.labels, room) - score_of(&p.y[p.offsets[s]], T, p.labels, room)
+        compare(p, s, room, pace)
+    return wrong
+
+
 cdef inline void set_back(_Problem p, Room* room, int64_t k, const double* weights) noexcept nogil:
     # Once a feature's weight is updated: its transition gets it, and nothing is more any longer.
     if k >= p.states:
@@ -276,7 +291,7 @@ def perceptron_epoch(problem, const int64_t[::1] order, double[::1] weights, dou
     cdef Pace pace = new_pace()
     cdef Py_ssize_t n, i, s, wrong
     cdef int64_t k
-    cdef double loss = 0
+    cdef double loss = 0, ahead = 0
     cdef double* w = &weights[0] if p.size else NULL
     try:
         take_room(p, &pool, &room, False)
@@ -284,18 +299,15 @@ def perceptron_epoch(problem, const int64_t[::1] order, double[::1] weights, dou
             set_moves(p, w, 1.0, &room)
             for n in range(order.shape[0]):
                 s = order[n]
-                if p.offsets[s] < p.offsets[s + 1]:
-                    find_scores(p, s, w, 1.0, &room, &pace)
-                    wrong = find_path(p, s, &room, &pace)
-                    if wrong:
-                        loss += wrong / <double>(p.offsets[s + 1] - p.offsets[s])
-                        compare(p, s, &room, &pace)
-                        for i in range(room.n):
-                            k = room.features[i]
-                            w[k] += room.more[k]
-                            sums[k] += count * room.more[k]
-                            set_back(p, &room, k, w)
-                        room.n = 0
+                wrong = find_wrong(p, s, w, &room, &ahead, &pace)
+                if wrong:
+                    loss += wrong / <double>(p.offsets[s + 1] - p.offsets[s])
+                    for i in range(room.n):
+                        k = room.features[i]
+                        w[k] += room.more[k]
+                        sums[k] += count * room.more[k]
+                        set_back(p, &room, k, w)
+                    room.n = 0
                 count += 1
                 spend(&pace, 8)
     finally:
@@ -317,9 +329,9 @@ def aggressive_epoch(problem, const int64_t[::1] order, double[::1] weights, dou
     cdef Pool pool = Pool(NULL, 0, 0)
     cdef Room room
     cdef Pace pace = new_pace()
-    cdef Py_ssize_t n, i, s, T, wrong
+    cdef Py_ssize_t n, i, s, wrong
     cdef int64_t k
-    cdef double loss = 0, missing, squares, far
+    cdef double loss = 0, missing = 0, squares, far
     cdef double* w = &weights[0] if p.size else NULL
     try:
         take_room(p, &pool, &room, False)
@@ -327,15 +339,9 @@ def aggressive_epoch(problem, const int64_t[::1] order, double[::1] weights, dou
             set_moves(p, w, 1.0, &room)
             for n in range(order.shape[0]):
                 s = order[n]
-                T = p.offsets[s + 1] - p.offsets[s]
-                wrong = 0
-                if T:
-                    find_scores(p, s, w, 1.0, &room, &pace)
-                    wrong = find_path(p, s, &room, &pace)
+                wrong = find_wrong(p, s, w, &room, &missing, &pace)
                 if wrong:
-                    missing = score_of(room.path, T, p.labels, &room) - score_of(&p.y[p.offsets[s]], T, p.labels, &room)
                     missing += sqrt(<double>wrong) if error_sensitive else 1.0
-                    compare(p, s, &room, &pace)
                     squares = 0
                     for i in range(room.n):
                         squares += room.more[room.features[i]] * room.more[room.features[i]]
@@ -372,9 +378,9 @@ def arow_epoch(problem, const int64_t[::1] order, double[::1] weights, double[::
     cdef Pool pool = Pool(NULL, 0, 0)
     cdef Room room
     cdef Pace pace = new_pace()
-    cdef Py_ssize_t n, i, s, T, wrong
+    cdef Py_ssize_t n, i, s, wrong
     cdef int64_t k
-    cdef double loss = 0, missing, doubt, far
+    cdef double loss = 0, missing = 0, doubt, far
     cdef double* w = &weights[0] if p.size else NULL
     try:
         take_room(p, &pool, &room, False)
@@ -382,15 +388,9 @@ def arow_epoch(problem, const int64_t[::1] order, double[::1] weights, double[::
             set_moves(p, w, 1.0, &room)
             for n in range(order.shape[0]):
                 s = order[n]
-                T = p.offsets[s + 1] - p.offsets[s]
-                wrong = 0
-                if T:
-                    find_scores(p, s, w, 1.0, &room, &pace)
-                    wrong = find_path(p, s, &room, &pace)
+                wrong = find_wrong(p, s, w, &room, &missing, &pace)
                 if wrong:
-                    missing = score_of(room.path, T, p.labels, &room) - score_of(&p.y[p.offsets[s]], T, p.labels, &room)
                     missing += wrong
-                    compare(p, s, &room, &pace)
                     doubt = gamma
                     for i in range(room.n):
                         k = room.features[i]
