@@ -88,13 +88,13 @@ def from_onnx(model: Any, nodes: Sequence[str] | str | None = None) -> Recurrent
         raise ValueError("model must hold a node that is an RNN, GRU or LSTM, got none")
     chosen = _layers(found.graph, recurrent) if names is None else _named(recurrent, names)
     constants = _Constants(onnx, found)
-    kinds, layers, reverse = [], [], []
+    layers = []
     for node in chosen:
-        for part, whole in zip(_layer(onnx, constants, node), (kinds, layers, reverse)):
-            whole.append(part)
+        layers.append(_layer(onnx, constants, node))
+    kinds = [kind for kind, _, _ in layers]
     if len(set(kinds)) > 1:
         raise ValueError(f"the layers of a stack must be of one kind, got {', '.join(kinds)}")
-    return RecurrentStack(kinds[0], layers, reverse)
+    return RecurrentStack(kinds[0], [cells for _, cells, _ in layers], [reverse for _, _, reverse in layers])
 
 
 def _load(onnx: Any, model: Any) -> Any:
@@ -156,15 +156,17 @@ class _Constants:
         """A value, or None if it isn't constant."""
         if name in self._stored:
             return self._array(self._stored[name])
-        wanted, makers, tensors = [name], set[int](), {}
+        wanted, makers, tensors = [name], set[int](), dict[str, Any]()
         while wanted:
             needed = wanted.pop()
             if needed in self._stored:
                 tensors[needed] = self._stored[needed]
                 continue
-            i = self._maker.get(needed)
-            node = None if i is None else self._model.graph.node[i]
-            if i is None or node.op_type not in _MAKES or node.domain not in _DOMAINS:
+            if needed not in self._maker:
+                return None
+            i = self._maker[needed]
+            node = self._model.graph.node[i]
+            if node.op_type not in _MAKES or node.domain not in _DOMAINS:
                 return None
             if i not in makers:
                 makers.add(i)
