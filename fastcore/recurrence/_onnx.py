@@ -242,11 +242,10 @@ def _layer(onnx: Any, constants: _Constants, node: Any) -> tuple[str, list[Cell]
     W, R = (_constant(constants, inputs[i], i, what) for i in (1, 2))
     if W.ndim != 3 or R.ndim != 3 or len(W) != len(reverse) or len(R) != len(reverse):
         raise ValueError(f"{what} must have weights (directions, gates * H, D and H), got {W.shape} and {R.shape}")
-    bias = np.zeros((len(W), 2 * W.shape[1]), W.dtype)
-    if inputs[3]:
-        bias = _constant(constants, inputs[3], 3, what)
-        if bias.shape != (len(W), 2 * W.shape[1]):
-            raise ValueError(f"{what} must have biases of shape {(len(W), 2 * W.shape[1])}, got {bias.shape}")
+    shape = (len(R), 2 * R.shape[1])
+    bias = _constant(constants, inputs[3], 3, what) if inputs[3] else np.zeros(shape, R.dtype)
+    if bias.shape != shape:
+        raise ValueError(f"{what} must have biases of shape {shape}, got {bias.shape}")
     if node.op_type == "LSTM" and inputs[7] and _constant(constants, inputs[7], 7, what).any():
         raise ValueError(f"{what} must be without peepholes: no cell here has them")
     for state in inputs[5:7] if node.op_type == "LSTM" else inputs[5:6]:
