@@ -160,6 +160,7 @@ PLANTED = [
     ("reactions", "fastcore/reactions/_fsp.py", "p[0] = 1.0  # the start", "p[-1] = 1.0", "tests/test_reactions.py -k Reachable"),
     ("reactions", "fastcore/compat/gillespie.py", "max(int(have) - i, 0) / (i + 1)", "max(int(have) - i, 0)", "tests/test_gillespie_face.py"),
     ("reactions", "fastcore/compat/gillespie.py", "species=names, combinatorial=True", "species=names", "tests/test_gillespie_face.py"),
+    ("ode", "fastcore/ode/_polynomial.py", "if power == 1 else", "if power else", "tests/test_ode_systems.py -k Polynomial"),
     ("ode", "pyx/shared/_programs.pxd", "f.ab = -part * part", "f.ab = part * part", "tests/test_rates.py -k every_operation"),
     ("ode", "pyx/shared/_programs.pxd", "f.a = 1.0 + r * r", "f.a = 1.0 - r * r", "tests/test_rates.py -k every_operation"),
     ("ode", "pyx/shared/_programs.pxd", "chosen = b if frame[a] != 0", "chosen = b if frame[a] == 0", "tests/test_rates.py -k every_operation"),
