@@ -1,4 +1,4 @@
-"""Deterministic solutions beside SciPy and numba."""
+"""Deterministic solutions beside SciPy, numba and JAX."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ def _competition(n: int) -> tuple[ReactionNetwork, np.ndarray, np.ndarray, np.nd
     return network, np.array([100.0, 150]), np.linspace(0, 42, 43), sets
 
 
+def _prey_sets(n: int) -> tuple[ReactionNetwork, np.ndarray, np.ndarray, np.ndarray]:
+    network = ReactionNetwork("X -> 2 X @ a; X + Y -> 2 Y @ b; Y -> 0 @ c; a = 1; b = 0.01; c = 1")
+    sets = np.array(list(network.params.values())) * np.random.default_rng(0).uniform(0.8, 1.2, (n, 3))
+    return network, np.array([50.0, 100]), np.linspace(0, 20, 101), sets
+
+
 def _vilar(n: int) -> tuple[ReactionNetwork, np.ndarray, np.ndarray, np.ndarray]:
     model = reaction_models()["models"]["vilar"]
     triples = [(r["reactants"], r["products"], f"k{j}") for j, r in enumerate(model["reactions"])]
@@ -44,6 +50,8 @@ def _fastcore(method: str) -> Any:
     return call
 
 
+# Calls a turn of single solutions.
+CALLS = 20
 # Single solutions: a network or equations, the same right-hand side in Python, start, end, tolerances.
 PREY = "X -> 2 X @ 1; X + Y -> 2 Y @ 0.01; Y -> 0 @ 1"
 WILLAMOWSKI_ROESSLER = """
@@ -83,24 +91,37 @@ def _oregonator(t: float, x: Any) -> list[float]:
 
 
 def _single(name: str, system: Any, slope: Any, x0: list[float], end: float, atol: float, stiff: bool) -> Workload:
-    """One solution at rtol 1e-6, 101 outputs, beside SciPy with a right-hand side in Python."""
+    """Solutions at rtol 1e-6, 101 outputs, one a call, beside SciPy with a right-hand side in Python.
+
+    A call may take as little as some ten microseconds, so a turn is many of them.
+    """
     times = np.linspace(0, end, 101)
     peer = "LSODA" if stiff else "RK45"
+    method = "rodas4" if stiff else "dopri5"
 
     def ours(data: Any) -> np.ndarray:
-        method = "rodas4" if stiff else "dopri5"
-        return solve(data, x0, (0, end), times, method=method, rtol=1e-6, atol=atol).x
+        made, calls = data
+        for _ in range(calls):
+            found = solve(made, x0, (0, end), times, method=method, rtol=1e-6, atol=atol).x
+        return found
 
-    def theirs(_: Any) -> np.ndarray:
+    def theirs(data: Any) -> np.ndarray:
         from scipy.integrate import solve_ivp
 
-        return solve_ivp(slope, (0, end), x0, peer, t_eval=times, rtol=1e-6, atol=atol).y.T
+        for _ in range(data[1]):
+            found = solve_ivp(slope, (0, end), x0, peer, t_eval=times, rtol=1e-6, atol=atol).y.T
+        return found
 
-    def make() -> Any:
-        return ExpressionSystem(system) if "'" in system else ReactionNetwork(system)
+    def make(calls: int = CALLS) -> Any:
+        return ExpressionSystem(system) if "'" in system else ReactionNetwork(system), calls
 
     return Workload(
-        name=f"ode.{name}", make=make, runners={"fastcore": ours, f"scipy {peer}": theirs}, equal=_close(2e-2)
+        name=f"ode.{name}",
+        make=make,
+        runners={"fastcore": ours, f"scipy {peer}": theirs},
+        equal=_close(2e-2),
+        twin_make=lambda: make(1),
+        amount=lambda data: (float(data[1]), "solutions"),
     )
 
 
@@ -157,13 +178,49 @@ def _numbalsoda(data: Any) -> Any:
 
     _, x0, times, sets = data
 
-    @cfunc(lsoda_sig)
-    def slope(t, x_, dx, p_):
+    def competition(t, x_, dx, p_):
         x, p = carray(x_, (2,)), carray(p_, (6,))
         dx[0] = p[0] * x[0] * (1 - p[4] * x[0]) - p[2] * x[0] * x[1]
         dx[1] = p[1] * x[1] * (1 - p[5] * x[1]) - p[3] * x[0] * x[1]
 
+    def prey(t, x_, dx, p_):
+        x, p = carray(x_, (2,)), carray(p_, (3,))
+        dx[0] = p[0] * x[0] - p[1] * x[0] * x[1]
+        dx[1] = p[1] * x[0] * x[1] - p[2] * x[1]
+
+    slope = cfunc(lsoda_sig)(prey if sets.shape[1] == 3 else competition)
     return lambda: np.array([dop853(slope.address, x0, times, p, rtol=1e-6, atol=1e-6)[0] for p in sets])
+
+
+@prepared
+def _diffrax(data: Any) -> Any:
+    """All sets at once under vmap, compiled, in double precision."""
+    import diffrax
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    _, x0, times, sets = data
+
+    def slope(t, x, p):
+        return jnp.stack([p[0] * x[0] - p[1] * x[0] * x[1], p[1] * x[0] * x[1] - p[2] * x[1]])
+
+    def one(p):
+        return diffrax.diffeqsolve(
+            diffrax.ODETerm(slope),
+            diffrax.Dopri5(),
+            times[0],
+            times[-1],
+            None,
+            jnp.asarray(x0),
+            p,
+            saveat=diffrax.SaveAt(ts=jnp.asarray(times)),
+            stepsize_controller=diffrax.PIDController(rtol=1e-6, atol=1e-6),
+            max_steps=10_000,
+        ).ys
+
+    run, given = jax.jit(jax.vmap(one)), jnp.asarray(sets)
+    return lambda: np.asarray(run(given))
 
 
 def _fit(data: ReactionNetwork) -> list[float]:
@@ -211,6 +268,19 @@ WORKLOADS = [
         twin_make=lambda: _competition(5),
         amount=lambda data: (float(len(data[3])), "solutions"),
         heavy=frozenset({"scipy RK45"}),
+    ),
+    Workload(
+        name="ode.lotka_volterra_sets",
+        make=lambda: _prey_sets(10_000),
+        runners={
+            "fastcore": _fastcore("dopri5"),
+            "fastcore dop853": _fastcore("dop853"),
+            "diffrax Dopri5, vmap": _diffrax,
+            "numbalsoda DOP853": _numbalsoda,
+        },
+        equal=_close(1e-3),
+        twin_make=lambda: _prey_sets(5),
+        amount=lambda data: (float(len(data[3])), "solutions"),
     ),
     Workload(
         name="ode.vilar_stiff",

@@ -53,7 +53,7 @@ WITH_EXAMPLES = [name for name in MODULES if has_examples(name)]
 PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)
 PAGES_WITH_EXAMPLES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("backends", "texts")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("backends", "gallery", "texts")),
     *(p for p in PAGES if p.parent.name == "guide"),
 ]
 # A fenced block of Python, or a plot's; what a comment says isn't run is left out.

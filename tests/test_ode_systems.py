@@ -10,7 +10,17 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from fastcore import use_backend
-from fastcore.ode import Event, ExpressionSystem, as_scipy, equations, fit, jacobian, solve, steady_state
+from fastcore.ode import (
+    Event,
+    ExpressionSystem,
+    PolynomialSystem,
+    as_scipy,
+    equations,
+    fit,
+    jacobian,
+    solve,
+    steady_state,
+)
 from fastcore.reactions import ReactionNetwork
 
 LORENZ = ExpressionSystem("""
@@ -90,6 +100,70 @@ class TestExpressionSystem:
     def test_bad_equations(self, text, error, words):
         with pytest.raises(error, match=words):
             ExpressionSystem(text)
+
+
+class TestPolynomialSystem:
+    def test_right_hand_side_and_derivatives(self, backend):
+        """Against the definition, at values of both signs, of terms with up to four variables."""
+        rng = np.random.default_rng(0)
+        exponents = rng.integers(0, 4, (7, 4))
+        exponents[0] = 0
+        coefficients = rng.normal(size=(4, 7)) * (rng.random((4, 7)) < 0.7)
+        coefficients[2] = 0
+        system = PolynomialSystem(coefficients, exponents)
+        assert system.species == ("x0", "x1", "x2", "x3")
+        for x in rng.normal(size=(5, 4)):
+            terms = (x**exponents).prod(axis=1)
+            np.testing.assert_allclose(system.rhs(x), coefficients @ terms, rtol=1e-12, atol=1e-13)
+            slopes = np.stack([exponents[:, j] * terms / x[j] for j in range(4)], axis=1)
+            np.testing.assert_allclose(jacobian(system, x), coefficients @ slopes, rtol=1e-11, atol=1e-12)
+
+    def test_solution_and_sensitivities_are_those_of_the_network(self, backend):
+        system = PolynomialSystem(
+            [["a", "-b", 0], [0, "b", "-c"]], [[1, 0], [1, 1], [0, 1]], species=["X", "Y"], params=PREY.params
+        )
+        ours, theirs = (
+            solve(s, {"X": 50, "Y": 100}, (0, 5), [1, 5], rtol=1e-10, sensitivities=["a", "b", "c", "X"])
+            for s in (system, PREY)
+        )
+        np.testing.assert_allclose(ours.x, theirs.x, rtol=1e-8)
+        np.testing.assert_allclose(ours.sensitivities, theirs.sensitivities, rtol=1e-6)
+        found = fit(system, [1, 5], {"X": theirs["X"], "Y": theirs["Y"]}, x0=[50, 100], t0=0, free=["a", "b"])
+        assert found.params["b"] == pytest.approx(0.01, rel=1e-5)
+
+    def test_parameters(self):
+        system = PolynomialSystem([["2*k"]], [[1]], params={"k": 1.5})
+        other = pickle.loads(pickle.dumps(system.with_params({"k": 2})))
+        assert repr(other) == "PolynomialSystem(x0)" and other.params == {"k": 2}
+        assert other.exponents.tolist() == [[1]] and system.params == {"k": 1.5}
+        assert jacobian(other, [3]).tolist() == [[4]] and system.rhs([1]).tolist() == [3]
+
+    @pytest.mark.parametrize(
+        "arguments, error, words",
+        [
+            (([[1, 2]], [[1]]), ValueError, r"coefficients must have shape \(1, 1\) to match exponents \(1, 1\)"),
+            (([[1], [2]], [[1]]), ValueError, r"coefficients must have shape \(1, 1\)"),
+            (([[1]], [[1.0]]), TypeError, "exponents must be integers"),
+            (([[1]], [[-1]]), ValueError, "exponents"),
+            (([[1]], [1]), ValueError, "exponents must have 2 dimensions"),
+            (([[math.nan]], [[1]]), ValueError, "coefficients must be finite"),
+            (([[None]], [[1]]), TypeError, "coefficients must be a number"),
+            (([1], [[1]]), TypeError, "coefficients must be lists"),
+            ((3, [[1]]), TypeError, "coefficients must be a list of lists"),
+            (([["2*x0"]], [[1]]), ValueError, r"numbers or expressions of parameters, got '2\*x0'"),
+            (([["2*"]], [[1]]), ValueError, "coefficients: "),
+            (([["k"]], [[1]]), ValueError, "names 'k', which has no value"),
+        ],
+    )
+    def test_refused(self, arguments, error, words):
+        with pytest.raises(error, match=words):
+            PolynomialSystem(*arguments)
+
+    def test_names(self):
+        with pytest.raises(ValueError, match="species must name the 1 variables"):
+            PolynomialSystem([[1]], [[1]], species=["a", "b"])
+        with pytest.raises(ValueError, match="species must be different names"):
+            PolynomialSystem([[1], [1]], [[1, 1]], species=["a", "a"])
 
 
 class TestMethods:

@@ -15,7 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fastcore import use_backend
+from fastcore._random import stream_key
+from fastcore.reactions import ReactionNetwork, simulate
 from fastcore.recurrence import from_torch, gru, linear_scan, linear_scan_vjp, lstm, scan, simple_rnn
+from fastcore.reference._rng import Rng
+from fastcore.reference.reactions import _exponential
 
 from .helpers import memory_growth, nasty_forms
 
@@ -333,6 +337,25 @@ class TestScan:
         expected = np.cumsum([1 / (0.5 * n) for n in range(10, 0, -1)])
         spread = np.sqrt(np.cumsum([1 / (0.5 * n) ** 2 for n in range(10, 0, -1)]) / 4000)
         assert (abs(times.mean(axis=0) - expected) < 6 * spread).all()
+
+    def test_a_simulation(self, backend):
+        """Gillespie's direct method, event by event that of `simulate`: an element is what one event draws."""
+        run = simulate(ReactionNetwork("S + I -> 2 I @ 1; I -> R @ 3"), [20, 2, 0], (0, 100), rng=5, record="jumps")
+        rng = Rng(stream_key(5).tolist(), 0)
+        draws = ((_exponential(rng), rng.next_double()) for _ in range(len(run.times)))
+
+        def fire(state, draw):
+            t, s, i = state
+            # Whole numbers, so that no sum is rounded.
+            infect, total = s * i, s * i + 3 * i
+            j = int(draw[1] * total >= infect)
+            t = t + draw[0] / total
+            return (t, s - (j == 0), i + 1 - 2 * j), (t, j)
+
+        (_, _, i), (times, reactions) = scan(fire, (0.0, 20, 2), draws)
+        assert len(times) > 10 and i == 0
+        assert times.tolist() == run.times.tolist()
+        assert reactions.tolist() == run.reactions.tolist()
 
     def test_crf_denominator(self):
         rng = np.random.default_rng(1)

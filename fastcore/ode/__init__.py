@@ -9,6 +9,7 @@ from ._events import Event
 from ._expressions import ExpressionSystem, Functions, as_scipy, jacobian
 from ._fit import Fit, equations, fit
 from ._measured import Experiment
+from ._polynomial import PolynomialSystem
 from ._profile import Profile
 from ._rnn import TrainedRNN, euler_rnn
 from ._solve import Solution, solve
@@ -20,6 +21,7 @@ __all__ = [
     "ExpressionSystem",
     "Fit",
     "Functions",
+    "PolynomialSystem",
     "Profile",
     "Solution",
     "SteadyState",
@@ -34,5 +36,5 @@ __all__ = [
 ]
 
 at_home(__name__, Event, Experiment, ExpressionSystem, Fit, Functions)
-at_home(__name__, Profile, Solution, SteadyState, TrainedRNN)
+at_home(__name__, PolynomialSystem, Profile, Solution, SteadyState, TrainedRNN)
 at_home(__name__, as_scipy, equations, euler_rnn, fit, jacobian, solve, steady_state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -120,11 +121,11 @@ class ExpressionSystem:
         return self._network.x0
 
     def __repr__(self) -> str:
-        return f"ExpressionSystem({', '.join(self.species[:8])}{', ...' if len(self.species) > 8 else ''})"
+        return f"{type(self).__name__}({', '.join(self.species[:8])}{', ...' if len(self.species) > 8 else ''})"
 
     def with_params(self, params: Mapping[str, float]) -> ExpressionSystem:
         """The same equations with other default values of some parameters."""
-        changed = object.__new__(type(self))
+        changed = copy(self)
         network = self._network.with_params(params)
         assert isinstance(network, Equations)
         changed._network = network

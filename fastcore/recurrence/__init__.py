@@ -9,8 +9,11 @@ from ._cells import GRUCell, LSTMCell, SimpleRNNCell
 from ._functions import gru, lstm, simple_rnn
 from ._gradients import CellGradients, gru_vjp, lstm_vjp, simple_rnn_vjp
 from ._loop import scan
+from ._onnx import from_onnx
+from ._safetensors import from_safetensors
 from ._scans import linear_scan, linear_scan_vjp
-from ._stack import RecurrentStack, from_torch
+from ._stack import RecurrentStack
+from ._torch import from_torch
 
 __all__ = [
     "CellGradients",
@@ -18,6 +21,8 @@ __all__ = [
     "LSTMCell",
     "RecurrentStack",
     "SimpleRNNCell",
+    "from_onnx",
+    "from_safetensors",
     "from_torch",
     "gru",
     "gru_vjp",
@@ -37,6 +42,8 @@ at_home(
     LSTMCell,
     RecurrentStack,
     SimpleRNNCell,
+    from_onnx,
+    from_safetensors,
     from_torch,
     gru,
     gru_vjp,

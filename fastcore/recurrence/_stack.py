@@ -1,4 +1,4 @@
-"""Layers of recurrent cells, and how they are made of PyTorch's modules."""
+"""Layers of recurrent cells."""
 
 from __future__ import annotations
 
@@ -9,30 +9,44 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._validation import as_real
 from .._workers import Workers
-from ._cells import Cell, GRUCell, LSTMCell, SimpleRNNCell, as_pair
+from ._cells import Cell, as_pair
 from ._sequences import Array, as_numpy, sequences
-
-_KINDS = ("RNN_TANH", "RNN_RELU", "GRU", "LSTM")
 
 
 class RecurrentStack:
-    """Layers of recurrent cells, made by `from_torch`. Never changes: any number of threads may use one.
+    """Layers of recurrent cells, made by `from_torch`, `from_safetensors` or `from_onnx`.
+
+    Never changes: any number of threads may use one.
 
     Attributes
     ----------
     kind : {"RNN_TANH", "RNN_RELU", "GRU", "LSTM"}
     layers : list of list
         For each layer, for each direction, its cell, with the weights packed.
+    reverse : list of list of bool
+        For each of these cells whether it steps from the last element to the first.
     """
 
-    def __init__(self, kind: str, layers: list[list[Any]]) -> None:
+    def __init__(self, kind: str, layers: list[list[Any]], reverse: list[list[bool]] | None = None) -> None:
         self.kind = kind
         self.layers: list[list[Cell]] = layers
+        self.reverse = [[False, True][: len(layer)] for layer in layers] if reverse is None else reverse
+        sizes = layers[0][0].sizes()
+        for before, layer in zip([[], *layers], layers):
+            width = sum(cell.states for cell in before) or layer[0].inputs
+            for cell in layer:
+                if (cell.inputs, cell.sizes()) != (width, sizes):
+                    raise ValueError(
+                        f"the layers of a stack must fit: expected a cell of {width} features with states of {sizes} "
+                        f"units, got {cell!r}"
+                    )
 
     def __repr__(self) -> str:
         first = self.layers[0][0]
-        both = ", both directions" if len(self.layers[0]) == 2 else ""
-        return f"<RecurrentStack {self.kind} {first.inputs} -> {first.states}, {len(self.layers)} layers{both}>"
+        what = {(False,): "", (True,): ", reverse", (False, True): ", both directions"}
+        directions = ", ".join(dict.fromkeys(what[tuple(layer)][2:] for layer in self.reverse))
+        text = f"{self.kind} {first.inputs} -> {first.states}, {len(self.layers)} layers"
+        return f"<RecurrentStack {text}{directions and ', '}{directions}>"
 
     def __call__(
         self,
@@ -78,11 +92,11 @@ class RecurrentStack:
         dtype = np.result_type(batch.rows, first.W)
         starts = self._starts(state, len(batch), dtype)
         ends: list[list[Array]] = []
-        for layer in self.layers:
+        for layer, reverse in zip(self.layers, self.reverse):
             outputs = []
-            for direction, cell in enumerate(layer):
+            for cell, backwards in zip(layer, reverse):
                 try:
-                    output, end = cell.rows(batch, starts[len(ends)], direction == 1, workers)
+                    output, end = cell.rows(batch, starts[len(ends)], backwards, workers)
                 except ValueError:
                     as_real(batch.rows, "x", inf=False)  # says which
                     raise
@@ -110,11 +124,11 @@ class RecurrentStack:
         TypeError
             If an argument isn't of that kind.
         ValueError
-            If a shape doesn't match, there is NaN or infinity, or the stack has both directions: its last direction
-            begins at the end.
+            If a shape doesn't match, there is NaN or infinity, or a direction of the stack begins at the end.
         """
-        if len(self.layers[0]) == 2:
-            raise ValueError("a stack with both directions can't step: it needs each sequence's end")
+        if any(True in layer for layer in self.reverse):
+            both = "both directions" if len(self.layers[0]) == 2 else "a reverse direction"
+            raise ValueError(f"a stack with {both} can't step: it needs each sequence's end")
         y = as_real(as_numpy(x), "x", ndim=2, inf=False)
         first = self.layers[0][0]
         first.check_width(y, f"x {y.shape}")
@@ -142,65 +156,3 @@ class RecurrentStack:
     def _state(self, ends: list[list[Array]]) -> Any:
         last = tuple(np.stack(parts) for parts in zip(*ends))
         return last if self.kind == "LSTM" else last[0]
-
-
-def from_torch(module: Any) -> Any:
-    """Take over the weights of a ``torch.nn.RNN``, ``GRU`` or ``LSTM``, or of one of PyTorch's cells.
-
-    Parameters
-    ----------
-    module : torch.nn.RNN, GRU, LSTM, RNNCell, GRUCell or LSTMCell
-        With any number of layers, one or both directions, with or without biases and projections. Dropout is left
-        out, as in evaluation. The weights are copied: later training doesn't reach the result.
-
-    Returns
-    -------
-    RecurrentStack, SimpleRNNCell, GRUCell or LSTMCell
-        A stack, called on an array (B, T, D), whatever the module's ``batch_first``, gives (outputs, state), NumPy
-        arrays of the module's float type; those of modules in half precision or bfloat16 are float32. Of a
-        PackedSequence the outputs are one too.
-
-    Raises
-    ------
-    TypeError
-        If it isn't such a module.
-
-    Examples
-    --------
-    With PyTorch installed::
-
-        module = torch.nn.LSTM(8, 16, num_layers=2, bidirectional=True)
-        outputs, (h, c) = from_torch(module)(x)
-    """
-    names = [base.__name__ for base in type(module).__mro__]
-    cell = next((name for name in ("RNNCell", "GRUCell", "LSTMCell") if name in names), None)
-    kind = getattr(module, "mode", None)
-    if (cell is None and kind not in _KINDS) or not hasattr(module, "state_dict"):
-        raise TypeError(
-            f"module must be a torch.nn.RNN, GRU or LSTM, or one of their cells, got {type(module).__name__}"
-        )
-    weights = {name: np.array(as_numpy(value)) for name, value in module.state_dict().items()}
-    if cell is not None:
-        relu = getattr(module, "nonlinearity", "tanh") == "relu"
-        name = {"GRUCell": "GRU", "LSTMCell": "LSTM", "RNNCell": "RNN_RELU" if relu else "RNN_TANH"}[cell]
-        return _cell(name, weights, "")
-    assert isinstance(kind, str)
-    layers = []
-    for layer in range(module.num_layers):
-        suffixes = ("", "_reverse")[: 2 if module.bidirectional else 1]
-        layers.append([_cell(kind, weights, f"_l{layer}{suffix}") for suffix in suffixes])
-    return RecurrentStack(kind, layers)
-
-
-def _cell(kind: str, weights: dict[str, Array], suffix: str) -> Cell:
-    """The cell whose weights end in `suffix`."""
-    W, U = weights[f"weight_ih{suffix}"].T, weights[f"weight_hh{suffix}"].T
-    biases = np.zeros((2, W.shape[1]), W.dtype)
-    if f"bias_ih{suffix}" in weights:
-        biases[:] = [weights[f"bias_{part}{suffix}"] for part in ("ih", "hh")]
-    if kind == "GRU":
-        return GRUCell(W, U, biases)
-    if kind == "LSTM":
-        projection = weights.get(f"weight_hr{suffix}")
-        return LSTMCell(W, U, biases.sum(axis=0), projection=None if projection is None else projection.T)
-    return SimpleRNNCell(W, U, biases.sum(axis=0), kind[4:].lower())
