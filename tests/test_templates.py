@@ -466,6 +466,53 @@ class TestSentencesOfThePost:
     def test_the_same_tree(self, backend, draw, texts, sentence, lines):
         assert [line.replace("+---> ", "") for line in draw(texts, sentence)] == lines
 
+    # The templates, with counts, of nlp-zero's page (https://kexue.fm/archives/5597).
+    PUBLISHED = {
+        "[X] 呢": 10,
+        "[X] 可以 [X] 吗": 9,
+        "我 [X]": 8,
+        "[X] 的 [X] 是 [X]": 7,
+        "[X] 的 [X] 是 [X] 呢": 7,
+        "[X] 的 [X]": 12,
+        "[X] 和 [X]": 12,
+    }
+
+    @pytest.mark.parametrize(
+        ("sentence", "frames"),
+        [
+            ("鸡蛋 可以 吃 吗", ["(鸡蛋)可以(吃)吗"]),
+            ("牛奶 和 鸡蛋 可以 一起 吃 吗", ["(牛奶和鸡蛋)可以(一起吃)吗", "(牛奶)和(鸡蛋)"]),
+            ("苹果 的 颜色 是 什么 呢", ["(苹果)的(颜色)是(什么)呢"]),
+            (
+                "雪梨 和 苹果 和 香蕉 的 颜色 是 什么 呢",
+                ["(雪梨和苹果和香蕉)的(颜色)是(什么)呢", "(雪梨)和(苹果和香蕉)", "(苹果)和(香蕉)"],
+            ),
+            (
+                "我 的 美味 的 苹果 的 颜色 是 什么 呢",
+                ["(我)的(美味的苹果的颜色)是(什么)呢", "(美味)的(苹果的颜色)", "(苹果)的(颜色)"],
+            ),
+        ],
+    )
+    def test_published_templates(self, backend, sentence, frames):
+        # What nlp-zero 0.1.6 draws of them, the lines of the templates.
+        given_templates = {Template.parse(text): count for text, count in self.PUBLISHED.items()}
+        trie = nlp_zero.XTrie((template.words, count) for template, count in given_templates.items())
+        whole = str(nlp_zero.Parser(trie, str.split).parse(sentence))
+        for drawing in (Parser(given_templates, str.split).parse(sentence).drawing(), whole):
+            lines = [line.rpartition("+---> ")[2] for line in drawing.splitlines()]
+            assert [line for line in lines if "(" in line] == frames
+        if len(frames) == 1 and "吃" in sentence:
+            # As that page shows it.
+            assert whole.splitlines() == [
+                "+---> (鸡蛋)可以(吃)吗",
+                "|     +---> 鸡蛋",
+                "|     |     +---> 鸡蛋",
+                "|     +---> 可以",
+                "|     +---> 吃",
+                "|     |     +---> 吃",
+                "|     +---> 吗",
+            ]
+
     def test_where_slots_may_be_empty(self, backend):
         # In `compat` a placeholder may be empty and words stand apart: the end of a sentence is no slot's, here it is.
         texts, sentence = ["[X] 的 颜色 是 什么", "[X] 呢"], "苹果 的 颜色 是 什么 呢"
