@@ -251,7 +251,7 @@ PLANTED = [
     ("lexicon", "fastcore/lexicon/_files.py", "        and bool((counts > 0).all())\n", "", "tests/test_lexicon.py -k forged"),
     # Options in pickles.
     ("lexicon", "fastcore/lexicon/_tokenizer.py", "return _rebuild, (self.lexicon, self._options)", "return _rebuild, (self.lexicon, {**self._options, 'null_score': -100.0})", "tests/test_second_units.py -k Travel"),
-    ("templates", "fastcore/templates/_parser.py", "return self._backend, self._counts\n", "return self._backend, dict.fromkeys(self._counts, 1)\n", "tests/test_second_units.py -k Travel"),
+    ("templates", "fastcore/templates/_trie.py", "return self._backend, self._counts\n", "return self._backend, dict.fromkeys(self._counts, 1)\n", "tests/test_second_units.py -k Travel"),
     ("ngrams", "fastcore/ngrams/_counter.py", "self._least = max(self._least, least)", "pass", "tests/test_second_units.py -k pruned"),
     # Constants and conditions of formulas, in wrappers too.
     ("nce", "fastcore/nce.py", "covariance[-1, -1] -= 1 + 1 / nu", "covariance[-1, -1] -= 1", "tests/test_second_units.py -k Constants"),

@@ -398,6 +398,18 @@ def drawn_by_compat(texts, sentence):
     return [line for i, line in enumerate(lines) if line != "|     " + lines[i - 1]]
 
 
+# The templates, with counts, of nlp-zero's page (https://kexue.fm/archives/5597).
+PUBLISHED = {
+    "[X] 呢": 10,
+    "[X] 可以 [X] 吗": 9,
+    "我 [X]": 8,
+    "[X] 的 [X] 是 [X]": 7,
+    "[X] 的 [X] 是 [X] 呢": 7,
+    "[X] 的 [X]": 12,
+    "[X] 和 [X]": 12,
+}
+
+
 class TestSentencesOfThePost:
     """Sentences like those of the post, of one clause or nested: nlp-zero 0.1.6 draws them as `compat` does."""
 
@@ -466,17 +478,6 @@ class TestSentencesOfThePost:
     def test_the_same_tree(self, backend, draw, texts, sentence, lines):
         assert [line.replace("+---> ", "") for line in draw(texts, sentence)] == lines
 
-    # The templates, with counts, of nlp-zero's page (https://kexue.fm/archives/5597).
-    PUBLISHED = {
-        "[X] 呢": 10,
-        "[X] 可以 [X] 吗": 9,
-        "我 [X]": 8,
-        "[X] 的 [X] 是 [X]": 7,
-        "[X] 的 [X] 是 [X] 呢": 7,
-        "[X] 的 [X]": 12,
-        "[X] 和 [X]": 12,
-    }
-
     @pytest.mark.parametrize(
         ("sentence", "frames"),
         [
@@ -495,7 +496,7 @@ class TestSentencesOfThePost:
     )
     def test_published_templates(self, backend, sentence, frames):
         # What nlp-zero 0.1.6 draws of them, the lines of the templates.
-        given_templates = {Template.parse(text): count for text, count in self.PUBLISHED.items()}
+        given_templates = {Template.parse(text): count for text, count in PUBLISHED.items()}
         trie = nlp_zero.XTrie((template.words, count) for template, count in given_templates.items())
         whole = str(nlp_zero.Parser(trie, str.split).parse(sentence))
         for drawing in (Parser(given_templates, str.split).parse(sentence).drawing(), whole):

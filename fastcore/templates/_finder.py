@@ -20,9 +20,9 @@ from .._validation import as_choice, as_flag, as_index, as_number
 from .._workers import Workers
 from ..skipgrams import count_skipgrams
 from ._frames import frames_of
-from ._parser import TemplateTrie
 from ._sentences import sentence_lists
 from ._template import Template, Tokenize, as_words
+from ._trie import TemplateTrie
 
 # A template and what is in its slots.
 Reading: TypeAlias = tuple[Template, tuple[tuple[str, ...], ...]]
