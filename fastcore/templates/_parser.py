@@ -102,15 +102,19 @@ class Parser:
         warn_of_memory(len(words), 12)
         trie, null = self.templates, round(self.null_score / UNIT)
         _, spans = trie._trie.parse(trie._encode(words), null)
-        used = {t: trie._list[t] for t in set(spans[:, 2].tolist()) if t >= 0}
+        used: dict[int, Template] = {}
         nodes: list[tuple[int, int, int, int, int]] = []
         # From the last to the first: a node's children are made before it, and lie on the stack in order.
         made: list[tuple[int, int]] = []
         for start, end, t in reversed(spans.tolist()):
-            size, score = 1, trie._scores[t] if t >= 0 else null * max(end - start - 1, 0)
-            for _ in range(used[t].n_slots if t >= 0 else 0):
-                child_size, child_score = made.pop()
-                size, score = size + child_size, score + child_score
+            if t < 0:
+                size, score = 1, null * max(end - start - 1, 0)
+            else:
+                used[t] = trie._list[t]
+                size, score = 1, trie._scores[t]
+                for _ in range(trie._n_slots[t]):
+                    child_size, child_score = made.pop()
+                    size, score = size + child_size, score + child_score
             made.append((size, score))
             nodes.append((start, end, t, size, score))
         return SentenceTree(words, nodes[::-1], used)

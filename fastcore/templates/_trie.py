@@ -6,6 +6,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,6 +89,7 @@ class TemplateTrie(Immutable):
 
     def _prepare(self) -> None:
         self._list = list(self._counts)
+        self._n_slots = [template.n_slots for template in self._list]
         self._ids: dict[str, int] = {}
         symbols = [-1 if w is None else self._ids.setdefault(w, len(self._ids)) for t in self._list for w in t]
         log_total = math.log(self.total)
@@ -204,4 +206,4 @@ class TemplateTrie(Immutable):
         return [Match(start, end, self._list[t], counts[t]) for start, end, t in found.tolist()]
 
     def _encode(self, words: Sequence[str]) -> NDArray[np.int64]:
-        return np.array([self._ids.get(word, -1) for word in words], dtype=np.int64)
+        return np.array([*map(self._ids.get, words, repeat(-1))], np.int64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -201,11 +200,9 @@ class Template_Finder(TakesTurns):
     def _strong(self, pairs: dict[tuple[str, str], int]) -> list[tuple[str, str]]:
         all_words, all_pairs = log(sum(self.words.values())), log(sum(self.skip_grams.values()))
         words = {word: log(self.words[word]) - all_words for word in {word for pair in pairs for word in pair}}
-        return [
-            pair
-            for pair, count in pairs.items()
-            if log(count) - all_pairs - words[pair[0]] - words[pair[1]] > self.min_pmi
-        ]
+        # Counts are few: each has its logarithm taken once.
+        shares, least = {count: log(count) - all_pairs for count in {*pairs.values()}}, self.min_pmi
+        return [(a, b) for (a, b), count in pairs.items() if shares[count] - words[a] - words[b] > least]
 
     def _merged(
         self, symbols: Any, bounds: Any, counts: Any, names: list[str | None], least: float
@@ -269,10 +266,14 @@ class XTrie(Trie):
                         stack.append((place + 1, node[sent[place]], (*matched, place)))
         return output
 
-    @in_turn
     def _automaton(self) -> Automaton:
         """The trie as it is now, compiled once after each change."""
-        kept = self.__dict__.get("_compiled")
+        kept: tuple[int, Automaton] | None = self.__dict__.get("_compiled")
+        return kept[1] if kept is not None and kept[0] == self._changes else self._compile()
+
+    @in_turn
+    def _compile(self) -> Automaton:
+        kept: tuple[int, Automaton] | None = self.__dict__.get("_compiled")
         if kept is None or kept[0] != self._changes:
             kept = self._compiled = self._changes, Automaton(self)
         return kept[1]
@@ -301,21 +302,40 @@ class SentTree:
     modules: list[SentTree]
 
     def __init__(self, parsing: Parsing, words: Sequence[str], start: int, end: int) -> None:
-        pending: list[tuple[SentTree, Parsing, int, int]] = [(self, parsing, start, end)]
+        nodes: list[tuple[int, int, int]] = []
+        places: list[int] = []
+        pending = [(parsing, (start, end))]
         while pending:
-            tree, (matched, inner), a, b = pending.pop()
-            gaps = _gaps((a, b), matched)
-            symbols: list[str | None] = [words[i] for i in matched]
-            # From the last one back, so that places before it stay.
-            for gap in reversed(gaps):
-                symbols.insert(bisect_left(matched, gap[0]), None)
-            tree.template = Template._of(symbols) if matched else Template(symbols)
-            tree.content = "".join(words[a:b])
-            tree.modules = []
-            for part, gap in zip(inner, gaps, strict=True):
-                module = type(self).__new__(type(self))
-                tree.modules.append(module)
-                pending.append((module, part, *gap))
+            (matched, inner), span = pending.pop()
+            nodes.append((*span, len(matched)))
+            places += matched
+            pending += reversed([*zip(inner, _gaps(span, matched), strict=True)])
+        self.__dict__ = type(self)._made(nodes, places, words).__dict__
+
+    @classmethod
+    def _made(cls, nodes: list[Any], places: list[int], words: Sequence[str]) -> SentTree:
+        """The tree of nodes (start, end, number of places) in preorder, and their places."""
+        # From the last to the first: what is in a part's gaps is made before it, and lies on the stack in order.
+        made: list[SentTree] = []
+        behind = len(places)
+        for start, end, size in reversed(nodes):
+            tree, at = cls.__new__(cls), start
+            symbols: list[str | None] = []
+            tree.modules = modules = []
+            for place in places[behind - size : behind]:
+                if at < place:
+                    symbols.append(None)
+                    modules.append(made.pop())
+                symbols.append(words[place])
+                at = place + 1
+            if at < end:
+                symbols.append(None)
+                modules.append(made.pop())
+            behind -= size
+            tree.template = Template._of(symbols) if size else Template(symbols)
+            tree.content = "".join(words[start:end])
+            made.append(tree)
+        return made[0]
 
     def plot(self, prefix: str = "+---> ") -> str:
         """Return the tree as text."""
@@ -371,20 +391,11 @@ class Parser:
     def parse(self, sent: str) -> SentTree:
         """Return the tree of a sentence."""
         words = self.tokenize(sent)
-        own = _replaced(self, "max", Parser) or _replaced(self.templates, "search", XTrie)
-        return SentTree(self._chosen(words) if own else self._best(words), words, 0, len(words))
-
-    def _best(self, words: Sequence[str]) -> Parsing:
+        if _replaced(self, "max", Parser) or _replaced(self.templates, "search", XTrie):
+            return SentTree(self._chosen(words), words, 0, len(words))
         warn_of_memory(len(words), 20)
         nodes, places = self.templates._automaton().best_reading(words, self.null_score)
-        left = places.tolist()
-        # From the last to the first: what is in a part's gaps is made before it, and lies on the stack in order.
-        made: list[Parsing] = []
-        for start, end, size in reversed(nodes.tolist()):
-            matched: Words = tuple(left[-size:]) if size else ()
-            del left[len(left) - size :]
-            made.append((matched, [made.pop() for _ in _gaps((start, end), matched)] if size < end - start else []))
-        return made[0]
+        return SentTree._made(nodes.tolist(), places.tolist(), words)
 
     def _chosen(self, words: Sequence[str]) -> Parsing:
         """Every way to place a template is listed and given to `max`, shorter parts first."""
