@@ -206,4 +206,4 @@ class TemplateTrie(Immutable):
         return [Match(start, end, self._list[t], counts[t]) for start, end, t in found.tolist()]
 
     def _encode(self, words: Sequence[str]) -> NDArray[np.int64]:
-        return np.array([*map(self._ids.get, words, repeat(-1))], np.int64)
+        return np.fromiter(map(self._ids.get, words, repeat(-1)), np.int64, len(words))

@@ -318,10 +318,11 @@ class SentTree:
         # From the last to the first: what is in a part's gaps is made before it, and lies on the stack in order.
         made: list[SentTree] = []
         behind = len(places)
+        place = 0
         for start, end, size in reversed(nodes):
-            tree, at = cls.__new__(cls), start
+            tree, template, at = cls.__new__(cls), Template.__new__(Template), start
             symbols: list[str | None] = []
-            tree.modules = modules = []
+            modules: list[SentTree] = []
             for place in places[behind - size : behind]:
                 if at < place:
                     symbols.append(None)
@@ -332,8 +333,9 @@ class SentTree:
                 symbols.append(None)
                 modules.append(made.pop())
             behind -= size
-            tree.template = Template._of(symbols) if size else Template(symbols)
-            tree.content = "".join(words[start:end])
+            template.words, template.length = symbols, size
+            template.last = words[place] if size else None
+            tree.template, tree.modules, tree.content = template, modules, "".join(words[start:end])
             made.append(tree)
         return made[0]
 
