@@ -315,6 +315,8 @@ PLANTED = [
     ("templates", "pyx/templates/chosen.pxi", "    shortest -= early\n", "", "tests/test_templates.py -k Closed"),
     ("templates", "pyx/templates/chosen.pxi", "            if compared(lattice, x.best, y.best) <= 0:", "            if True:", "tests/test_templates.py -k Closed"),
     ("templates", "fastcore/templates/_finder.py", "int((1 - 1e-6) * min_proba", "int((1 + 1e-1) * min_proba", "tests/test_templates.py -k rare"),
+    ("nlp_zero", "fastcore/compat/nlp_zero/_grams.py", "total = log(self.counts.sum().item())", "total = 0.0", "tests/test_nlp_zero_templates.py -k mended"),
+    ("nlp_zero", "fastcore/compat/nlp_zero/_grams.py", "np.lexsort((second, first))", "np.lexsort((first, second))", "tests/test_nlp_zero_templates.py -k poems"),
     ("nlp_zero", "fastcore/compat/nlp_zero/_templates.py", "            if at < end:\n                symbols.append(None)", "            if at < end:\n                symbols.append(words[at])", "tests/test_nlp_zero_templates.py -k test_tree"),
     ("templates", "fastcore/templates/_finder.py", "sure = (always[0] & always[1]) |", "sure =", "tests/test_templates.py -k Closed"),
     ("templates", "pyx/templates/trie.pyx", "elif work.n_found - listed > 1:", "elif work.n_found - listed > 9:"),

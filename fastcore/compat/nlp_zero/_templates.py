@@ -14,6 +14,7 @@ from ..._backend import kernels
 from ..._turns import TakesTurns, in_turn
 from ...skipgrams import count_skipgrams
 from ...templates._parser import warn_of_memory
+from ._grams import Grams
 from ._lattice import Trie, log
 from ._loose import Automaton
 
@@ -99,7 +100,7 @@ class Template_Finder(TakesTurns):
     templates : dict of Template to int
         The templates found; `find` adds to it.
     words, skip_grams : dict
-        What `train` has counted.
+        What `train` has counted; of `skip_grams` the dictionary is made when it is looked at.
 
     Notes
     -----
@@ -128,8 +129,26 @@ class Template_Finder(TakesTurns):
         self.min_pmi = min_pmi
         self.templates: dict[Template, int] = defaultdict(int)
         self.words: dict[str, int] = defaultdict(int)
-        self.skip_grams: dict[tuple[str, str], int] = defaultdict(int)
+        # None before anything was counted or looked at.
+        self._grams: Grams | dict[tuple[str, str], int] | None = None
         self._trained = False
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Once a dictionary was kept.
+        self.__dict__.update(state)
+        self._grams = self.__dict__.pop("skip_grams", self.__dict__.get("_grams"))
+
+    @property
+    def skip_grams(self) -> dict[tuple[str, str], int]:
+        """The pairs of words, with counts."""
+        grams = self._grams
+        if not isinstance(grams, dict):
+            self._grams = grams = defaultdict(int) if grams is None else grams.to_dict()
+        return grams
+
+    @skip_grams.setter
+    def skip_grams(self, pairs: dict[tuple[str, str], int]) -> None:
+        self._grams = pairs
 
     def texts(self, sents: Iterable[str], filtering: bool = True) -> Iterator[list[Sequence[str]]]:
         """Yield for each text its sentences, each a list of words: what `train` and `find` read.
@@ -161,11 +180,13 @@ class Template_Finder(TakesTurns):
         self._trained = True
         for word, count in zip(names, pairs.token_counts.tolist(), strict=True):
             self.words[word] = self.words.get(word, 0) + count
-        rows, columns = (map(names.__getitem__, numbers.tolist()) for numbers in pairs.matrix.nonzero())
-        counted = zip(zip(rows, columns, strict=True), pairs.matrix.data.tolist(), strict=True)
-        if self.skip_grams:
-            counted = ((pair, self.skip_grams.get(pair, 0) + count) for pair, count in counted)  # type: ignore[assignment]
-        self.skip_grams.update(counted)
+        first, second = pairs.matrix.nonzero()
+        counted = Grams(names, first, second, pairs.matrix.data)
+        if self._grams is None:
+            self._grams = counted
+        else:
+            grams = self.skip_grams
+            grams.update((pair, grams.get(pair, 0) + count) for pair, count in counted.to_dict().items())
 
     @in_turn
     def find(self, sents: Iterable[str], filtering: bool = True, remove_weak_grams: bool = True) -> None:
@@ -173,18 +194,15 @@ class Template_Finder(TakesTurns):
         if not self.words and not self._trained:
             raise ValueError("train(sents) must come before find(sents)")
         least = log(self.min_proba)
-        pairs = _frequent(self.skip_grams, least)
-        strong = self._strong(pairs)
+        grams = self._grams if isinstance(self._grams, Grams) else Grams.of(self.skip_grams)
+        pairs = grams.frequent(least)
+        strong = pairs.strong(grams.counts.sum().item(), self.words, self.min_pmi)
         _, (ids, offsets, names) = self._numbered(sents, filtering)
-        rows = {name: row for row, name in enumerate(names)}
-        joined = sorted((rows[a], rows[b]) for a, b in strong if a in rows and b in rows)
-        firsts = np.bincount([a for a, _ in joined], minlength=len(rows)) if joined else np.zeros(len(rows), np.int64)
         offsets = np.ascontiguousarray(offsets, np.int64)
         symbols, bounds, counts, refused = kernels("templates.readings").count_readings(
             ids.astype(np.int64),
             offsets,
-            np.concatenate([[0], np.cumsum(firsts)]).astype(np.int64),
-            np.array([b for _, b in joined], np.int64),
+            *strong.rows([*names]),
             self.window,
             MOST,
         )
@@ -195,14 +213,7 @@ class Template_Finder(TakesTurns):
             raise ValueError("sents must not have 2**62 or more ways to read one template")
         self.templates = self._merged(symbols, bounds, counts, [*names, None], least)
         if remove_weak_grams:
-            self.skip_grams = defaultdict(int, pairs)
-
-    def _strong(self, pairs: dict[tuple[str, str], int]) -> list[tuple[str, str]]:
-        all_words, all_pairs = log(sum(self.words.values())), log(sum(self.skip_grams.values()))
-        words = {word: log(self.words[word]) - all_words for word in {word for pair in pairs for word in pair}}
-        # Counts are few: each has its logarithm taken once.
-        shares, least = {count: log(count) - all_pairs for count in {*pairs.values()}}, self.min_pmi
-        return [(a, b) for (a, b), count in pairs.items() if shares[count] - words[a] - words[b] > least]
+            self._grams = pairs
 
     def _merged(
         self, symbols: Any, bounds: Any, counts: Any, names: list[str | None], least: float
