@@ -398,7 +398,8 @@ def drawn_by_compat(texts, sentence):
     return [line for i, line in enumerate(lines) if line != "|     " + lines[i - 1]]
 
 
-# The templates, with counts, of nlp-zero's page (https://kexue.fm/archives/5597).
+# The templates, with counts, of nlp-zero's page: Su Jianlin (苏剑林), *基于最小熵原理的NLP库：nlp zero*, 2018,
+# https://kexue.fm/archives/5597.
 PUBLISHED = {
     "[X] 呢": 10,
     "[X] 可以 [X] 吗": 9,
