@@ -271,11 +271,9 @@ def _count(
     ids: Ids, offsets: NDArray[np.int64], names: Sequence[Any], window: int, min_count: int, workers: Any
 ) -> SkipGrams:
     size = len(names)
-    longest = np.diff(offsets)
-    reach = np.minimum(window, np.maximum(longest - 1, 0))
-    total = int((reach * longest - reach * (reach + 1) // 2).sum())
+    lengths = np.diff(offsets)
     # A window over the longest text and a larger one see the same.
-    near = max(1, int(reach.max(initial=1)))
+    near = max(1, min(window, int(lengths.max(initial=0)) - 1))
     backend = active_backend()
     tasks = [
         ("skipgrams", "count_pairs", backend, (ids, offsets, size, near, min_count, low, high))
@@ -287,7 +285,13 @@ def _count(
     index = index_dtype(len(data))
     matrix = csr_array((data, indices.astype(index, copy=False), indptr.astype(index)), shape=(size, size))
     matrix.has_canonical_format = True
-    return SkipGrams(matrix, names, token_counts, total, window, min_count)
+    return SkipGrams(matrix, names, token_counts, n_pairs(lengths, window), window, min_count)
+
+
+def n_pairs(lengths: NDArray[np.int64], window: int) -> int:
+    """How many pairs texts of these lengths have."""
+    reach = np.minimum(window, np.maximum(lengths - 1, 0))
+    return int((reach * lengths - reach * (reach + 1) // 2).sum())
 
 
 def _bounds(ids: Ids, size: int, parts: int) -> list[int]:

@@ -261,7 +261,7 @@ PLANTED = [
     ("lexicon", "fastcore/lexicon/_files.py", "        and bool((counts > 0).all())\n", "", "tests/test_lexicon.py -k forged"),
     # Options in pickles.
     ("lexicon", "fastcore/lexicon/_tokenizer.py", "return _rebuild, (self.lexicon, self._options)", "return _rebuild, (self.lexicon, {**self._options, 'null_score': -100.0})", "tests/test_second_units.py -k Travel"),
-    ("templates", "fastcore/templates/_parser.py", "return self._backend, self._counts\n", "return self._backend, dict.fromkeys(self._counts, 1)\n", "tests/test_second_units.py -k Travel"),
+    ("templates", "fastcore/templates/_trie.py", "return self._backend, self._counts\n", "return self._backend, dict.fromkeys(self._counts, 1)\n", "tests/test_second_units.py -k Travel"),
     ("ngrams", "fastcore/ngrams/_counter.py", "self._least = max(self._least, least)", "pass", "tests/test_second_units.py -k pruned"),
     # Constants and conditions of formulas, in wrappers too.
     ("nce", "fastcore/nce.py", "covariance[-1, -1] -= 1 + 1 / nu", "covariance[-1, -1] -= 1", "tests/test_second_units.py -k Constants"),
@@ -324,6 +324,10 @@ PLANTED = [
     ("templates", "pyx/templates/chosen.pxi", "words > target.words or", "words < target.words or", "tests/test_templates.py -k Closed"),
     ("templates", "pyx/templates/chosen.pxi", "    shortest -= early\n", "", "tests/test_templates.py -k Closed"),
     ("templates", "pyx/templates/chosen.pxi", "            if compared(lattice, x.best, y.best) <= 0:", "            if True:", "tests/test_templates.py -k Closed"),
+    ("templates", "fastcore/templates/_finder.py", "int((1 - 1e-6) * min_proba", "int((1 + 1e-1) * min_proba", "tests/test_templates.py -k rare"),
+    ("nlp_zero", "fastcore/compat/nlp_zero/_grams.py", "total = log(self.counts.sum().item())", "total = 0.0", "tests/test_nlp_zero_templates.py -k mended"),
+    ("nlp_zero", "fastcore/compat/nlp_zero/_grams.py", "np.lexsort((second, first))", "np.lexsort((first, second))", "tests/test_nlp_zero_templates.py -k poems"),
+    ("nlp_zero", "fastcore/compat/nlp_zero/_templates.py", "            if at < end:\n                symbols.append(None)", "            if at < end:\n                symbols.append(words[at])", "tests/test_nlp_zero_templates.py -k test_tree"),
     ("templates", "fastcore/templates/_finder.py", "sure = (always[0] & always[1]) |", "sure =", "tests/test_templates.py -k Closed"),
     ("templates", "pyx/templates/trie.pyx", "elif work.n_found - listed > 1:", "elif work.n_found - listed > 9:"),
     ("templates", "pyx/templates/finder.pyx", "if search.n_levels == longest:", "if search.n_levels == longest + 1:"),

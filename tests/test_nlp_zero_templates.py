@@ -96,6 +96,28 @@ class TestFinder:
         with pytest.raises(ValueError, match=r"train\(sents\) must come before find"):
             Template_Finder(list).find(["a"])
 
+    def test_the_dictionary_of_pairs(self, backend):
+        # Made when it is looked at, and the same from then on: what a user puts in counts.
+        made, looked_at = (Template_Finder(list, 2, 1e-9, -9) for _ in range(2))
+        looked_at.skip_grams["天", "x"] += 1
+        for finder in (made, looked_at):
+            finder.train(["天地", "天地人"])
+        seen = looked_at.skip_grams
+        assert seen is looked_at.skip_grams
+        assert made.skip_grams == {("天", "地"): 2, ("天", "人"): 1, ("地", "人"): 1}
+        assert seen == {("天", "x"): 1, **made.skip_grams}
+        assert made.skip_grams["人", "天"] == 0 and list(made.skip_grams)[-1] == ("人", "天")
+        looked_at.skip_grams = {("地", "人"): 5, ("天", "x"): 1}
+        looked_at.train(["天地"])
+        looked_at.find(["天地人", "天x"])
+        assert looked_at.templates == {Template("天地人"): 1, Template("天x"): 1}
+        state = made.__getstate__()
+        state["skip_grams"] = {("天", "地"): 7}
+        del state["_grams"]
+        old = Template_Finder.__new__(Template_Finder)
+        old.__setstate__(state)
+        assert old.skip_grams == {("天", "地"): 7} and pickle.loads(pickle.dumps(made)).skip_grams == made.skip_grams
+
     def test_filter(self, backend):
         assert found(["aé，b"], 2, 1e-9, -9).words == {"a": 1, "b": 1}
         assert found(["aé，b"], 2, 1e-9, -9, filtering=False).words == {"a": 1, "é": 1, "b": 1}

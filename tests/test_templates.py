@@ -398,6 +398,19 @@ def drawn_by_compat(texts, sentence):
     return [line for i, line in enumerate(lines) if line != "|     " + lines[i - 1]]
 
 
+# The templates, with counts, of nlp-zero's page: Su Jianlin (苏剑林), *基于最小熵原理的NLP库：nlp zero*, 2018,
+# https://kexue.fm/archives/5597.
+PUBLISHED = {
+    "[X] 呢": 10,
+    "[X] 可以 [X] 吗": 9,
+    "我 [X]": 8,
+    "[X] 的 [X] 是 [X]": 7,
+    "[X] 的 [X] 是 [X] 呢": 7,
+    "[X] 的 [X]": 12,
+    "[X] 和 [X]": 12,
+}
+
+
 class TestSentencesOfThePost:
     """Sentences like those of the post, of one clause or nested: nlp-zero 0.1.6 draws them as `compat` does."""
 
@@ -465,6 +478,42 @@ class TestSentencesOfThePost:
     )
     def test_the_same_tree(self, backend, draw, texts, sentence, lines):
         assert [line.replace("+---> ", "") for line in draw(texts, sentence)] == lines
+
+    @pytest.mark.parametrize(
+        ("sentence", "frames"),
+        [
+            ("鸡蛋 可以 吃 吗", ["(鸡蛋)可以(吃)吗"]),
+            ("牛奶 和 鸡蛋 可以 一起 吃 吗", ["(牛奶和鸡蛋)可以(一起吃)吗", "(牛奶)和(鸡蛋)"]),
+            ("苹果 的 颜色 是 什么 呢", ["(苹果)的(颜色)是(什么)呢"]),
+            (
+                "雪梨 和 苹果 和 香蕉 的 颜色 是 什么 呢",
+                ["(雪梨和苹果和香蕉)的(颜色)是(什么)呢", "(雪梨)和(苹果和香蕉)", "(苹果)和(香蕉)"],
+            ),
+            (
+                "我 的 美味 的 苹果 的 颜色 是 什么 呢",
+                ["(我)的(美味的苹果的颜色)是(什么)呢", "(美味)的(苹果的颜色)", "(苹果)的(颜色)"],
+            ),
+        ],
+    )
+    def test_published_templates(self, backend, sentence, frames):
+        # What nlp-zero 0.1.6 draws of them, the lines of the templates.
+        given_templates = {Template.parse(text): count for text, count in PUBLISHED.items()}
+        trie = nlp_zero.XTrie((template.words, count) for template, count in given_templates.items())
+        whole = str(nlp_zero.Parser(trie, str.split).parse(sentence))
+        for drawing in (Parser(given_templates, str.split).parse(sentence).drawing(), whole):
+            lines = [line.rpartition("+---> ")[2] for line in drawing.splitlines()]
+            assert [line for line in lines if "(" in line] == frames
+        if len(frames) == 1 and "吃" in sentence:
+            # As that page shows it.
+            assert whole.splitlines() == [
+                "+---> (鸡蛋)可以(吃)吗",
+                "|     +---> 鸡蛋",
+                "|     |     +---> 鸡蛋",
+                "|     +---> 可以",
+                "|     +---> 吃",
+                "|     |     +---> 吃",
+                "|     +---> 吗",
+            ]
 
     def test_where_slots_may_be_empty(self, backend):
         # In `compat` a placeholder may be empty and words stand apart: the end of a sentence is no slot's, here it is.
@@ -550,6 +599,12 @@ class TestTemplateFinder:
         words = [f"w{i}" for i in range(40)]
         finder = TemplateFinder(min_pmi=-9).fit([words, words, ["x"]])
         assert finder.templates_ == {Template(words): 2} and finder.complete_from_ is None
+
+    def test_pairs_as_rare_as_may_be(self, backend):
+        # A share of three tenths is above a little less, and pairs that are too rare aren't listed.
+        texts = [["a", "b"]] * 30 + [[f"x{i}", f"y{i}"] for i in range(70)]
+        finder = TemplateFinder(min_proba=0.2999, closed=False).fit(texts)
+        assert finder.templates_ == {Template(["a", "b"]): 30}
 
     def test_progress_and_workers(self, backend):
         steps = []

@@ -9,8 +9,10 @@ https://kexue.fm/archives/5577 (minimum entropy, third part: sentence templates 
 
 from .._public import at_home
 from ._finder import TemplateFinder
-from ._parser import Match, Parser, SentenceTree, TemplateTrie
+from ._parser import Parser
 from ._template import SLOT, Template
+from ._tree import SentenceTree
+from ._trie import Match, TemplateTrie
 
 __all__ = ["SLOT", "Match", "Parser", "SentenceTree", "Template", "TemplateFinder", "TemplateTrie"]
 

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from ._parser import SentenceTree
+    from ._tree import SentenceTree
 
 # A narrow character, the gap between words and the distance of two levels in pixels; a wide character is two.
 _UNIT, _GAP, _LEVEL = 8, 2, 44

@@ -18,11 +18,11 @@ from .._texts import Manner, Texts
 from .._turns import in_turn
 from .._validation import as_choice, as_flag, as_index, as_number
 from .._workers import Workers
-from ..skipgrams import count_skipgrams
+from ..skipgrams import count_skipgrams, n_pairs
 from ._frames import frames_of
-from ._parser import TemplateTrie
 from ._sentences import sentence_lists
 from ._template import Template, Tokenize, as_words
+from ._trie import TemplateTrie
 
 # A template and what is in its slots.
 Reading: TypeAlias = tuple[Template, tuple[tuple[str, ...], ...]]
@@ -424,7 +424,11 @@ def _strong(
     workers: Workers,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the strong pairs, row by row."""
-    pairs = count_skipgrams(tokens, window, lengths=lengths, vocabulary=range(n_words), workers=workers)
+    # Most pairs are too rare: they aren't even listed. A little below what the logarithms below ask for.
+    rarest = max(min_count, int((1 - 1e-6) * min_proba * n_pairs(lengths, window)))
+    pairs = count_skipgrams(
+        tokens, window, lengths=lengths, vocabulary=range(n_words), min_count=rarest, workers=workers
+    )
     if not pairs.total:
         return np.zeros(n_words + 1, np.int64), np.zeros(0, np.int64)
     matrix, counts = pairs.matrix, pairs.token_counts

@@ -202,7 +202,8 @@ def as_words(words: Any, name: str = "words") -> tuple[str, ...]:
     if isinstance(words, str | bytes) or not isinstance(words, Sequence | np.ndarray):
         raise TypeError(f"{name} must be a list of str, got {type(words).__name__}")
     listed = tuple(words)
-    for word in listed:
-        if not isinstance(word, str):
-            raise TypeError(f"{name} must hold str, got {type(word).__name__}")
+    if {*map(type, listed)} - {str}:
+        for word in listed:
+            if not isinstance(word, str):
+                raise TypeError(f"{name} must hold str, got {type(word).__name__}")
     return listed

@@ -32,6 +32,11 @@ cdef struct Entry:
     int32_t next  # another one of the same state and place, whose score is lower
 
 
+cdef struct Span:
+    int64_t start
+    int64_t end
+
+
 cdef struct Automaton:
     const int64_t *gap
     const int64_t *first
@@ -88,8 +93,7 @@ def best_reading(
     cdef Work work
     if n == 0:
         return -null_score, np.zeros((1, 3), np.int64), np.empty(0, np.int64)
-    best_array = np.empty((n + 1, n + 1))
-    cdef double[:, ::1] best = best_array
+    cdef double *best
     automaton.gap, automaton.first, automaton.scores, automaton.sizes = &gap[0], &first[0], &scores[0], &sizes[0]
     automaton.words = &words[0] if words.shape[0] else NULL
     automaton.targets = &targets[0] if words.shape[0] else NULL
@@ -100,8 +104,9 @@ def best_reading(
     try:
         with nogil:
             open_work(&work, n_states, n)
-            sweep(&automaton, &ids[0], n, null_score, &best[0, 0], &work)
-        return best_array[n, 0].item(), *trace(n, &work)
+            best = <double *>resized(&work.pool, NULL, (n + 1) * (n + 1), sizeof(double))
+            sweep(&automaton, &ids[0], n, null_score, best, &work)
+        return best[n * (n + 1)], *trace(n, &work)
     finally:
         free_all(&work.pool)
 
@@ -331,12 +336,13 @@ cdef trace(Py_ssize_t n, Work *work):
     cdef Py_ssize_t count = 0, used = 0, top = 1, i, span, begin
     cdef int64_t start, end, size, at, gap_end
     nodes_array, places_array = np.empty((2 * n, 3), np.int64), np.empty(n, np.int64)
-    cdef int64_t[:, ::1] nodes = nodes_array, stack = np.empty((2 * n, 2), np.int64)
+    cdef int64_t[:, ::1] nodes = nodes_array
     cdef int64_t[::1] places = places_array
-    stack[0, 0], stack[0, 1] = 0, n
+    cdef Span *stack = <Span *>resized(&work.pool, NULL, 2 * n, sizeof(Span))
+    stack[0] = Span(0, n)
     while top:
         top -= 1
-        start, end = stack[top, 0], stack[top, 1]
+        start, end = stack[top].start, stack[top].end
         span = end * (n + 1) + start
         size = work.n_chosen[span]
         nodes[count, 0], nodes[count, 1], nodes[count, 2] = start, end, size or end - start
@@ -352,7 +358,7 @@ cdef trace(Py_ssize_t n, Work *work):
             at = work.places[begin + i - 1] + 1 if i else start
             gap_end = work.places[begin + i] if i < size else end
             if at < gap_end:
-                stack[top, 0], stack[top, 1] = at, gap_end
+                stack[top] = Span(at, gap_end)
                 top += 1
         for i in range(size):
             places[used] = work.places[begin + i]

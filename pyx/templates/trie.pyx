@@ -45,6 +45,11 @@ cdef struct Found:
     int64_t template
 
 
+cdef struct Span:
+    Py_ssize_t start
+    Py_ssize_t end
+
+
 cdef struct Work:
     Pool pool
     Pace pace
@@ -137,25 +142,25 @@ cdef class TemplateTrie:
         cdef Work work
         if n == 0:
             return 0, np.array([[0, 0, -1]], np.int64)
-        # best[q, p] is the score of the words from p up to q: a slot's beginnings lie side by side.
-        best_array = np.empty((n + 1, n + 1), np.int64)
-        choice_array = np.empty((n + 1, n + 1), np.int32)
-        cdef int64_t[:, ::1] best = best_array
-        cdef int32_t[:, ::1] choice = choice_array
+        cdef int64_t *best
+        cdef int32_t *choice
         work.pool = Pool(NULL, 0, 0)
         try:
             with nogil:
                 self.open(&work)
-                self.sweep(&ids[0], n, null_score, &best[0, 0], &choice[0, 0], &work)
+                # best[q, p] is the score of the words from p up to q: a slot's beginnings lie side by side.
+                best = <int64_t *>resized(&work.pool, NULL, (n + 1) * (n + 1), sizeof(int64_t))
+                choice = <int32_t *>resized(&work.pool, NULL, (n + 1) * (n + 1), sizeof(int32_t))
+                self.sweep(&ids[0], n, null_score, best, choice, &work)
+                self.trace(&ids[0], n, best, choice, &work)
+            return best[n * (n + 1)], found_rows(&work)
         finally:
             free_all(&work.pool)
-        return best_array[n, 0].item(), self.trace(ids, best, choice)
 
     def search(self, const int64_t[::1] ids):
         """Return every (start, end, template) such that the template reads exactly those words."""
         cdef Py_ssize_t n = ids.shape[0]
         cdef Work work
-        cdef int64_t[:, ::1] out
         if n == 0:
             return np.empty((0, 3), np.int64)
         work.pool = Pool(NULL, 0, 0)
@@ -163,13 +168,9 @@ cdef class TemplateTrie:
             with nogil:
                 self.open(&work)
                 self.sweep(&ids[0], n, 0, NULL, NULL, &work)
-            result = np.empty((work.n_found, 3), np.int64)
-            out = result
-            if work.n_found:
-                memcpy(&out[0, 0], work.found, work.n_found * sizeof(Found))
+            return found_rows(&work)
         finally:
             free_all(&work.pool)
-        return result
 
     cdef int open(self, Work *work) except -1 nogil:
         # A node is active, or has an open slot, once at most; untouched pages of these arrays cost nothing.
@@ -251,12 +252,7 @@ cdef class TemplateTrie:
         if t < 0:
             return 0
         if best == NULL:
-            work.found = <Found *>roomy(
-                &work.pool, work.found, &work.found_room, work.n_found + 1, sizeof(Found))
-            work.found[work.n_found].start, work.found[work.n_found].end = start, end
-            work.found[work.n_found].template = t
-            work.n_found += 1
-            return 0
+            return add_found(work, start, end, t)
         total = value + self.scores[t]
         if total > score[0] or (
             total == score[0]
@@ -296,58 +292,78 @@ cdef class TemplateTrie:
         work.following = swap
         work.n_active = count
 
-    cdef trace(self, const int64_t[::1] ids, int64_t[:, ::1] best, int32_t[:, ::1] choice):
-        # Read the best readings back; a template's slots are placed from the last to the first, each beginning as
-        # early as its score allows.
-        cdef Py_ssize_t n = ids.shape[0], top = 0, count = 0, size, start, end, k, p, q, first
+    cdef int trace(
+        self, const int64_t *ids, Py_ssize_t n, const int64_t *best, const int32_t *choice, Work *work
+    ) except -1 nogil:
+        # Read the best readings back as what is found; a template's slots are placed from the last to the first, each
+        # beginning as early as its score allows.
+        cdef Py_ssize_t row = n + 1, top, size, start, end, k, p, q
         cdef int32_t t
-        result = np.empty((2 * n + 1, 3), np.int64)
-        cdef int64_t[:, ::1] out = result
-        cdef int64_t[:, ::1] stack = np.empty((2 * n + 1, 2), np.int64)
-        # reach[k, p]: the best score of a template's first k symbols reading up to p.
-        cdef int64_t[:, ::1] reach = np.empty((self.longest + 1, n + 1), np.int64)
-        cdef Pace pace = new_pace()
-        stack[0, 0], stack[0, 1], top = 0, n, 1
+        cdef const int64_t *symbols
+        cdef Span *stack = <Span *>resized(&work.pool, NULL, 2 * n + 1, sizeof(Span))
+        # reach[k * row + p]: the best score of a template's first k symbols reading up to p.
+        cdef int64_t *reach = <int64_t *>resized(&work.pool, NULL, (self.longest + 1) * row, sizeof(int64_t))
+        cdef int64_t *now
+        cdef int64_t *then
+        stack[0].start, stack[0].end, top = 0, n, 1
         while top > 0:
             top -= 1
-            start, end = stack[top, 0], stack[top, 1]
-            t = choice[end, start]
-            out[count, 0], out[count, 1], out[count, 2] = start, end, t
-            count += 1
-            spend(&pace, 1)
+            start, end = stack[top].start, stack[top].end
+            t = choice[end * row + start]
+            add_found(work, start, end, t)
+            spend(&work.pace, 1)
             if t < 0:
                 continue
-            first, size = self.offsets[t], self.offsets[t + 1] - self.offsets[t]
-            with nogil:
-                reach[0, start:end + 1] = UNREACHED
-                reach[0, start] = 0
-                for k in range(size):
-                    reach[k + 1, start:end + 1] = UNREACHED
-                    for p in range(start, end):
-                        spend(&pace, 1)
-                        if reach[k, p] == UNREACHED:
-                            continue
-                        if self.symbols[first + k] >= 0:
-                            if ids[p] == self.symbols[first + k]:
-                                reach[k + 1, p + 1] = reach[k, p]
-                            continue
-                        spend(&pace, end - p if k + 1 < size else 1)
-                        for q in range(p + 1 if k + 1 < size else end, end + 1):
-                            if p > start or q < end:
-                                reach[k + 1, q] = max(reach[k + 1, q], reach[k, p] + best[q, p])
-                q = end
-                for k in range(size - 1, -1, -1):
-                    if self.symbols[first + k] >= 0:
-                        q -= 1
+            symbols, size = &self.symbols[self.offsets[t]], self.offsets[t + 1] - self.offsets[t]
+            for p in range(start, end + 1):
+                reach[p] = UNREACHED
+            reach[start] = 0
+            for k in range(size):
+                now, then = reach + k * row, reach + (k + 1) * row
+                for p in range(start, end + 1):
+                    then[p] = UNREACHED
+                for p in range(start, end):
+                    spend(&work.pace, 1)
+                    if now[p] == UNREACHED:
                         continue
-                    p = start
-                    for p in range(start, q):
-                        if reach[k, p] != UNREACHED and reach[k, p] + best[q, p] == reach[k + 1, q]:
-                            break
-                    stack[top, 0], stack[top, 1] = p, q
-                    top += 1
-                    q = p
-        return result[:count].copy()
+                    if symbols[k] >= 0:
+                        if ids[p] == symbols[k]:
+                            then[p + 1] = now[p]
+                        continue
+                    spend(&work.pace, end - p if k + 1 < size else 1)
+                    for q in range(p + 1 if k + 1 < size else end, end + 1):
+                        if p > start or q < end:
+                            then[q] = max(then[q], now[p] + best[q * row + p])
+            q = end
+            for k in range(size - 1, -1, -1):
+                if symbols[k] >= 0:
+                    q -= 1
+                    continue
+                now, then = reach + k * row, reach + (k + 1) * row
+                p = start
+                for p in range(start, q):
+                    if now[p] != UNREACHED and now[p] + best[q * row + p] == then[q]:
+                        break
+                stack[top].start, stack[top].end = p, q
+                top += 1
+                q = p
+        return 0
+
+
+cdef int add_found(Work *work, Py_ssize_t start, Py_ssize_t end, int32_t t) except -1 nogil:
+    work.found = <Found *>roomy(&work.pool, work.found, &work.found_room, work.n_found + 1, sizeof(Found))
+    work.found[work.n_found] = Found(start, end, t)
+    work.n_found += 1
+    return 0
+
+
+cdef found_rows(const Work *work):
+    cdef int64_t[:, ::1] out
+    result = np.empty((work.n_found, 3), np.int64)
+    if work.n_found:
+        out = result
+        memcpy(&out[0, 0], work.found, work.n_found * sizeof(Found))
+    return result
 
 
 cdef int add_source(Work *work, int32_t node, int32_t start, int64_t score, bint once) except -1 nogil:

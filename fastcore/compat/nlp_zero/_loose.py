@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -92,7 +93,7 @@ class Automaton:
 
     def best_reading(self, words: Sequence[Hashable], null_score: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(start, end, number of places) of the best reading in preorder, and the places of the matched words."""
-        ids = np.array([self.ids.get(word, -1) for word in words], np.int64)
+        ids = np.fromiter(map(self.ids.get, words, repeat(-1)), np.int64, len(words))
         _, nodes, places = kernels("templates.loose").best_reading(
             self._gap,
             self._first,

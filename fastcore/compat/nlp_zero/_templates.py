@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -15,6 +14,7 @@ from ..._backend import kernels
 from ..._turns import TakesTurns, in_turn
 from ...skipgrams import count_skipgrams
 from ...templates._parser import warn_of_memory
+from ._grams import Grams
 from ._lattice import Trie, log
 from ._loose import Automaton
 
@@ -100,7 +100,7 @@ class Template_Finder(TakesTurns):
     templates : dict of Template to int
         The templates found; `find` adds to it.
     words, skip_grams : dict
-        What `train` has counted.
+        What `train` has counted; of `skip_grams` the dictionary is made when it is looked at.
 
     Notes
     -----
@@ -129,8 +129,26 @@ class Template_Finder(TakesTurns):
         self.min_pmi = min_pmi
         self.templates: dict[Template, int] = defaultdict(int)
         self.words: dict[str, int] = defaultdict(int)
-        self.skip_grams: dict[tuple[str, str], int] = defaultdict(int)
+        # None before anything was counted or looked at.
+        self._grams: Grams | dict[tuple[str, str], int] | None = None
         self._trained = False
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Once a dictionary was kept.
+        self.__dict__.update(state)
+        self._grams = self.__dict__.pop("skip_grams", self.__dict__.get("_grams"))
+
+    @property
+    def skip_grams(self) -> dict[tuple[str, str], int]:
+        """The pairs of words, with counts."""
+        grams = self._grams
+        if not isinstance(grams, dict):
+            self._grams = grams = defaultdict(int) if grams is None else grams.to_dict()
+        return grams
+
+    @skip_grams.setter
+    def skip_grams(self, pairs: dict[tuple[str, str], int]) -> None:
+        self._grams = pairs
 
     def texts(self, sents: Iterable[str], filtering: bool = True) -> Iterator[list[Sequence[str]]]:
         """Yield for each text its sentences, each a list of words: what `train` and `find` read.
@@ -162,11 +180,13 @@ class Template_Finder(TakesTurns):
         self._trained = True
         for word, count in zip(names, pairs.token_counts.tolist(), strict=True):
             self.words[word] = self.words.get(word, 0) + count
-        rows, columns = (map(names.__getitem__, numbers.tolist()) for numbers in pairs.matrix.nonzero())
-        counted = zip(zip(rows, columns, strict=True), pairs.matrix.data.tolist(), strict=True)
-        if self.skip_grams:
-            counted = ((pair, self.skip_grams.get(pair, 0) + count) for pair, count in counted)  # type: ignore[assignment]
-        self.skip_grams.update(counted)
+        first, second = pairs.matrix.nonzero()
+        counted = Grams(names, first, second, pairs.matrix.data)
+        if self._grams is None:
+            self._grams = counted
+        else:
+            grams = self.skip_grams
+            grams.update((pair, grams.get(pair, 0) + count) for pair, count in counted.to_dict().items())
 
     @in_turn
     def find(self, sents: Iterable[str], filtering: bool = True, remove_weak_grams: bool = True) -> None:
@@ -174,18 +194,15 @@ class Template_Finder(TakesTurns):
         if not self.words and not self._trained:
             raise ValueError("train(sents) must come before find(sents)")
         least = log(self.min_proba)
-        pairs = _frequent(self.skip_grams, least)
-        strong = self._strong(pairs)
+        grams = self._grams if isinstance(self._grams, Grams) else Grams.of(self.skip_grams)
+        pairs = grams.frequent(least)
+        strong = pairs.strong(grams.counts.sum().item(), self.words, self.min_pmi)
         _, (ids, offsets, names) = self._numbered(sents, filtering)
-        rows = {name: row for row, name in enumerate(names)}
-        joined = sorted((rows[a], rows[b]) for a, b in strong if a in rows and b in rows)
-        firsts = np.bincount([a for a, _ in joined], minlength=len(rows)) if joined else np.zeros(len(rows), np.int64)
         offsets = np.ascontiguousarray(offsets, np.int64)
         symbols, bounds, counts, refused = kernels("templates.readings").count_readings(
             ids.astype(np.int64),
             offsets,
-            np.concatenate([[0], np.cumsum(firsts)]).astype(np.int64),
-            np.array([b for _, b in joined], np.int64),
+            *strong.rows([*names]),
             self.window,
             MOST,
         )
@@ -196,16 +213,7 @@ class Template_Finder(TakesTurns):
             raise ValueError("sents must not have 2**62 or more ways to read one template")
         self.templates = self._merged(symbols, bounds, counts, [*names, None], least)
         if remove_weak_grams:
-            self.skip_grams = defaultdict(int, pairs)
-
-    def _strong(self, pairs: dict[tuple[str, str], int]) -> list[tuple[str, str]]:
-        all_words, all_pairs = log(sum(self.words.values())), log(sum(self.skip_grams.values()))
-        words = {word: log(self.words[word]) - all_words for word in {word for pair in pairs for word in pair}}
-        return [
-            pair
-            for pair, count in pairs.items()
-            if log(count) - all_pairs - words[pair[0]] - words[pair[1]] > self.min_pmi
-        ]
+            self._grams = pairs
 
     def _merged(
         self, symbols: Any, bounds: Any, counts: Any, names: list[str | None], least: float
@@ -269,10 +277,14 @@ class XTrie(Trie):
                         stack.append((place + 1, node[sent[place]], (*matched, place)))
         return output
 
-    @in_turn
     def _automaton(self) -> Automaton:
         """The trie as it is now, compiled once after each change."""
-        kept = self.__dict__.get("_compiled")
+        kept: tuple[int, Automaton] | None = self.__dict__.get("_compiled")
+        return kept[1] if kept is not None and kept[0] == self._changes else self._compile()
+
+    @in_turn
+    def _compile(self) -> Automaton:
+        kept: tuple[int, Automaton] | None = self.__dict__.get("_compiled")
         if kept is None or kept[0] != self._changes:
             kept = self._compiled = self._changes, Automaton(self)
         return kept[1]
@@ -301,21 +313,42 @@ class SentTree:
     modules: list[SentTree]
 
     def __init__(self, parsing: Parsing, words: Sequence[str], start: int, end: int) -> None:
-        pending: list[tuple[SentTree, Parsing, int, int]] = [(self, parsing, start, end)]
+        nodes: list[tuple[int, int, int]] = []
+        places: list[int] = []
+        pending = [(parsing, (start, end))]
         while pending:
-            tree, (matched, inner), a, b = pending.pop()
-            gaps = _gaps((a, b), matched)
-            symbols: list[str | None] = [words[i] for i in matched]
-            # From the last one back, so that places before it stay.
-            for gap in reversed(gaps):
-                symbols.insert(bisect_left(matched, gap[0]), None)
-            tree.template = Template._of(symbols) if matched else Template(symbols)
-            tree.content = "".join(words[a:b])
-            tree.modules = []
-            for part, gap in zip(inner, gaps, strict=True):
-                module = type(self).__new__(type(self))
-                tree.modules.append(module)
-                pending.append((module, part, *gap))
+            (matched, inner), span = pending.pop()
+            nodes.append((*span, len(matched)))
+            places += matched
+            pending += reversed([*zip(inner, _gaps(span, matched), strict=True)])
+        self.__dict__ = type(self)._made(nodes, places, words).__dict__
+
+    @classmethod
+    def _made(cls, nodes: list[Any], places: list[int], words: Sequence[str]) -> SentTree:
+        """The tree of nodes (start, end, number of places) in preorder, and their places."""
+        # From the last to the first: what is in a part's gaps is made before it, and lies on the stack in order.
+        made: list[SentTree] = []
+        behind = len(places)
+        place = 0
+        for start, end, size in reversed(nodes):
+            tree, template, at = cls.__new__(cls), Template.__new__(Template), start
+            symbols: list[str | None] = []
+            modules: list[SentTree] = []
+            for place in places[behind - size : behind]:
+                if at < place:
+                    symbols.append(None)
+                    modules.append(made.pop())
+                symbols.append(words[place])
+                at = place + 1
+            if at < end:
+                symbols.append(None)
+                modules.append(made.pop())
+            behind -= size
+            template.words, template.length = symbols, size
+            template.last = words[place] if size else None
+            tree.template, tree.modules, tree.content = template, modules, "".join(words[start:end])
+            made.append(tree)
+        return made[0]
 
     def plot(self, prefix: str = "+---> ") -> str:
         """Return the tree as text."""
@@ -371,20 +404,11 @@ class Parser:
     def parse(self, sent: str) -> SentTree:
         """Return the tree of a sentence."""
         words = self.tokenize(sent)
-        own = _replaced(self, "max", Parser) or _replaced(self.templates, "search", XTrie)
-        return SentTree(self._chosen(words) if own else self._best(words), words, 0, len(words))
-
-    def _best(self, words: Sequence[str]) -> Parsing:
+        if _replaced(self, "max", Parser) or _replaced(self.templates, "search", XTrie):
+            return SentTree(self._chosen(words), words, 0, len(words))
         warn_of_memory(len(words), 20)
         nodes, places = self.templates._automaton().best_reading(words, self.null_score)
-        left = places.tolist()
-        # From the last to the first: what is in a part's gaps is made before it, and lies on the stack in order.
-        made: list[Parsing] = []
-        for start, end, size in reversed(nodes.tolist()):
-            matched: Words = tuple(left[-size:]) if size else ()
-            del left[len(left) - size :]
-            made.append((matched, [made.pop() for _ in _gaps((start, end), matched)] if size < end - start else []))
-        return made[0]
+        return SentTree._made(nodes.tolist(), places.tolist(), words)
 
     def _chosen(self, words: Sequence[str]) -> Parsing:
         """Every way to place a template is listed and given to `max`, shorter parts first."""
