@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -292,6 +293,63 @@ class ReactionNetwork:
     def observed(self, params: Mapping[str, Any] | ArrayLike | None = None) -> Observed:
         """What results show of the variables at given parameters."""
         return Observed(self._variables, self.param_values(params) if self._variables else {})
+
+    @property
+    def places(self) -> Mapping[str, int]:
+        """Where each species stands."""
+        return MappingProxyType(self._place)
+
+    @property
+    def variable_inputs(self) -> Mapping[str, tuple[str, ...]]:
+        """What each variable, written out, names."""
+        return {name: expression.names for name, expression in self._variables.items()}
+
+    @property
+    def variable_expressions(self) -> Mapping[str, Expression]:
+        """The variables, written out."""
+        return MappingProxyType(self._variables)
+
+    @property
+    def event_expressions(self) -> tuple[Event, ...]:
+        """The events, with variables written out."""
+        return self._events
+
+    @property
+    def given_starts(self) -> Mapping[str, float]:
+        """Initial amounts that are numbers."""
+        return self._starts.numbers
+
+    @property
+    def computed_starts(self) -> Mapping[str, Expression]:
+        """Initial amounts that are expressions."""
+        return self._starts.computed
+
+    @property
+    def named_params(self) -> set[str]:
+        """The parameters that anything names."""
+        expressions = [*self._expressions.values(), *self._variables.values(), *self._starts.computed.values()]
+        found = {name for expression in expressions for name in expression.names}
+        return found.union(*(event.names for event in self._events)).intersection(self._params)
+
+    def written_rate(self, j: int) -> tuple[Expression, bool, float]:
+        """The rate of a reaction as it is written, whether it is the whole rate, and otherwise what scales it."""
+        reaction = self._reactions[j]
+        return Expression(reaction.rate), self._laws[j].whole, self._scale(reaction.reactants)
+
+    def written_out(self, expression: Expression) -> Expression:
+        """An expression in species, parameters and the time, without variables and names of numbers."""
+        taken = (self._place, self._params, self._variables)
+        numbers = {name: value for name, value in NUMBERS.items() if not any(name in known for known in taken)}
+        return expression.with_numbers(numbers).with_expressions(self._variables)
+
+    def with_event(self, event: Event, hidden: Sequence[str]) -> ReactionNetwork:
+        """The network with one more event, and species that it sets, whose names no text can have."""
+        species = (*self._species, *hidden)
+        state = {**self.__getstate__(), "_species": species, "_events": (*self._events, event)}
+        state["_starts"] = replace(self._starts, species=species)
+        made = object.__new__(type(self))
+        made.__setstate__(state)
+        return made
 
     @property
     def x0(self) -> Mapping[str, float] | None:
