@@ -485,7 +485,7 @@ class TestSimulate:
             ({"stop": "I +"}, ValueError, "stop: .* is not an arithmetic expression"),
             ({"stop": "I + S > 3", "method": "rssacr"}, ValueError, "for method='rssacr'"),
             ({"x0": [[1, 2], [3, 4]]}, ValueError, "x0 must have 3 columns"),
-            ({"x0": [[1, 2, 3]] * 4, "n": 3}, ValueError, r"x0 must have shape \(n_species,\), or \(3, n_species\)"),
+            ({"x0": [[1, 2, 3]] * 4, "n": 3}, ValueError, r"x0 must have shape \(n_species,\) or \(3, n_species\)"),
             ({"x0": [[1, 2, 0.5]]}, ValueError, "x0 must hold whole numbers"),
             ({"stop": 3}, TypeError, "stop must be a str"),
             ({"species": ["Q"]}, ValueError, "species must name some of"),

@@ -6,6 +6,7 @@ reactions*, J. Phys. Chem. 81 (1977) 2340.
 """
 
 from .._public import at_home
+from ._antimony import from_antimony
 from ._fsp import Distribution, fsp
 from ._net import read_net
 from ._network import ReactionNetwork
@@ -28,6 +29,7 @@ __all__ = [
     "ReactionNetwork",
     "Trajectories",
     "first_passage",
+    "from_antimony",
     "fsp",
     "read_net",
     "read_sbml",
@@ -37,5 +39,5 @@ __all__ = [
 
 at_home(
     __name__, Curves, Distribution, Histogram, Jumps, Moments, Passages, Reaction, ReactionNetwork, Trajectories,
-    first_passage, fsp, read_net, read_sbml, simulate, write_sbml,
+    first_passage, from_antimony, fsp, read_net, read_sbml, simulate, write_sbml,
 )  # fmt: skip

@@ -84,9 +84,9 @@ def starts_of_runs(
         return counts, 1 if n is None else n, False
     if by_set and len(head) == len(sets) + 1 and n in (None, head[-1]):
         return counts, head[-1], True
-    wanted = [f"({p}, n_species)"] if sets else []
+    wanted = ["(n_species,)", *([f"({p}, n_species)"] if sets else [])]
     wanted.append("(" + ", ".join(map(str, [*sets, "n" if n is None else n, "n_species"])) + ")")
-    raise ValueError(f"x0 must have shape (n_species,), {' or '.join(wanted)}, got {table.shape}")
+    raise ValueError(f"x0 must have shape {', '.join(wanted[:-1])} or {wanted[-1]}, got {table.shape}")
 
 
 def as_span(t_span: Sequence[float]) -> tuple[float, float]:
