@@ -174,7 +174,7 @@ PLANTED = [
     ("reactions", "fastcore/reactions/_sbml_writing.py", "taken = 0 if self.deterministic else less", "taken = less", "tests/test_sbml_writing.py -k volume"),
     ("reactions", "fastcore/reactions/_sbml_writing.py", "_number(scale)] if scale != 1 else []", "_number(scale)] if scale > 1 else []", "tests/test_sbml_writing.py -k volume"),
     ("reactions", "fastcore/reactions/_sbml_writing.py", "texts[0] = parts[0].inside", "pass", "tests/test_sbml_writing.py -k long"),
-    ("reactions", "fastcore/reactions/_sbml_writing.py", "part.truth() if kind in _LOGIC else part.number()", "part.truth() if kind in _LOGIC else part.text", "tests/test_sbml_writing.py -k round"),
+    ("reactions", "fastcore/reactions/_sbml_writing.py", "part.truth() if kind in _LOGIC else part.number()", "part.truth() if kind in _LOGIC else part.text", "tests/test_sbml_writing.py -k truths"),
     ("reactions", "fastcore/reactions/_mathml.py", "*reversed(rest)", "*rest", "tests/test_sbml_writing.py -k long"),
     ("reactions", "fastcore/_simulate_command.py", "(counts if name in network.places else params)", "params", "tests/test_simulate_command.py -k options"),
     ("reactions", "fastcore/_simulate_command.py", "stack.enter_context(whole_file(options.plot))", "open(options.plot, 'wb')", "tests/test_simulate_command.py -k half"),

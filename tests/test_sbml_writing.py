@@ -72,6 +72,14 @@ def test_volume_and_combinations():
     assert powers.propensities([2, 3, 0], 1.0, {"k": 0.3})[0] == 0.0  # there must still be three
 
 
+def test_truths_and_numbers():
+    # Only the newest SBML takes one for the other.
+    text = write_sbml(ReactionNetwork("A -> 0 @ A*(A > 3) + if(A, 1, 2)*(A and not A)"))
+    assert "<ci>A</ci><piecewise><piece><cn>1</cn><apply><lt/><cn>3</cn><ci>A</ci></apply></piece>" in text
+    assert "<piece><cn>1</cn><apply><neq/><ci>A</ci><cn>0</cn></apply></piece>" in text
+    assert "<apply><not/><apply><neq/><ci>A</ci><cn>0</cn></apply></apply>" in text
+
+
 def test_names_that_cant_be_ids():
     network = read_net(
         "begin parameters\n1 k 0.5\nend parameters\nbegin species\n1 A(x~0) 20\n2 A(x~1) 3\n3 x_A_x_0_ 1\nend species\n"
