@@ -178,7 +178,7 @@ PLANTED = [
     ("reactions", "fastcore/reactions/_mathml.py", "*reversed(rest)", "*rest", "tests/test_sbml_writing.py -k long"),
     ("reactions", "fastcore/_simulate_command.py", "(counts if name in network.places else params)", "params", "tests/test_simulate_command.py -k options"),
     ("reactions", "fastcore/_simulate_command.py", "stack.enter_context(whole_file(options.plot))", "open(options.plot, 'wb')", "tests/test_simulate_command.py -k half"),
-    ("reactions", "fastcore/reactions/_antimony.py", "        finally:\n            antimony.clearPreviousLoads()", "        finally:\n            pass", "tests/test_antimony.py"),
+    ("reactions", "fastcore/reactions/_sbml.py", "        finally:\n            antimony.clearPreviousLoads()", "        finally:\n            pass", "tests/test_antimony.py"),
     ("reactions", "fastcore/compat/gillespie.py", "max(int(have) - i, 0) / (i + 1)", "max(int(have) - i, 0)", "tests/test_gillespie_face.py"),
     ("reactions", "fastcore/compat/gillespie.py", "species=names, combinatorial=True", "species=names", "tests/test_gillespie_face.py"),
     ("ode", "pyx/shared/_programs.pxd", "f.ab = -part * part", "f.ab = part * part", "tests/test_rates.py -k every_operation"),

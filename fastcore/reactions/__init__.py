@@ -6,14 +6,13 @@ reactions*, J. Phys. Chem. 81 (1977) 2340.
 """
 
 from .._public import at_home
-from ._antimony import from_antimony
 from ._fsp import Distribution, fsp
 from ._net import read_net
 from ._network import ReactionNetwork
 from ._passages import Passages, first_passage
 from ._reading import Reaction
 from ._results import Jumps, Trajectories
-from ._sbml import read_sbml
+from ._sbml import from_antimony, read_sbml
 from ._sbml_writing import write_sbml
 from ._simulate import simulate
 from ._summaries import Curves, Histogram, Moments

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 from typing import NamedTuple
-from xml.sax.saxutils import escape, quoteattr
 
 from .._texts import packing
 from .._whole import whole_file
@@ -113,7 +111,7 @@ class _Writer:
     def known(self, name: str) -> str:
         """The attributes of something that has a name."""
         own = self.ids[name]
-        return f'id="{own}"' + ("" if own == name else f" name={quoteattr(name)}")
+        return f'id="{own}"' + ("" if own == name else f' name="{_escaped(name)}"')
 
     def lines(self) -> Iterator[str]:
         network = self.network
@@ -224,7 +222,7 @@ class _Writer:
         if kind == "name":
             name = str(operands[0])
             if name in self.ids:
-                return _Formula(f"<ci>{escape(self.ids[name])}</ci>", kind)
+                return _Formula(f"<ci>{self.ids[name]}</ci>", kind)
             return _Formula(_TIME if name == TIME else "<pi/>", kind)
         parts = [found[int(place)] for place in operands]
         if kind == "choose":
@@ -262,6 +260,12 @@ class _Formula(NamedTuple):
 _NOTHING = "<notanumber/>"
 
 
+def _escaped(text: str) -> str:
+    from html import escape  # an import of the package doesn't load it
+
+    return escape(text)
+
+
 def _number(value: float) -> str:
     if value != value:
         return _NOTHING
@@ -270,6 +274,8 @@ def _number(value: float) -> str:
         mantissa, exponent = text.split("e")
         if abs(int(exponent)) > _MOST_PLACES:
             return f'<cn type="e-notation">{mantissa}<sep/>{int(exponent)}</cn>'
+        from decimal import Decimal  # an import of the package doesn't load it
+
         text = format(Decimal(text), "f")
     return f"<cn>{text}</cn>"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from html import escape
 from math import gcd
 from typing import TYPE_CHECKING, Any
 
@@ -209,6 +208,8 @@ def _by_factor(
 
 def html(network: ReactionNetwork) -> str:
     """A table of reactions, parameters and initial amounts."""
+    from html import escape
+
     lines = [f"<p><b>{escape(repr(network))}</b></p>"]
     rows = [str(reaction).rpartition(" @ ") for reaction in network.reactions[:_SHOWN]]
     lines.append(_table(("reaction", "rate"), [(sides, rate) for sides, _, rate in rows], len(network.reactions)))
@@ -223,6 +224,8 @@ def html(network: ReactionNetwork) -> str:
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], total: int) -> str:
+    from html import escape
+
     def line(cells: tuple[str, ...], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag} style='text-align:left'>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
