@@ -17,12 +17,14 @@ from typing import NoReturn
 
 from . import __version__, _backend
 from ._config import config
+from ._simulate_command import add_simulate
 from ._text_commands import add_commands
 
 EPILOG = """examples:
   fastcore demo                     run everything once on shipped data, with tables and a picture
   fastcore words corpus.txt.xz      find words in unlabelled text
   fastcore segment corpus.txt       cut text into words
+  fastcore simulate model.xml --t-end 100 --n 1000    mean and spread of a reaction network
   fastcore check chain nce          compare kernels with their twins, with speed ratios
   fastcore check --json             the same for all, for programs
   fastcore config                   what is installed, and which instruction set runs
@@ -101,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
 
     add_commands(add)
+    add_simulate(add)
 
     bench = add(
         "bench",

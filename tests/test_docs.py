@@ -103,7 +103,8 @@ def test_every_public_function_has_an_example_that_runs():
     found = doctest.DocTestFinder(exclude_empty=False)
     ran = {test.name for name in WITH_EXAMPLES for test in found.find(importlib.import_module(name)) if test.examples}
     for name, item in ITEMS.items():
-        if inspect.isfunction(item) and name != "recurrence.from_torch":  # torch isn't among the tests' requirements
+        # torch and antimony aren't among the tests' requirements.
+        if inspect.isfunction(item) and name not in ("recurrence.from_torch", "reactions.from_antimony"):
             assert any(full.endswith("." + item.__name__) for full in ran), name
 
 

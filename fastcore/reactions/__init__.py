@@ -9,21 +9,34 @@ from .._public import at_home
 from ._fsp import Distribution, fsp
 from ._net import read_net
 from ._network import ReactionNetwork
+from ._passages import Passages, first_passage
 from ._reading import Reaction
 from ._results import Jumps, Trajectories
-from ._sbml import read_sbml
+from ._sbml import from_antimony, read_sbml
+from ._sbml_writing import write_sbml
 from ._simulate import simulate
+from ._summaries import Curves, Histogram, Moments
 
 __all__ = [
+    "Curves",
     "Distribution",
+    "Histogram",
     "Jumps",
+    "Moments",
+    "Passages",
     "Reaction",
     "ReactionNetwork",
     "Trajectories",
+    "first_passage",
+    "from_antimony",
     "fsp",
     "read_net",
     "read_sbml",
     "simulate",
+    "write_sbml",
 ]
 
-at_home(__name__, Distribution, Jumps, Reaction, ReactionNetwork, Trajectories, fsp, read_net, read_sbml, simulate)
+at_home(
+    __name__, Curves, Distribution, Histogram, Jumps, Moments, Passages, Reaction, ReactionNetwork, Trajectories,
+    first_passage, from_antimony, fsp, read_net, read_sbml, simulate, write_sbml,
+)  # fmt: skip

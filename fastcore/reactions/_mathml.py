@@ -48,6 +48,18 @@ class Mathematics:
             libsbml.AST_FUNCTION: "function",
         }
 
+    def operands(self, tree: Any) -> list[Any]:
+        """The operands of an operation; all of a sum or a product, of which libsbml makes sums of sums."""
+        kind = tree.getType()
+        rest = []
+        while kind in (self.libsbml.AST_PLUS, self.libsbml.AST_TIMES) and tree.getNumChildren() == 2:
+            first = tree.getChild(0)
+            if first.getType() != kind:
+                break
+            rest.append(tree.getChild(1))
+            tree = first
+        return [*(tree.getChild(i) for i in range(tree.getNumChildren())), *reversed(rest)]
+
     def read(self, tree: Any, graph: Graph, names: Names) -> int:
         """The place in the graph of what the tree says; `names` gives the places of its names."""
         return _Walk(self, graph).node(tree, names, 0)
@@ -77,7 +89,7 @@ class _Walk:
             return graph("name", "t")
         if kind == "avogadro":
             return graph("number", AVOGADRO)
-        operands = [self.node(tree.getChild(i), names, depth + 1) for i in range(tree.getNumChildren())]
+        operands = [self.node(child, names, depth + 1) for child in self.math.operands(tree)]
         if kind == "function":
             return self.call(name, operands, depth)
         found = self.operation(name, operands)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .._extras import require
-from .._validation import as_index
+from .._validation import as_index, as_names, as_real
+from ._summaries import Curves, MomentParts, as_divisor, mean_of
 from ._tables import Tables
 from ._variables import NOTHING_OBSERVED, Observed
 
@@ -50,6 +51,80 @@ class Trajectories:
         """Counts of one species, or values of a variable (NaN at times never reached), shape (n, n_t)."""
         return self.observed.value(name, self.species, self.x, self.t)
 
+    @property
+    def last(self) -> NDArray[np.int64]:
+        """States at the last time, shape (n, n_species), (p, n_species) or (p, n, n_species)."""
+        if not len(self.t):
+            raise ValueError("t must hold at least one time for there to be a last state")
+        return self.x[..., -1, :]
+
+    def mean(self, names: Sequence[str] | None = None) -> Curves:
+        """Means over the runs.
+
+        Parameters
+        ----------
+        names : sequence of str, optional
+            Species and variables. Default: the species that were kept.
+
+        Returns
+        -------
+        Curves
+            ``.x`` of shape (n_t, n_species), or (p, n_t, n_species) for p sets of parameters with n runs of each (one
+            run of each is one of p runs); NaN at times that a run never reached.
+
+        Examples
+        --------
+        >>> from fastcore.reactions import ReactionNetwork, simulate
+        >>> sol = simulate(ReactionNetwork("A -> 0 @ 1"), {"A": 100}, (0, 1), [0, 1], n=2000, rng=1)
+        >>> sol.mean()["A"].round()
+        array([100.,  37.])
+        """
+        kept, values = self._values(names)
+        return Curves(self.t, np.stack([mean_of(value) for value in values], axis=-1), kept, "mean")
+
+    def var(self, names: Sequence[str] | None = None, ddof: int = 1) -> Curves:
+        """Variances over the runs: sums of squared distances from the mean over n - `ddof`; see `mean`."""
+        kept, values = self._values(names)
+        n = len(values[0])
+        divisor = as_divisor(n, ddof)
+        found = [MomentParts.of(value)[3] / divisor if n else mean_of(value) for value in values]
+        return Curves(self.t, np.stack(found, axis=-1), kept, "var")
+
+    def quantile(self, q: ArrayLike, names: Sequence[str] | None = None) -> Curves:
+        """Quantiles over the runs, with linear interpolation as in `numpy.quantile`.
+
+        Parameters
+        ----------
+        q : float or array_like of shape (m,)
+            From 0 to 1.
+        names : sequence of str, optional
+            Species and variables. Default: the species that were kept.
+
+        Returns
+        -------
+        Curves
+            ``.x`` shaped as in `mean`, after an axis of length m if `q` is an array.
+        """
+        asked = as_real(q, "q", ndim=(0, 1), dtype=np.float64)
+        if not ((asked >= 0) & (asked <= 1)).all():
+            raise ValueError(f"q must lie in [0, 1], got {asked.tolist()}")
+        kept, values = self._values(names)
+        found = []
+        for value in values:
+            if len(value):
+                found.append(np.quantile(value, asked, axis=0))
+                found[-1][..., np.isnan(mean_of(value))] = np.nan
+            else:
+                found.append(np.full((*asked.shape, *value.shape[1:]), np.nan))
+        return Curves(self.t, np.stack(found, axis=-1), kept, "quantile")
+
+    def _values(self, names: Sequence[str] | None) -> tuple[tuple[str, ...], list[NDArray[Any]]]:
+        """Names, and the values of each, (runs, ..., n_t)."""
+        kept = self.species if names is None else as_names(names, "names")
+        if not kept:
+            raise ValueError("names must name at least one species or variable, got none")
+        return kept, [np.moveaxis(self[name], -2, 0) for name in kept]
+
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.x.shape[:-2]))
         return (
@@ -80,7 +155,7 @@ class Trajectories:
             flat = self[name].reshape(-1, len(self.t))
             color = f"C{i % 10}"
             axes.step(self.t, flat[:runs].T, where="post", color=color, alpha=0.4, lw=0.8)
-            axes.plot(self.t, flat.mean(axis=0), color=color, lw=2, label=name)
+            axes.plot(self.t, mean_of(flat), color=color, lw=2, label=name)
         axes.set(xlabel="t", ylabel="count")
         axes.legend()
         return axes

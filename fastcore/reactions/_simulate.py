@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
-import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._backend import active_backend, kernels
-from .._labelled import meant, shown
+from .._labelled import shown
 from .._programs import BadEvent, BadRate
 from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
-from .._validation import as_choice, as_index, as_names
-from .._workers import Workers, check_workers, n_threads, run
+from .._validation import as_choice, as_index
+from .._workers import Workers, check_workers, n_threads, run, stream
 from ._network import ReactionNetwork
+from ._reduced import Collected, Reduce, Share, as_reduce, names_and_places, reduced, shares
 from ._results import Jumps, Trajectories
-from ._states import LARGEST_COUNT, State, as_span, as_times, initial_counts
+from ._states import State, as_span, as_times, starts_of_runs
+from ._stopping import Stop, as_stop, unhidden_start
 from ._tables import Structure
 
 # By the kernels' codes.
@@ -32,24 +33,23 @@ _MAX_EVENTS, _OVERFLOW = 3, 4
 # Events after which a run ends unless `max_events` says otherwise: half a minute, or a gigabyte.
 MOST_EVENTS = {"grid": 1_000_000_000, "jumps": 100_000_000}
 _NO_END = 2**63 - 1
-_KINDS = {"<=": 0, ">=": 1, "==": 2, "!=": 3}
-_CONDITION = re.compile(r"([^\W\d]\w*)\s*(<=|>=|==|!=|<|>)\s*(\d+)")
 
 
 @overload
 def simulate(
     network: ReactionNetwork,
-    x0: State | None,
+    x0: State | Trajectories | None,
     t_span: Sequence[float],
     t_eval: ArrayLike | None = ...,
     *,
-    n: int = ...,
+    n: int | None = ...,
     method: str = ...,
     rng: RNG = ...,
     workers: Workers = ...,
     params: Mapping[str, Any] | ArrayLike | None = ...,
     record: Literal["grid"] = ...,
-    stop: str | None = ...,
+    reduce: None = ...,
+    stop: str | Stop | None = ...,
     species: Sequence[str] | None = ...,
     max_events: float | None = ...,
     runs: range | None = ...,
@@ -58,54 +58,77 @@ def simulate(
 @overload
 def simulate(
     network: ReactionNetwork,
-    x0: State | None,
+    x0: State | Trajectories | None,
     t_span: Sequence[float],
     t_eval: ArrayLike | None = ...,
     *,
-    n: int = ...,
+    n: int | None = ...,
     method: str = ...,
     rng: RNG = ...,
     workers: Workers = ...,
     params: Mapping[str, Any] | ArrayLike | None = ...,
     record: Literal["jumps"],
-    stop: str | None = ...,
+    reduce: None = ...,
+    stop: str | Stop | None = ...,
     species: Sequence[str] | None = ...,
     max_events: float | None = ...,
     runs: range | None = ...,
     progress: Progress = ...,
 ) -> Jumps: ...
+@overload
 def simulate(
     network: ReactionNetwork,
-    x0: State | None,
+    x0: State | Trajectories | None,
+    t_span: Sequence[float],
+    t_eval: ArrayLike | None = ...,
+    *,
+    n: int | None = ...,
+    method: str = ...,
+    rng: RNG = ...,
+    workers: Workers = ...,
+    params: Mapping[str, Any] | ArrayLike | None = ...,
+    record: Literal["grid"] = ...,
+    reduce: str | Callable[[Trajectories], Any],
+    stop: str | Stop | None = ...,
+    species: Sequence[str] | None = ...,
+    max_events: float | None = ...,
+    runs: range | None = ...,
+    progress: Progress = ...,
+) -> Any: ...
+def simulate(
+    network: ReactionNetwork,
+    x0: State | Trajectories | None,
     t_span: Sequence[float],
     t_eval: ArrayLike | None = None,
     *,
-    n: int = 1,
+    n: int | None = None,
     method: str = "auto",
     rng: RNG = None,
     workers: Workers = 1,
     params: Mapping[str, Any] | ArrayLike | None = None,
     record: str = "grid",
-    stop: str | None = None,
+    reduce: Reduce = None,
+    stop: str | Stop | None = None,
     species: Sequence[str] | None = None,
     max_events: float | None = None,
     runs: range | None = None,
     progress: Progress = False,
-) -> Trajectories | Jumps:
+) -> Trajectories | Jumps | Any:
     """Simulate a reaction network event by event (Gillespie's stochastic simulation).
 
     Parameters
     ----------
     network : ReactionNetwork
-    x0 : mapping, array_like of shape (n_species,), or None
+    x0 : mapping, array_like of shape (n_species,), (n, n_species) or (p, n_species), Trajectories, or None
         Initial counts; species that a mapping doesn't name are 0; a Series is read by its labels, which must name all;
-        None takes those of the network's text.
+        None takes those of the network's text. Rows are starts of runs, or of sets of parameters if there are p of
+        them ((p, n, n_species): both); trajectories go on from their last states.
     t_span : (float, float)
         Start and end.
     t_eval : array_like, optional
         Rising times at which states are kept. Default: 101 points from start to end.
-    n : int, default 1
-        Number of runs (of each set of parameters).
+    n : int, optional
+        Number of runs (of each set of parameters). Default: 1, or as many as `x0` has rows for.
     method : {"auto", "direct", "first_reaction", "rssacr"}
         All are exact. The direct method draws the time to the next event, then which reaction it is; the first
         reaction method draws a time for every reaction and takes the shortest; RSSACR proposes events by bounds of the
@@ -120,11 +143,15 @@ def simulate(
         set) is read by its labels, which must name all parameters.
     record : {"grid", "jumps"}
         Keep states at `t_eval`, or all events.
+    reduce : {"moments", "histogram"} or callable, optional
+        Keep, instead of all states, their means and variances over the runs, or how many runs had how many of each
+        species, or what a function makes of the `Trajectories` of some runs at a time: an array with a row a run.
+        Memory doesn't grow with `n` but for that, and for 60 bytes a run.
     stop : str, optional
-        End a run when a condition holds, ``"I == 0"``, ``"I == 0 or R >= 500"``: comparisons of a species with a whole
-        number.
+        End a run when a condition holds: ``"I == 0"``, ``"I == 0 or R >= 500"``, ``"I + E == 0 and t > tau"``. Species,
+        variables, parameters, and ``t``, which may only be compared with numbers and parameters.
     species : sequence of str, optional
-        Keep only these, in this order.
+        Keep only these, in this order; ``reduce="moments"`` takes variables too.
     max_events : int or inf, optional
         End a run before more events than this. Default: 1,000,000,000 (100,000,000 for ``record="jumps"``, which keeps
         them all), and a warning if that ends a run; ``math.inf`` has no end.
@@ -136,11 +163,11 @@ def simulate(
 
     Returns
     -------
-    Trajectories or Jumps
+    Trajectories, Jumps, Moments, Histogram or ndarray
         For ``record="grid"`` states of shape (n, n_t, n_species); with p sets of parameters (p, n_t, n_species), or
         (p, n, n_t, n_species) if ``n > 1``; with `runs` (len(runs), n_t, n_species). A state is the one after all
         events up to and including that time. When nothing can fire or the condition has stopped a run, the last state
-        stays.
+        stays. What a function makes of runs is one array, with the shape of the runs before its own.
 
     Raises
     ------
@@ -189,18 +216,24 @@ def simulate(
     span = as_span(t_span)
     as_choice(record, "record", ("grid", "jumps"))
     as_choice(method, "method", ("auto", *_METHODS))
+    stopped = stop if isinstance(stop, Stop) else as_stop(network, stop)
     if method == "auto":
-        direct = len(network.reactions) <= MOST_DIRECT or network.has_events
+        direct = len(network.reactions) <= MOST_DIRECT or stopped.network.has_events
         method = "direct" if direct else "rssacr"
     if method == "rssacr":
         network.without_events("simulate with method='rssacr'", "method='direct'")
+        if stopped.network.has_events:
+            raise ValueError(
+                "stop must be comparisons of species with whole numbers joined by 'or' for method='rssacr' "
+                f"(method='direct' takes others), got {stop!r}"
+            )
     code = _METHODS[method]
-    per_set = as_index(n, "n", low=1)
+    given = None if n is None else as_index(n, "n", low=1)
     limit = MOST_EVENTS[record]
     if max_events is not None:
         limit = _NO_END if max_events == math.inf else as_index(max_events, "max_events", high=_NO_END)
-    keep = _indices(network, species)
-    stops = _conditions(network, stop)
+    names, keep = names_and_places(network, species, as_reduce(reduce))
+    keep = stopped.kept(keep)
     check_workers(workers)
     if network.structure.timed:
         raise ValueError(
@@ -209,33 +242,48 @@ def simulate(
         )
     if record == "jumps":
         network.without_events("simulate with record='jumps'", "record='grid'")
-    constants = network.columns(params)[0]
-    counts = np.atleast_2d(initial_counts(network, x0, params))
+    if isinstance(x0, Trajectories):
+        x0 = _onward(network, x0)
+    inner = stopped.network
+    constants = inner.columns(network.param_values(params) if inner is not network else params)[0]
     sets = constants.shape[:-1]
     constants = np.ascontiguousarray(constants.reshape(-1, constants.shape[-1]))
+    counts, per_set, each = starts_of_runs(network, x0, params, sets, given)
     total = per_set * len(constants)
+    if each:
+        constants = np.repeat(constants, per_set, axis=0)
     shape = sets if sets and per_set == 1 else (*sets, per_set)
     first = 0
     if runs is not None:
         first, total = _part(runs, total, rng)
         shape = (total,)
     head: tuple[Any, ...]
-    tail: tuple[Any, ...] = (code, stops, limit)
+    tail: tuple[Any, ...] = (code, stopped.rows, limit)
     if record == "grid":
         times = as_times(t_eval, span)
         function, head, tail = "simulate_grid", (span, times), (*tail, keep)
     else:
-        if t_eval is not None or species is not None:
-            raise ValueError("t_eval and species must be None for record='jumps', which keeps all events")
+        if t_eval is not None or species is not None or reduce is not None:
+            raise ValueError("t_eval, species and reduce must be None for record='jumps', which keeps all events")
         function, head = "simulate_jumps", (span,)
     key = stream_key(rng)
     backend = active_backend()
-    network.structure.prepared(backend)  # before threads ask for it
-    chunks = _chunks(total, 1 if workers == 1 and progress is False else 8 * n_threads(workers))
-    tasks = [
-        (function, backend, network.structure, (constants, counts, *head, key, first + begin, count, per_set, *tail))
-        for begin, count in chunks
-    ]
+    structure = inner.structure
+    structure.prepared(backend)  # before threads ask for it
+    rest = (unhidden_start(counts, stopped.hidden), *head, key)
+    per = 1 if each else per_set
+    values = network.param_values(params) if reduce is not None or runs is not None else {}
+    if reduce is None:
+        chunks = _chunks(total, 1 if workers == 1 and progress is False else 8 * n_threads(workers))
+    else:
+        if runs is not None and not callable(reduce) and len(sets) and sets[0] > 1:
+            raise ValueError(f"runs must be None for reduce={reduce!r} of several sets of parameters, got {runs}")
+        if not total:
+            raise ValueError("reduce needs at least one run, got none")
+        chunks = shares(total, per_set, first, len(times) * len(keep))
+    calls = [(constants, *rest, first + begin, count, per, *tail) for begin, count in chunks]
+    data: list[Any] = []
+    collected = None if reduce is None else Collected(reduce)
     with progress_bar(progress, total, "runs") as step:
         sizes = iter([count for _, count in chunks])
 
@@ -243,7 +291,22 @@ def simulate(
             step(next(sizes))
 
         try:
-            parts = run(_called, tasks, workers, report)
+            if reduce is None or collected is None:
+                parts = run(_called, [(function, backend, structure, call) for call in calls], workers, report)
+                *data, n_events, codes = ([part[i] for part in parts] for i in range(len(parts[0])))
+            else:
+                rows = [(first + begin) // per_set for begin, _ in chunks]
+                kept = tuple(inner.species[i] for i in keep)
+                tasks = (
+                    Share(reduce, backend, structure, call, count, times, kept, names,
+                          network.observed(_of_rows(values, row)), _STATUS, method)
+                    for call, row, (_, count) in zip(calls, rows, chunks)
+                )  # fmt: skip
+                n_events, codes = [], []
+                for row, part in zip(rows, stream(reduced, tasks, workers, report)):
+                    collected.take(row - rows[0], part[0])
+                    n_events.append(part[1])
+                    codes.append(part[2])
         except BadRate as bad:
             raise ValueError(
                 f"run {bad.run}: the rate of '{network.reactions[bad.reaction]}' must be finite and at least 0, got "
@@ -253,8 +316,7 @@ def simulate(
             what = "events set each other off without end"
             if bad.value is not None:
                 what = f"an amount must be whole, from 0 to 2**53 - 2**31, got {bad.value}"
-            raise ValueError(f"run {bad.run}: at t = {bad.t}, '{network.events[bad.event]}': {what}") from None
-    *data, n_events, codes = ([part[i] for part in parts] for i in range(len(parts[0])))
+            raise ValueError(f"run {bad.run}: at t = {bad.t}, '{inner.events[bad.event]}': {what}") from None
     numbers, status = _joined(n_events), _joined(codes)
     if (status == _OVERFLOW).any():
         raise OverflowError(
@@ -269,21 +331,38 @@ def simulate(
             stacklevel=2,
         )
     ends = (numbers.reshape(shape), _STATUS[status].reshape(shape))
+    if collected is not None:
+        more = {"n_events": ends[0], "status": ends[1], "method": method}
+        return collected.result(shape, sets, times, total if runs is not None else per_set, names, more)
     if record == "grid":
         x = _joined(data[0]).reshape(*shape, len(times), len(keep))
-        names = network.species if species is None else tuple(network.species[i] for i in keep)
-        values = params
+        given_here: Any = params
         if runs is not None:  # rows of several sets, each with its own values
-            row = np.arange(first, first + total) // per_set
-            given = network.param_values(params)
-            values = {name: np.asarray(value)[row] if np.ndim(value) else value for name, value in given.items()}
-        return Trajectories(times, x, *ends, names, method=method, observed=network.observed(values))
+            given_here = _of_rows(values, np.arange(first, first + total) // per_set)
+        return Trajectories(times, x, *ends, names, method=method, observed=network.observed(given_here))
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(numbers)))
     begins = counts[0] if len(counts) == 1 else counts
     if runs is not None and len(counts) > 1:
-        begins = counts[np.arange(first, first + total) // per_set]
+        begins = counts[np.arange(first, first + total) // per]
     events = (_joined(data[0]), _joined(data[1]), offsets)
     return Jumps(*events, *ends, network.species, span[0], begins, network.tables, method=method)
+
+
+def _of_rows(values: Mapping[str, Any], rows: Any) -> dict[str, Any]:
+    """Parameters' values for some sets, where they differ between sets."""
+    return {name: np.asarray(value)[rows] if np.ndim(value) else value for name, value in values.items()}
+
+
+def _onward(network: ReactionNetwork, sol: Trajectories) -> NDArray[np.int64]:
+    """The last states of trajectories, to go on from."""
+    if sol.species != network.species:
+        raise ValueError(
+            f"x0 must be trajectories of all species of the network, {shown(network.species)}, got those of "
+            f"{shown(sol.species)}"
+        )
+    if (sol.last < 0).any():
+        raise ValueError("x0 must be trajectories that reached their last time, and max_events ended some before")
+    return sol.last
 
 
 def _called(task: tuple[str, str, Structure, tuple[Any, ...]]) -> Any:
@@ -311,37 +390,3 @@ def _chunks(total: int, most: int) -> list[tuple[int, int]]:
     """Cut runs 0..total-1 into at most `most` chunks of nearly equal size: (first, count)."""
     size = -(-total // most) or 1
     return [(first, min(size, total - first)) for first in range(0, max(total, 1), size)]
-
-
-def _indices(network: ReactionNetwork, species: Sequence[str] | None) -> NDArray[np.int64]:
-    if species is None:
-        return np.arange(len(network.species))
-    names = as_names(species, "species")
-    place = {name: i for i, name in enumerate(network.species)}
-    unknown = [name for name in names if name not in place]
-    if unknown or not names:
-        near = meant(unknown[0], network.species) if unknown else ""
-        raise ValueError(f"species must name some of {shown(network.species)}, got {species!r}{near}")
-    return np.array([place[name] for name in names], np.int64)
-
-
-def _conditions(network: ReactionNetwork, stop: str | None) -> NDArray[np.int64]:
-    """Rows (species, kind, value); strict comparisons of whole numbers become the others."""
-    if stop is None:
-        return np.empty((0, 3), np.int64)
-    if not isinstance(stop, str):
-        raise TypeError(f"stop must be a str such as 'I == 0', got {type(stop).__name__}")
-    rows = []
-    place = {name: i for i, name in enumerate(network.species)}
-    for part in re.split(r"\bor\b", stop):
-        match = _CONDITION.fullmatch(part.strip())
-        if match is None or match[1] not in place:
-            near = meant(match[1], network.species) if match else ""
-            raise ValueError(
-                f"stop must compare species of {shown(network.species)} with whole numbers, such as "
-                f"'{network.species[0]} == 0', joined by 'or', got {part.strip()!r}{near}"
-            )
-        value = min(int(match[3]), LARGEST_COUNT)
-        kind, less = {"<": ("<=", 1), ">": (">=", -1)}.get(match[2], (match[2], 0))
-        rows.append((place[match[1]], _KINDS[kind], value - less))
-    return np.array(rows, np.int64)

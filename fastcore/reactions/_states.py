@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._labelled import complete, meant, shown
+from .._labelled import complete, in_order, is_table, meant, shown
 from .._validation import as_number, as_real
 
 if TYPE_CHECKING:
@@ -61,6 +61,32 @@ def initial_counts(network: ReactionNetwork, x0: State | None, params: Any) -> N
     if x0 is not None:
         return as_counts(x0, network.species)
     return _whole(network.starts(None, params)[0], network.species, "x0")
+
+
+def starts_of_runs(
+    network: ReactionNetwork, x0: Any, params: Any, sets: tuple[int, ...], n: int | None
+) -> tuple[NDArray[np.int64], int, bool]:
+    """Counts as rows (one, one a set of parameters, or one a run), the runs of each set, and whether they are theirs.
+
+    `x0` of more than one dimension holds a row a set if there are several sets, and after that a row a run.
+    """
+    listed = isinstance(x0, Sequence) and len(x0) > 0 and not isinstance(x0, str) and np.ndim(x0[0]) > 0
+    if not (listed or is_table(x0) or getattr(x0, "ndim", 1) > 1):
+        return np.atleast_2d(initial_counts(network, x0, params)), 1 if n is None else n, False
+    species = network.species
+    table = as_real(in_order(x0, "x0", species, "species"), "x0", ndim=(2, 3), dtype=np.float64, inf=False)
+    if table.shape[-1] != len(species):
+        raise ValueError(f"x0 must have {len(species)} columns, one a species, got shape {table.shape}")
+    counts = _whole(table, species, "x0").reshape(-1, len(species))
+    head, p = table.shape[:-1], sets[0] if sets else 1
+    by_set = head[: len(sets)] == sets
+    if by_set and len(head) == len(sets):
+        return counts, 1 if n is None else n, False
+    if by_set and len(head) == len(sets) + 1 and n in (None, head[-1]):
+        return counts, head[-1], True
+    wanted = ["(n_species,)", *([f"({p}, n_species)"] if sets else [])]
+    wanted.append("(" + ", ".join(map(str, [*sets, "n" if n is None else n, "n_species"])) + ")")
+    raise ValueError(f"x0 must have shape {', '.join(wanted[:-1])} or {wanted[-1]}, got {table.shape}")
 
 
 def as_span(t_span: Sequence[float]) -> tuple[float, float]:

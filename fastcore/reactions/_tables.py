@@ -139,6 +139,7 @@ class Structure:
         self.timed = tables.timed
         self._prepared: dict[str, Any] = {}
         self._integrable: dict[str, Any] = {}
+        self.stopping: dict[Any, Any] = {}  # networks with conditions that end a run
 
     def __getstate__(self) -> tuple[Tables, Events | None]:
         return self.tables, self.events
