@@ -248,6 +248,7 @@ WORKLOADS = [
     _table((4096, 512), 0, np.float64),
     _table((4096, 512), 0, np.float32),
     _table((512, 4096), 1, np.float64),
+    _table((4096, 256), 0, np.complex64),
     _rnn(1, 1000, 16, 32),
     _rnn(32, 100, 64, 128),
     *(_torch_cell(kind, (batch, 200, n, n)) for kind in ("GRU", "LSTM") for n in (64, 128, 256) for batch in (1, 32)),

@@ -16,7 +16,10 @@ import sys
 from pathlib import Path
 
 PLANTED = [
-    ("recurrence", "pyx/recurrence/scans.pyx", "last = &y[o, row, 0]", "last = &y0[o, 0]"),
+    ("recurrence", "pyx/recurrence/chains.h", "            last = now;", "            last = y0 + o * m;"),
+    ("recurrence", "pyx/recurrence/scans.h", "const Complex_f32 made = {a.re * y.re - a.im", "const Complex_f32 made = {a.re * y.re + a.im", "tests/test_recurrence_scans.py -k Complex"),
+    ("recurrence", "fastcore/recurrence/_numbers.py", "return found if np.iscomplexobj(like) else", "return found if np.iscomplexobj(grad) else", "tests/test_recurrence_scans.py -k Complex"),
+    ("recurrence", "fastcore/recurrence/_numbers.py", "if any(map(np.iscomplexobj, arrays)) else", "if np.iscomplexobj(arrays[0]) else", "tests/test_recurrence_scans.py -k Complex"),
     ("recurrence", "pyx/recurrence/chains.h", "if (memcmp(&state, y + t * dy, sizeof state) == 0)", "if (t == 64)"),
     ("recurrence", "pyx/recurrence/chains.h", "y[(from - 1) * dy]);", "last);"),
     ("recurrence", "pyx/recurrence/chains.h", "for (; row < rows; row++)", "for (; row + 1 < rows; row++)"),

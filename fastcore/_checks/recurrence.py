@@ -41,6 +41,12 @@ def _gradients(data: tuple[np.ndarray, ...]) -> list[np.ndarray]:
 
 CHECKS = [
     Check("recurrence.linear_scan", _coefficients, lambda data: linear_scan(*data), largest_difference),
+    Check(
+        "recurrence.linear_scan, complex",
+        lambda: [v[:20_000].reshape(-1, 20) * (1 - 0.5j) for v in _coefficients()],
+        lambda data: linear_scan(*data, axis=0).view(np.float64),
+        largest_difference,
+    ),
     Check("recurrence.simple_rnn", lambda: _cell(1), lambda data: _flat(simple_rnn(*data)), largest_difference, 1e-12),
     Check("recurrence.gru", lambda: _cell(3), lambda data: _flat(gru(*data)), largest_difference, 1e-12),
     Check("recurrence.lstm", lambda: _cell(4), lambda data: _flat(lstm(*data)), largest_difference, 1e-12),
