@@ -42,6 +42,7 @@ KERNELS = (
     "reactions",
     "ode",
     "recurrence.scans",
+    "recurrence.logs",
     "recurrence.cells",
     "nce",
     "embeddings",

@@ -920,6 +920,30 @@ def _(k: Any) -> Any:
     return lambda: k.linear_scan(a, a, np.zeros((1, 8), np.float32), False, y)
 
 
+@long("recurrence.scans.affine_scan")
+def _(k: Any) -> Any:
+    A, b, y0 = (
+        np.zeros((1, 1, 4, 4), np.float32),
+        np.zeros((1, 30_000_000, 4), np.float32),
+        np.zeros((1, 4), np.float32),
+    )
+    steps, y = np.broadcast_to(A, (1, len(b[0]), 4, 4)), np.empty_like(b)
+    return lambda: k.affine_scan(steps, b, y0, False, y)
+
+
+@long("recurrence.scans.affine_scan rows")
+def _(k: Any) -> Any:
+    A, b, y0 = np.zeros((1, 5_000_000, 4, 4)), np.zeros((1, 5_000_000, 4)), np.zeros((1, 4))
+    y = np.empty_like(b)
+    return lambda: k.affine_scan(A, b, y0, False, y)
+
+
+@long("recurrence.logs.log_linear_scan")
+def _(k: Any) -> Any:
+    a, y = np.zeros((1, 10_000_000, 1), np.float32), np.empty((1, 10_000_000, 1), np.float32)
+    return lambda: k.log_linear_scan(a, a, np.zeros((1, 1), np.float32), False, y)
+
+
 def cell_of(k: Any) -> Any:
     W, U = np.zeros((8, 256)), np.zeros((64, 256))
     return k.Cell("lstm", W, U, np.zeros((2, 256)), None)

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastcore import use_backend
-from fastcore.recurrence import linear_scan, linear_scan_vjp
+from fastcore.recurrence import (
+    affine_scan,
+    affine_scan_vjp,
+    linear_scan,
+    linear_scan_vjp,
+    log_linear_scan,
+    log_linear_scan_vjp,
+)
 
 TINY = 1e-200
 
@@ -146,3 +153,282 @@ class TestComplex:
             linear_scan_vjp(0.5, b, dy=b * 1j)
         with pytest.raises(ValueError, match="dy must have shape"):
             linear_scan_vjp(0.5j, b, dy=b[:1])
+
+
+def affine_by_hand(A: np.ndarray, b: np.ndarray, y0: np.ndarray, reverse: bool = False) -> np.ndarray:
+    """Whatever broadcasts, by NumPy's own products."""
+    shape = np.broadcast_shapes(A.shape[:-1], b.shape)
+    A, b = np.broadcast_to(A, (*shape, shape[-1])), np.broadcast_to(b, shape)
+    y, order = [None] * shape[-2], range(shape[-2])[:: -1 if reverse else 1]
+    state = np.broadcast_to(y0, (*shape[:-2], shape[-1]))
+    for t in order:
+        state = np.einsum("...ij,...j->...i", A[..., t, :, :], state) + b[..., t, :]
+        y[t] = state
+    return np.stack(y, axis=-2)
+
+
+AFFINE = [((3, 3), (5, 3)), ((5, 3, 3), (3,)), ((5, 2, 2), (4, 5, 2)), ((4, 1, 2, 2), (5, 2)), ((2, 2), (2, 3, 5, 2))]
+
+
+class TestAffine:
+    @pytest.mark.parametrize("reverse", [False, True])
+    @pytest.mark.parametrize("shapes", AFFINE)
+    def test_by_hand(self, backend, shapes, reverse):
+        rng = np.random.default_rng(0)
+        A, b = (rng.normal(size=s) for s in shapes)
+        y0 = rng.normal(size=b.shape[-1])
+        expected = affine_by_hand(A, b, y0, reverse)
+        np.testing.assert_allclose(affine_scan(A, b, y0, reverse=reverse), expected, rtol=1e-10, atol=1e-12)
+        assert affine_scan(A, b).shape == expected.shape
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("d", [*range(1, 18), 33])
+    def test_twins_agree_to_the_bit(self, dtype, d):
+        rng = np.random.default_rng(d)
+        b, y0 = drawn(rng, (2, 4, d), dtype), drawn(rng, (2, d), dtype)
+        for shape in ((d, d), (2, 1, d, d), (4, d, d)):
+            A = drawn(rng, shape, dtype, 0.5)
+            for reverse in (False, True):
+                first, second = on_both(lambda A=A, reverse=reverse: affine_scan(A, b, y0, reverse=reverse))
+                assert first.dtype == dtype
+                assert first.tobytes() == second.tobytes()
+
+    def test_one_matrix_is_the_same_every_step(self, backend):
+        rng = np.random.default_rng(0)
+        A, b = rng.normal(size=(5, 5)) / 3, rng.normal(size=(20, 5))
+        assert affine_scan(A, b).tobytes() == affine_scan(np.tile(A, (20, 1, 1)), b).tobytes()
+
+    def test_diagonal_is_a_linear_scan(self, backend):
+        rng = np.random.default_rng(0)
+        a, b = rng.normal(size=(7, 3)), rng.normal(size=(7, 3))
+        y = affine_scan(a[:, :, None] * np.eye(3), b, 1.0)
+        np.testing.assert_allclose(y, linear_scan(a, b, 1.0, axis=0), rtol=1e-13)
+
+    def test_kalman_filter(self, backend):
+        # With its gains given, a filter's means are an affine scan. They are those of the joint normal distribution.
+        F, H, Q, R = np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([[1.0, 0.0]]), np.diag([0.1, 0.2]), np.array([[0.5]])
+        n, P, gains = 6, np.eye(2), []
+        z = np.random.default_rng(0).normal(size=(n, 1))
+        for _ in range(n):
+            P = F @ P @ F.T + Q
+            gains.append(P @ H.T / (H @ P @ H.T + R))
+            P = P - gains[-1] @ H @ P
+        A = [F - K @ H @ F for K in gains]
+        means = affine_scan(A, [K @ zt for K, zt in zip(gains, z)])
+        # x[t] = F x[t-1] + w, all from independent normals.
+        powers = [np.linalg.matrix_power(F, k) for k in range(n + 1)]
+        rows = np.block(
+            [[powers[t + 1]] + [powers[t - k] if k <= t else np.zeros((2, 2)) for k in range(n)] for t in range(n)]
+        )
+        sources = np.zeros((2 * n + 2, 2 * n + 2))
+        sources[:2, :2] = np.eye(2)
+        for k in range(n):
+            sources[2 + 2 * k : 4 + 2 * k, 2 + 2 * k : 4 + 2 * k] = Q
+        covariance = rows @ sources @ rows.T
+        seen = covariance[::2, ::2] + R * np.eye(n)
+        expected = covariance[-2:, ::2] @ np.linalg.solve(seen, z[:, 0])
+        np.testing.assert_allclose(means[-1], expected, rtol=1e-10)
+
+    def test_types_and_out(self, backend):
+        A, b = np.eye(2, dtype=np.float32), np.ones((3, 2), np.float32)
+        assert affine_scan(A, b, 1.0).dtype == np.float32
+        assert affine_scan(A.astype(float), b).dtype == np.float64
+        out = np.empty((3, 2), np.float32)
+        assert affine_scan(A, b, out=out) is out
+        assert out.tolist() == [[1, 1], [2, 2], [3, 3]]
+        assert affine_scan(A, b, out=b) is b
+        assert b.tolist() == out.tolist()
+        with pytest.raises(ValueError, match="out must be writeable and C-contiguous, of shape"):
+            affine_scan(A, b, out=out[:2])
+
+    def test_empty(self, backend):
+        assert affine_scan(np.eye(2), np.empty((0, 2))).shape == (0, 2)
+        assert affine_scan(np.empty((0, 0)), np.empty((3, 0))).shape == (3, 0)
+        assert affine_scan(np.eye(2), np.empty((0, 3, 2))).shape == (0, 3, 2)
+        found = affine_scan_vjp(np.eye(2), np.empty((3, 0, 2)), dy=np.empty((3, 0, 2)))
+        assert [g.shape for g in found] == [(2, 2), (3, 0, 2), (3, 2)]
+
+    @pytest.mark.parametrize("place", [0, 2, 4])
+    @pytest.mark.parametrize("reverse", [False, True])
+    def test_nan(self, backend, place, reverse):
+        b = np.ones((5, 2))
+        b[place, 1] = np.nan
+        A = np.zeros((5, 2, 2))
+        with pytest.raises(ValueError, match="b must not hold NaN"):
+            affine_scan(A, b, reverse=reverse)
+        A[place, 0, 1] = np.nan
+        with pytest.raises(ValueError, match="A must not hold NaN"):
+            affine_scan(A, np.ones((5, 2)), reverse=reverse)
+        with pytest.raises(ValueError, match="y0 must not hold NaN"):
+            affine_scan(np.eye(2), np.ones((5, 2)), [0, np.nan], reverse=reverse)
+
+    @pytest.mark.parametrize(
+        ("A", "b", "y0", "words"),
+        [
+            (np.ones((2, 3)), np.ones((4, 3)), None, r"A must be square in its last two dimensions, got shape"),
+            (2.0, np.ones((4, 1)), None, "A must be square"),
+            (np.eye(2), np.ones((4, 3)), None, "b must have 2 elements in its last dimension, as A has, got"),
+            (np.eye(2), 1.0, None, "b must have 2 elements"),
+            (np.eye(2), np.ones(2), None, "A or b must have a dimension that is time"),
+            (np.ones((3, 2, 2)), np.ones((4, 2)), None, "A and b must broadcast to one shape"),
+            (np.eye(2), np.ones((4, 2)), np.ones(3), r"y0 must broadcast to \(2,\), got \(3,\)"),
+        ],
+    )
+    def test_bad_shapes(self, backend, A, b, y0, words):
+        with pytest.raises(ValueError, match=words):
+            affine_scan(A, b, y0)
+
+    def test_bad_types(self, backend):
+        with pytest.raises(TypeError, match="A must be real numbers"):
+            affine_scan([["x"]], [[1.0]])
+        with pytest.raises(TypeError, match="y0 must be real numbers, got dtype complex128"):
+            affine_scan([[1.0]], [[1.0]], 1j)
+        with pytest.raises(TypeError, match="reverse must be a bool"):
+            affine_scan([[1.0]], [[1.0]], reverse=1)
+
+    @pytest.mark.parametrize("reverse", [False, True])
+    @pytest.mark.parametrize("shapes", [*AFFINE, ((2, 2), (1, 2)), ((1, 2, 2), (1, 2))])
+    def test_gradient(self, backend, shapes, reverse):
+        rng = np.random.default_rng(0)
+        A, b = (rng.normal(size=s) for s in shapes)
+        parts = [A, b, rng.normal(size=b.shape[-1])]
+        dy = rng.normal(size=np.broadcast_shapes(A.shape[:-1], b.shape))
+        found = affine_scan_vjp(*parts, dy=dy, reverse=reverse)
+        for k, grad in enumerate(found):
+            expected = by_complex_step(lambda *moved: (dy * affine_by_hand(*moved, reverse)).sum(), parts, k)
+            assert grad.shape == parts[k].shape
+            np.testing.assert_allclose(grad, expected, rtol=1e-10, atol=1e-11)
+        assert affine_scan_vjp(A, b, dy=dy, reverse=reverse)[2].shape == (*dy.shape[:-2], dy.shape[-1])
+
+
+class TestLogarithms:
+    @pytest.mark.parametrize("reverse", [False, True])
+    @pytest.mark.parametrize(
+        ("shape", "axis"), [((40,), 0), ((9, 67), 0), ((67, 9), 1), ((3, 5, 4), 1), ((2, 6, 1), 1)]
+    )
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_is_the_linear_scans_logarithm(self, backend, shape, axis, reverse, dtype):
+        rng = np.random.default_rng(0)
+        a, b = rng.uniform(size=shape), rng.uniform(size=shape)
+        expected = np.log(linear_scan(a, b, 2.0, axis=axis, reverse=reverse))
+        y = log_linear_scan(
+            np.log(a).astype(dtype), np.log(b).astype(dtype), dtype(np.log(2.0)), axis=axis, reverse=reverse
+        )
+        assert y.dtype == dtype
+        np.testing.assert_allclose(y, expected, atol=1e-13 if dtype == np.float64 else 2e-6)
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_each_step_is_within_a_few_units(self, dtype):
+        # One step from everywhere, far apart and close together.
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=200_000) * 10.0 ** rng.uniform(-3, 2, 200_000)
+        z = np.concatenate([x[:100_000] + rng.exponential(size=100_000) * 40, rng.permutation(x)[:100_000]])
+        x, z = x.astype(dtype), z.astype(dtype)
+        wide = np.longdouble
+        expected = np.logaddexp(x.astype(wide), z.astype(wide))
+        larger = np.maximum(np.maximum(abs(x), abs(z)), np.log(2)).astype(dtype)
+        y = log_linear_scan(x[:, None], z[:, None], dtype(0))[:, 0]
+        assert (abs(y - expected) <= 4 * np.spacing(larger)).all()
+
+    def test_huge_weights(self, backend):
+        y = log_linear_scan(np.full(5, 1e5), np.zeros(5))
+        assert y.tolist() == [0, 1e5, 2e5, 3e5, 4e5]
+        y = log_linear_scan(np.full(5, -1e5), np.full(5, -3.0))
+        assert y.tolist() == [-3] * 5
+
+    def test_weights_of_zero(self, backend):
+        minus = -np.inf
+        assert log_linear_scan([0.0, 0.0, 0.0], [minus, minus, 1.0]).tolist() == [minus, minus, 1]
+        assert log_linear_scan([0.0, minus, 0.0], [1.0, minus, minus]).tolist() == [1, minus, minus]
+        assert log_linear_scan(np.zeros((3, 20)), minus, 2.0, axis=0).tolist() == np.full((3, 20), 2.0).tolist()
+        # A state of weight 0 before the first step is the default.
+        assert log_linear_scan(0.0, [1.0]).tolist() == log_linear_scan(0.0, [1.0], minus).tolist() == [1]
+
+    @given(st.data())
+    def test_twins_agree(self, data):
+        dtype = data.draw(st.sampled_from([np.float32, np.float64]))
+        shape = data.draw(st.tuples(st.integers(0, 3), st.integers(0, 6), st.integers(0, 70)))
+        axis, single = data.draw(st.integers(0, 2)), data.draw(st.tuples(*[st.booleans()] * 3))
+        rng = np.random.default_rng(data.draw(st.integers(0, 100)))
+        a = drawn(rng, [min(n, 1) if one else n for one, n in zip(single, shape)], dtype, 3)
+        b, reverse = drawn(rng, shape, dtype, 3), data.draw(st.booleans())
+        for values in (a, b):
+            values[rng.uniform(size=values.shape) < 0.1] = -np.inf
+        first, second = on_both(lambda: log_linear_scan(a, b, axis=axis, reverse=reverse))
+        np.testing.assert_allclose(first, second, rtol=1e-5 if dtype == np.float32 else 1e-13, atol=1e-12)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    @pytest.mark.parametrize("place", [0, 2, 4])
+    @pytest.mark.parametrize("reverse", [False, True])
+    def test_what_has_no_logarithm(self, backend, value, place, reverse):
+        b = np.full((5, 3), -np.inf)
+        b[place, 1] = value
+        a = np.zeros((5, 1))
+        with pytest.raises(ValueError, match=r"log_b must not hold NaN or \+inf"):
+            log_linear_scan(a, b, axis=0, reverse=reverse)
+        a[place] = value
+        with pytest.raises(ValueError, match=r"log_a must not hold NaN or \+inf"):
+            log_linear_scan(a, np.zeros((5, 3)), axis=0, reverse=reverse)
+        with pytest.raises(ValueError, match=r"y0 must not hold NaN or \+inf"):
+            log_linear_scan(0.0, np.zeros(5), value)
+
+    def test_overflow_of_good_input_is_infinite(self, backend):
+        assert log_linear_scan(np.full(2, 1.5e308), np.full(2, 1.0), 1.0).tolist() == [1.5e308, np.inf]
+
+    def test_types_out_and_errors(self, backend):
+        b = np.zeros((2, 3), np.float32)
+        assert log_linear_scan(0.5, b).dtype == np.float32
+        assert log_linear_scan(np.float64(0.5), b).dtype == np.float64
+        expected = log_linear_scan(0.5, b).tolist()
+        assert log_linear_scan(0.5, b, out=b) is b
+        assert b.tolist() == expected
+        assert log_linear_scan(np.empty((2, 0)), np.empty((2, 0))).shape == (2, 0)
+        for call, error, words in [
+            (lambda: log_linear_scan(1j, b), TypeError, "log_a must be real numbers, got dtype complex128"),
+            (lambda: log_linear_scan(1.0, b, 1j), TypeError, "y0 must be real numbers, got dtype complex128"),
+            (lambda: log_linear_scan([0.0] * 2, b), ValueError, "log_a and log_b must broadcast to one shape"),
+            (lambda: log_linear_scan(1.0, 2.0), ValueError, "log_a and log_b must have at least 1 dimension"),
+            (lambda: log_linear_scan(1.0, b, [0.0] * 5), ValueError, "y0 must broadcast"),
+            (lambda: log_linear_scan(1.0, b, axis=2), ValueError, "axis must be between -2 and 1"),
+            (lambda: log_linear_scan_vjp(1.0, b, dy=b[:1]), ValueError, "dy must have shape"),
+        ]:
+            with pytest.raises(error, match=words):
+                call()
+
+    @pytest.mark.parametrize("reverse", [False, True])
+    @pytest.mark.parametrize(
+        ("shapes", "axis"),
+        [(((4,), (4,), ()), 0), (((), (4,), ()), 0), (((3, 1), (3, 4), (3,)), 1), (((4, 2), (4, 1), (2,)), 0)],
+    )
+    def test_gradient(self, backend, shapes, axis, reverse):
+        rng = np.random.default_rng(0)
+        parts = [rng.normal(size=s) for s in shapes]
+        full = np.broadcast_shapes(*shapes[:2])
+        dy = rng.normal(size=full)
+
+        def loss(a, b, y):
+            a, b = (np.moveaxis(np.broadcast_to(v, full), axis, 0) for v in (a, b))
+            weights, total = np.moveaxis(dy, axis, 0), 0
+            for t in range(len(a))[:: -1 if reverse else 1]:
+                y = np.log(np.exp(a[t] + y) + np.exp(b[t]))
+                total = total + (weights[t] * y).sum()
+            return total
+
+        found = log_linear_scan_vjp(*parts, dy=dy, axis=axis, reverse=reverse)
+        for k, grad in enumerate(found):
+            assert grad.shape == parts[k].shape
+            np.testing.assert_allclose(grad, by_complex_step(loss, parts, k), rtol=1e-11, atol=1e-13)
+        # From a weight of 0, the default.
+        _, db, dy0 = log_linear_scan_vjp(*parts[:2], dy=dy, axis=axis, reverse=reverse)
+        expected = by_complex_step(lambda a, b: loss(a, b, np.full(dy0.shape, -1e4)), parts[:2], 1)
+        np.testing.assert_allclose(db, expected, rtol=1e-11, atol=1e-13)
+        assert not dy0.any()
+
+    def test_nothing_goes_through_a_weight_of_zero(self, backend):
+        minus = -np.inf
+        da, db, dy0 = log_linear_scan_vjp([0.0, minus, 0.0], [minus, minus, 1.0], dy=[1.0, 1.0, 1.0])
+        assert (da.tolist(), db.tolist(), dy0) == ([0, 0, 0], [0, 0, 1], 0)
+        b = np.zeros((2, 3), np.float32)
+        assert [g.dtype for g in log_linear_scan_vjp(0.5, b, dy=b)] == [np.float32] * 3
+        nothing = log_linear_scan_vjp(np.empty((2, 0)), 0.0, dy=np.empty((2, 0)))
+        assert [g.shape for g in nothing] == [(2, 0), (), (2,)]

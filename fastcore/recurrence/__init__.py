@@ -8,7 +8,9 @@ from .._public import at_home
 from ._cells import GRUCell, LSTMCell, SimpleRNNCell
 from ._functions import gru, lstm, simple_rnn
 from ._gradients import CellGradients, gru_vjp, lstm_vjp, simple_rnn_vjp
+from ._logs import log_linear_scan, log_linear_scan_vjp
 from ._loop import scan
+from ._matrices import affine_scan, affine_scan_vjp
 from ._scans import linear_scan, linear_scan_vjp
 from ._stack import RecurrentStack, from_torch
 
@@ -18,11 +20,15 @@ __all__ = [
     "LSTMCell",
     "RecurrentStack",
     "SimpleRNNCell",
+    "affine_scan",
+    "affine_scan_vjp",
     "from_torch",
     "gru",
     "gru_vjp",
     "linear_scan",
     "linear_scan_vjp",
+    "log_linear_scan",
+    "log_linear_scan_vjp",
     "lstm",
     "lstm_vjp",
     "scan",
@@ -37,11 +43,15 @@ at_home(
     LSTMCell,
     RecurrentStack,
     SimpleRNNCell,
+    affine_scan,
+    affine_scan_vjp,
     from_torch,
     gru,
     gru_vjp,
     linear_scan,
     linear_scan_vjp,
+    log_linear_scan,
+    log_linear_scan_vjp,
     lstm,
     lstm_vjp,
     scan,

@@ -25,9 +25,16 @@ def as_numbers(value: ArrayLike, name: str, *, nan: bool = False) -> Array:
     return array
 
 
-def common(values: Mapping[str, ArrayLike]) -> tuple[list[Array], np.dtype[Any]]:
-    """All as arrays, NaN among them, and the type that holds them: a Python number goes with either precision."""
-    arrays = [as_numbers(value, name, nan=True) for name, value in values.items()]
+def common(
+    values: Mapping[str, ArrayLike], y0: ArrayLike | None, *, real: bool = False
+) -> tuple[list[Array], np.dtype[Any]]:
+    """Coefficients and, if given, y0 as arrays, NaN among them, and the states' type.
+
+    That is complex if one of them is (refused where they must be `real`), in the coefficients' precision, with either
+    of which a Python number goes.
+    """
+    given = values if y0 is None else {**values, "y0": y0}
+    arrays = [(as_real if real else as_numbers)(value, name, nan=True) for name, value in given.items()]
     plain = [isinstance(v, int | float | complex) and not isinstance(v, np.generic) for v in values.values()]
     precise = [v.real.dtype for v, is_plain in zip(arrays, plain) if not is_plain]
     dtype = np.result_type(*precise) if precise else np.dtype(np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._backend import kernels
 from .._labelled import same_labels
 from .._validation import as_flag, as_index
-from ._numbers import as_numbers, common, gradient_of, made_in, start, summed
+from ._numbers import common, gradient_of, made_in, start, summed
 
 Array = NDArray[Any]
 
@@ -67,28 +68,9 @@ def linear_scan(
     array([1.  , 1.5 , 1.75])
     """
     same_labels({"a": a, "b": b})
-    (first, second, *_), dtype = _coefficients(a, b, y0)
-    shape = _shape(first, second)
-    axis = as_index(axis, "axis", low=-len(shape), high=len(shape) - 1) % len(shape)
-    backwards = as_flag(reverse, "reverse")
-    others = (*shape[:axis], *shape[axis + 1 :])
-    begin = start(y0, others, dtype, nan=True)
-    coefficients = [v.astype(dtype, copy=False) for v in (first, second)]
-    y, made = made_in(out, shape, dtype, [*coefficients, begin])
-
-    # A dimension of a contiguous array is the middle one of three: nothing need be transposed.
-    outer, steps, inner = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
-    rows = [_side_by_side(np.broadcast_to(v, shape).reshape(outer, steps, inner)) for v in coefficients]
-    last = begin.reshape(outer, inner)
-    kernels("recurrence.scans").linear_scan(*rows, last, backwards, made.reshape(outer, steps, inner))
-    # NaN goes on to the last state, so that it need be looked for in no other; inf - inf isn't refused.
-    end = made[(slice(None),) * axis + (0 if backwards else -1,)] if steps else begin
-    if np.isnan(end).any():
-        for value, name in ((first, "a"), (second, "b"), (begin, "y0")):
-            as_numbers(value, name)
-    if made is not y:
-        y[...] = made
-    return y
+    (first, second, *_), dtype = common({"a": a, "b": b}, y0)
+    run = kernels("recurrence.scans").linear_scan
+    return stepped(run, {"a": first, "b": second}, y0, 0.0, dtype, axis, reverse, out)
 
 
 def linear_scan_vjp(
@@ -138,7 +120,7 @@ def linear_scan_vjp(
     y = linear_scan(a, b, y0, axis=axis, reverse=reverse)
     dtype = y.dtype
     grad = gradient_of(dy, y)
-    (first, second, *given), _ = _coefficients(a, b, y0)
+    (first, second, *given), _ = common({"a": a, "b": b}, y0)
     axis = axis % y.ndim
     # Time first, in the order of the steps.
     order = slice(None, None, -1 if reverse else 1)
@@ -162,23 +144,52 @@ def linear_scan_vjp(
     )
 
 
-def _coefficients(a: ArrayLike, b: ArrayLike, y0: ArrayLike | None) -> tuple[list[Array], np.dtype[Any]]:
-    """a, b and, if given, y0 as arrays, and the states' type: complex if one of them is, of a's and b's precision."""
-    arrays, dtype = common({"a": a, "b": b})
-    if y0 is not None:
-        arrays.append(as_numbers(y0, "y0", nan=True))
-        if np.iscomplexobj(arrays[-1]):
-            dtype = np.result_type(dtype, np.complex64)
-    return arrays, dtype
+def stepped(
+    run: Callable[..., Any],
+    coefficients: dict[str, Array],
+    y0: ArrayLike | None,
+    zero: float,
+    dtype: np.dtype[Any],
+    axis: int,
+    reverse: bool,
+    out: Array | None,
+    bad: Callable[[Array], Array] = np.isnan,
+    words: str = "not hold NaN",
+) -> Array:
+    """All states that a kernel makes of two coefficients along an axis, from y0 or from `zero`.
+
+    What is bad goes on to the last state, so that it need be looked for in no other; what is bad of good input isn't
+    refused.
+    """
+    shape = _shape(coefficients)
+    axis = as_index(axis, "axis", low=-len(shape), high=len(shape) - 1) % len(shape)
+    backwards = as_flag(reverse, "reverse")
+    begin = start(zero if y0 is None else y0, (*shape[:axis], *shape[axis + 1 :]), dtype, nan=True)
+    values = [v.astype(dtype, copy=False) for v in coefficients.values()]
+    y, made = made_in(out, shape, dtype, [*values, begin])
+
+    # A dimension of a contiguous array is the middle one of three: nothing need be transposed.
+    outer, steps, inner = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+    rows = [_side_by_side(np.broadcast_to(v, shape).reshape(outer, steps, inner)) for v in values]
+    run(*rows, begin.reshape(outer, inner), backwards, made.reshape(outer, steps, inner))
+    end = made[(slice(None),) * axis + (0 if backwards else -1,)] if steps else begin
+    if bad(end).any():
+        for name, value in {**coefficients, "y0": begin}.items():
+            if bad(value).any():
+                raise ValueError(f"{name} must {words}")
+    if made is not y:
+        y[...] = made
+    return y
 
 
-def _shape(a: Array, b: Array) -> tuple[int, ...]:
+def _shape(coefficients: dict[str, Array]) -> tuple[int, ...]:
+    (one, a), (other, b) = coefficients.items()
     try:
         shape = np.broadcast_shapes(a.shape, b.shape)
     except ValueError:
-        raise ValueError(f"a and b must broadcast to one shape, got {a.shape} and {b.shape}") from None
+        raise ValueError(f"{one} and {other} must broadcast to one shape, got {a.shape} and {b.shape}") from None
     if not shape:
-        raise ValueError("a and b must have at least 1 dimension, got two scalars")
+        raise ValueError(f"{one} and {other} must have at least 1 dimension, got two scalars")
     return shape
 
 

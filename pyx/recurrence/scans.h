@@ -1,4 +1,4 @@
-/* Scans of real and complex numbers, single and double: chains.h for each. */
+/* Scans of real and complex numbers, single and double, and of real matrices: chains.h and matrices.h for each. */
 #ifndef FASTCORE_SCANS_H
 #define FASTCORE_SCANS_H
 
@@ -57,12 +57,14 @@ FC_INLINE_SCAN Complex_f64 step_c128(Complex_f64 a, Complex_f64 y, Complex_f64 b
 #define REAL float
 #define NAME(name) name##_f32
 #include "chains.h"
+#include "matrices.h"
 #undef REAL
 #undef NAME
 
 #define REAL double
 #define NAME(name) name##_f64
 #include "chains.h"
+#include "matrices.h"
 #undef REAL
 #undef NAME
 

@@ -1,6 +1,8 @@
-"""Kernels of linear scans (chains.h)."""
+"""Kernels of linear scans, of numbers (chains.h) and of matrices (matrices.h)."""
 
+from _owned cimport Pool, free_all, spread
 from _signals cimport Pace, new_pace
+from _types cimport real
 
 cdef extern from "scans.h" nogil:
     ctypedef struct Complex_f32:
@@ -22,6 +24,14 @@ cdef extern from "scans.h" nogil:
     int scan_c128(
         const Complex_f64* a, const Py_ssize_t* sa, const Complex_f64* b, const Py_ssize_t* sb, const Complex_f64* y0,
         Complex_f64* y, Py_ssize_t outer, Py_ssize_t n, Py_ssize_t m, int reverse, Pace* pace
+    ) except -1
+    int affine_f32(
+        const float* A, const Py_ssize_t* sA, const float* b, const Py_ssize_t* sb, const float* y0,
+        float* y, Py_ssize_t outer, Py_ssize_t n, Py_ssize_t d, int reverse, float* columns, Pace* pace
+    ) except -1
+    int affine_f64(
+        const double* A, const Py_ssize_t* sA, const double* b, const Py_ssize_t* sb, const double* y0,
+        double* y, Py_ssize_t outer, Py_ssize_t n, Py_ssize_t d, int reverse, double* columns, Pace* pace
     ) except -1
 
 ctypedef float complex single
@@ -64,4 +74,40 @@ def linear_scan(
                 <const Complex_f64*> &a[0, 0, 0], sa, <const Complex_f64*> &b[0, 0, 0], sb,
                 <const Complex_f64*> &y0[0, 0], <Complex_f64*> &y[0, 0, 0], outer, n, m, reverse, &pace
             )
+    return y.base
+
+
+def affine_scan(
+    const real[:, :, :, :] A, const real[:, :, :] b, const real[:, ::1] y0, bint reverse, real[:, :, ::1] y
+):
+    """y[t] = A[t] y[t-1] + b[t] along the second dimension (downwards if `reverse`), from y0; fill y and return it.
+
+    The last two dimensions of A and the last of b are contiguous.
+    """
+    cdef Py_ssize_t outer = y.shape[0], n = y.shape[1], d = y.shape[2], i
+    cdef Py_ssize_t sA[2]
+    cdef Py_ssize_t sb[2]
+    cdef Pool pool = Pool(NULL, 0, 0)
+    cdef Pace pace = new_pace()
+    cdef void* columns
+    if outer == 0 or n == 0 or d == 0:
+        return y.base
+    for i in range(2):
+        sA[i] = A.strides[i] // <Py_ssize_t> sizeof(real)
+        sb[i] = b.strides[i] // <Py_ssize_t> sizeof(real)
+    columns = spread(&pool, d * d, sizeof(real))
+    try:
+        with nogil:
+            if real is float:
+                affine_f32(
+                    &A[0, 0, 0, 0], sA, &b[0, 0, 0], sb, &y0[0, 0], &y[0, 0, 0], outer, n, d, reverse,
+                    <float*> columns, &pace
+                )
+            else:
+                affine_f64(
+                    &A[0, 0, 0, 0], sA, &b[0, 0, 0], sb, &y0[0, 0], &y[0, 0, 0], outer, n, d, reverse,
+                    <double*> columns, &pace
+                )
+    finally:
+        free_all(&pool)
     return y.base
