@@ -43,6 +43,7 @@ KERNELS = (
     "ode",
     "recurrence.scans",
     "recurrence.logs",
+    "recurrence.selective",
     "recurrence.cells",
     "nce",
     "embeddings",

@@ -18,6 +18,8 @@ from fastcore.recurrence import (
     linear_scan_vjp,
     log_linear_scan,
     log_linear_scan_vjp,
+    selective_scan,
+    selective_scan_vjp,
 )
 
 TINY = 1e-200
@@ -432,3 +434,159 @@ class TestLogarithms:
         assert [g.dtype for g in log_linear_scan_vjp(0.5, b, dy=b)] == [np.float32] * 3
         nothing = log_linear_scan_vjp(np.empty((2, 0)), 0.0, dy=np.empty((2, 0)))
         assert [g.shape for g in nothing] == [(2, 0), (), (2,)]
+
+
+NAMES = ("x", "delta", "A", "B", "C", "D", "z", "h0")
+
+
+def selected(rng: np.random.Generator, batch: int | None, steps: int, channels: int, states: int) -> list[np.ndarray]:
+    """What goes into a selective scan, in its order."""
+    lead = (steps,) if batch is None else (batch, steps)
+    x, z = rng.normal(size=(2, *lead, channels))
+    B, C = rng.normal(size=(2, *lead, states))
+    delta, A = rng.exponential(size=(*lead, channels)), -rng.exponential(size=(channels, states))
+    h0 = rng.normal(size=(*lead[:-1], channels, states))
+    return [x, delta, A, B, C, rng.normal(size=channels), z, h0]
+
+
+def selected_by_hand(x, delta, A, B, C, D, z, h, reverse=False):
+    """Of one sequence or a batch, element by element of the definition."""
+    y, steps = [None] * x.shape[-2], range(x.shape[-2])[:: -1 if reverse else 1]
+    for t in steps:
+        d, xt, Bt, Ct, zt = (v[..., t, :] for v in (delta, x, B, C, z))
+        h = np.exp(d[..., None] * A) * h + (d * xt)[..., None] * Bt[..., None, :]
+        y[t] = ((h * Ct[..., None, :]).sum(axis=-1) + D * xt) * zt / (1 + np.exp(-zt))
+    return np.stack(y, axis=-2), h
+
+
+class TestSelective:
+    @pytest.mark.parametrize("reverse", [False, True])
+    @pytest.mark.parametrize("shape", [(None, 7, 3, 4), (2, 5, 37, 3), (3, 70, 16, 1), (1, 1, 1, 1)])
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_by_hand(self, backend, shape, reverse, dtype):
+        data = selected(np.random.default_rng(0), *shape)
+        expected = selected_by_hand(*data, reverse)
+        found = selective_scan(*(v.astype(dtype) for v in data), reverse=reverse)
+        for ours, theirs in zip(found, expected):
+            assert ours.dtype == dtype
+            assert ours.shape == theirs.shape
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4 if dtype == np.float32 else 1e-11, atol=2e-5)
+
+    def test_precision(self, backend):
+        data = selected(np.random.default_rng(1), 2, 200, 20, 16)
+        for ours, theirs in zip(selective_scan(*data), selected_by_hand(*data)):
+            assert abs(ours - theirs).max() < 1e-12 * abs(theirs).max()
+
+    def test_without_skip_gate_and_state(self, backend):
+        x, delta, A, B, C, *_ = selected(np.random.default_rng(0), 2, 6, 3, 4)
+        y, h = selective_scan(x, delta, A, B, C)
+        expected = selected_by_hand(x, delta, A, B, C, np.zeros(3), np.full_like(x, 1e3), np.zeros((2, 3, 4)))
+        np.testing.assert_allclose(y * 1e3, expected[0], rtol=1e-12)
+        np.testing.assert_allclose(h, expected[1], rtol=1e-12)
+
+    def test_is_a_linear_scan(self, backend):
+        x, delta, A, B, C, *_ = selected(np.random.default_rng(0), None, 9, 3, 4)
+        h = linear_scan(np.exp(delta[:, :, None] * A), (delta * x)[:, :, None] * B[:, None], axis=0)
+        y, last = selective_scan(x, delta, A, B, C)
+        np.testing.assert_allclose(y, (h * C[:, None]).sum(axis=2), rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(last, h[-1], rtol=1e-12)
+
+    def test_goes_on_where_it_stopped(self, backend):
+        x, delta, A, B, C, D, z, h0 = selected(np.random.default_rng(0), 2, 9, 5, 4)
+        whole = selective_scan(x, delta, A, B, C, D, z, h0)
+        state, parts = h0, []
+        for piece in (slice(0, 4), slice(4, 4), slice(4, 9)):
+            steps = [v[:, piece] for v in (x, delta, B, C, z)]
+            y, state = selective_scan(*steps[:2], A, *steps[2:4], D, steps[4], state)
+            parts.append(y)
+        assert np.concatenate(parts, axis=1).tolist() == whole[0].tolist()
+        assert state.tolist() == whole[1].tolist()
+
+    def test_states_that_fade_at_once(self, backend):
+        # exp(-1e6) is 0, as is what it multiplies.
+        y, h = selective_scan(
+            np.ones((3, 1)), np.full((3, 1), 1e3), [[-1e3]], np.ones((3, 1)), np.ones((3, 1)), h0=[[5.0]]
+        )
+        assert y.tolist() == [[1e3]] * 3
+        assert h.tolist() == [[1e3]]
+
+    @pytest.mark.parametrize("reverse", [False, True])
+    @pytest.mark.parametrize("shape", [(None, 3, 2, 2), (2, 3, 2, 1)])
+    def test_gradient(self, backend, shape, reverse):
+        rng = np.random.default_rng(0)
+        parts = selected(rng, *shape)
+        dy, dh = rng.normal(size=parts[0].shape), rng.normal(size=parts[7].shape)
+
+        def loss(*moved):
+            y, h = selected_by_hand(*moved, reverse)
+            return (dy * y).sum() + (dh * h).sum()
+
+        found = selective_scan_vjp(*parts, dy=dy, dh=dh, reverse=reverse)
+        for k, name in enumerate(NAMES):
+            grad = getattr(found, name)
+            assert grad.shape == parts[k].shape
+            np.testing.assert_allclose(grad, by_complex_step(loss, parts, k), rtol=1e-11, atol=1e-13, err_msg=name)
+
+    def test_gradient_of_many_channels_and_parts(self):
+        # Longer than a part, wider than a vector: the twin knows neither.
+        rng = np.random.default_rng(0)
+        for dtype, near in ((np.float64, 1e-11), (np.float32, 1e-4)):
+            data = [v.astype(dtype) for v in selected(rng, 2, 75, 37, 5)]
+            dy, dh = rng.normal(size=data[0].shape), rng.normal(size=data[7].shape)
+            for reverse in (False, True):
+                ours, twin = on_both(
+                    lambda r=reverse, d=data, g=(dy, dh): selective_scan_vjp(*d, dy=g[0], dh=g[1], reverse=r)
+                )
+                for name in NAMES:
+                    first, second = getattr(ours, name), getattr(twin, name)
+                    assert first.dtype == second.dtype == dtype
+                    assert abs(first - second).max() <= near * abs(second).max(), name
+
+    def test_gradients_forms(self, backend):
+        x, delta, A, B, C, D, z, h0 = selected(np.random.default_rng(0), 2, 4, 3, 2)
+        dy = np.ones_like(x)
+        found = selective_scan_vjp(x, delta, A, B, C, dy=dy)
+        assert (found.D, found.z, found.h0.shape) == (None, None, (2, 3, 2))
+        # One state that both sequences began with.
+        one = selective_scan_vjp(x, delta, A, B, C, D, z, h0[0], dy=dy)
+        each = selective_scan_vjp(x, delta, A, B, C, D, z, np.stack([h0[0]] * 2), dy=dy)
+        np.testing.assert_allclose(one.h0, each.h0.sum(axis=0), rtol=1e-13)
+        assert not selective_scan_vjp(x, delta, A, B, C).A.any()
+        dh = np.arange(12.0).reshape(2, 3, 2)
+        nothing = selective_scan_vjp(x[:, :0], delta[:, :0], A, B[:, :0], C[:, :0], D, dh=dh)
+        assert nothing.h0.tolist() == dh.tolist()
+        assert (nothing.x.shape, nothing.A.any(), nothing.D.tolist()) == ((2, 0, 3), False, [0, 0, 0])
+
+    @pytest.mark.parametrize(
+        ("changes", "error", "words"),
+        [
+            ({"x": np.ones(3)}, ValueError, "x must have 2 or 3 dimensions"),
+            ({"x": [["a"]]}, TypeError, "x must be real numbers"),
+            ({"x": np.full((4, 3), np.nan)}, ValueError, "x must not hold NaN"),
+            ({"x": np.full((4, 3), np.inf)}, ValueError, "x must be finite"),
+            ({"delta": np.ones((4, 1))}, ValueError, r"delta must have shape \(4, 3\), got \(4, 1\)"),
+            (
+                {"delta": np.full((4, 3), -0.5)},
+                ValueError,
+                "delta must be at least 0 .in models, the softplus .* got -0.5",
+            ),
+            ({"A": np.ones((3, 2))}, ValueError, r"A must be at most 0 .in models, -exp\(A_log\)., got 1.0"),
+            ({"A": -np.ones((4, 2))}, ValueError, "A must have a row for each of x's 3 channels"),
+            ({"A": np.empty((3, 0))}, ValueError, "A must have at least one state a channel"),
+            ({"B": np.ones((4, 3))}, ValueError, "B must have shape"),
+            ({"C": np.ones((2, 4, 2))}, ValueError, "C must have shape"),
+            ({"D": np.ones(2)}, ValueError, "D must have shape"),
+            ({"z": np.ones(3)}, ValueError, "z must have shape"),
+            ({"h0": np.ones((1, 3, 2))}, ValueError, "h0 must have shape"),
+            ({"reverse": 1}, TypeError, "reverse must be a bool"),
+        ],
+    )
+    def test_bad_input(self, backend, changes, error, words):
+        data = dict(zip(NAMES, selected(np.random.default_rng(0), None, 4, 3, 2)))
+        for function in (selective_scan, selective_scan_vjp):
+            with pytest.raises(error, match=words):
+                function(**{**data, **changes})
+        with pytest.raises(ValueError, match="dy must have shape"):
+            selective_scan_vjp(**data, dy=np.ones((4, 2)))
+        with pytest.raises(ValueError, match="dh must be finite"):
+            selective_scan_vjp(**data, dh=np.full((3, 2), np.inf))

@@ -12,6 +12,7 @@ from ._logs import log_linear_scan, log_linear_scan_vjp
 from ._loop import scan
 from ._matrices import affine_scan, affine_scan_vjp
 from ._scans import linear_scan, linear_scan_vjp
+from ._selective import SelectiveScanGradients, selective_scan, selective_scan_vjp
 from ._stack import RecurrentStack, from_torch
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "GRUCell",
     "LSTMCell",
     "RecurrentStack",
+    "SelectiveScanGradients",
     "SimpleRNNCell",
     "affine_scan",
     "affine_scan_vjp",
@@ -32,6 +34,8 @@ __all__ = [
     "lstm",
     "lstm_vjp",
     "scan",
+    "selective_scan",
+    "selective_scan_vjp",
     "simple_rnn",
     "simple_rnn_vjp",
 ]
@@ -42,6 +46,7 @@ at_home(
     GRUCell,
     LSTMCell,
     RecurrentStack,
+    SelectiveScanGradients,
     SimpleRNNCell,
     affine_scan,
     affine_scan_vjp,
@@ -55,6 +60,8 @@ at_home(
     lstm,
     lstm_vjp,
     scan,
+    selective_scan,
+    selective_scan_vjp,
     simple_rnn,
     simple_rnn_vjp,
 )
