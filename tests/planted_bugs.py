@@ -38,7 +38,7 @@ PLANTED = [
     ("recurrence", "fastcore/reference/recurrence/selective.py", "by_product = grad * states[i]\n", "by_product = grad * states[i + 1]\n", "tests/test_recurrence_scans.py -k Selective"),
     ("recurrence", "fastcore/recurrence/_selective.py", "        dx += by_y * given.D\n", "", "tests/test_recurrence_scans.py -k Selective"),
     ("recurrence", "fastcore/recurrence/_numbers.py", "return found if np.iscomplexobj(like) else", "return found if np.iscomplexobj(grad) else", "tests/test_recurrence_scans.py -k Complex"),
-    ("recurrence", "fastcore/recurrence/_numbers.py", "if any(map(np.iscomplexobj, arrays)) else", "if np.iscomplexobj(arrays[0]) else", "tests/test_recurrence_scans.py -k Complex"),
+    ("recurrence", "fastcore/recurrence/_numbers.py", "if any(v.dtype.kind == \"c\" for v in arrays) else", "if np.iscomplexobj(arrays[0]) else", "tests/test_recurrence_scans.py -k Complex"),
     ("recurrence", "pyx/recurrence/chains.h", "if (memcmp(&state, y + t * dy, sizeof state) == 0)", "if (t == 64)"),
     ("recurrence", "pyx/recurrence/chains.h", "y[(from - 1) * dy]);", "last);"),
     ("recurrence", "pyx/recurrence/chains.h", "for (; row < rows; row++)", "for (; row + 1 < rows; row++)"),

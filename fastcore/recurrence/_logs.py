@@ -120,7 +120,7 @@ def log_linear_scan_vjp(
     grad = gradient_of(dy, y)
     (first, second, *given), _ = common({"log_a": log_a, "log_b": log_b}, y0)
     axis = axis % y.ndim
-    begin = start(-np.inf if y0 is None else y0, (*y.shape[:axis], *y.shape[axis + 1 :]), y.dtype)
+    begin = start(y0, (*y.shape[:axis], *y.shape[axis + 1 :]), y.dtype, zero=-np.inf)
     like = given[0] if given else begin
     if not y.shape[axis]:
         return summed(grad, first), summed(grad, second), np.zeros_like(like)

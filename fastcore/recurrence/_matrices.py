@@ -65,7 +65,7 @@ def affine_scan(
     (matrices, forcing, *_), dtype = common({"A": A, "b": b}, y0, real=True)
     shape = _shape(matrices, forcing)
     backwards = as_flag(reverse, "reverse")
-    begin = start(y0, (*shape[:-2], shape[-1]), dtype, nan=True)
+    begin = start(y0, (*shape[:-2], shape[-1]), dtype)
     matrices, forcing = (v.astype(dtype, copy=False) for v in (matrices, forcing))
     y, made = made_in(out, shape, dtype, [matrices, forcing, begin])
     outer, (steps, d) = math.prod(shape[:-2]), shape[-2:]

@@ -15,9 +15,10 @@ Array = NDArray[Any]
 
 def as_numbers(value: ArrayLike, name: str, *, nan: bool = False) -> Array:
     """Return a C-contiguous array of float64, complex128 or, where it comes in single precision, the half of that."""
-    array = as_array(value, name)
+    array = value if isinstance(value, np.ndarray) else as_array(value, name)
     if array.dtype.kind != "c":
         return as_real(array, name, nan=nan)
+    array = as_array(value, name)
     dtype = np.complex64 if array.dtype.itemsize == 8 else np.complex128
     array = np.require(array, dtype, ["C", "A"]).reshape(array.shape)
     if not nan and np.isnan(array).any():
@@ -38,12 +39,14 @@ def common(
     plain = [isinstance(v, int | float | complex) and not isinstance(v, np.generic) for v in values.values()]
     precise = [v.real.dtype for v, is_plain in zip(arrays, plain) if not is_plain]
     dtype = np.result_type(*precise) if precise else np.dtype(np.float64)
-    return arrays, np.result_type(dtype, np.complex64) if any(map(np.iscomplexobj, arrays)) else dtype
+    return arrays, np.result_type(dtype, np.complex64) if any(v.dtype.kind == "c" for v in arrays) else dtype
 
 
-def start(y0: ArrayLike | None, shape: tuple[int, ...], dtype: np.dtype[Any], *, nan: bool = False) -> Array:
-    """The state before the first step, of this shape and type; 0 where none is given."""
-    given = np.zeros((), dtype) if y0 is None else as_numbers(y0, "y0", nan=nan)
+def start(y0: ArrayLike | None, shape: tuple[int, ...], dtype: np.dtype[Any], *, zero: float = 0.0) -> Array:
+    """The state before the first step, of this shape and type, NaN in it; `zero` where none is given."""
+    if y0 is None:
+        return np.full(shape, zero, dtype)
+    given = as_numbers(y0, "y0", nan=True)
     try:
         return np.ascontiguousarray(np.broadcast_to(given.astype(dtype, copy=False), shape)).reshape(shape)
     except ValueError:

@@ -164,7 +164,7 @@ def stepped(
     shape = _shape(coefficients)
     axis = as_index(axis, "axis", low=-len(shape), high=len(shape) - 1) % len(shape)
     backwards = as_flag(reverse, "reverse")
-    begin = start(zero if y0 is None else y0, (*shape[:axis], *shape[axis + 1 :]), dtype, nan=True)
+    begin = start(y0, (*shape[:axis], *shape[axis + 1 :]), dtype, zero=zero)
     values = [v.astype(dtype, copy=False) for v in coefficients.values()]
     y, made = made_in(out, shape, dtype, [*values, begin])
 

@@ -28,8 +28,12 @@ FC_INLINE VEC NAME(taken)(const REAL* from, ptrdiff_t stride, ptrdiff_t lanes)
     ptrdiff_t k;
     if (stride == 1 && lanes >= W)
         return V(load)(from);
-    for (k = 0; k < lanes && k < W; k++)
-        part[k] = from[k * stride];
+    if (lanes >= W)
+        for (k = 0; k < W; k++)
+            part[k] = from[k * stride];
+    else
+        for (k = 0; k < lanes; k++)
+            part[k] = from[k * stride];
     return V(load)(part);
 }
 
