@@ -19,6 +19,7 @@ PLANTED = [
     ("recurrence", "pyx/recurrence/chains.h", "            last = now;", "            last = y0 + o * m;"),
     ("recurrence", "pyx/recurrence/scans.h", "const Complex_f32 made = {a.re * y.re - a.im", "const Complex_f32 made = {a.re * y.re + a.im", "tests/test_recurrence_scans.py -k Complex"),
     ("recurrence", "pyx/recurrence/matrices.h", "columns[j * d + i] = matrix[i * d + j];", "columns[i * d + j] = matrix[i * d + j];", "tests/test_recurrence_scans.py -k Affine"),
+    ("recurrence", "pyx/recurrence/matrices.h", "sums[v] = V(load)(b + v * W);", "sums[v] = V(load)(b);", "tests/test_recurrence_scans.py -k Affine"),
     ("recurrence", "pyx/recurrence/matrices.h", "NAME(part)(columns + i, b + i, last, y + i, d, 2);", "NAME(part)(columns, b + i, last, y + i, d, 2);", "tests/test_recurrence_scans.py -k Affine"),
     ("recurrence", "pyx/recurrence/matrices.h", "if (constant && (o == 0 || sA[0] != 0))", "if (constant && o == 0)", "tests/test_recurrence_scans.py -k Affine"),
     ("recurrence", "fastcore/reference/recurrence/scans.py", "            last = y[o, t]\n", "            last = y0[o]\n", "tests/test_recurrence_scans.py -k Affine"),

@@ -1,11 +1,29 @@
 /* y[t] = A[t] y[t-1] + b[t] for one kind of real number: each element is b's with the products added in the order of A's
  * columns, each product and sum rounded on its own (`step`), however it is computed. Included by scans.h. */
 
+/* As many whole vectors of one step. */
+FC_INLINE void NAME(wide)(const REAL* columns, const REAL* b, const REAL* last, REAL* y, ptrdiff_t d,
+                          const int vectors)
+{
+    VEC sums[2];
+    ptrdiff_t i;
+    int v;
+    for (v = 0; v < vectors; v++)
+        sums[v] = V(load)(b + v * W);
+    for (i = 0; i < d; i++) {
+        const VEC factor = V(splat)(last[i]);
+        for (v = 0; v < vectors; v++)
+            sums[v] = V(load)(columns + i * d + v * W) * factor + sums[v];
+    }
+    for (v = 0; v < vectors; v++)
+        V(store)(y + v * W, sums[v]);
+}
+
 /* `width` elements of one step from a matrix whose columns lie in memory one after the other, d apart. */
 FC_INLINE_SCAN void NAME(part)(const REAL* columns, const REAL* b, const REAL* last, REAL* y, ptrdiff_t d,
                                const int width)
 {
-    REAL sums[8];
+    REAL sums[4];
     ptrdiff_t i, j;
     memcpy(sums, b, width * sizeof(REAL));
     for (i = 0; i < d; i++)
@@ -14,16 +32,16 @@ FC_INLINE_SCAN void NAME(part)(const REAL* columns, const REAL* b, const REAL* l
     memcpy(y, sums, width * sizeof(REAL));
 }
 
-/* One step by columns: up to eight elements at a time stay in registers. */
+/* One step by columns, whose sums stay in registers. */
 FC_SCAN NAME(by_columns)(const REAL* columns, const REAL* b, const REAL* last, REAL* y, ptrdiff_t d)
 {
     ptrdiff_t i = 0;
-    for (; i + 8 <= d; i += 8)
-        NAME(part)(columns + i, b + i, last, y + i, d, 8);
-    if (i + 4 <= d) {
+    for (; i + 2 * W <= d; i += 2 * W)
+        NAME(wide)(columns + i, b + i, last, y + i, d, 2);
+    for (; i + W <= d; i += W)
+        NAME(wide)(columns + i, b + i, last, y + i, d, 1);
+    for (; i + 4 <= d; i += 4)
         NAME(part)(columns + i, b + i, last, y + i, d, 4);
-        i += 4;
-    }
     if (i + 2 <= d) {
         NAME(part)(columns + i, b + i, last, y + i, d, 2);
         i += 2;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pace.h"
+#include "simd.h"
 
 enum {
     LANES = 4,
@@ -55,17 +56,29 @@ FC_INLINE_SCAN Complex_f64 step_c128(Complex_f64 a, Complex_f64 y, Complex_f64 b
             (y)[j] = value; \
     } while (0)
 #define REAL float
+#define VEC fs_vec
+#define W FS_W
+#define V(name) fs_##name
 #define NAME(name) name##_f32
 #include "chains.h"
 #include "matrices.h"
 #undef REAL
+#undef VEC
+#undef W
+#undef V
 #undef NAME
 
 #define REAL double
+#define VEC fc_vec
+#define W FC_W
+#define V(name) fc_##name
 #define NAME(name) name##_f64
 #include "chains.h"
 #include "matrices.h"
 #undef REAL
+#undef VEC
+#undef W
+#undef V
 #undef NAME
 
 #undef ASSIGN
