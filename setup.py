@@ -39,10 +39,12 @@ HOT = {
     "ode",
     "reactions",
     "recurrence.cells",
+    "recurrence.logs",
     "recurrence.scans",
+    "recurrence.selective",
 }
 # Modules whose twin agrees to a tolerance, so that a*b+c may become one instruction.
-CONTRACTED = {"chain", "crf.features", "hmm", "recurrence.cells"}
+CONTRACTED = {"chain", "crf.features", "hmm", "recurrence.cells", "recurrence.logs", "recurrence.selective"}
 # The levels of the x86-64 psABI. Spelled out: compilers older than their names (GCC before 11) know the features.
 V3 = ["-mpopcnt", "-mcx16", "-mavx2", "-mbmi", "-mbmi2", "-mf16c", "-mfma", "-mlzcnt", "-mmovbe", "-mxsave"]
 V4 = ["-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]

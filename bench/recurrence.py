@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench._harness import Workload, prepared
-from fastcore.recurrence import from_torch, linear_scan, simple_rnn
+from fastcore.recurrence import affine_scan, from_torch, linear_scan, log_linear_scan, selective_scan, simple_rnn
 
 
 def _coefficients(n: int = 1_000_000) -> tuple[np.ndarray, np.ndarray]:
@@ -87,6 +87,122 @@ def _table(shape: tuple[int, int], axis: int, dtype: type) -> Workload:
         equal=lambda ours, theirs, name: bool(np.allclose(ours, theirs, rtol=1e-4, atol=1e-5)),
         twin=False,
         amount=lambda data: (data[0].size / 1e6, "M steps"),
+    )
+
+
+def _matrices(size: int, steps: int = 200_000) -> Workload:
+    """One matrix for all steps: an autoregression, a state space."""
+
+    def make() -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(0)
+        return rng.normal(size=(size, size)) / (2 * np.sqrt(size)), rng.normal(size=(steps, size))
+
+    @prepared
+    def loop(data):
+        from numba import njit
+
+        @njit
+        def scan(A, b):
+            y = np.empty_like(b)
+            last = np.zeros(len(A))
+            for t in range(len(b)):
+                for i in range(len(A)):
+                    total = b[t, i]
+                    for j in range(len(A)):
+                        total += A[i, j] * last[j]
+                    y[t, i] = total
+                last = y[t]
+            return y
+
+        scan(*data)
+        return lambda: scan(*data)
+
+    return Workload(
+        name=f"recurrence.affine_scan_{size}",
+        make=make,
+        runners={"fastcore": lambda data: affine_scan(*data), "numba": loop},
+        equal=lambda ours, theirs, name: bool(np.allclose(ours, theirs, rtol=1e-9)),
+        twin=False,
+        amount=lambda data: (steps / 1e6, "M steps"),
+    )
+
+
+def _logarithms(shape: tuple[int, int]) -> Workload:
+    """Weights as their logarithms: one chain, or many side by side."""
+
+    def make() -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(0)
+        return np.log(rng.uniform(size=shape)), rng.normal(size=shape)
+
+    @prepared
+    def loop(data):
+        import math
+
+        from numba import njit
+
+        @njit
+        def scan(a, b):
+            y = np.empty_like(b)
+            y[0] = b[0]
+            for t in range(1, len(b)):
+                for j in range(b.shape[1]):
+                    first, second = a[t, j] + y[t - 1, j], b[t, j]
+                    y[t, j] = max(first, second) + math.log1p(math.exp(-abs(first - second)))
+            return y
+
+        scan(*data)
+        return lambda: scan(*data)
+
+    return Workload(
+        name=f"recurrence.log_linear_scan_{shape[0]}x{shape[1]}",
+        make=make,
+        runners={"fastcore": lambda data: log_linear_scan(*data, axis=0), "numba": loop},
+        equal=lambda ours, theirs, name: bool(np.allclose(ours, theirs, rtol=1e-12)),
+        twin=False,
+        amount=lambda data: (data[0].size / 1e6, "M steps"),
+    )
+
+
+def _selective(batch: int, steps: int, channels: int, states: int) -> Workload:
+    """A layer of Mamba: as many channels and states a channel."""
+
+    def make() -> list[np.ndarray]:
+        rng = np.random.default_rng(0)
+        x, delta = rng.normal(size=(batch, steps, channels)), rng.exponential(size=(batch, steps, channels)) / 10
+        A, pieces = -np.arange(1.0, states + 1) * np.ones((channels, 1)), rng.normal(size=(2, batch, steps, states))
+        return [v.astype(np.float32) for v in (x, delta, A, *pieces)]
+
+    @prepared
+    def loop(data):
+        import math
+
+        from numba import njit
+
+        @njit(fastmath=True)
+        def scan(x, delta, A, B, C):
+            y, h = np.empty_like(x), np.zeros_like(A)
+            for i in range(len(x)):
+                h[:] = 0
+                for t in range(x.shape[1]):
+                    for m in range(x.shape[2]):
+                        d, total = delta[i, t, m], x[i, t, m] - x[i, t, m]
+                        fed = d * x[i, t, m]
+                        for n in range(A.shape[1]):
+                            h[m, n] = math.exp(d * A[m, n]) * h[m, n] + fed * B[i, t, n]
+                            total += C[i, t, n] * h[m, n]
+                        y[i, t, m] = total
+            return y
+
+        scan(*data)
+        return lambda: scan(*data)
+
+    return Workload(
+        name=f"recurrence.selective_scan_{batch}x{steps}x{channels}x{states}",
+        make=make,
+        runners={"fastcore": lambda data: selective_scan(*data)[0], "numba": loop},
+        equal=lambda ours, theirs, name: bool(np.allclose(ours, theirs, rtol=1e-4, atol=1e-4)),
+        twin=False,
+        amount=lambda data: (data[0].size * states / 1e6, "M states"),
     )
 
 
@@ -248,6 +364,11 @@ WORKLOADS = [
     _table((4096, 512), 0, np.float64),
     _table((4096, 512), 0, np.float32),
     _table((512, 4096), 1, np.float64),
+    _table((4096, 256), 0, np.complex64),
+    *(_matrices(size) for size in (2, 4, 16)),
+    _logarithms((200_000, 1)),
+    _logarithms((4096, 64)),
+    _selective(1, 1000, 768, 16),
     _rnn(1, 1000, 16, 32),
     _rnn(32, 100, 64, 128),
     *(_torch_cell(kind, (batch, 200, n, n)) for kind in ("GRU", "LSTM") for n in (64, 128, 256) for batch in (1, 32)),

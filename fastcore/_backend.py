@@ -42,6 +42,8 @@ KERNELS = (
     "reactions",
     "ode",
     "recurrence.scans",
+    "recurrence.logs",
+    "recurrence.selective",
     "recurrence.cells",
     "nce",
     "embeddings",

@@ -920,6 +920,49 @@ def _(k: Any) -> Any:
     return lambda: k.linear_scan(a, a, np.zeros((1, 8), np.float32), False, y)
 
 
+@long("recurrence.scans.affine_scan")
+def _(k: Any) -> Any:
+    A, b, y0 = (
+        np.zeros((1, 1, 4, 4), np.float32),
+        np.zeros((1, 30_000_000, 4), np.float32),
+        np.zeros((1, 4), np.float32),
+    )
+    steps, y = np.broadcast_to(A, (1, len(b[0]), 4, 4)), np.empty_like(b)
+    return lambda: k.affine_scan(steps, b, y0, False, y)
+
+
+@long("recurrence.scans.affine_scan rows")
+def _(k: Any) -> Any:
+    A, b, y0 = np.zeros((1, 5_000_000, 4, 4)), np.zeros((1, 5_000_000, 4)), np.zeros((1, 4))
+    y = np.empty_like(b)
+    return lambda: k.affine_scan(A, b, y0, False, y)
+
+
+@long("recurrence.logs.log_linear_scan")
+def _(k: Any) -> Any:
+    a, y = np.zeros((1, 10_000_000, 1), np.float32), np.empty((1, 10_000_000, 1), np.float32)
+    return lambda: k.log_linear_scan(a, a, np.zeros((1, 1), np.float32), False, y)
+
+
+def selected(steps: int) -> tuple[np.ndarray, ...]:
+    x, pieces, state = np.zeros((1, steps, 16)), np.zeros((1, steps, 16)), np.zeros((1, 16, 16))
+    return x, x, np.zeros((16, 16)), pieces, pieces, state
+
+
+@long("recurrence.selective.selective_scan")
+def _(k: Any) -> Any:
+    *inputs, h = selected(1_000_000)
+    y, skip = np.empty_like(inputs[0]), np.zeros(16)
+    return lambda: k.selective_scan(*inputs, skip, h, False, y, h.copy())
+
+
+@long("recurrence.selective.selective_scan_vjp")
+def _(k: Any) -> Any:
+    *inputs, h = selected(200_000)
+    outs = [np.zeros_like(v) for v in (*inputs, h)]
+    return lambda: k.selective_scan_vjp(*inputs, h, False, inputs[0], h, *outs)
+
+
 def cell_of(k: Any) -> Any:
     W, U = np.zeros((8, 256)), np.zeros((64, 256))
     return k.Cell("lstm", W, U, np.zeros((2, 256)), None)

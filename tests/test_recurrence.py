@@ -80,7 +80,6 @@ class TestLinearScan:
             ((1.0, 2.0), ValueError, "at least 1 dimension"),
             (([np.nan], [1.0]), ValueError, "a must not hold NaN"),
             ((["x"], [1.0]), TypeError, "a must be real numbers"),
-            (([1j], [1.0]), TypeError, "a must be real numbers"),
             (([1.0], [1.0], [1.0, 2.0]), ValueError, "y0 must broadcast"),
         ],
     )

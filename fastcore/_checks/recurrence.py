@@ -6,13 +6,46 @@ from typing import Any
 
 import numpy as np
 
-from ..recurrence import LSTMCell, gru, gru_vjp, linear_scan, lstm, simple_rnn
+from ..recurrence import (
+    LSTMCell,
+    affine_scan,
+    gru,
+    gru_vjp,
+    linear_scan,
+    log_linear_scan,
+    lstm,
+    selective_scan,
+    selective_scan_vjp,
+    simple_rnn,
+)
 from . import Check, largest_difference
 
 
 def _coefficients() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     return rng.uniform(-1, 1, 100_000), rng.normal(size=100_000)
+
+
+def _matrices() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(6, 6)) / 4, rng.normal(size=(4, 500, 6))
+
+
+def _logarithms() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return np.log(rng.uniform(size=(2000, 20))), 3 * rng.normal(size=(2000, 20))
+
+
+def _selective() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    x, z, delta = rng.normal(size=(2, 100, 30)), rng.normal(size=(2, 100, 30)), rng.exponential(size=(2, 100, 30))
+    A, B, C = -rng.exponential(size=(30, 8)), rng.normal(size=(2, 100, 8)), rng.normal(size=(2, 100, 8))
+    return [x, delta, A, B, C, rng.normal(size=30), z, rng.normal(size=(2, 30, 8))]
+
+
+def _selective_gradients(data: list[np.ndarray]) -> list[np.ndarray]:
+    found = selective_scan_vjp(*data, dy=data[6])
+    return [np.asarray(getattr(found, name)) for name in ("x", "delta", "A", "B", "C", "D", "z", "h0")]
 
 
 def _cell(gates: int) -> tuple[np.ndarray, ...]:
@@ -41,6 +74,22 @@ def _gradients(data: tuple[np.ndarray, ...]) -> list[np.ndarray]:
 
 CHECKS = [
     Check("recurrence.linear_scan", _coefficients, lambda data: linear_scan(*data), largest_difference),
+    Check(
+        "recurrence.linear_scan, complex",
+        lambda: [v[:20_000].reshape(-1, 20) * (1 - 0.5j) for v in _coefficients()],
+        lambda data: linear_scan(*data, axis=0).view(np.float64),
+        largest_difference,
+    ),
+    Check("recurrence.affine_scan", _matrices, lambda data: affine_scan(*data), largest_difference),
+    Check(
+        "recurrence.log_linear_scan",
+        _logarithms,
+        lambda data: log_linear_scan(*data, axis=0),
+        largest_difference,
+        1e-12,
+    ),
+    Check("recurrence.selective_scan", _selective, lambda data: selective_scan(*data), largest_difference, 1e-12),
+    Check("recurrence.selective_scan_vjp", _selective, _selective_gradients, largest_difference, 1e-10),
     Check("recurrence.simple_rnn", lambda: _cell(1), lambda data: _flat(simple_rnn(*data)), largest_difference, 1e-12),
     Check("recurrence.gru", lambda: _cell(3), lambda data: _flat(gru(*data)), largest_difference, 1e-12),
     Check("recurrence.lstm", lambda: _cell(4), lambda data: _flat(lstm(*data)), largest_difference, 1e-12),

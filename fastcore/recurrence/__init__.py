@@ -8,10 +8,13 @@ from .._public import at_home
 from ._cells import GRUCell, LSTMCell, SimpleRNNCell
 from ._functions import gru, lstm, simple_rnn
 from ._gradients import CellGradients, gru_vjp, lstm_vjp, simple_rnn_vjp
+from ._logs import log_linear_scan, log_linear_scan_vjp
 from ._loop import scan
+from ._matrices import affine_scan, affine_scan_vjp
 from ._onnx import from_onnx
 from ._safetensors import from_safetensors
 from ._scans import linear_scan, linear_scan_vjp
+from ._selective import SelectiveScanGradients, selective_scan, selective_scan_vjp
 from ._stack import RecurrentStack
 from ._torch import from_torch
 
@@ -20,7 +23,10 @@ __all__ = [
     "GRUCell",
     "LSTMCell",
     "RecurrentStack",
+    "SelectiveScanGradients",
     "SimpleRNNCell",
+    "affine_scan",
+    "affine_scan_vjp",
     "from_onnx",
     "from_safetensors",
     "from_torch",
@@ -28,9 +34,13 @@ __all__ = [
     "gru_vjp",
     "linear_scan",
     "linear_scan_vjp",
+    "log_linear_scan",
+    "log_linear_scan_vjp",
     "lstm",
     "lstm_vjp",
     "scan",
+    "selective_scan",
+    "selective_scan_vjp",
     "simple_rnn",
     "simple_rnn_vjp",
 ]
@@ -41,7 +51,10 @@ at_home(
     GRUCell,
     LSTMCell,
     RecurrentStack,
+    SelectiveScanGradients,
     SimpleRNNCell,
+    affine_scan,
+    affine_scan_vjp,
     from_onnx,
     from_safetensors,
     from_torch,
@@ -49,9 +62,13 @@ at_home(
     gru_vjp,
     linear_scan,
     linear_scan_vjp,
+    log_linear_scan,
+    log_linear_scan_vjp,
     lstm,
     lstm_vjp,
     scan,
+    selective_scan,
+    selective_scan_vjp,
     simple_rnn,
     simple_rnn_vjp,
 )

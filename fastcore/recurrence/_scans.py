@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._backend import kernels
 from .._labelled import same_labels
-from .._validation import as_flag, as_index, as_real
+from .._validation import as_flag, as_index
+from ._numbers import common, gradient_of, made_in, start, summed
 
 Array = NDArray[Any]
 
@@ -45,12 +47,12 @@ def linear_scan(
     -------
     ndarray
         All states y[t] (`out`, if given), float64, or float32 if `a` and `b` both are. A Python number goes with
-        either.
+        either. complex128 or complex64 if one of `a`, `b`, `y0` is complex.
 
     Raises
     ------
     TypeError
-        If the input isn't real numbers, or `out` no such array.
+        If the input isn't real or complex numbers, or `out` no such array.
     ValueError
         If shapes don't broadcast, labels differ, `axis` is out of range, or there is NaN.
 
@@ -66,32 +68,9 @@ def linear_scan(
     array([1.  , 1.5 , 1.75])
     """
     same_labels({"a": a, "b": b})
-    a, b, dtype = _coefficients(a, b)
-    shape = _shape(a, b)
-    axis = as_index(axis, "axis", low=-len(shape), high=len(shape) - 1) % len(shape)
-    backwards = as_flag(reverse, "reverse")
-    others = (*shape[:axis], *shape[axis + 1 :])
-    start = np.zeros(others, dtype) if y0 is None else as_real(y0, "y0", dtype=dtype)
-    try:
-        start = np.ascontiguousarray(np.broadcast_to(start, others))
-    except ValueError:
-        raise ValueError(f"y0 must broadcast to {others}, got {start.shape}") from None
-    y = np.empty(shape, dtype) if out is None else _checked_out(out, shape, dtype)
-    made = y if out is None or not any(np.may_share_memory(out, v) for v in (a, b, start)) else np.empty(shape, dtype)
-
-    # A dimension of a contiguous array is the middle one of three: nothing need be transposed.
-    outer, steps, inner = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
-    rows = [_side_by_side(np.broadcast_to(v, shape).reshape(outer, steps, inner)) for v in (a, b)]
-    last = start.reshape(outer, inner)
-    kernels("recurrence.scans").linear_scan(*rows, last, backwards, made.reshape(outer, steps, inner))
-    # NaN goes on to the last state, so that it need be looked for in no other; inf - inf isn't refused.
-    end = made[(slice(None),) * axis + (0 if backwards else -1,)] if steps else start
-    if np.isnan(end).any():
-        for value, name in ((a, "a"), (b, "b"), (start, "y0")):
-            as_real(value, name)
-    if made is not y:
-        y[...] = made
-    return y
+    (first, second, *_), dtype = common({"a": a, "b": b}, y0)
+    run = kernels("recurrence.scans").linear_scan
+    return stepped(run, {"a": first, "b": second}, y0, 0.0, dtype, axis, reverse, out)
 
 
 def linear_scan_vjp(
@@ -124,6 +103,10 @@ def linear_scan_vjp(
 
     Notes
     -----
+    Complex states are differentiated as the analytic function that they are, as JAX does: nothing is conjugated. For a
+    real loss, give dy = dL/d(Re y) - i dL/d(Im y); what comes out is of the same kind, and of a real argument the real
+    part, dL/da.
+
     The states' gradients g[t] = dy[t] + a[t+1] g[t+1] are a linear scan the other way round; db = g,
     da[t] = g[t] y[t-1], dy0 = a[0] g[0], summed over what was broadcast.
 
@@ -136,58 +119,78 @@ def linear_scan_vjp(
     """
     y = linear_scan(a, b, y0, axis=axis, reverse=reverse)
     dtype = y.dtype
-    grad = as_real(dy, "dy", shape=y.shape, dtype=dtype)
-    first, second, _ = _coefficients(a, b)
+    grad = gradient_of(dy, y)
+    (first, second, *given), _ = common({"a": a, "b": b}, y0)
     axis = axis % y.ndim
     # Time first, in the order of the steps.
     order = slice(None, None, -1 if reverse else 1)
     states, factors = (np.moveaxis(v, axis, 0)[order] for v in (y, np.broadcast_to(first, y.shape)))
-    others = states.shape[1:]
-    start = np.broadcast_to(np.zeros((), dtype) if y0 is None else as_real(y0, "y0", dtype=dtype), others)
+    begin = start(y0, states.shape[1:], dtype)
+    like = given[0] if given else begin
     if not len(states):
-        nothing = np.zeros(others if y0 is None else np.shape(y0), dtype)
-        return _summed(grad, first.shape), _summed(grad, second.shape), nothing
-    after = np.zeros_like(states)
+        return summed(grad, first), summed(grad, second), np.zeros_like(like)
+    after = np.zeros(states.shape, dtype)
     after[:-1] = factors[1:]
     by_state = linear_scan(after, np.moveaxis(grad, axis, 0)[order], axis=0, reverse=True)
-    before = np.concatenate([start[None], states[:-1]])
+    before = np.concatenate([begin[None], states[:-1]])
 
     def placed(value: Array) -> Array:
         return np.moveaxis(value[order], 0, axis)
 
-    by_start = factors[0] * by_state[0]
     return (
-        _summed(placed(by_state * before), first.shape),
-        _summed(placed(by_state), second.shape),
-        np.asarray(by_start if y0 is None else _summed(by_start, np.shape(y0))),
+        summed(placed(by_state * before), first),
+        summed(placed(by_state), second),
+        summed(np.asarray(factors[0] * by_state[0], dtype), like),
     )
 
 
-def _coefficients(a: ArrayLike, b: ArrayLike) -> tuple[Array, Array, Any]:
-    """Both as arrays, and their common type, for which a Python number doesn't count."""
-    first, second = as_real(a, "a", nan=True), as_real(b, "b", nan=True)
-    plain = [isinstance(v, int | float) and not isinstance(v, np.generic) for v in (a, b)]
-    types = [v.dtype for v, is_plain in zip((first, second), plain) if not is_plain]
-    dtype = np.result_type(*types) if types else np.dtype(np.float64)
-    return first.astype(dtype, copy=False), second.astype(dtype, copy=False), dtype
+def stepped(
+    run: Callable[..., Any],
+    coefficients: dict[str, Array],
+    y0: ArrayLike | None,
+    zero: float,
+    dtype: np.dtype[Any],
+    axis: int,
+    reverse: bool,
+    out: Array | None,
+    bad: Callable[[Array], Array] = np.isnan,
+    words: str = "not hold NaN",
+) -> Array:
+    """All states that a kernel makes of two coefficients along an axis, from y0 or from `zero`.
+
+    What is bad goes on to the last state, so that it need be looked for in no other; what is bad of good input isn't
+    refused.
+    """
+    shape = _shape(coefficients)
+    axis = as_index(axis, "axis", low=-len(shape), high=len(shape) - 1) % len(shape)
+    backwards = as_flag(reverse, "reverse")
+    begin = start(y0, (*shape[:axis], *shape[axis + 1 :]), dtype, zero=zero)
+    values = [v.astype(dtype, copy=False) for v in coefficients.values()]
+    y, made = made_in(out, shape, dtype, [*values, begin])
+
+    # A dimension of a contiguous array is the middle one of three: nothing need be transposed.
+    outer, steps, inner = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+    rows = [_side_by_side(np.broadcast_to(v, shape).reshape(outer, steps, inner)) for v in values]
+    run(*rows, begin.reshape(outer, inner), backwards, made.reshape(outer, steps, inner))
+    end = made[(slice(None),) * axis + (0 if backwards else -1,)] if steps else begin
+    if bad(end).any():
+        for name, value in {**coefficients, "y0": begin}.items():
+            if bad(value).any():
+                raise ValueError(f"{name} must {words}")
+    if made is not y:
+        y[...] = made
+    return y
 
 
-def _shape(a: Array, b: Array) -> tuple[int, ...]:
+def _shape(coefficients: dict[str, Array]) -> tuple[int, ...]:
+    (one, a), (other, b) = coefficients.items()
     try:
         shape = np.broadcast_shapes(a.shape, b.shape)
     except ValueError:
-        raise ValueError(f"a and b must broadcast to one shape, got {a.shape} and {b.shape}") from None
+        raise ValueError(f"{one} and {other} must broadcast to one shape, got {a.shape} and {b.shape}") from None
     if not shape:
-        raise ValueError("a and b must have at least 1 dimension, got two scalars")
+        raise ValueError(f"{one} and {other} must have at least 1 dimension, got two scalars")
     return shape
-
-
-def _checked_out(out: Any, shape: tuple[int, ...], dtype: Any) -> Array:
-    if not isinstance(out, np.ndarray) or out.dtype != dtype:
-        raise TypeError(f"out must be an array of {dtype}, got {getattr(out, 'dtype', type(out).__name__)}")
-    if out.shape != shape or not out.flags.c_contiguous or not out.flags.writeable:
-        raise ValueError(f"out must be writeable and C-contiguous, of shape {shape}, got shape {out.shape}")
-    return out
 
 
 def _side_by_side(rows: Array) -> Array:
@@ -195,11 +198,3 @@ def _side_by_side(rows: Array) -> Array:
     if rows.shape[2] < 2 or rows.strides[2] in (0, rows.itemsize):
         return rows
     return np.ascontiguousarray(rows)
-
-
-def _summed(grad: Array, shape: tuple[int, ...]) -> Array:
-    """Summed over what an argument of this shape was broadcast along."""
-    leading = grad.ndim - len(shape)
-    grown = [*range(leading), *(leading + i for i, n in enumerate(shape) if n == 1 and grad.shape[leading + i] != 1)]
-    found: Array = grad.sum(axis=tuple(grown)).reshape(shape)
-    return found

@@ -1,4 +1,5 @@
-/* y[t] = a[t] * y[t-1] + b[t] for one kind of number, each product and sum rounded on its own. Included by scans.h.
+/* y[t] = a[t] * y[t-1] + b[t] for one kind of number, each product and sum rounded on its own (`step`). Included by
+ * scans.h.
  *
  * A chain's steps wait for one another, so LANES chains go side by side: rows of an array, or pieces of one chain. Of a
  * piece the first state isn't known yet: it is guessed, and once the right one is there, the piece's steps are computed
@@ -11,10 +12,10 @@ FC_SCAN NAME(side_by_side)(const REAL* a, ptrdiff_t da, ptrdiff_t ka, const REAL
     REAL first = last[0], second = last[1], third = last[2], fourth = last[3];
     ptrdiff_t t;
     for (t = 0; t < n; t++) {
-        first = a[0] * first + b[0];
-        second = a[ka] * second + b[kb];
-        third = a[2 * ka] * third + b[2 * kb];
-        fourth = a[3 * ka] * fourth + b[3 * kb];
+        first = NAME(step)(a[0], first, b[0]);
+        second = NAME(step)(a[ka], second, b[kb]);
+        third = NAME(step)(a[2 * ka], third, b[2 * kb]);
+        fourth = NAME(step)(a[3 * ka], fourth, b[3 * kb]);
         y[0] = first;
         y[ky] = second;
         y[2 * ky] = third;
@@ -35,7 +36,7 @@ FC_SCAN NAME(alone)(const REAL* a, ptrdiff_t da, const REAL* b, ptrdiff_t db, RE
     REAL state = last[0];
     ptrdiff_t t;
     for (t = 0; t < n; t++)
-        y[t * dy] = state = a[t * da] * state + b[t * db];
+        y[t * dy] = state = NAME(step)(a[t * da], state, b[t * db]);
     last[0] = state;
 }
 
@@ -45,7 +46,7 @@ FC_INLINE_SCAN ptrdiff_t NAME(mended)(const REAL* a, ptrdiff_t da, const REAL* b
 {
     ptrdiff_t t;
     for (t = 0; t < n; t++) {
-        state = a[t * da] * state + b[t * db];
+        state = NAME(step)(a[t * da], state, b[t * db]);
         if (memcmp(&state, y + t * dy, sizeof state) == 0)
             break;
         y[t * dy] = state;
@@ -64,7 +65,7 @@ static int NAME(chain)(const REAL* a, ptrdiff_t da, const REAL* b, ptrdiff_t db,
             wait -= wait > 0;
             NAME(alone)(a + done * da, da, b + done * db, db, y + done * dy, dy, count, &last);
         } else {
-            REAL states[LANES] = {last, 0, 0, 0};
+            REAL states[LANES] = {last};
             ptrdiff_t k, again = 0;
             NAME(side_by_side)(a + done * da, da, PIECE * da, b + done * db, db, PIECE * db, y + done * dy, dy,
                                PIECE * dy, PIECE, states);
@@ -122,17 +123,34 @@ static int NAME(rows)(const REAL* a, ptrdiff_t da, ptrdiff_t ka, const REAL* b, 
 /* One step of m chains that lie side by side; da, db: 1, or 0 for one number for all. */
 FC_SCAN NAME(across)(const REAL* a, ptrdiff_t da, const REAL* b, ptrdiff_t db, const REAL* last, REAL* y, ptrdiff_t m)
 {
-    ptrdiff_t j;
     if (da && db)
-        for (j = 0; j < m; j++)
-            y[j] = a[j] * last[j] + b[j];
+        ASSIGN(y, m, NAME(step)(a[j], last[j], b[j]));
     else if (da)
-        for (j = 0; j < m; j++)
-            y[j] = a[j] * last[j] + b[0];
+        ASSIGN(y, m, NAME(step)(a[j], last[j], b[0]));
     else if (db)
-        for (j = 0; j < m; j++)
-            y[j] = a[0] * last[j] + b[j];
+        ASSIGN(y, m, NAME(step)(a[0], last[j], b[j]));
     else
-        for (j = 0; j < m; j++)
-            y[j] = a[0] * last[j] + b[0];
+        ASSIGN(y, m, NAME(step)(a[0], last[j], b[0]));
+}
+
+/* y0 (outer, m), y (outer, n, m) contiguous; a, b of y's shape with the steps between elements that sa, sb say: along
+ * the last dimension 1, or 0 for one number for all of it, if that is longer than 1. Returns -1 if the call must stop. */
+static int NAME(scan)(const REAL* a, const ptrdiff_t* sa, const REAL* b, const ptrdiff_t* sb, const REAL* y0, REAL* y,
+                      ptrdiff_t outer, ptrdiff_t n, ptrdiff_t m, int reverse, Pace* pace)
+{
+    ptrdiff_t o, t;
+    if (m == 1)
+        return NAME(rows)(a, sa[1], sa[0], b, sb[1], sb[0], y0, y, outer, n, reverse, pace);
+    for (o = 0; o < outer; o++) {
+        const REAL* last = y0 + o * m;
+        for (t = 0; t < n; t++) {
+            const ptrdiff_t row = reverse ? n - 1 - t : t;
+            REAL* now = y + (o * n + row) * m;
+            NAME(across)(a + o * sa[0] + row * sa[1], sa[2], b + o * sb[0] + row * sb[1], sb[2], last, now, m);
+            last = now;
+            if (spend(pace, m + 8) < 0)
+                return -1;
+        }
+    }
+    return 0;
 }

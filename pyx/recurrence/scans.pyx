@@ -1,59 +1,113 @@
-"""Kernels of linear scans (chains.h)."""
+"""Kernels of linear scans, of numbers (chains.h) and of matrices (matrices.h)."""
 
-from _signals cimport Pace, new_pace, spend
+from _owned cimport Pool, free_all, spread
+from _signals cimport Pace, new_pace
 from _types cimport real
 
 cdef extern from "scans.h" nogil:
-    int rows_f32(
-        const float* a, Py_ssize_t da, Py_ssize_t ka, const float* b, Py_ssize_t db, Py_ssize_t kb, const float* y0,
-        float* y, Py_ssize_t rows, Py_ssize_t n, int reverse, Pace* pace
+    ctypedef struct Complex_f32:
+        pass
+    ctypedef struct Complex_f64:
+        pass
+    int scan_f32(
+        const float* a, const Py_ssize_t* sa, const float* b, const Py_ssize_t* sb, const float* y0, float* y,
+        Py_ssize_t outer, Py_ssize_t n, Py_ssize_t m, int reverse, Pace* pace
     ) except -1
-    int rows_f64(
-        const double* a, Py_ssize_t da, Py_ssize_t ka, const double* b, Py_ssize_t db, Py_ssize_t kb, const double* y0,
-        double* y, Py_ssize_t rows, Py_ssize_t n, int reverse, Pace* pace
+    int scan_f64(
+        const double* a, const Py_ssize_t* sa, const double* b, const Py_ssize_t* sb, const double* y0, double* y,
+        Py_ssize_t outer, Py_ssize_t n, Py_ssize_t m, int reverse, Pace* pace
     ) except -1
-    void across_f32(
-        const float* a, Py_ssize_t da, const float* b, Py_ssize_t db, const float* last, float* y, Py_ssize_t m
-    ) noexcept
-    void across_f64(
-        const double* a, Py_ssize_t da, const double* b, Py_ssize_t db, const double* last, double* y, Py_ssize_t m
-    ) noexcept
+    int scan_c64(
+        const Complex_f32* a, const Py_ssize_t* sa, const Complex_f32* b, const Py_ssize_t* sb, const Complex_f32* y0,
+        Complex_f32* y, Py_ssize_t outer, Py_ssize_t n, Py_ssize_t m, int reverse, Pace* pace
+    ) except -1
+    int scan_c128(
+        const Complex_f64* a, const Py_ssize_t* sa, const Complex_f64* b, const Py_ssize_t* sb, const Complex_f64* y0,
+        Complex_f64* y, Py_ssize_t outer, Py_ssize_t n, Py_ssize_t m, int reverse, Pace* pace
+    ) except -1
+    int affine_f32(
+        const float* A, const Py_ssize_t* sA, const float* b, const Py_ssize_t* sb, const float* y0,
+        float* y, Py_ssize_t outer, Py_ssize_t n, Py_ssize_t d, int reverse, float* columns, Pace* pace
+    ) except -1
+    int affine_f64(
+        const double* A, const Py_ssize_t* sA, const double* b, const Py_ssize_t* sb, const double* y0,
+        double* y, Py_ssize_t outer, Py_ssize_t n, Py_ssize_t d, int reverse, double* columns, Pace* pace
+    ) except -1
+
+ctypedef float complex single
+
+ctypedef fused number:
+    float
+    double
+    single
+    double complex
 
 
 def linear_scan(
-    const real[:, :, :] a, const real[:, :, :] b, const real[:, ::1] y0, bint reverse, real[:, :, ::1] y
+    const number[:, :, :] a, const number[:, :, :] b, const number[:, ::1] y0, bint reverse, number[:, :, ::1] y
 ):
     """y[t] = a[t] * y[t-1] + b[t] along the middle dimension (downwards if `reverse`), from y0; fill y and return it.
 
     Where the last dimension is longer than 1, a and b lie in it side by side, or are one number for all of it.
     """
-    cdef Py_ssize_t outer = y.shape[0], n = y.shape[1], m = y.shape[2], o, t, row, width = sizeof(real)
-    cdef Py_ssize_t da = a.strides[2] // width, db = b.strides[2] // width
-    cdef const real* last
+    cdef Py_ssize_t outer = y.shape[0], n = y.shape[1], m = y.shape[2], i
+    cdef Py_ssize_t sa[3]
+    cdef Py_ssize_t sb[3]
     cdef Pace pace = new_pace()
     if outer == 0 or n == 0 or m == 0:
         return y.base
+    for i in range(3):
+        sa[i] = a.strides[i] // <Py_ssize_t> sizeof(number)
+        sb[i] = b.strides[i] // <Py_ssize_t> sizeof(number)
     with nogil:
-        if m == 1:
+        if number is float:
+            scan_f32(&a[0, 0, 0], sa, &b[0, 0, 0], sb, &y0[0, 0], &y[0, 0, 0], outer, n, m, reverse, &pace)
+        elif number is double:
+            scan_f64(&a[0, 0, 0], sa, &b[0, 0, 0], sb, &y0[0, 0], &y[0, 0, 0], outer, n, m, reverse, &pace)
+        elif number is single:
+            scan_c64(
+                <const Complex_f32*> &a[0, 0, 0], sa, <const Complex_f32*> &b[0, 0, 0], sb,
+                <const Complex_f32*> &y0[0, 0], <Complex_f32*> &y[0, 0, 0], outer, n, m, reverse, &pace
+            )
+        else:
+            scan_c128(
+                <const Complex_f64*> &a[0, 0, 0], sa, <const Complex_f64*> &b[0, 0, 0], sb,
+                <const Complex_f64*> &y0[0, 0], <Complex_f64*> &y[0, 0, 0], outer, n, m, reverse, &pace
+            )
+    return y.base
+
+
+def affine_scan(
+    const real[:, :, :, :] A, const real[:, :, :] b, const real[:, ::1] y0, bint reverse, real[:, :, ::1] y
+):
+    """y[t] = A[t] y[t-1] + b[t] along the second dimension (downwards if `reverse`), from y0; fill y and return it.
+
+    The last two dimensions of A and the last of b are contiguous.
+    """
+    cdef Py_ssize_t outer = y.shape[0], n = y.shape[1], d = y.shape[2], i
+    cdef Py_ssize_t sA[2]
+    cdef Py_ssize_t sb[2]
+    cdef Pool pool = Pool(NULL, 0, 0)
+    cdef Pace pace = new_pace()
+    cdef void* columns
+    if outer == 0 or n == 0 or d == 0:
+        return y.base
+    for i in range(2):
+        sA[i] = A.strides[i] // <Py_ssize_t> sizeof(real)
+        sb[i] = b.strides[i] // <Py_ssize_t> sizeof(real)
+    columns = spread(&pool, d * d, sizeof(real))
+    try:
+        with nogil:
             if real is float:
-                rows_f32(
-                    &a[0, 0, 0], a.strides[1] // width, a.strides[0] // width, &b[0, 0, 0], b.strides[1] // width,
-                    b.strides[0] // width, &y0[0, 0], &y[0, 0, 0], outer, n, reverse, &pace
+                affine_f32(
+                    &A[0, 0, 0, 0], sA, &b[0, 0, 0], sb, &y0[0, 0], &y[0, 0, 0], outer, n, d, reverse,
+                    <float*> columns, &pace
                 )
             else:
-                rows_f64(
-                    &a[0, 0, 0], a.strides[1] // width, a.strides[0] // width, &b[0, 0, 0], b.strides[1] // width,
-                    b.strides[0] // width, &y0[0, 0], &y[0, 0, 0], outer, n, reverse, &pace
+                affine_f64(
+                    &A[0, 0, 0, 0], sA, &b[0, 0, 0], sb, &y0[0, 0], &y[0, 0, 0], outer, n, d, reverse,
+                    <double*> columns, &pace
                 )
-        else:
-            for o in range(outer):
-                last = &y0[o, 0]
-                for t in range(n):
-                    row = n - 1 - t if reverse else t
-                    if real is float:
-                        across_f32(&a[o, row, 0], da, &b[o, row, 0], db, last, &y[o, row, 0], m)
-                    else:
-                        across_f64(&a[o, row, 0], da, &b[o, row, 0], db, last, &y[o, row, 0], m)
-                    last = &y[o, row, 0]
-                    spend(&pace, m + 8)
+    finally:
+        free_all(&pool)
     return y.base

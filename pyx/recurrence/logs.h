@@ -1,0 +1,61 @@
+/* Scans of logarithms in floats and in doubles: logsteps.h twice. */
+#ifndef FASTCORE_LOGS_H
+#define FASTCORE_LOGS_H
+
+#include "pace.h"
+#include "simd.h"
+
+enum { SIDE = 4 /* vectors that step together, so that none waits for the one before */ };
+
+/* (atanh(s) / s - 1) / s^2 where z = s^2 is at most 1/9, by what Chebyshev's points give */
+FC_INLINE fc_vec fc_atanh_rest(fc_vec z)
+{
+    fc_vec p = fc_splat(0.08082502745815251);
+    p = p * z + fc_splat(0.04400141890235415);
+    p = p * z + fc_splat(0.06000581161056082);
+    p = p * z + fc_splat(0.06657067367062312);
+    p = p * z + fc_splat(0.07692785323919454);
+    p = p * z + fc_splat(0.09090894707562275);
+    p = p * z + fc_splat(0.11111111358926544);
+    p = p * z + fc_splat(0.142857142835522);
+    p = p * z + fc_splat(0.200000000000073);
+    p = p * z + fc_splat(0.3333333333333333);
+    return p;
+}
+
+FC_INLINE fs_vec fs_atanh_rest(fs_vec z)
+{
+    fs_vec p = fs_splat(0.11612461f);
+    p = p * z + fs_splat(0.1085323f);
+    p = p * z + fs_splat(0.14296183f);
+    p = p * z + fs_splat(0.19999853f);
+    p = p * z + fs_splat(0.33333334f);
+    return p;
+}
+
+#define REAL float
+#define VEC fs_vec
+#define INT fs_int
+#define W FS_W
+#define V(name) fs_##name
+#define NAME(name) name##_f32
+#define SIGN 0x80000000u
+#include "logsteps.h"
+#undef REAL
+#undef VEC
+#undef INT
+#undef W
+#undef V
+#undef NAME
+#undef SIGN
+
+#define REAL double
+#define VEC fc_vec
+#define INT fc_int
+#define W FC_W
+#define V(name) fc_##name
+#define NAME(name) name##_f64
+#define SIGN 0x8000000000000000u
+#include "logsteps.h"
+
+#endif
