@@ -1,24 +1,22 @@
 /* Trajectories of the direct method side by side, one in each vector element ("lane"): the same operations in the same
  * order as for one alone, so the same bits.
  *
- * An event of one trajectory waits for what the event before it changed; here several wait together. All lanes draw,
- * choose and fire at once, without a branch: the changes of all species are looked up, those by 0 too, and all rates are
- * computed afresh, also those that stay as they are (which adds their difference, 0.0, to the total). What a lane does
- * seldom is left to the caller, one lane at a time. Quantity i of lane k stands at [i * LANES + k]. */
+ * What one trajectory does next waits for what its last event changed; several wait together. All lanes draw, choose
+ * and fire at once, without a branch: the change of every species is looked up, where it is 0 too, and every rate is
+ * computed afresh, also where it stays as it is and adds 0.0 to the total. What a lane needs seldom its caller does.
+ * Number i of lane k stands at [i * LANES + k]. */
 #ifndef FASTCORE_FLIGHT_H
 #define FASTCORE_FLIGHT_H
 
 #include "simd.h"
 
-#if FC_BYTES == 64
-#define LANES 16
-#else
-#define LANES 8
-#endif
+/* At least two vectors, so that one's latency hides the other's */
+#define LANES (FC_BYTES == 64 ? 16 : 8)
 #define VECTORS (LANES / FC_W)
 
-/* A rate is c * x[a] * (x[b] - minus), with 1.0 where there is no such reactant; reactions of higher order go on through
- * a list. A rate that is a program has its work ahead, too. */
+/* A rate is c * x[a] * (x[b] - minus), with x[pad] = 1.0 where there is no such reactant; reactions of higher order go on
+ * through a list. Multiplying by 1.0 is exact, so the twin's shorter product is the same number. A rate that is a program
+ * has its work ahead, too. */
 typedef struct {
     int32_t a, b;
     double minus;
@@ -32,13 +30,13 @@ typedef struct {
     const Law* laws;
     const int64_t *more_species, *more_minus;
     const double *width, *inside; /* of the ziggurat's layers */
-    const double* by;             /* the change of each species by each reaction, and by none */
-    double *c, *x, *rates;
-    double *t, *total, *floor;
-    double *limit;     /* the next time that is of interest */
-    double *following; /* the time of the next event */
+    const double* by;             /* the changes of all species by each reaction, then by none */
+    double *c, *x, *rates;        /* x with a row of 1.0 behind it */
+    double *t, *total, *floor;    /* the total is summed afresh where it isn't above the floor */
+    double *limit;                /* the next time that is of interest */
+    double *following;            /* the time of the next event */
     uint64_t *rng, *bits, *found;
-    unsigned flying; /* lanes that have a trajectory: a bit each */
+    unsigned flying; /* a bit for each lane that has a trajectory */
 } Flight;
 
 FC_INLINE fc_int fv_load(const uint64_t* p) { fc_int r; memcpy(&r, p, sizeof r); return r; }
@@ -50,14 +48,15 @@ FC_INLINE fc_vec fv_whole(fc_int v)
 #if FC_BYTES == 64
     return (fc_vec)_mm512_cvtepu64_pd((__m512i)v);
 #elif FC_BYTES > 8
-    const fc_vec high = fc_from_bits((v >> 32) | 0x4530000000000000u), low = fc_from_bits((v & 0xffffffffu) | 0x4330000000000000u);
-    return (high - 19342813118337666422669312.0) + low;
+    const fc_vec high = fc_from_bits((v >> 32) | 0x4530000000000000u);
+    const fc_vec low = fc_from_bits((v & 0xffffffffu) | 0x4330000000000000u);
+    return (high - 19342813118337666422669312.0) + low; /* 2^84 + 2^52 */
 #else
     return (double)(int64_t)v;
 #endif
 }
 
-/* A bit for each lane where a < b, or a <= b */
+/* A bit for each element where a < b */
 FC_INLINE unsigned fv_less(fc_vec a, fc_vec b)
 {
 #if FC_BYTES == 64
@@ -78,7 +77,8 @@ FC_INLINE unsigned fv_less(fc_vec a, fc_vec b)
 FC_INLINE fc_int fv_counted(fc_int count, fc_vec a, fc_vec b, uint64_t more)
 {
 #if FC_BYTES == 64
-    return (fc_int)_mm512_mask_add_epi64((__m512i)count, _mm512_cmp_pd_mask(a, b, _CMP_LE_OQ), (__m512i)count, _mm512_set1_epi64((int64_t)more));
+    return (fc_int)_mm512_mask_add_epi64((__m512i)count, _mm512_cmp_pd_mask(a, b, _CMP_LE_OQ), (__m512i)count,
+                                         _mm512_set1_epi64((int64_t)more));
 #elif FC_BYTES > 8
     return count + ((fc_int)(a <= b) & more);
 #else
@@ -86,6 +86,7 @@ FC_INLINE fc_int fv_counted(fc_int count, fc_vec a, fc_vec b, uint64_t more)
 #endif
 }
 
+/* The next number of each lane's stream */
 FC_INLINE fc_int fv_next(Flight* flight, int v)
 {
     uint64_t* rng = flight->rng + v * FC_W;
@@ -138,56 +139,66 @@ static void flight_last(Flight* flight, unsigned lanes)
         }
 }
 
-/* Choose the reactions and let them fire. */
-FC_INLINE void flight_which(Flight* flight)
+/* Every rate, and the totals */
+FC_INLINE void flight_rates(const Flight* flight, fc_vec* total)
 {
-    const ptrdiff_t n = flight->n_reactions, n_species = flight->n_species;
-    const uint64_t stride = (uint64_t)n_species;
-    fc_vec total[VECTORS], share[VECTORS], cumulative[VECTORS];
-    fc_int found[VECTORS];
-    unsigned some = 0;
-    ptrdiff_t i, j, f;
+    fc_vec rate[VECTORS];
+    ptrdiff_t j, f;
     int v;
-    FC_UNROLL for (v = 0; v < VECTORS; v++) {
-        total[v] = fc_load(flight->total + v * FC_W);
-        share[v] = fv_whole(fv_next(flight, v) >> 11) * (1.0 / 9007199254740992.0) * total[v];
-        cumulative[v] = fc_splat(0.0);
-        found[v] = fc_bits(fc_splat(0.0));
-    }
-    for (j = 0; j < n; j++)
-        FC_UNROLL for (v = 0; v < VECTORS; v++) {
-            cumulative[v] += fc_load(flight->rates + j * LANES + v * FC_W);
-            found[v] = fv_counted(found[v], cumulative[v], share[v], stride);
-        }
-    FC_UNROLL for (v = 0; v < VECTORS; v++)
-        some |= fv_less(share[v], cumulative[v]) << (v * FC_W);
-    if (~some & flight->flying) {
-        FC_UNROLL for (v = 0; v < VECTORS; v++)
-            fv_store(flight->found + v * FC_W, found[v]);
-        flight_last(flight, ~some & flight->flying);
-        FC_UNROLL for (v = 0; v < VECTORS; v++)
-            found[v] = fv_load(flight->found + v * FC_W);
-    }
-    for (i = 0; i < n_species; i++)
-        FC_UNROLL for (v = 0; v < VECTORS; v++) {
-            double* x = flight->x + i * LANES + v * FC_W;
-            fc_store(x, fc_load(x) + fc_gather(flight->by + i, found[v], 0));
-        }
-    for (j = 0; j < n; j++) {
+    for (j = 0; j < flight->n_reactions; j++) {
         const Law* law = &flight->laws[j];
         const double *a = flight->x + law->a * LANES, *b = flight->x + law->b * LANES, *c = flight->c + j * LANES;
         double* rates = flight->rates + j * LANES;
-        fc_vec rate[VECTORS];
         FC_UNROLL for (v = 0; v < VECTORS; v++)
             rate[v] = fc_load(c + v * FC_W) * fc_load(a + v * FC_W) * (fc_load(b + v * FC_W) - fc_splat(law->minus));
-        for (f = law->more_start; f < law->more_start + law->more; f++)
+        for (f = law->more_start; f < law->more_start + law->more; f++) {
+            const double *x = flight->x + flight->more_species[f] * LANES, minus = (double)flight->more_minus[f];
             FC_UNROLL for (v = 0; v < VECTORS; v++)
-                rate[v] *= fc_load(flight->x + flight->more_species[f] * LANES + v * FC_W) - fc_splat((double)flight->more_minus[f]);
+                rate[v] *= fc_load(x + v * FC_W) - fc_splat(minus);
+        }
         FC_UNROLL for (v = 0; v < VECTORS; v++) {
             total[v] += rate[v] - fc_load(rates + v * FC_W);
             fc_store(rates + v * FC_W, rate[v]);
         }
     }
+}
+
+/* Choose the reactions, and let them fire. */
+FC_INLINE void flight_which(Flight* flight)
+{
+    const uint64_t n_species = (uint64_t)flight->n_species;
+    fc_vec total[VECTORS], share[VECTORS], cumulative[VECTORS];
+    fc_int found[VECTORS]; /* rows of changes */
+    unsigned chosen = 0;
+    ptrdiff_t i, j;
+    int v;
+    FC_UNROLL for (v = 0; v < VECTORS; v++) {
+        total[v] = fc_load(flight->total + v * FC_W);
+        share[v] = fv_whole(fv_next(flight, v) >> 11) * (1.0 / 9007199254740992.0) * total[v];
+        cumulative[v] = fc_splat(0.0);
+        found[v] = fc_bits(cumulative[v]);
+    }
+    for (j = 0; j < flight->n_reactions; j++) {
+        FC_UNROLL for (v = 0; v < VECTORS; v++) {
+            cumulative[v] += fc_load(flight->rates + j * LANES + v * FC_W);
+            found[v] = fv_counted(found[v], cumulative[v], share[v], n_species);
+        }
+    }
+    FC_UNROLL for (v = 0; v < VECTORS; v++)
+        chosen |= fv_less(share[v], cumulative[v]) << (v * FC_W);
+    if (flight->flying & ~chosen) {
+        FC_UNROLL for (v = 0; v < VECTORS; v++)
+            fv_store(flight->found + v * FC_W, found[v]);
+        flight_last(flight, flight->flying & ~chosen);
+        FC_UNROLL for (v = 0; v < VECTORS; v++)
+            found[v] = fv_load(flight->found + v * FC_W);
+    }
+    for (i = 0; i < flight->n_species; i++) {
+        double* x = flight->x + i * LANES;
+        FC_UNROLL for (v = 0; v < VECTORS; v++)
+            fc_store(x + v * FC_W, fc_load(x + v * FC_W) + fc_gather(flight->by + i, found[v], 0));
+    }
+    flight_rates(flight, total);
     FC_UNROLL for (v = 0; v < VECTORS; v++) {
         const ptrdiff_t at = v * FC_W;
         fc_store(flight->t + at, fc_load(flight->following + at));
@@ -195,4 +206,5 @@ FC_INLINE void flight_which(Flight* flight)
         fc_store(flight->floor + at, fc_max(total[v] * (1.0 / 1024), fc_load(flight->floor + at)));
     }
 }
+
 #endif

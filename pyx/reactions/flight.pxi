@@ -29,8 +29,7 @@ cdef extern from "flight.h" nogil:
     void flight_which(Flight*)
 
 cdef enum:
-    MOST_FLOWN = 64
-    FEW_FLOWN = 3
+    MOST_FLOWN = 96  # reactions and species: every event costs all of them
 
 cdef double[256] WIDTHS
 cdef double[256] INSIDES
@@ -39,18 +38,25 @@ for _i in range(256):
     INSIDES[_i] = INSIDE[_i]
 
 
+cdef inline Py_ssize_t fewest(const Structure* network) noexcept nogil:
+    # Trajectories from which on the lanes are faster than one alone, the others empty.
+    return min(3 + (network.n_reactions + network.n_species) // 16, 3 * LANES // 4)
+
+
 cdef inline bint flies(const Structure* network, const Run* run, const Sink* sink, Py_ssize_t count) noexcept nogil:
-    return network.n_reactions <= MOST_FLOWN and network.longest == 0 and run.watch.events.count == 0 and (
-        sink.n_stops == 0 and not sink.jumps and count >= FEW_FLOWN
-    )
+    # What depends on each event, or on programs, is left to one at a time.
+    if sink.jumps or sink.n_stops > 0 or run.watch.events.count > 0 or network.longest > 0:
+        return False
+    return network.n_reactions + network.n_species <= MOST_FLOWN and count >= fewest(network)
 
 
-cdef double* aligned(Pool* pool, Py_ssize_t rows) except NULL nogil:
+cdef double* lined(Pool* pool, Py_ssize_t rows) except NULL nogil:
+    # Rows of a number a lane, where no vector lies in two cache lines.
     cdef double* block = <double*>zeros(pool, (rows + 1) * LANES, sizeof(double))
-    return <double*>((<uintptr_t>block + 127) & ~<uintptr_t>127)
+    return <double*>((<uintptr_t>block + 63) // 64 * 64)
 
 
-cdef int prepare_flight(const Structure* network, Flight* flight, Pool* pool) except -1:
+cdef int prepare_flight(const Structure* network, Flight* flight, Pool* pool) except -1 nogil:
     cdef Py_ssize_t n = network.n_reactions, n_species = network.n_species, i, j
     cdef const Change* change
     cdef double* by = <double*>zeros(pool, (n + 1) * n_species, sizeof(double))
@@ -64,13 +70,13 @@ cdef int prepare_flight(const Structure* network, Flight* flight, Pool* pool) ex
             if change.species < n_species:
                 by[j * n_species + change.species] += change.by
     flight.by = by
-    flight.c, flight.x = aligned(pool, n), aligned(pool, n_species + 1)
-    flight.rates = aligned(pool, n)
-    flight.t, flight.total, flight.floor = aligned(pool, 1), aligned(pool, 1), aligned(pool, 1)
-    flight.limit, flight.following = aligned(pool, 1), aligned(pool, 1)
-    flight.rng, flight.bits = <uint64_t*>aligned(pool, 4), <uint64_t*>aligned(pool, 1)
-    flight.found = <uint64_t*>aligned(pool, 1)
-    flight.flying = 0
+    flight.c, flight.x = lined(pool, n), lined(pool, n_species + 1)
+    flight.rates = lined(pool, n)
+    flight.t, flight.total, flight.floor = lined(pool, 1), lined(pool, 1), lined(pool, 1)
+    flight.limit, flight.following = lined(pool, 1), lined(pool, 1)
+    flight.rng, flight.bits = <uint64_t*>lined(pool, 4), <uint64_t*>lined(pool, 1)
+    flight.found = <uint64_t*>lined(pool, 1)
+    flight.flying = 0  # at first
     return 0
 
 
@@ -234,30 +240,38 @@ cdef int refresh(Fleet* fleet) except -1 nogil:
     return 0
 
 
-cdef int fly(Fleet* fleet) except -1 nogil:
+cdef int fly(
+    const Structure* network, const Ensemble* ensemble, const Sink* sink, Run* run, Pool* pool, Pace* pace
+) except -1 nogil:
     # All trajectories of an ensemble; the last few one after the other.
-    cdef Py_ssize_t k
+    cdef Fleet fleet
+    cdef Py_ssize_t k, few = fewest(network)
     cdef unsigned seldom
     cdef Lane* lane
-    fleet.due = INT64_MAX
+    cdef int status
+    fleet.network, fleet.ensemble, fleet.sink, fleet.run, fleet.pace = network, ensemble, sink, run, pace
+    fleet.lanes = <Lane*>zeros(pool, LANES, sizeof(Lane))
+    fleet.boarded = fleet.flying = 0
+    fleet.now, fleet.due = 0, INT64_MAX
+    prepare_flight(network, &fleet.flight, pool)
+    opened(run, sink)
     for k in range(LANES):
-        board(fleet, k)
-    while fleet.flying >= FEW_FLOWN:
+        board(&fleet, k)
+    while fleet.flying >= few:
         seldom = flight_when(&fleet.flight)
         k = 0
         while seldom:
             if seldom & 1:
-                attend(fleet, k)
+                attend(&fleet, k)
             seldom >>= 1
             k += 1
         flight_which(&fleet.flight)
         fleet.now += 1
         if fleet.now == fleet.due:
-            refresh(fleet)
+            refresh(&fleet)
     for k in range(LANES):
         if fleet.flight.flying >> k & 1:
-            lane = alight(fleet, k)
-            keep_end(
-                fleet.ensemble, lane.number, fleet.run, advanced(fleet.network, fleet.run, &lane.sink, FINISHED, fleet.pace)
-            )
+            lane = alight(&fleet, k)
+            status = advanced(network, run, &lane.sink, FINISHED, pace)
+            keep_end(ensemble, lane.number, run, status)
     return 0

@@ -453,7 +453,6 @@ cdef class _Simulation:
         cdef Run run
         cdef Bounds bounds
         cdef Ensemble ensemble
-        cdef Fleet fleet
         cdef int status
         if count == 0:
             return
@@ -481,16 +480,8 @@ cdef class _Simulation:
         self.sink.n_stops = stops.shape[0]
         self.sink.stops = <const Stop*>&stops[0, 0] if stops.shape[0] else NULL
         if method == DIRECT and flies(structure, &run, &self.sink, count):
-            opened(&run, &self.sink)
-            fleet.network, fleet.ensemble, fleet.sink, fleet.run, fleet.pace = (
-                structure, &ensemble, &self.sink, &run, &pace
-            )
-            fleet.boarded = fleet.flying = 0
-            fleet.now = 0
-            fleet.lanes = <Lane*>zeros(pool, LANES, sizeof(Lane))
-            prepare_flight(structure, &fleet.flight, pool)
             with nogil:
-                fly(&fleet)
+                fly(structure, &ensemble, &self.sink, &run, pool, &pace)
             return
         cdef Py_ssize_t stride = self.sink.n_times * self.sink.n_keep
         with nogil:
