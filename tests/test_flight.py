@@ -83,6 +83,9 @@ class TestSideBySide:
         falls = ReactionNetwork("A -> 0 @ 1.1; B -> 0 @ 1e-9; A + B -> B @ 1e6/3")
         sol = check(falls, [700, 5], (0, 1e9), [1e-5, 1e-3, 1, 1e9], n=17)
         assert (sol.x[:, 1:, 0] == 0).all() and sol.n_events.max() > 700
+        # A total that rises and falls again, and would keep what was rounded up at its peak.
+        peaks = ReactionNetwork("S -> A @ 1; A -> 0 @ 1e18/3; B -> 0 @ 1")
+        check(peaks, {"S": 5, "B": 100}, (0, 5), np.linspace(0, 5, 51), n=17)
 
     def test_lengths_that_differ(self):
         """Lanes are taken over by the next run at different times, to which runs of other parameters belong."""
