@@ -113,7 +113,6 @@ PLANTED = [
     ("reactions", "pyx/reactions/flight.h", "fc_max(total[v] * (1.0 / 1024), fc_load(flight->floor + at))", "fc_load(flight->floor + at)", "tests/test_flight.py -k afresh"),
     ("reactions", "pyx/reactions/flight.h", "f < law->more_start + law->more; f++", "f < law->more_start + law->more - 1; f++", "tests/test_flight.py -k test_networks"),
     ("reactions", "pyx/reactions/flight.pxi", "by[j * n_species + change.species] += change.by", "by[j * n_species + change.species] = 1.0", "tests/test_flight.py -k test_networks"),
-    ("reactions", "pyx/reactions/flight.pxi", "lane.due = min(lane.due, fleet.now + left)", "pass", "tests/test_flight.py -k max_events"),
     ("reactions", "pyx/reactions/flight.pxi", "lane.sink.states += fleet.boarded *", "lane.sink.states += k *", "tests/test_flight.py -k numbers"),
     ("reactions", "pyx/reactions/flight.pxi", "        waiting = unlucky(&rng, bits)\n        keep_rng(flight, k, rng)", "        waiting = unlucky(&rng, bits)", "tests/test_flight.py -k afresh"),
     ("reactions", "pyx/reactions/flight.pxi", "land(fleet, k, OVERFLOW)", "pass", "tests/test_flight.py -k overflow"),
