@@ -273,11 +273,11 @@ WORKLOADS = [
         _workload(name, lambda n, name=name: _model(name, n), n, small)
         for name, n, small in [
             ("sir", 50, 1),
-            ("lv", 10, 1),
-            ("dimers", 50, 1),
-            ("mm", 500, 5),
-            ("schlogl", 5, 1),
-            ("vilar", 4, 1),
+            ("lv", 32, 1),
+            ("dimers", 160, 1),
+            ("mm", 1600, 5),
+            ("schlogl", 32, 1),
+            ("vilar", 32, 1),
         ]
     ),
     _workload("ring100", lambda n: _ring(100, n), 10, 1),

@@ -29,6 +29,7 @@ NAMES = [
     "skipgrams.count_skipgrams",
     "vectorizer.char",
     "reactions.simulate, direct",
+    "reactions.simulate, jumps",
     "ode.solve, dopri5",
     "recurrence.gru",
     "nce.alias",

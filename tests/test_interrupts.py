@@ -888,6 +888,14 @@ def _(k: Any, name: str) -> Any:
     return lambda: k.simulate_grid(network, columns, *rest)
 
 
+@long("reactions.simulate_grid side by side")
+def _(k: Any) -> Any:
+    tables, constants = system()
+    network, times, keep = k.Network(tables), np.array([0.0, 1e9]), np.arange(2)
+    rest = (np.array([[500, 500]]), (0.0, 1e9), times, KEY, 0, 16, 16, 0, NO_STOPS, 3 * 10**7, keep)
+    return lambda: k.simulate_grid(network, constants, *rest)
+
+
 @each("reactions", *(f"simulate_{kind} {method}" for kind in ("grid", "jumps") for method in range(3)))
 def _(k: Any, name: str) -> Any:
     tables, constants = system()

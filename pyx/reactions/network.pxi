@@ -1,13 +1,12 @@
-# What a network looks like to the inner loops. A rate is c * x[a] * (x[b] - minus), with x[pad] = 1.0 where there is no
-# such reactant; reactions of higher order go on through a list. Multiplying by 1.0 is exact, so the twin's shorter
-# product is the same number. A rate that is a program has its work ahead, too.
-cdef struct Law:
-    int32_t a
-    int32_t b
-    double minus
-    int64_t more_start
-    int32_t more  # further factors, or instructions
-    bint program
+# What a network looks like to the inner loops; a law (flight.h) is a rate.
+cdef extern from "flight.h" nogil:
+    ctypedef struct Law:
+        int32_t a
+        int32_t b
+        double minus
+        int64_t more_start
+        int32_t more  # further factors, or instructions
+        int32_t program
 
 cdef struct Reaction:
     int64_t change_start

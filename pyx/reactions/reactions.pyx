@@ -1,7 +1,7 @@
 """Kernels of stochastic simulation: the direct method, the first reaction method, and rejection with composition."""
 
 from libc.math cimport INFINITY, NAN, exp, ldexp, trunc
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int8_t, int16_t, int32_t, int64_t, uint64_t, uintptr_t
 from libc.string cimport memcpy
 
 import numpy as np
@@ -22,6 +22,7 @@ cdef enum:
     STOPPED = 2
     MAX_EVENTS = 3
     OVERFLOW = 4
+    FLYING = 5
     DIRECT = 0
     FIRST_REACTION = 1
     RSSACR = 2
@@ -80,12 +81,12 @@ cdef inline double next_time(const Sink* sink) noexcept nogil:
     return sink.times[sink.at] if sink.at < sink.n_times else INFINITY
 
 
-cdef inline double record(Sink* sink, const double* x) noexcept nogil:
+cdef inline double record(Sink* sink, const double* x, Py_ssize_t stride) noexcept nogil:
     # Keep the state at the next time; return the one after it.
     cdef Py_ssize_t i
     cdef int64_t* row = &sink.states[sink.at * sink.n_keep]
     for i in range(sink.n_keep):
-        row[i] = <int64_t>x[sink.keep[i]]
+        row[i] = <int64_t>x[sink.keep[i] * stride]
     sink.at += 1
     return next_time(sink)
 
@@ -107,18 +108,18 @@ cdef inline int note(Sink* sink, double t, Py_ssize_t j) except -1 nogil:
     return 0
 
 
-cdef inline double summed(const double* rates, Py_ssize_t n) noexcept nogil:
+cdef inline double summed(const double* rates, Py_ssize_t n, Py_ssize_t stride) noexcept nogil:
     cdef double total = 0.0
     cdef Py_ssize_t j
     for j in range(n):
-        total += rates[j]
+        total += rates[j * stride]
     return total
 
 
-cdef inline bint too_large(const Structure* network, const double* x) noexcept nogil:
+cdef inline bint too_large(const Structure* network, const double* x, Py_ssize_t stride) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(network.n_species):
-        if x[i] > LARGEST_COUNT:
+        if x[i * stride] > LARGEST_COUNT:
             return True
     return False
 
@@ -150,7 +151,7 @@ cdef struct Bounds
 
 # What a trajectory begins with, and how it ended.
 cdef struct Run:
-    const double* c
+    double* c
     double* x  # the frame of programs
     double* rates
     int32_t* merged  # room for two lists of dependants
@@ -160,6 +161,9 @@ cdef struct Run:
     double end
     int64_t max_events
     int64_t n_events
+    Rng rng
+    double total  # of the rates
+    double floor  # where it is summed afresh
     double t  # the last event's, or where events were last looked at
     double moment  # the next at which the time alone may set off an event
     double until  # that, or the end
@@ -170,7 +174,7 @@ cdef inline int ended(const Structure* network, Run* run, Sink* sink, double t, 
                       Pace* pace) except -1 nogil:
     if status == FINISHED or status == ABSORBED or status == STOPPED:
         while sink.at < sink.n_times:
-            record(sink, run.x)
+            record(sink, run.x, 1)
     run.n_events = n_events
     run.t = t
     # What is left over, and a trajectory's own price.
@@ -199,7 +203,7 @@ cdef int opened(Run* run, const Sink* sink) noexcept nogil:
 cdef bint passed(Run* run, Sink* sink) noexcept nogil:
     # Let the time pass to the next moment of events, without a reaction; whether an event fired there.
     while next_time(sink) < run.moment:
-        record(sink, run.x)
+        record(sink, run.x, 1)
     run.t = run.moment
     cdef bint fired = settled(&run.watch, run.x, run.t)
     run.moment = next_moment(&run.watch, run.t)
@@ -212,15 +216,15 @@ cdef double renewed(const Structure* network, Run* run) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(network.n_reactions + 1):
         run.rates[i] = rate_of(network, run.c, run.x, i)
-    return summed(run.rates, network.n_reactions)
+    return summed(run.rates, network.n_reactions, 1)
 
 
-cdef int direct(const Structure* network, Run* run, Sink* sink, Rng stream, Pace* pace) except -1 nogil:
-    # The direct method: when, then which.
-    cdef Rng rng = stream
+cdef int advanced(const Structure* network, Run* run, Sink* sink, int status, Pace* pace) except -1 nogil:
+    # The direct method from where a run is: when, then which.
+    cdef Rng rng = run.rng
     cdef Py_ssize_t n = network.n_reactions, j, i, k, count
-    cdef int64_t n_events = 0
-    cdef double total, floor, following, fresh, t = run.start
+    cdef int64_t n_events = run.n_events
+    cdef double total = run.total, floor = run.floor, following, fresh, t = run.t
     cdef double recorded = next_time(sink)
     cdef const double* c = run.c
     cdef double* x = run.x
@@ -228,12 +232,9 @@ cdef int direct(const Structure* network, Run* run, Sink* sink, Rng stream, Pace
     cdef const int32_t* dependants
     cdef bint watched = run.watch.events.count > 0
     cdef bint looks = watched or sink.n_stops > 0
-    cdef int status = opened(run, sink)
-    total = renewed(network, run)
-    floor = total * FALL
     while status == FINISHED:
         if not (floor < total and total < INFINITY):
-            total = summed(rates, n)
+            total = summed(rates, n, 1)
             floor = total * FALL
             if not (floor < total and total < INFINITY):
                 if total != 0 or run.moment > run.end:
@@ -253,7 +254,7 @@ cdef int direct(const Structure* network, Run* run, Sink* sink, Rng stream, Pace
             spend(pace, 16 + 4 * n + run.watch.events.work)
             continue
         while recorded < following:
-            recorded = record(sink, x)
+            recorded = record(sink, x, 1)
         if n_events == run.max_events:
             status = MAX_EVENTS
             break
@@ -278,9 +279,9 @@ cdef int direct(const Structure* network, Run* run, Sink* sink, Rng stream, Pace
         if sink.jumps:
             note(sink, t, j)
         if n_events % RESUM == 0:
-            total = summed(rates, n)
+            total = summed(rates, n, 1)
             floor = total * FALL
-            if too_large(network, x):
+            if too_large(network, x, 1):
                 status = OVERFLOW
             spend(pace, RESUM * (16 + n // 8 + run.watch.events.work))
         if looks:
@@ -292,9 +293,16 @@ cdef int direct(const Structure* network, Run* run, Sink* sink, Rng stream, Pace
     return ended(network, run, sink, t, n_events, status, pace)
 
 
-cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Rng stream, Pace* pace) except -1 nogil:
+cdef int direct(const Structure* network, Run* run, Sink* sink, Pace* pace) except -1 nogil:
+    cdef int status = opened(run, sink)
+    run.total = renewed(network, run)
+    run.floor = run.total * FALL
+    return advanced(network, run, sink, status, pace)
+
+
+cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Pace* pace) except -1 nogil:
     # The first reaction method: a waiting time for each reaction, and the shortest wins.
-    cdef Rng rng = stream
+    cdef Rng rng = run.rng
     cdef Py_ssize_t n = network.n_reactions, j, i
     cdef int64_t n_events = 0
     cdef double rate, waiting, best, following, t = run.start
@@ -334,7 +342,7 @@ cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Rng stre
             recorded = next_time(sink)
             continue
         while recorded < following:
-            recorded = record(sink, x)
+            recorded = record(sink, x, 1)
         if n_events == run.max_events:
             status = MAX_EVENTS
             break
@@ -344,7 +352,7 @@ cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Rng stre
         if sink.jumps:
             note(sink, t, j)
         if n_events % RESUM == 0:
-            if too_large(network, x):
+            if too_large(network, x, 1):
                 status = OVERFLOW
             spend(pace, RESUM * (16 + n // 8))
         if watched:
@@ -355,6 +363,50 @@ cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Rng stre
 
 
 include "rssacr.pxi"
+
+
+# The trajectories of a call, and how they ended.
+cdef struct Ensemble:
+    const double* constants  # rows of reactions, then slots
+    Py_ssize_t n_slots
+    const int64_t* x0
+    bint one_x0
+    const uint64_t* key
+    uint64_t first
+    Py_ssize_t per
+    Py_ssize_t count
+    int64_t* n_events
+    int8_t* statuses
+
+
+cdef void begin(const Ensemble* ensemble, const Structure* network, Run* run, Py_ssize_t k) noexcept nogil:
+    # What trajectory k starts with.
+    cdef Py_ssize_t n = network.n_reactions, n_species = network.n_species, slots = n_species + 2 + network.longest, i
+    cdef uint64_t number = ensemble.first + k
+    cdef Py_ssize_t row = <Py_ssize_t>(number // ensemble.per)
+    cdef const double* constants = ensemble.constants + row * (n + ensemble.n_slots)
+    cdef const int64_t* x0 = ensemble.x0 + (0 if ensemble.one_x0 else row * n_species)
+    for i in range(n):
+        run.c[i] = constants[i]
+    for i in range(n_species):
+        run.x[i] = <double>x0[i]
+    run.x[n_species] = 1.0
+    run.x[n_species + 1] = 0.0
+    for i in range(ensemble.n_slots):
+        run.x[slots + i] = constants[n + i]
+    if run.watch.events.count > 0:
+        reset(&run.watch, run.x + slots, ensemble.n_slots)
+    run.rng = rng_stream(ensemble.key, number)
+    run.t = run.start
+    run.n_events = 0
+
+
+cdef inline void keep_end(const Ensemble* ensemble, Py_ssize_t k, const Run* run, int status) noexcept nogil:
+    ensemble.n_events[k] = run.n_events
+    ensemble.statuses[k] = <int8_t>status
+
+
+include "flight.pxi"
 
 
 cdef int blame(const Structure* network, Run* run, Py_ssize_t trajectory) except -1 nogil:
@@ -394,24 +446,29 @@ cdef class _Simulation:
         const int64_t[:, ::1] stops, int64_t max_events, int64_t[::1] n_events, int8_t[::1] statuses,
     ):
         cdef const Structure* structure = &network.structure
-        cdef Py_ssize_t n_species = structure.n_species, n = structure.n_reactions, k, i
-        cdef Py_ssize_t stride = self.sink.n_times * self.sink.n_keep
+        cdef Py_ssize_t n_species = structure.n_species, n = structure.n_reactions, k
+        cdef Py_ssize_t n_slots = constants.shape[1] - n, size = n_species + 2 + structure.longest + n_slots
         cdef Pool* pool = &self.sink.pool
         cdef Pace pace = new_pace()
-        cdef double* c = <double*>zeros(pool, n + 1, sizeof(double))
-        cdef Py_ssize_t slots = n_species + 2 + structure.longest, row
-        cdef double* x = <double*>zeros(pool, slots + constants.shape[1] - n, sizeof(double))
-        cdef Rng rng
         cdef Run run
         cdef Bounds bounds
+        cdef Ensemble ensemble
+        cdef int status
+        if count == 0:
+            return
+        ensemble.constants, ensemble.n_slots = &constants[0, 0], n_slots
+        ensemble.x0, ensemble.one_x0 = &x0[0, 0], x0.shape[0] == 1
+        ensemble.key, ensemble.first, ensemble.per, ensemble.count = &key[0], first, per, count
+        ensemble.n_events, ensemble.statuses = &n_events[0], &statuses[0]
         run.bounds = &bounds
         if method == RSSACR:
-            prepare_bounds(structure, &bounds, slots + constants.shape[1] - n, pool)
-        run.c, run.x, run.start, run.end, run.max_events = c, x, start, end, max_events
+            prepare_bounds(structure, &bounds, size, pool)
+        run.start, run.end, run.max_events = start, end, max_events
+        run.c = <double*>zeros(pool, n + 1, sizeof(double))
+        run.x = <double*>zeros(pool, size, sizeof(double))
         run.rates = <double*>zeros(pool, n + 1, sizeof(double))
         run.merged = <int32_t*>zeros(pool, n if structure.merges else 0, sizeof(int32_t))
         run.spare = <int32_t*>zeros(pool, n if structure.merges else 0, sizeof(int32_t))
-        cdef Py_ssize_t n_slots = constants.shape[1] - n
         cdef const Events* events = &network.events
         run.watch.events = events
         run.watch.wrong = -1
@@ -422,30 +479,24 @@ cdef class _Simulation:
             run.watch.fires = <int8_t*>zeros(pool, events.count, sizeof(int8_t))
         self.sink.n_stops = stops.shape[0]
         self.sink.stops = <const Stop*>&stops[0, 0] if stops.shape[0] else NULL
+        if method == DIRECT and flies(structure, &run, &self.sink, count):
+            with nogil:
+                fly(structure, &ensemble, &self.sink, &run, pool, &pace)
+            return
+        cdef Py_ssize_t stride = self.sink.n_times * self.sink.n_keep
         with nogil:
             for k in range(count):
-                row = (first + k) // per
-                for i in range(n):
-                    c[i] = constants[row, i]
-                for i in range(n_species):
-                    x[i] = <double>x0[row if x0.shape[0] > 1 else 0, i]
-                x[n_species] = 1.0
-                x[n_species + 1] = 0.0
-                for i in range(n_slots):
-                    x[slots + i] = constants[row, n + i]
-                if events.count > 0:
-                    reset(&run.watch, x + slots, n_slots)
+                begin(&ensemble, structure, &run, k)
                 self.sink.at = 0
-                rng = rng_stream(&key[0], first + k)
                 if method == DIRECT:
-                    statuses[k] = <int8_t>direct(structure, &run, &self.sink, rng, &pace)
+                    status = direct(structure, &run, &self.sink, &pace)
                 elif method == RSSACR:
-                    statuses[k] = <int8_t>rssacr(structure, &run, &self.sink, rng, &pace)
+                    status = rssacr(structure, &run, &self.sink, &pace)
                 else:
-                    statuses[k] = <int8_t>first_reaction(structure, &run, &self.sink, rng, &pace)
-                if statuses[k] == OVERFLOW:
+                    status = first_reaction(structure, &run, &self.sink, &pace)
+                if status == OVERFLOW:
                     blame(structure, &run, first + k)
-                n_events[k] = run.n_events
+                keep_end(&ensemble, k, &run, status)
                 self.sink.states += stride
 
 

@@ -167,8 +167,8 @@ cdef inline Py_ssize_t proposed(
     return j if share - <double>i * group.cap < rate else NOWHERE
 
 
-cdef int rssacr(const Structure* network, Run* run, Sink* sink, Rng stream, Pace* pace) except -1 nogil:
-    cdef Rng rng = stream
+cdef int rssacr(const Structure* network, Run* run, Sink* sink, Pace* pace) except -1 nogil:
+    cdef Rng rng = run.rng
     cdef Bounds* bounds = run.bounds
     cdef Py_ssize_t j, i, f, species
     cdef int64_t n_events = 0
@@ -197,7 +197,7 @@ cdef int rssacr(const Structure* network, Run* run, Sink* sink, Rng stream, Pace
         if j == NOWHERE:
             break
         while recorded < following:
-            recorded = record(sink, x)
+            recorded = record(sink, x, 1)
         if n_events == run.max_events:
             status = MAX_EVENTS
             break
@@ -218,7 +218,7 @@ cdef int rssacr(const Structure* network, Run* run, Sink* sink, Rng stream, Pace
             note(sink, t, j)
         if n_events % RESUM == 0:
             resum(bounds)
-            if too_large(network, x):
+            if too_large(network, x, 1):
                 status = OVERFLOW
             spend(pace, RESUM * 32 + network.n_species)
         if sink.n_stops > 0 and stopped(sink, x):
