@@ -871,14 +871,23 @@ def _(k: Any) -> Any:
 NO_STOPS = np.empty((0, 3), np.int64)
 
 
-@each("reactions", *(f"simulate_jumps programs {method}" for method in range(3)))
+@each("reactions", *(f"simulate_jumps programs {method}" for method in range(4)))
 def _(k: Any, name: str) -> Any:
     network, columns = k.Network(PROGRAMMED.tables), PROGRAMMED.columns()[0][None]
     rest = (np.array([[500, 500]]), (0.0, 1e9), KEY, 0, 1, 1, int(name[-1]), NO_STOPS, 3 * 10**7)
     return lambda: k.simulate_jumps(network, columns, *rest)
 
 
-@each("reactions", *(f"simulate_grid events {method}" for method in range(2)))
+@long("reactions.simulate_grid idle")
+def _(k: Any) -> Any:
+    # Bounds that hold for a millionth of the time, and events that never come.
+    idle = ReactionNetwork("0 -> A @ max(1e12*t - 1e12*t, 0) + 1e-9")
+    network, columns = k.Network(idle.tables), idle.columns()[0][None]
+    rest = (np.zeros((1, 1), np.int64), (0.0, 1e9), np.zeros(1), KEY, 0, 1, 1, 3, NO_STOPS, 10**7, np.arange(1))
+    return lambda: k.simulate_grid(network, columns, *rest)
+
+
+@each("reactions", *(f"simulate_grid events {method}" for method in (0, 1, 3)))
 def _(k: Any, name: str) -> Any:
     # Each reaction sets off an event.
     refilled = ReactionNetwork("A -> 0 @ 1; at A < 1000: A = 1000; at t >= 5: A = A")
@@ -888,7 +897,7 @@ def _(k: Any, name: str) -> Any:
     return lambda: k.simulate_grid(network, columns, *rest)
 
 
-@each("reactions", *(f"simulate_{kind} {method}" for kind in ("grid", "jumps") for method in range(3)))
+@each("reactions", *(f"simulate_{kind} {method}" for kind in ("grid", "jumps") for method in range(4)))
 def _(k: Any, name: str) -> Any:
     tables, constants = system()
     network, span, x0, method = k.Network(tables), (0.0, 1e9), np.array([[500, 500]]), int(name[-1])

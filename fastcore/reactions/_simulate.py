@@ -24,7 +24,7 @@ from ._states import LARGEST_COUNT, State, as_span, as_times, initial_counts
 from ._tables import Structure
 
 # By the kernels' codes.
-_METHODS = {"direct": 0, "first_reaction": 1, "rssacr": 2}
+_METHODS = {"direct": 0, "first_reaction": 1, "rssacr": 2, "nrm": 3}
 # "auto" is the direct method up to so many reactions, RSSACR beyond: about where one costs what the other does.
 MOST_DIRECT = 64
 _STATUS = np.array(["finished", "absorbed", "stopped", "max_events"])
@@ -106,11 +106,12 @@ def simulate(
         Rising times at which states are kept. Default: 101 points from start to end.
     n : int, default 1
         Number of runs (of each set of parameters).
-    method : {"auto", "direct", "first_reaction", "rssacr"}
+    method : {"auto", "direct", "first_reaction", "rssacr", "nrm"}
         All are exact. The direct method draws the time to the next event, then which reaction it is; the first
         reaction method draws a time for every reaction and takes the shortest; RSSACR proposes events by bounds of the
-        rates, at a cost that hardly depends on how many reactions there are. "auto" is the direct method up to 64
-        reactions and RSSACR beyond; the result's `method` says which ran.
+        rates, at a cost that hardly depends on how many reactions there are; the modified next reaction method, "nrm",
+        keeps a clock for every reaction, and is the one that takes rates that depend on the time. "auto" is "nrm" where
+        a rate does, else the direct method up to 64 reactions and RSSACR beyond; the result's `method` says which ran.
     rng : None, int, SeedSequence or Generator
         Source of randomness (SPEC 7): an int repeats, the others move on. Run i of a call has a stream of its own.
     workers : int, executor or map-like callable, default 1
@@ -154,7 +155,8 @@ def simulate(
     Warns
     -----
     RuntimeWarning
-        Once, if runs ended at the default of `max_events`.
+        Once, if runs ended at the default of `max_events`, or where ten million proposals in a row came to nothing
+        ("nrm", with a rate far below all that can be said of it beforehand).
 
     Notes
     -----
@@ -163,12 +165,21 @@ def simulate(
     their counts are large (at each event that changes what an expression that isn't a product of counts depends on).
     Random numbers: the key of a call seeds a xoshiro256++ stream for each run; the direct method draws an exponential
     (ziggurat), then a uniform number if the event comes before the end; the first reaction method an exponential for
-    each possible reaction in order; RSSACR for each proposal what the direct method draws for an event. Rates are
+    each possible reaction in order; RSSACR for each proposal what the direct method draws for an event; "nrm" an
+    exponential for each reaction in order at the start, and for each event or proposal a uniform number, if the rate
+    depends on the time, and the next exponential. Rates are
     multiplied from left to right; totals are updated in the order of the dependants, and summed afresh every 1024
     events and when they have fallen 1024-fold since. The twin gives the same events to the bit. What a network does
     when a condition becomes true is looked at after each reaction and at the moments that the conditions name, where
     the time to the next reaction is drawn anew. Sources: D. T. Gillespie, J. Comput. Phys. 22 (1976) 403; V. H. Thanh,
-    R. Zunino and C. Priami, IEEE/ACM Trans. Comput. Biol. Bioinform. 14 (2017) 657.
+    R. Zunino and C. Priami, IEEE/ACM Trans. Comput. Biol. Bioinform. 14 (2017) 657; D. F. Anderson, J. Chem. Phys. 127
+    (2007) 214107.
+
+    A rate that depends on the time is bounded by interval arithmetic on its expression, over stretches of time that are
+    shortened until the bound is at most twice as high as the rate or proposes at most one event; proposals happen with
+    the probability that the rate is of its bound. So steps and pulses, however short, are where they are, and nothing
+    is assumed of the expression but that it is finite and not negative; that is looked at where stretches begin and
+    where events are proposed. An event costs O(log(number of reactions)) for each rate that it changes.
 
     Examples
     --------
@@ -189,9 +200,10 @@ def simulate(
     span = as_span(t_span)
     as_choice(record, "record", ("grid", "jumps"))
     as_choice(method, "method", ("auto", *_METHODS))
+    timed = network.structure.timed
     if method == "auto":
         direct = len(network.reactions) <= MOST_DIRECT or network.has_events
-        method = "direct" if direct else "rssacr"
+        method = "nrm" if timed else "direct" if direct else "rssacr"
     if method == "rssacr":
         network.without_events("simulate with method='rssacr'", "method='direct'")
     code = _METHODS[method]
@@ -202,10 +214,10 @@ def simulate(
     keep = _indices(network, species)
     stops = _conditions(network, stop)
     check_workers(workers)
-    if network.structure.timed:
+    if timed and method != "nrm":
         raise ValueError(
-            f"simulate needs rates that change with events alone, but {network.timed_reaction()} changes with the "
-            "time, for which there is no exact method here yet: ode.solve takes it"
+            f"simulate with method={method!r} needs rates that change with events alone, but "
+            f"{network.timed_reaction()} changes with the time: method='nrm' takes it"
         )
     if record == "jumps":
         network.without_events("simulate with record='jumps'", "record='grid'")
@@ -261,7 +273,15 @@ def simulate(
             f"run {first + int(np.argmax(status == _OVERFLOW))} overflowed: a rate became infinite, or a count passed "
             "2**53 - 2**31"
         )
-    if max_events is None and (explosive := int((status == _MAX_EVENTS).sum())):
+    idle = int(((status == _MAX_EVENTS) & (numbers < limit)).sum())
+    if idle:
+        warnings.warn(
+            f"{idle} of {total} runs ended early, where ten million proposals in a row came to nothing: a rate that "
+            "depends on the time is far below all that can be said of it beforehand",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    if max_events is None and (explosive := int((status == _MAX_EVENTS).sum()) - idle):
         warnings.warn(
             f"{explosive} of {total} runs ended early, after {limit:,} events: the network may grow without bound "
             "(max_events= sets another end, math.inf none)",

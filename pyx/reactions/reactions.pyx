@@ -1,12 +1,13 @@
-"""Kernels of stochastic simulation: the direct method, the first reaction method, and rejection with composition."""
+"""Kernels of stochastic simulation: direct, first reaction, rejection with composition, and next reaction method."""
 
-from libc.math cimport INFINITY, NAN, exp, ldexp, trunc
+from libc.math cimport INFINITY, NAN, exp, ldexp, nextafter, trunc
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
 import numpy as np
 
 from _events cimport Events, Watch, next_moment, reset, settled
+from _intervals cimport Interval, enclosed
 from _owned cimport Pool, drop, free_all, resized, roomy, zeros
 from _programs cimport Instruction, evaluated
 from _rng cimport Rng, next_double, next_u64, rng_stream, splitmix64
@@ -25,6 +26,7 @@ cdef enum:
     DIRECT = 0
     FIRST_REACTION = 1
     RSSACR = 2
+    NEXT_REACTION = 3
     RESUM = 1024  # events after which the running total of the rates is summed afresh
     SHORT_CHANGE = 4  # lists up to these lengths are padded to one length, so that no branch is mispredicted
     SHORT_DEPENDANTS = 8
@@ -146,6 +148,7 @@ cdef inline Py_ssize_t search(const double* rates, Py_ssize_t n, double share) n
 
 
 cdef struct Bounds
+cdef struct Clocks
 
 
 # What a trajectory begins with, and how it ended.
@@ -156,6 +159,7 @@ cdef struct Run:
     int32_t* merged  # room for two lists of dependants
     int32_t* spare
     Bounds* bounds
+    Clocks* clocks
     double start
     double end
     int64_t max_events
@@ -355,6 +359,7 @@ cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Rng stre
 
 
 include "rssacr.pxi"
+include "next_reaction.pxi"
 
 
 cdef int blame(const Structure* network, Run* run, Py_ssize_t trajectory) except -1 nogil:
@@ -404,9 +409,12 @@ cdef class _Simulation:
         cdef Rng rng
         cdef Run run
         cdef Bounds bounds
-        run.bounds = &bounds
+        cdef Clocks clocks
+        run.bounds, run.clocks = &bounds, &clocks
         if method == RSSACR:
             prepare_bounds(structure, &bounds, slots + constants.shape[1] - n, pool)
+        if method == NEXT_REACTION:
+            prepare_clocks(structure, &clocks, slots + constants.shape[1] - n, pool)
         run.c, run.x, run.start, run.end, run.max_events = c, x, start, end, max_events
         run.rates = <double*>zeros(pool, n + 1, sizeof(double))
         run.merged = <int32_t*>zeros(pool, n if structure.merges else 0, sizeof(int32_t))
@@ -441,6 +449,8 @@ cdef class _Simulation:
                     statuses[k] = <int8_t>direct(structure, &run, &self.sink, rng, &pace)
                 elif method == RSSACR:
                     statuses[k] = <int8_t>rssacr(structure, &run, &self.sink, rng, &pace)
+                elif method == NEXT_REACTION:
+                    statuses[k] = <int8_t>next_reaction(structure, &run, &self.sink, rng, &pace)
                 else:
                     statuses[k] = <int8_t>first_reaction(structure, &run, &self.sink, rng, &pace)
                 if statuses[k] == OVERFLOW:
