@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._leaping import Leaping
 from ._next_reaction import NextReaction
+from ._poisson import poisson
 from ._rng import Rng
 from ._runs import LARGEST_COUNT, Network, Run, exponential
 
@@ -31,6 +33,12 @@ def exponentials(key: NDArray[np.uint64], stream: int, count: int) -> NDArray[np
     """The first `count` exponential random numbers of a stream."""
     rng = Rng(key.tolist(), stream)
     return np.array([exponential(rng) for _ in range(count)], np.float64)
+
+
+def poissons(key: NDArray[np.uint64], stream: int, mean: float, count: int) -> NDArray[np.float64]:
+    """The first `count` Poisson random numbers of a stream, of a mean from 0 to 1e15."""
+    rng = Rng(key.tolist(), stream)
+    return np.array([poisson(rng, mean) for _ in range(count)], np.float64)
 
 
 class _Direct(Run):
@@ -209,6 +217,7 @@ class _Rssacr(Run):
 
 # By the codes that callers know.
 _METHODS = (_Direct, _FirstReaction, _Rssacr, NextReaction)
+LEAPING = len(_METHODS)
 
 
 def _simulate(
@@ -234,7 +243,9 @@ def _simulate(
         if math.isnan(following):
             status = OVERFLOW
             break
-        if following == -math.inf:
+        if following == -math.inf:  # too much came to nothing, up to where the run has looked
+            while len(states) < len(times) and times[len(states)] < run.t:
+                states.append(run.x.copy())
             status = MAX_EVENTS
             break
         if following > moment and moment <= end:
@@ -290,19 +301,26 @@ def simulate_grid(
     stops: NDArray[np.int64],
     max_events: int,
     keep: NDArray[np.int64],
+    epsilon: float = 0.03,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]]:
     """Trajectories first..first+count-1 at given times: states (-1 where never reached), numbers of events, statuses.
 
     Trajectory i has row i // per of `constants` (of reactions, then slots) and of `x0` (or its only one), and random
-    stream i.
+    stream i. Tau-leaping takes `epsilon`, and counts steps for `max_events`.
     """
     x = np.full((count, len(times), len(keep)), -1, np.int64)
     n_events, statuses = np.zeros(count, np.int64), np.zeros(count, np.int8)
     for k in range(count):
         row = (first + k) // per
-        run = _METHODS[method](network, constants[row], x0[row if len(x0) > 1 else 0], stops.tolist())
+        given = (network, constants[row], x0[row if len(x0) > 1 else 0], stops.tolist())
         rng = Rng(key.tolist(), first + k)
-        states, n_events[k], statuses[k] = _simulate(run, rng, first + k, span, times.tolist(), max_events, [])
+        if method == LEAPING:
+            states, n_events[k], statuses[k] = Leaping(*given).run(
+                rng, first + k, span, times.tolist(), max_events, epsilon
+            )
+        else:
+            run = _METHODS[method](*given)
+            states, n_events[k], statuses[k] = _simulate(run, rng, first + k, span, times.tolist(), max_events, [])
         for row, state in zip(x[k], states):
             row[:] = [state[i] for i in keep]
     return x, n_events, statuses

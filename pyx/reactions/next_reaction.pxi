@@ -226,6 +226,8 @@ cdef int next_reaction(const Structure* network, Run* run, Sink* sink, Rng strea
         if not happens:
             idle += 1
             if idle > MOST_IDLE:
+                while recorded < following:
+                    recorded = record(sink, x)
                 status = MAX_EVENTS
                 break
             spend(pace, 32)

@@ -1,6 +1,6 @@
 """Kernels of stochastic simulation: direct, first reaction, rejection with composition, and next reaction method."""
 
-from libc.math cimport INFINITY, NAN, exp, ldexp, nextafter, trunc
+from libc.math cimport INFINITY, NAN, exp, fabs, ldexp, log, log1p, nextafter, sqrt, trunc
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
@@ -27,6 +27,7 @@ cdef enum:
     FIRST_REACTION = 1
     RSSACR = 2
     NEXT_REACTION = 3
+    LEAPING = 4
     RESUM = 1024  # events after which the running total of the rates is summed afresh
     SHORT_CHANGE = 4  # lists up to these lengths are padded to one length, so that no branch is mispredicted
     SHORT_DEPENDANTS = 8
@@ -37,6 +38,7 @@ cdef double FALL = 1.0 / 1024
 cdef double LARGEST_COUNT = 9007199254740992.0 - 2147483648.0
 
 include "exponentials.pxi"
+include "poisson.pxi"
 include "network.pxi"
 
 
@@ -149,6 +151,7 @@ cdef inline Py_ssize_t search(const double* rates, Py_ssize_t n, double share) n
 
 cdef struct Bounds
 cdef struct Clocks
+cdef struct Leaps
 
 
 # What a trajectory begins with, and how it ended.
@@ -160,6 +163,7 @@ cdef struct Run:
     int32_t* spare
     Bounds* bounds
     Clocks* clocks
+    Leaps* leaps
     double start
     double end
     int64_t max_events
@@ -360,6 +364,7 @@ cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Rng stre
 
 include "rssacr.pxi"
 include "next_reaction.pxi"
+include "leaping.pxi"
 
 
 cdef int blame(const Structure* network, Run* run, Py_ssize_t trajectory) except -1 nogil:
@@ -397,6 +402,7 @@ cdef class _Simulation:
         self, Network network, const double[:, ::1] constants, const int64_t[:, ::1] x0, double start, double end,
         const uint64_t[::1] key, uint64_t first, Py_ssize_t count, Py_ssize_t per, int method,
         const int64_t[:, ::1] stops, int64_t max_events, int64_t[::1] n_events, int8_t[::1] statuses,
+        double epsilon=0.0,
     ):
         cdef const Structure* structure = &network.structure
         cdef Py_ssize_t n_species = structure.n_species, n = structure.n_reactions, k, i
@@ -410,11 +416,15 @@ cdef class _Simulation:
         cdef Run run
         cdef Bounds bounds
         cdef Clocks clocks
-        run.bounds, run.clocks = &bounds, &clocks
+        cdef Leaps leaps
+        run.bounds, run.clocks, run.leaps = &bounds, &clocks, &leaps
         if method == RSSACR:
             prepare_bounds(structure, &bounds, slots + constants.shape[1] - n, pool)
         if method == NEXT_REACTION:
             prepare_clocks(structure, &clocks, slots + constants.shape[1] - n, pool)
+        if method == LEAPING:
+            leaps.epsilon = epsilon
+            prepare_leaps(structure, &leaps, pool, &pace)
         run.c, run.x, run.start, run.end, run.max_events = c, x, start, end, max_events
         run.rates = <double*>zeros(pool, n + 1, sizeof(double))
         run.merged = <int32_t*>zeros(pool, n if structure.merges else 0, sizeof(int32_t))
@@ -451,6 +461,8 @@ cdef class _Simulation:
                     statuses[k] = <int8_t>rssacr(structure, &run, &self.sink, rng, &pace)
                 elif method == NEXT_REACTION:
                     statuses[k] = <int8_t>next_reaction(structure, &run, &self.sink, rng, &pace)
+                elif method == LEAPING:
+                    statuses[k] = <int8_t>leaping(structure, &run, &self.sink, rng, &pace)
                 else:
                     statuses[k] = <int8_t>first_reaction(structure, &run, &self.sink, rng, &pace)
                 if statuses[k] == OVERFLOW:
@@ -462,12 +474,12 @@ cdef class _Simulation:
 def simulate_grid(
     Network network not None, const double[:, ::1] constants, const int64_t[:, ::1] x0, span, const double[::1] times,
     const uint64_t[::1] key, Py_ssize_t first, Py_ssize_t count, Py_ssize_t per, int method,
-    const int64_t[:, ::1] stops, int64_t max_events, const int64_t[::1] keep,
+    const int64_t[:, ::1] stops, int64_t max_events, const int64_t[::1] keep, double epsilon=0.03,
 ):
     """Trajectories first..first+count-1 at given times: states (-1 where never reached), numbers of events, statuses.
 
     Trajectory i has row i // per of `constants` (of reactions, then slots) and of `x0` (or its only one), and random
-    stream i.
+    stream i. Tau-leaping takes `epsilon`, and counts steps for `max_events`.
     """
     states = np.full((count, times.shape[0], keep.shape[0]), -1, np.int64)
     n_events, statuses = np.zeros(count, np.int64), np.zeros(count, np.int8)
@@ -480,7 +492,8 @@ def simulate_grid(
         simulation.sink.n_keep = keep.shape[0]
         simulation.sink.states = &flat[0]
     simulation.run(
-        network, constants, x0, span[0], span[1], key, first, count, per, method, stops, max_events, n_events, statuses
+        network, constants, x0, span[0], span[1], key, first, count, per, method, stops, max_events, n_events, statuses,
+        epsilon,
     )
     return states, n_events, statuses
 
