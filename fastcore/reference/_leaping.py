@@ -12,7 +12,7 @@ import math
 
 from ._poisson import poisson
 from ._rng import Rng
-from ._runs import LARGEST_COUNT, Network, Run, exponential
+from ._runs import LARGEST_COUNT, NetworkLists, Run, exponential
 
 FINISHED, ABSORBED, STOPPED, MAX_EVENTS, OVERFLOW = range(5)
 # A reaction that can fire fewer times than this before its reactants are used up fires alone.
@@ -25,7 +25,7 @@ MOST_FIRED = 4 * 10**18
 ORDER_OF_PROGRAMS = 3
 
 
-def orders(network: Network) -> list[list[tuple[int, int]]]:
+def orders(network: NetworkLists) -> list[list[tuple[int, int]]]:
     """For each species: orders of the reactions that it enters, and how often it stands in each; none twice."""
     found: list[list[tuple[int, int]]] = []
     for species, readers in enumerate(network.readers):
@@ -95,7 +95,7 @@ class Leaping(Run):
     def middle(self, rates: list[float], tau: float) -> list[float]:
         """Rates in the middle of a leap."""
         before = self.x
-        self.x = [max(x + 0.5 * tau * mean, 0.0) for x, mean in zip(before, self.mean)]  # type: ignore[misc]
+        self.x = [max(x + 0.5 * tau * mean, 0.0) for x, mean in zip(before, self.mean)]
         found = [self.rate(j) if rate > 0 else 0.0 for j, rate in enumerate(rates)]
         self.x = before
         return [new if 0 <= new < math.inf else rate for new, rate in zip(found, rates)]

@@ -39,7 +39,7 @@ def exponential(rng: Rng) -> float:
             return beyond + x
 
 
-class Network:
+class NetworkLists:
     """A network as lists: factors and changes of each reaction, each species' readers, and events."""
 
     def __init__(self, tables: "Tables", events: "Events | None" = None) -> None:
@@ -75,7 +75,7 @@ class Run:
     """One trajectory: counts and rates now, and what to do when reaction j fires."""
 
     def __init__(
-        self, network: Network, constants: NDArray[np.float64], x0: NDArray[np.int64], stops: list[Any]
+        self, network: NetworkLists, constants: NDArray[np.float64], x0: NDArray[np.int64], stops: list[Any]
     ) -> None:
         self.network = network
         n = len(network.factors)

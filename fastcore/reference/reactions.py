@@ -17,7 +17,7 @@ from ._leaping import Leaping
 from ._next_reaction import NextReaction
 from ._poisson import poisson
 from ._rng import Rng
-from ._runs import LARGEST_COUNT, Network, Run, exponential
+from ._runs import LARGEST_COUNT, NetworkLists, Run, exponential
 
 FINISHED, ABSORBED, STOPPED, MAX_EVENTS, OVERFLOW = range(5)
 # The running total of the rates is summed afresh every so many events, and when it has fallen by this factor.
@@ -27,6 +27,10 @@ FALL = 1.0 / 1024
 SLACK = 1.0 / 8
 LARGEST_RATE = 2.0**1000
 MOST_MINUS = 5
+
+
+class Network(NetworkLists):
+    """A network as lists, made once."""
 
 
 def exponentials(key: NDArray[np.uint64], stream: int, count: int) -> NDArray[np.float64]:
