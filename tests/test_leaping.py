@@ -71,7 +71,9 @@ class TestTwins:
         network, results = ReactionNetwork(text), []
         for name in ("compiled", "reference"):
             with use_backend(name):
-                results.append(simulate(network, None, (0, end), n=2, rng=1, method="tau", max_events=4000))
+                results.append(
+                    simulate(network, None, (0, end), [0, end / 2, end], n=2, rng=1, method="tau", max_events=4000)
+                )
         ours, twin = results
         assert ours.method == "tau"
         assert ours.x.tobytes() == twin.x.tobytes() and ours.n_events.tolist() == twin.n_events.tolist()
