@@ -267,6 +267,32 @@ def _expressions(name: str, make: Any, n: int, small: int) -> Workload:
     )
 
 
+def _rhythm(n: int) -> Case:
+    """Rates that depend on the time, for which these peers have no exact method."""
+    network = ReactionNetwork("""
+        0 -> m @ 20*(1 + sin(t)); m -> m + n @ if(floor(t/3) == 2*floor(t/6), 5, 0.5)
+        m -> 0 @ 1; n -> 0 @ 1
+    """)
+    return Case(network, np.zeros(2, np.int64), np.linspace(0, 100, 21), n)
+
+
+def _crowd(n: int) -> Case:
+    """An epidemic among 100,000."""
+    network = ReactionNetwork("S + I -> 2 I @ 4e-6; I -> R @ 0.1")
+    return Case(network, np.array([99_500, 500, 0]), np.linspace(0, 100, 11), n)
+
+
+def _leaping(case: Case) -> np.ndarray:
+    return simulate(case.network, case.x0, case.span, case.times, n=case.n, rng=1, method="tau").x
+
+
+def _nearly(ours: np.ndarray, theirs: np.ndarray, _name: str) -> bool | str:
+    """Means within 1 %, and what few runs leave open."""
+    a, b = ours[:, 1:], theirs[:, 1:]
+    error = 6 * np.sqrt((a.var(axis=0) + b.var(axis=0)) / len(a))
+    return bool((np.abs(a.mean(axis=0) - b.mean(axis=0)) <= 0.01 * b.mean(axis=0) + error).all()) or "means differ"
+
+
 WORKLOADS = [
     _workload("gene", _gene, 500, 10),
     *(
@@ -288,6 +314,21 @@ WORKLOADS = [
     *(
         _expressions(f"expressions_{name}", lambda n, name=name: _written(name, n), n, small)
         for name, n, small in [("sir", 50, 1), ("lv", 10, 1), ("dimers", 50, 1), ("mm", 500, 5), ("schlogl", 5, 1)]
+    ),
+    Workload(
+        name="reactions.rhythm",
+        make=lambda: _rhythm(200),
+        runners={"fastcore": _fastcore},
+        twin_make=lambda: _rhythm(2),
+        amount=lambda case: (case.n_events() / 1e6, "M events"),
+    ),
+    Workload(
+        name="reactions.leaping",
+        make=lambda: _crowd(50),
+        runners={"fastcore": _leaping, "direct": _fastcore},
+        equal=_nearly,
+        twin_make=lambda: _crowd(1),
+        amount=lambda case: (case.n_events() / 1e6, "M events"),
     ),
     _expressions("expressions_toggle", _toggle, 20, 1),
     _expressions("expressions_enzyme", _enzyme, 200, 1),

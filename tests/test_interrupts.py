@@ -831,6 +831,11 @@ def _(k: Any) -> Any:
     return lambda: k.exponentials(KEY, 0, 200_000_000)
 
 
+@each("reactions", *(f"poissons {mean}" for mean in (5, 500)))
+def _(k: Any, name: str) -> Any:
+    return lambda: k.poissons(KEY, 0, float(name.split()[1]), 50_000_000)
+
+
 @long("reactions.reachable")
 def _(k: Any) -> Any:
     nothing, ids = np.zeros(0, np.int64), np.arange(2)
@@ -871,14 +876,33 @@ def _(k: Any) -> Any:
 NO_STOPS = np.empty((0, 3), np.int64)
 
 
-@each("reactions", *(f"simulate_jumps programs {method}" for method in range(3)))
+@each("reactions", *(f"simulate_jumps programs {method}" for method in range(4)))
 def _(k: Any, name: str) -> Any:
     network, columns = k.Network(PROGRAMMED.tables), PROGRAMMED.columns()[0][None]
     rest = (np.array([[500, 500]]), (0.0, 1e9), KEY, 0, 1, 1, int(name[-1]), NO_STOPS, 3 * 10**7)
     return lambda: k.simulate_jumps(network, columns, *rest)
 
 
-@each("reactions", *(f"simulate_grid events {method}" for method in range(2)))
+@each("reactions", *(f"simulate_grid leaping {count}" for count in (60, 10**6)))
+def _(k: Any, name: str) -> Any:
+    # Single events, and leaps.
+    network, constants = k.Network(NETWORK.tables), np.array([[1.0, 1.0, 0.0]])
+    x0, times, keep = np.full((1, 2), int(name.split()[-1])), np.array([0.0, 1e9]), np.arange(2)
+    return lambda: k.simulate_grid(
+        network, constants, x0, (0.0, 1e9), times, KEY, 0, 1, 1, 4, NO_STOPS, 10**7, keep, 0.03
+    )
+
+
+@long("reactions.simulate_grid idle")
+def _(k: Any) -> Any:
+    # Bounds that hold for a millionth of the time, and events that never come.
+    idle = ReactionNetwork("0 -> A @ max(1e12*t - 1e12*t, 0) + 1e-9")
+    network, columns = k.Network(idle.tables), idle.columns()[0][None]
+    rest = (np.zeros((1, 1), np.int64), (0.0, 1e9), np.zeros(1), KEY, 0, 1, 1, 3, NO_STOPS, 10**7, np.arange(1))
+    return lambda: k.simulate_grid(network, columns, *rest)
+
+
+@each("reactions", *(f"simulate_grid events {method}" for method in (0, 1, 3)))
 def _(k: Any, name: str) -> Any:
     # Each reaction sets off an event.
     refilled = ReactionNetwork("A -> 0 @ 1; at A < 1000: A = 1000; at t >= 5: A = A")
@@ -896,7 +920,7 @@ def _(k: Any) -> Any:
     return lambda: k.simulate_grid(network, constants, *rest)
 
 
-@each("reactions", *(f"simulate_{kind} {method}" for kind in ("grid", "jumps") for method in range(3)))
+@each("reactions", *(f"simulate_{kind} {method}" for kind in ("grid", "jumps") for method in range(4)))
 def _(k: Any, name: str) -> Any:
     tables, constants = system()
     network, span, x0, method = k.Network(tables), (0.0, 1e9), np.array([[500, 500]]), int(name[-1])

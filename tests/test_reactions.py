@@ -471,7 +471,7 @@ class TestSimulate:
             ({"t_eval": [math.nan]}, ValueError, "t_eval must not hold NaN"),
             ({"n": 0}, ValueError, "n must be at least 1"),
             ({"n": 1.5}, TypeError, "n must be an int"),
-            ({"method": "tau"}, ValueError, "method must be one of"),
+            ({"method": "leap"}, ValueError, "method must be one of"),
             ({"record": "all"}, ValueError, "record must be one of"),
             ({"record": "jumps", "t_eval": [1]}, ValueError, "t_eval, species and reduce must be None"),
             ({"rng": "x"}, TypeError, "rng must be"),

@@ -44,6 +44,34 @@ def _simulated(method: str, n: int) -> Any:
     return call
 
 
+# Rates that depend on the time, smoothly and in steps.
+_RHYTHM = """
+    0 -> m @ 20*(1 + sin(t)); m -> m + n @ piecewise(5, floor(t/3) == 2*floor(t/6), 0.5)
+    m -> 0 @ 1; n -> 0 @ n*exp(-t/50)
+"""
+
+
+def _rhythm() -> ReactionNetwork:
+    return ReactionNetwork(_RHYTHM)
+
+
+# Large counts, and some that fall to nothing.
+_CROWD = "S + I -> 2 I @ 2e-5; I -> R @ 0.3; R -> S @ R/(400 + R); 2 S -> S @ 1e-7; S = 50000; I = 20"
+
+
+def _crowd() -> ReactionNetwork:
+    return ReactionNetwork(_CROWD)
+
+
+def _leapt(network: ReactionNetwork) -> Any:
+    found = simulate(network, None, (0, 60), n=4, method="tau", rng=0)
+    return [found.x, found.n_events]
+
+
+def _poisson_numbers(key: np.ndarray) -> Any:
+    return [kernels("reactions").poissons(key, 0, mean, 20_000) for mean in (0.1, 3.0, 10.0, 250.0, 1e12)]
+
+
 def _jumps(network: ReactionNetwork) -> Any:
     found = simulate(network, {"m": 20, "n": 50}, (0, 20), n=4, record="jumps", rng=0)
     return [found.times, found.reactions, found.n_events]
@@ -62,6 +90,9 @@ CHECKS = [
     Check("reactions.simulate, direct", _gene, _simulated("direct", 16), largest_difference),
     Check("reactions.simulate, first reaction", _gene, _simulated("first_reaction", 4), largest_difference),
     Check("reactions.simulate, rssacr", _gene, _simulated("rssacr", 8), largest_difference),
+    Check("reactions.simulate, nrm", _rhythm, _simulated("nrm", 8), largest_difference),
+    Check("reactions.simulate, tau", _crowd, _leapt, largest_difference),
+    Check("reactions.poissons", lambda: stream_key(0), _poisson_numbers, largest_difference),
     Check("reactions.simulate, jumps", _gene, _jumps, largest_difference),
     Check("reactions.simulate, expressions", _toggle, _simulated("direct", 8), largest_difference),
     Check("reactions.simulate, events", _refilled, _simulated("direct", 8), largest_difference),

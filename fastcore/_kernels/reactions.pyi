@@ -9,6 +9,7 @@ class Network:
     def __init__(self, tables: Tables, events: Events | None = None) -> None: ...
 
 def exponentials(key: NDArray[Any], stream: int, count: int) -> NDArray[Any]: ...
+def poissons(key: NDArray[Any], stream: int, mean: float, count: int) -> NDArray[Any]: ...
 def simulate_grid(
     network: Network,
     constants: NDArray[Any],
@@ -23,6 +24,7 @@ def simulate_grid(
     stops: NDArray[Any],
     max_events: int,
     keep: NDArray[Any],
+    epsilon: float = 0.03,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]: ...
 def simulate_jumps(
     network: Network,

@@ -36,6 +36,8 @@ class Law(NamedTuple):
         The species that the program reads, rising; the number of species stands for the time.
     whole : bool
         Whether the expression is the whole rate, and not only a rate constant.
+    counted : list of instructions
+        What computes the stochastic rate, where that isn't `program`: falling factorials instead of powers.
     """
 
     constant: Expression
@@ -44,6 +46,7 @@ class Law(NamedTuple):
     program: Sequence[Instruction] = ()
     reads: Sequence[int] = ()
     whole: bool = False
+    counted: Sequence[Instruction] = ()
 
 
 class Laws:
@@ -66,14 +69,10 @@ class Laws:
             # Many reactions have the same reactants.
             return Law(rate, True, self._factors.setdefault(species, species))
         if names == [TIME]:
-            graph = Graph()
-            whole = graph.copied(rate.nodes)
-            if scale != 1:
-                whole = graph("multiply", whole, graph("number", scale))
-            for name, n in reactants.items():
-                for _ in range(n):
-                    whole = graph("multiply", whole, graph("name", name))
-            return self._program(Expression.of(graph.nodes[: whole + 1]), False)
+            law = self._program(_times(rate, reactants, scale, False), False)
+            if max(reactants.values(), default=0) > 1:
+                law = law._replace(counted=self.compiled(_times(rate, reactants, scale, True))[0])
+            return law
         product = self._product(rate.nodes)
         if product is not None and _never_negative(product[1], species):
             return Law(product[0], False, product[1], whole=True)
@@ -167,6 +166,21 @@ class Laws:
     def slot(self, constant: Expression) -> int:
         """The number of the place that a constant has in the frames of programs."""
         return self.slots.setdefault(constant.nodes, (len(self.slots), constant))[0]
+
+
+def _times(rate: Expression, reactants: Mapping[str, int], scale: float, falling: bool) -> Expression:
+    """A rate constant times powers, or falling factorials, of the reactants."""
+    graph = Graph()
+    whole = graph.copied(rate.nodes)
+    if scale != 1:
+        whole = graph("multiply", whole, graph("number", scale))
+    for name, n in reactants.items():
+        for less in range(n):
+            factor = graph("name", name)
+            if falling and less:
+                factor = graph("subtract", factor, graph("number", float(less)))
+            whole = graph("multiply", whole, factor)
+    return Expression.of(graph.nodes[: whole + 1])
 
 
 def placed(code: Sequence[Instruction], n_species: int, longest: int) -> list[Instruction]:

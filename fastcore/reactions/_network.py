@@ -793,7 +793,10 @@ class ReactionNetwork:
     @cached_property
     def structure(self) -> Structure:
         """The tables, with what kernels prepare from them; networks with other parameters share it."""
-        return Structure(Tables.of(self._reactions, self._place, self._laws), self._event_arrays)
+        tables, counted = Tables.of(self._reactions, self._place, self._laws), None
+        if tables.timed:
+            counted = Tables.of(self._reactions, self._place, self._laws, counted=True)
+        return Structure(tables, self._event_arrays, counted)
 
 
 class _Values(dict[str, Any]):

@@ -15,7 +15,7 @@ from .._labelled import shown
 from .._programs import BadEvent, BadRate
 from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
-from .._validation import as_choice, as_index
+from .._validation import as_choice, as_index, as_number
 from .._workers import Workers, check_workers, n_threads, run, stream
 from ._network import ReactionNetwork
 from ._reduced import Collected, Reduce, Share, as_reduce, names_and_places, reduced, shares
@@ -25,7 +25,7 @@ from ._stopping import Stop, as_stop, unhidden_start
 from ._tables import Structure
 
 # By the kernels' codes.
-_METHODS = {"direct": 0, "first_reaction": 1, "rssacr": 2}
+_METHODS = {"direct": 0, "first_reaction": 1, "rssacr": 2, "nrm": 3, "tau": 4}
 # "auto" is the direct method up to so many reactions, RSSACR beyond: about where one costs what the other does.
 MOST_DIRECT = 64
 # Runs of the direct method that a kernel takes side by side, at most.
@@ -54,6 +54,7 @@ def simulate(
     stop: str | Stop | None = ...,
     species: Sequence[str] | None = ...,
     max_events: float | None = ...,
+    epsilon: float | None = ...,
     runs: range | None = ...,
     progress: Progress = ...,
 ) -> Trajectories: ...
@@ -74,6 +75,7 @@ def simulate(
     stop: str | Stop | None = ...,
     species: Sequence[str] | None = ...,
     max_events: float | None = ...,
+    epsilon: float | None = ...,
     runs: range | None = ...,
     progress: Progress = ...,
 ) -> Jumps: ...
@@ -113,6 +115,7 @@ def simulate(
     stop: str | Stop | None = None,
     species: Sequence[str] | None = None,
     max_events: float | None = None,
+    epsilon: float | None = None,
     runs: range | None = None,
     progress: Progress = False,
 ) -> Trajectories | Jumps | Any:
@@ -131,11 +134,13 @@ def simulate(
         Rising times at which states are kept. Default: 101 points from start to end.
     n : int, optional
         Number of runs (of each set of parameters). Default: 1, or as many as `x0` has rows for.
-    method : {"auto", "direct", "first_reaction", "rssacr"}
-        All are exact. The direct method draws the time to the next event, then which reaction it is; the first
-        reaction method draws a time for every reaction and takes the shortest; RSSACR proposes events by bounds of the
-        rates, at a cost that hardly depends on how many reactions there are. "auto" is the direct method up to 64
-        reactions and RSSACR beyond; the result's `method` says which ran.
+    method : {"auto", "direct", "first_reaction", "rssacr", "nrm", "tau"}
+        All but "tau" are exact. The direct method draws the time to the next event, then which reaction it is; the
+        first reaction method draws a time for every reaction and takes the shortest; RSSACR proposes events by bounds
+        of the rates, at a cost that hardly depends on how many reactions there are; the modified next reaction method,
+        "nrm", keeps a clock for every reaction, and is the one that takes rates that depend on the time. "auto" is
+        "nrm" where a rate does, else the direct method up to 64 reactions and RSSACR beyond; the result's `method` says
+        which ran. "tau", tau-leaping, is an approximation for large counts: it makes many events in one step.
     rng : None, int, SeedSequence or Generator
         Source of randomness (SPEC 7): an int repeats, the others move on. Run i of a call has a stream of its own.
     workers : int, executor or map-like callable, default 1
@@ -156,7 +161,9 @@ def simulate(
         Keep only these, in this order; ``reduce="moments"`` takes variables too.
     max_events : int or inf, optional
         End a run before more events than this. Default: 1,000,000,000 (100,000,000 for ``record="jumps"``, which keeps
-        them all), and a warning if that ends a run; ``math.inf`` has no end.
+        them all), and a warning if that ends a run; ``math.inf`` has no end. For "tau" steps are counted instead.
+    epsilon : float, optional
+        For "tau": by which part rates may change in a leap, about, above 0 and at most 1. Default: 0.03.
     runs : range, optional
         Only these of the call's runs, counted through sets of parameters, with the bits that they have in the whole
         call, a row each: parts of one ensemble on several machines. `rng` must be given, the same for all parts.
@@ -178,12 +185,13 @@ def simulate(
         comes out negative, infinite or NaN; the reaction, the run and the time are named. If an event sets an amount
         that isn't whole, or events set each other off without end.
     OverflowError
-        If a rate becomes infinite, or a count passes 2**53 - 2**31.
+        If a rate becomes infinite, or a count (the events of a leap) passes 2**53 - 2**31.
 
     Warns
     -----
     RuntimeWarning
-        Once, if runs ended at the default of `max_events`.
+        Once, if runs ended at the default of `max_events`, or where ten million proposals in a row came to nothing
+        ("nrm", with a rate far below all that can be said of it beforehand).
 
     Notes
     -----
@@ -192,14 +200,31 @@ def simulate(
     their counts are large (at each event that changes what an expression that isn't a product of counts depends on).
     Random numbers: the key of a call seeds a xoshiro256++ stream for each run; the direct method draws an exponential
     (ziggurat), then a uniform number if the event comes before the end; the first reaction method an exponential for
-    each possible reaction in order; RSSACR for each proposal what the direct method draws for an event. Rates are
+    each possible reaction in order; RSSACR for each proposal what the direct method draws for an event; "nrm" an
+    exponential for each reaction in order at the start, and for each event or proposal a uniform number, if the rate
+    depends on the time, and the next exponential. Rates are
     multiplied from left to right; totals are updated in the order of the dependants, and summed afresh every 1024
     events and when they have fallen 1024-fold since. The twin gives the same events to the bit. Runs of the direct
     method without `stop`, events, expressions and ``record="jumps"`` step side by side in one thread, up to 96
     reactions and species, which makes ensembles several times as fast and changes no bit. What a network does when a
     condition becomes true is looked at after each reaction and at the moments that the conditions name, where the time
     to the next reaction is drawn anew. Sources: D. T. Gillespie, J. Comput. Phys. 22 (1976) 403; V. H. Thanh,
-    R. Zunino and C. Priami, IEEE/ACM Trans. Comput. Biol. Bioinform. 14 (2017) 657.
+    R. Zunino and C. Priami, IEEE/ACM Trans. Comput. Biol. Bioinform. 14 (2017) 657; D. F. Anderson, J. Chem. Phys. 127
+    (2007) 214107; Y. Cao, D. T. Gillespie and L. R. Petzold, J. Chem. Phys. 124 (2006) 044109.
+
+    In a leap of "tau" every reaction fires a Poisson number of times, by the rates in its expected middle; leaps
+    end at the times of `t_eval`. Reactions that can fire fewer than 10 times fire alone, leaps of fewer than about
+    10 events are made one event at a time, 100 of them, and a leap that would make a count negative is halved, so
+    none becomes negative. An expression counts as a reaction of the third order in what it reads. Draws: for a leap
+    an exponential if reactions fire alone, a Poisson number for each reaction in order (inversion for means below
+    10, else PTRS), a uniform number if one fires alone. A step costs O(number of reactions + species).
+    Distributions are approximate: leaps bias them where rates change fast (see the guide).
+
+    A rate that depends on the time is bounded by interval arithmetic on its expression, over stretches of time that are
+    shortened until the bound is at most twice as high as the rate or proposes at most one event; proposals happen with
+    the probability that the rate is of its bound. So steps and pulses, however short, are where they are, and nothing
+    is assumed of the expression but that it is finite and not negative; that is looked at where stretches begin and
+    where events are proposed. An event costs O(log(number of reactions)) for each rate that it changes.
 
     Examples
     --------
@@ -221,16 +246,20 @@ def simulate(
     as_choice(record, "record", ("grid", "jumps"))
     as_choice(method, "method", ("auto", *_METHODS))
     stopped = stop if isinstance(stop, Stop) else as_stop(network, stop)
+    timed = network.structure.timed
     if method == "auto":
         direct = len(network.reactions) <= MOST_DIRECT or stopped.network.has_events
-        method = "direct" if direct else "rssacr"
-    if method == "rssacr":
-        network.without_events("simulate with method='rssacr'", "method='direct'")
+        method = "nrm" if timed else "direct" if direct else "rssacr"
+    if method in ("rssacr", "tau"):
+        network.without_events(f"simulate with method={method!r}", "method='direct'")
         if stopped.network.has_events:
             raise ValueError(
-                "stop must be comparisons of species with whole numbers joined by 'or' for method='rssacr' "
+                f"stop must be comparisons of species with whole numbers joined by 'or' for method={method!r} "
                 f"(method='direct' takes others), got {stop!r}"
             )
+    if epsilon is not None and method != "tau":
+        raise ValueError(f"epsilon must be None for method={method!r}: it is for 'tau'")
+    leap = 0.03 if epsilon is None else as_number(epsilon, "epsilon", low=0, open_low=True, high=1)
     code = _METHODS[method]
     given = None if n is None else as_index(n, "n", low=1)
     limit = MOST_EVENTS[record]
@@ -239,12 +268,14 @@ def simulate(
     names, keep = names_and_places(network, species, as_reduce(reduce))
     keep = stopped.kept(keep)
     check_workers(workers)
-    if network.structure.timed:
+    if timed and method != "nrm":
         raise ValueError(
-            f"simulate needs rates that change with events alone, but {network.timed_reaction()} changes with the "
-            "time, for which there is no exact method here yet: ode.solve takes it"
+            f"simulate with method={method!r} needs rates that change with events alone, but "
+            f"{network.timed_reaction()} changes with the time: method='nrm' takes it"
         )
     if record == "jumps":
+        if method == "tau":
+            raise ValueError("record must be 'grid' for method='tau', which doesn't know when each event comes")
         network.without_events("simulate with record='jumps'", "record='grid'")
     if isinstance(x0, Trajectories):
         x0 = _onward(network, x0)
@@ -265,7 +296,7 @@ def simulate(
     tail: tuple[Any, ...] = (code, stopped.rows, limit)
     if record == "grid":
         times = as_times(t_eval, span)
-        function, head, tail = "simulate_grid", (span, times), (*tail, keep)
+        function, head, tail = "simulate_grid", (span, times), (*tail, keep, leap)
     else:
         if t_eval is not None or species is not None or reduce is not None:
             raise ValueError("t_eval, species and reduce must be None for record='jumps', which keeps all events")
@@ -327,10 +358,18 @@ def simulate(
             f"run {first + int(np.argmax(status == _OVERFLOW))} overflowed: a rate became infinite, or a count passed "
             "2**53 - 2**31"
         )
-    if max_events is None and (explosive := int((status == _MAX_EVENTS).sum())):
+    idle = int(((status == _MAX_EVENTS) & (numbers < limit)).sum()) if method == "nrm" else 0
+    if idle:
         warnings.warn(
-            f"{explosive} of {total} runs ended early, after {limit:,} events: the network may grow without bound "
-            "(max_events= sets another end, math.inf none)",
+            f"{idle} of {total} runs ended early, where ten million proposals in a row came to nothing: a rate that "
+            "depends on the time is far below all that can be said of it beforehand",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    if max_events is None and (explosive := int((status == _MAX_EVENTS).sum()) - idle):
+        warnings.warn(
+            f"{explosive} of {total} runs ended early, after {limit:,} {'steps' if method == 'tau' else 'events'}: "
+            "the network may grow without bound (max_events= sets another end, math.inf none)",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -49,9 +49,12 @@ class Tables(NamedTuple):
     least: NDArray[np.int64]
 
     @classmethod
-    def of(cls, reactions: Sequence[Reaction], place: Mapping[str, int], laws: Sequence[Law]) -> Tables:
-        """Read reactions of species whose places are given, each term once."""
-        n, longest = len(place), max(len(law.program) for law in laws)
+    def of(
+        cls, reactions: Sequence[Reaction], place: Mapping[str, int], laws: Sequence[Law], counted: bool = False
+    ) -> Tables:
+        """Read reactions of species whose places are given, each term once; `counted`: as stochastic rates."""
+        programs = [law.counted or law.program if counted else law.program for law in laws]
+        n, longest = len(place), max(map(len, programs))
         # Arrays that grow, not lists: 8 bytes a number.
         listed = {name: array("q") for name in cls._fields if name not in ("reader_at", "reader", "shift", "program")}
         factor, minus, changed, by = (listed[name] for name in ("factor", "minus", "changed", "by"))
@@ -76,7 +79,7 @@ class Tables(NamedTuple):
                 if net:
                     changed.append(place[name])
                     by.append(net)
-                if law.program and law.whole:
+                if law.program and (law.whole or counted):
                     need.append(place[name])
                     least.append(count)
                     entering.add(place[name])
@@ -85,7 +88,7 @@ class Tables(NamedTuple):
                     changed.append(place[name])
                     by.append(count)
             if law.program:
-                program += placed(law.program, n, longest)
+                program += placed(programs[j], n, longest)
                 read.extend(law.reads)
                 entering.discard(n)
             reading.extend(entering)
@@ -134,17 +137,18 @@ class Tables(NamedTuple):
 class Structure:
     """A network's tables and events, and what each backend makes of them once."""
 
-    def __init__(self, tables: Tables, events: Events | None = None) -> None:
+    def __init__(self, tables: Tables, events: Events | None = None, counted: Tables | None = None) -> None:
         self.tables, self.events = tables, events
+        self.counted = counted or tables  # for stochastic rates
         self.timed = tables.timed
         self._prepared: dict[str, Any] = {}
         self._integrable: dict[str, Any] = {}
         self.stopping: dict[Any, Any] = {}  # networks with conditions that end a run
 
-    def __getstate__(self) -> tuple[Tables, Events | None]:
-        return self.tables, self.events
+    def __getstate__(self) -> tuple[Tables, Events | None, Tables]:
+        return self.tables, self.events, self.counted
 
-    def __setstate__(self, state: tuple[Tables, Events | None]) -> None:
+    def __setstate__(self, state: tuple[Tables, Events | None, Tables]) -> None:
         Structure.__init__(self, *state)
 
     @cached_property
@@ -155,7 +159,7 @@ class Structure:
     def prepared(self, backend: str) -> Any:
         """The network as the kernels of that backend take it."""
         if backend not in self._prepared:
-            self._prepared[backend] = kernels("reactions", backend).Network(self.tables, self.events)
+            self._prepared[backend] = kernels("reactions", backend).Network(self.counted, self.events)
         return self._prepared[backend]
 
     def integrable(self, backend: str) -> Any:

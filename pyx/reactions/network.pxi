@@ -154,16 +154,15 @@ cdef class Network:
         return 0
 
     cdef int lay_programs(self, Pace* pace) except -1:
-        # The frame begins with the counts and two places more, 1.0 and where changes of nothing go; the time, which no
-        # rate may ask for here, has none.
+        # The frame begins with the counts and two places more, 1.0 and the time, where changes of nothing go too.
         cdef Py_ssize_t n = self.structure.n_species, i
         cdef Instruction* program = <Instruction*>zeros(&self.pool, self.program.shape[0], sizeof(Instruction))
         for i in range(self.program.shape[0]):
             spend(pace, 4)
             program[i] = Instruction(self.program[i, 0], self.program[i, 1], self.program[i, 2], self.program[i, 3])
-            program[i].a += program[i].a > n
-            program[i].b += program[i].b > n
-            program[i].c += program[i].c > n
+            program[i].a += program[i].a >= n
+            program[i].b += program[i].b >= n
+            program[i].c += program[i].c >= n
         self.structure.program = program
         return 0
 
@@ -237,14 +236,22 @@ cdef class Network:
         return 0
 
 
+cdef inline bint lacks(const Structure* network, const double* x, Py_ssize_t j) noexcept nogil:
+    # Whether reactants are missing, of a reaction whose rate is a program.
+    cdef Py_ssize_t i
+    for i in range(network.need_at[j], network.need_at[j + 1]):
+        if x[network.need[i]] < <double>network.least[i]:
+            return True
+    return False
+
+
 cdef double further(const Structure* network, double* x, Py_ssize_t j, double rate) noexcept nogil:
     # What two factors aren't enough for. NaN is a rate that can't be: it turns the total into NaN.
     cdef const Law* law = &network.laws[j]
     cdef Py_ssize_t f
     if law.program:
-        for f in range(network.need_at[j], network.need_at[j + 1]):
-            if x[network.need[f]] < <double>network.least[f]:
-                return 0.0
+        if lacks(network, x, j):
+            return 0.0
         rate = evaluated(network.program + law.more_start, law.more, x, network.n_species + 2)
         return rate if rate >= 0.0 else NAN
     for f in range(law.more_start, law.more_start + law.more):

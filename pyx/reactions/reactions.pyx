@@ -1,12 +1,13 @@
-"""Kernels of stochastic simulation: the direct method, the first reaction method, and rejection with composition."""
+"""Kernels of stochastic simulation: direct, first reaction, rejection with composition, and next reaction method."""
 
-from libc.math cimport INFINITY, NAN, exp, ldexp, trunc
+from libc.math cimport INFINITY, NAN, exp, fabs, ldexp, log, log1p, nextafter, sqrt, trunc
 from libc.stdint cimport INT64_MAX, int8_t, int16_t, int32_t, int64_t, uint64_t, uintptr_t
 from libc.string cimport memcpy
 
 import numpy as np
 
 from _events cimport Events, Watch, next_moment, reset, settled
+from _intervals cimport Interval, enclosed
 from _owned cimport Pool, drop, free_all, resized, roomy, zeros
 from _programs cimport Instruction, evaluated
 from _rng cimport Rng, next_double, next_u64, rng_stream, splitmix64
@@ -26,6 +27,8 @@ cdef enum:
     DIRECT = 0
     FIRST_REACTION = 1
     RSSACR = 2
+    NEXT_REACTION = 3
+    LEAPING = 4
     RESUM = 1024  # events after which the running total of the rates is summed afresh
     SHORT_CHANGE = 4  # lists up to these lengths are padded to one length, so that no branch is mispredicted
     SHORT_DEPENDANTS = 8
@@ -36,6 +39,7 @@ cdef double FALL = 1.0 / 1024
 cdef double LARGEST_COUNT = 9007199254740992.0 - 2147483648.0
 
 include "exponentials.pxi"
+include "poisson.pxi"
 include "network.pxi"
 
 
@@ -147,6 +151,8 @@ cdef inline Py_ssize_t search(const double* rates, Py_ssize_t n, double share) n
 
 
 cdef struct Bounds
+cdef struct Clocks
+cdef struct Leaps
 
 
 # What a trajectory begins with, and how it ended.
@@ -157,6 +163,8 @@ cdef struct Run:
     int32_t* merged  # room for two lists of dependants
     int32_t* spare
     Bounds* bounds
+    Clocks* clocks
+    Leaps* leaps
     double start
     double end
     int64_t max_events
@@ -363,6 +371,8 @@ cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Pace* pa
 
 
 include "rssacr.pxi"
+include "next_reaction.pxi"
+include "leaping.pxi"
 
 
 # The trajectories of a call, and how they ended.
@@ -444,6 +454,7 @@ cdef class _Simulation:
         self, Network network, const double[:, ::1] constants, const int64_t[:, ::1] x0, double start, double end,
         const uint64_t[::1] key, uint64_t first, Py_ssize_t count, Py_ssize_t per, int method,
         const int64_t[:, ::1] stops, int64_t max_events, int64_t[::1] n_events, int8_t[::1] statuses,
+        double epsilon=0.0,
     ):
         cdef const Structure* structure = &network.structure
         cdef Py_ssize_t n_species = structure.n_species, n = structure.n_reactions, k
@@ -453,6 +464,8 @@ cdef class _Simulation:
         cdef Run run
         cdef Bounds bounds
         cdef Ensemble ensemble
+        cdef Clocks clocks
+        cdef Leaps leaps
         cdef int status
         if count == 0:
             return
@@ -460,9 +473,14 @@ cdef class _Simulation:
         ensemble.x0, ensemble.one_x0 = &x0[0, 0], x0.shape[0] == 1
         ensemble.key, ensemble.first, ensemble.per, ensemble.count = &key[0], first, per, count
         ensemble.n_events, ensemble.statuses = &n_events[0], &statuses[0]
-        run.bounds = &bounds
+        run.bounds, run.clocks, run.leaps = &bounds, &clocks, &leaps
         if method == RSSACR:
             prepare_bounds(structure, &bounds, size, pool)
+        if method == NEXT_REACTION:
+            prepare_clocks(structure, &clocks, size, pool)
+        if method == LEAPING:
+            leaps.epsilon = epsilon
+            prepare_leaps(structure, &leaps, pool, &pace)
         run.start, run.end, run.max_events = start, end, max_events
         run.c = <double*>zeros(pool, n + 1, sizeof(double))
         run.x = <double*>zeros(pool, size, sizeof(double))
@@ -492,6 +510,10 @@ cdef class _Simulation:
                     status = direct(structure, &run, &self.sink, &pace)
                 elif method == RSSACR:
                     status = rssacr(structure, &run, &self.sink, &pace)
+                elif method == NEXT_REACTION:
+                    status = next_reaction(structure, &run, &self.sink, &pace)
+                elif method == LEAPING:
+                    status = leaping(structure, &run, &self.sink, &pace)
                 else:
                     status = first_reaction(structure, &run, &self.sink, &pace)
                 if status == OVERFLOW:
@@ -503,12 +525,12 @@ cdef class _Simulation:
 def simulate_grid(
     Network network not None, const double[:, ::1] constants, const int64_t[:, ::1] x0, span, const double[::1] times,
     const uint64_t[::1] key, Py_ssize_t first, Py_ssize_t count, Py_ssize_t per, int method,
-    const int64_t[:, ::1] stops, int64_t max_events, const int64_t[::1] keep,
+    const int64_t[:, ::1] stops, int64_t max_events, const int64_t[::1] keep, double epsilon=0.03,
 ):
     """Trajectories first..first+count-1 at given times: states (-1 where never reached), numbers of events, statuses.
 
     Trajectory i has row i // per of `constants` (of reactions, then slots) and of `x0` (or its only one), and random
-    stream i.
+    stream i. Tau-leaping takes `epsilon`, and counts steps for `max_events`.
     """
     states = np.full((count, times.shape[0], keep.shape[0]), -1, np.int64)
     n_events, statuses = np.zeros(count, np.int64), np.zeros(count, np.int8)
@@ -521,7 +543,8 @@ def simulate_grid(
         simulation.sink.n_keep = keep.shape[0]
         simulation.sink.states = &flat[0]
     simulation.run(
-        network, constants, x0, span[0], span[1], key, first, count, per, method, stops, max_events, n_events, statuses
+        network, constants, x0, span[0], span[1], key, first, count, per, method, stops, max_events, n_events, statuses,
+        epsilon,
     )
     return states, n_events, statuses
 
