@@ -19,7 +19,7 @@ from fastcore._random import stream_key
 from fastcore.reactions import ReactionNetwork, simulate
 from fastcore.recurrence import from_torch, gru, linear_scan, linear_scan_vjp, lstm, scan, simple_rnn
 from fastcore.reference._rng import Rng
-from fastcore.reference.reactions import _exponential
+from fastcore.reference._runs import exponential
 
 from .helpers import memory_growth, nasty_forms
 
@@ -341,7 +341,7 @@ class TestScan:
         """Gillespie's direct method, event by event that of `simulate`: an element is what one event draws."""
         run = simulate(ReactionNetwork("S + I -> 2 I @ 1; I -> R @ 3"), [20, 2, 0], (0, 100), rng=5, record="jumps")
         rng = Rng(stream_key(5).tolist(), 0)
-        draws = ((_exponential(rng), rng.next_double()) for _ in range(len(run.times)))
+        draws = ((exponential(rng), rng.next_double()) for _ in range(len(run.times)))
 
         def fire(state, draw):
             t, s, i = state

@@ -1,4 +1,7 @@
-"""Reaction networks: how they are written, and what their rates are."""
+"""Reaction networks: how they are written, and what their rates are.
+
+One class, and long: half of it are docstrings, and what a network says of itself. The work is done in modules beside it.
+"""
 
 from __future__ import annotations
 

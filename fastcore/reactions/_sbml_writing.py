@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from .._texts import packing
-from .._whole import whole_file
 from ._expressions import Expression
 from ._laws import TIME
 from ._network import ReactionNetwork
@@ -84,6 +82,9 @@ def write_sbml(
     text = "\n".join(_Writer(network, bool(deterministic)).lines()) + "\n"
     if path is None:
         return text
+    from .._texts import packing
+    from .._whole import whole_file
+
     with whole_file(path) as file, packing(file, os.fsdecode(path)) as stream:
         stream.write(text.encode())
     return None
