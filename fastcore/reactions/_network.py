@@ -1,6 +1,6 @@
 """Reaction networks: how they are written, and what their rates are.
 
-One class, and long: half of it are docstrings, and what a network says of itself. The work is done in modules beside it.
+One class, and long: half of it are docstrings, and what a network says of itself. The work is done in modules near it.
 """
 
 from __future__ import annotations
