@@ -505,8 +505,9 @@ class Baseline:
 
     def check(self, tests: tuple[str, ...]) -> None:
         if tests not in self.green:
-            if not run_tests(tests)[0]:
-                raise SystemExit(f"{' '.join(tests)}: red without any bug")
+            green, test = run_tests(tests)
+            if not green:
+                raise SystemExit(f"{' '.join(tests)}: red without any bug: {test}")
             self.green.add(tests)
 
 

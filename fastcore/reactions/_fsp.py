@@ -164,7 +164,8 @@ def fsp(
     network.without_events("fsp")
     if network.structure.timed:
         raise ValueError(
-            f"fsp needs rates that don't change with the time, but {network.timed_reaction()} does: ode.solve takes it"
+            f"fsp needs rates that don't change with the time, but {network.timed_reaction()} does: simulate with "
+            "method='nrm' takes it, and ode.solve"
         )
     times = as_real(t, "t", ndim=(0, 1), dtype=np.float64, inf=False)
     steps = np.atleast_1d(times)
