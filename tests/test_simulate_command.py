@@ -106,8 +106,6 @@ class TestModels:
         ],
     )
     def test_of_all_kinds(self, tmp_path, capsys, name, data, species):
-        if b"sbml" in data:
-            pytest.importorskip("libsbml")
         (tmp_path / name).write_bytes(data)
         assert cli.main(["simulate", str(tmp_path / name), "--t-end", "1", "--points", "2"]) == 0
         head, _ = table(capsys.readouterr().out)

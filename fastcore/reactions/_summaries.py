@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -176,12 +177,12 @@ def mean_of(x: Array) -> NDArray[np.float64]:
     return found
 
 
-class Parts:
+class Parts(ABC):
     """Sums of parts of the runs, added in their order: memory doesn't grow with the number of runs."""
 
+    @abstractmethod
     def add(self, part: Any) -> None:
         """Take one part's sums, as `of` made them."""
-        raise NotImplementedError
 
 
 class MomentParts(Parts):
