@@ -96,6 +96,7 @@ def simulate(
     stop: str | Stop | None = ...,
     species: Sequence[str] | None = ...,
     max_events: float | None = ...,
+    epsilon: float | None = ...,
     runs: range | None = ...,
     progress: Progress = ...,
 ) -> Any: ...
