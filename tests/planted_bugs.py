@@ -169,6 +169,7 @@ PLANTED = [
     ("reactions", "fastcore/reactions/_laws.py", "if falling and less:", "if less < 0:", "tests/test_next_reaction.py -k pairs"),
     ("reactions", "fastcore/reactions/_simulate.py", "<= MOST_DIRECT", "< MOST_DIRECT", "tests/test_rssacr.py -k auto"),
     ("reactions", "pyx/reactions/reactions.pyx", "    LISTED = 64 ", "    LISTED = 1 << 30 ", "tests/test_reactions_setup.py -k memory"),
+    ("reactions", "pyx/reactions/reactions.pyx", "if method == DIRECT or method == NEXT_REACTION:", "if method == DIRECT:", "tests/test_next_reaction.py -k many_reactions"),
     ("reactions", "pyx/reactions/network.pxi", "found[0][at] <= network.reader[begin]", "found[0][at] >= network.reader[begin]", "tests/test_reactions_setup.py -k merged"),
     ("reactions", "pyx/reactions/reactions.pyx", "if not rate < INFINITY:\n                    status", "if rate < 0:\n                    status"),
     ("reactions", "fastcore/reactions/_network.py", "if params is None and not names and self._columns", "if params is None and names is None and self._columns", "tests/test_reactions_setup.py -k expressions"),

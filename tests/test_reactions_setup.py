@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -124,13 +125,38 @@ class TestLinear:
     def test_memory_of_the_kernel(self):
         # Lists of all dependants would take 11 MB.
         setup = """
+import numpy as np
 from fastcore._backend import active_backend, kernels
 from fastcore.reactions import ReactionNetwork
 n = 1200
 reactions = [(f"E + S{i}", f"C{i}", 1.0) for i in range(n)] + [(f"C{i}", f"E + P{i}", 1.0) for i in range(n)]
-tables, make, kept = ReactionNetwork(reactions).tables, kernels("reactions").Network, []
+tables, compiled, kept = ReactionNetwork(reactions).tables, kernels("reactions"), []
+c, x0, stops = np.ones((1, 2 * n)), np.zeros((1, 1 + 3 * n), np.int64), np.zeros((0, 3), np.int64)
+
+def call(method):
+    network = compiled.Network(tables)
+    compiled.simulate_jumps(network, c, x0, (0.0, 1.0), np.zeros(2, np.uint64), 0, 1, 1, method, stops, 10)
+    kept.append(network)
 """
-        assert 1e6 < memory_growth(setup, "kept.append(make(tables))", 3) < 5e6
+        direct = memory_growth(setup, "call(0)", 3)
+        assert 1e6 < direct < 5e6
+        # What only some methods read is made for them.
+        assert memory_growth(setup, "call(2)", 3) < direct / 2
+
+    def test_first_call_from_many_threads(self, backend):
+        # More reactions than are flown side by side.
+        reactions = chain(3000 if active_backend() == "compiled" else 50)
+
+        def network() -> ReactionNetwork:
+            return ReactionNetwork(reactions, params={"k": 1.0})
+
+        def call(network: ReactionNetwork) -> np.ndarray:
+            return simulate(network, {"S0": 9}, (0, 5), [1, 5], n=4, method="direct", rng=1)["S1"]
+
+        expected, shared = call(network()), network()
+        with ThreadPoolExecutor(8) as pool:
+            for found in pool.map(call, [shared] * 8):
+                np.testing.assert_array_equal(found, expected)
 
 
 class TestOnce:

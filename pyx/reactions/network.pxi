@@ -73,7 +73,10 @@ cdef const int64_t* pointer(const int64_t[::1] array) except? NULL:
 
 
 cdef class Network:
-    """A network laid out for the inner loops, in memory that is linear in its terms; made once, then only read."""
+    """A network laid out for the inner loops, in memory that is linear in its terms; made once, then only read.
+
+    Dependants, the largest part of it by far, are listed for the first run that asks for them.
+    """
 
     cdef Pool pool
     cdef Structure structure
@@ -81,10 +84,13 @@ cdef class Network:
     cdef const int64_t[::1] factor, minus, reader_at, reader, need_at, need, least
     cdef const int32_t[:, ::1] program
     cdef tuple kept  # what the events point into
+    cdef object listing  # held by the thread that lists dependants
+    cdef bint listed
 
     def __cinit__(self, tables, events=None):
         cdef Pace pace = new_pace()
         self.pool = Pool(NULL, 0, 0)
+        self.listing = Lock()
         self.factor, self.minus = tables.factor, tables.minus
         self.reader_at, self.reader = tables.reader_at, tables.reader
         self.structure.n_species = len(self.reader_at) - 1
@@ -102,7 +108,6 @@ cdef class Network:
         self.lay_laws(tables.factor_at, tables.program_at, &pace)
         self.lay_programs(&pace)
         self.lay_changes(tables.change_at, tables.changed, tables.by, &pace)
-        self.lay_dependants(&pace)
         if events is not None:
             self.lay_events(events)
 
@@ -188,14 +193,32 @@ cdef class Network:
             self.structure.reactions[j].change_end = at
         return 0
 
-    cdef int lay_dependants(self, Pace* pace) except -1:
+    cdef int list_dependants(self, Pace* pace) except -1:
+        # Once, by whichever thread comes first; one that is interrupted leaves it to the next.
+        cdef Pool lists
+        with self.listing:
+            if not self.listed:
+                lists = Pool(NULL, 0, 0)
+                try:
+                    self.lay_dependants(&lists, pace)
+                finally:
+                    free_all(&lists)
+                self.listed = True
+        return 0
+
+    cdef int lay_dependants(self, Pool* lists, Pace* pace) except -1:
         # Listed while they are few for the terms that there are: a hub that all reactions change and read would have
         # as many as there are pairs of reactions.
         cdef Structure* network = &self.structure
         cdef Py_ssize_t n = network.n_reactions, longest = 0, room = 0, at = 0, left, most, count, j, i
         cdef Reaction* reaction
-        cdef int32_t* found = <int32_t*>zeros(&self.pool, n, sizeof(int32_t))
-        cdef int32_t* spare = <int32_t*>zeros(&self.pool, n, sizeof(int32_t))
+        cdef int32_t* found = <int32_t*>zeros(lists, n, sizeof(int32_t))
+        cdef int32_t* spare = <int32_t*>zeros(lists, n, sizeof(int32_t))
+        cdef int32_t* padded
+        # What an interrupted listing has left behind.
+        drop(&self.pool, network.dependants)
+        network.dependants = NULL
+        network.merges = False
         left = LISTED * (n + len(self.factor) + (network.reactions[n - 1].change_end if n else 0))
         for j in range(n):
             reaction = &network.reactions[j]
@@ -217,13 +240,11 @@ cdef class Network:
             at += count
             reaction.dependant_end = at
             longest = max(longest, count)
-        drop(&self.pool, found)
-        drop(&self.pool, spare)
         if network.merges or longest > SHORT_DEPENDANTS:
             network.dependants = <int32_t*>resized(&self.pool, network.dependants, at, sizeof(int32_t))
             return 0
         # All lists as long as the longest by the reaction that isn't there.
-        cdef int32_t* padded = <int32_t*>zeros(&self.pool, n * longest, sizeof(int32_t))
+        padded = <int32_t*>zeros(&self.pool, n * longest, sizeof(int32_t))
         for j in range(n):
             spend(pace, 8)
             reaction = &network.reactions[j]

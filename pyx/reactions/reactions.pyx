@@ -4,6 +4,8 @@ from libc.math cimport INFINITY, NAN, exp, fabs, ldexp, log, log1p, nextafter, s
 from libc.stdint cimport INT64_MAX, int8_t, int16_t, int32_t, int64_t, uint64_t, uintptr_t
 from libc.string cimport memcpy
 
+from threading import Lock
+
 import numpy as np
 
 from _events cimport Events, Watch, next_moment, reset, settled
@@ -474,6 +476,8 @@ cdef class _Simulation:
         ensemble.key, ensemble.first, ensemble.per, ensemble.count = &key[0], first, per, count
         ensemble.n_events, ensemble.statuses = &n_events[0], &statuses[0]
         run.bounds, run.clocks, run.leaps = &bounds, &clocks, &leaps
+        if method == DIRECT or method == NEXT_REACTION:
+            network.list_dependants(&pace)
         if method == RSSACR:
             prepare_bounds(structure, &bounds, size, pool)
         if method == NEXT_REACTION:
