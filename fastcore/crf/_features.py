@@ -1,8 +1,7 @@
 """Items with named, weighted attributes, as CRFsuite takes them, made into flat arrays."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +13,7 @@ from ._template import Columns, FeatureTemplate, TemplateItems, names_of
 Array: TypeAlias = NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Items:
+class Items(NamedTuple):
     """Concatenated sequences of items: CSR rows of attribute ids, with weights unless all are 1."""
 
     offsets: Array
@@ -79,6 +77,8 @@ class AttributeIds:
 
 
 def _sequences(X: Any) -> Iterator[Any]:
+    if type(X) is list:
+        return iter(X)  # first, since it is what one sentence a call comes in
     if isinstance(X, TemplateItems):
         return Columns(X)
     if isinstance(X, Mapping | str | bytes) or not isinstance(X, Iterable):

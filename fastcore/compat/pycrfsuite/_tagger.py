@@ -52,8 +52,7 @@ class _Opened:
             xseq = xseq.read_on(self.backend)
         offsets, rows, attributes, values = self.read(iter((xseq,)), -1)
         scores = self.state_scores(rows, attributes, values, *self.shape)
-        # Without values there is nothing that the best path's score wouldn't show.
-        if values.size and not np.logical_and.reduce(np.isfinite(scores), None):
+        if not self.decoder.sound(scores, values):
             raise self.decoder._too_large()
         return _Sentence(scores, offsets)
 
