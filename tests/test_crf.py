@@ -445,6 +445,18 @@ class TestMemory:
             tracemalloc.stop()
         assert peak < 4 * weights.nbytes
 
+    @pytest.mark.compiled
+    def test_a_model_keeps_no_object_for_a_name(self):
+        tracemalloc.start()
+        try:
+            crf = CRF(max_iterations=1).fit([[[f"name{k}" for k in range(20000)]]], [["A"]])
+            crf.predict([[["name3"]]])
+            kept = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+        assert len(crf.attributes_) == 20000
+        assert kept < 50 * 20000
+
     def test_a_numeric_value_takes_at_most_16_bytes(self):
         names = [f"x{k}" for k in range(50)]
         X = [[dict(zip(names, np.random.default_rng(t).random(50).tolist())) for t in range(200)]]
@@ -556,6 +568,18 @@ class TestCRF:
         assert again._backend == active_backend()
         assert again.predict(X) == crf.predict(X)
         assert again.state_features_ == crf.state_features_
+
+    @pytest.mark.parametrize("algorithm", ["lbfgs", "ap"])
+    def test_names_of_all_kinds_stay_as_they_are(self, algorithm, backend):
+        names = ["", "a", "\0", "é", "词", "\U0001f600", "\ud800", "a" * 300, "a b\n"]
+        items = [[name] * (k + 1) for k, name in enumerate(names)]
+        crf = CRF(algorithm, max_iterations=3).fit([items], [list("ABABABABA")])
+        assert crf.attributes_ == names[::-1]
+        assert {name for name, _ in crf.state_features_} <= set(names)
+        for again in pickle.loads(pickle.dumps(crf)), copy.deepcopy(crf):
+            assert again.attributes_ == crf.attributes_
+            assert again.state_features_ == crf.state_features_
+            assert again.predict([items]) == crf.predict([items])
 
     def test_keeps_its_backend(self):
         with use_backend("reference"):
