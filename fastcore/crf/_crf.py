@@ -81,8 +81,8 @@ class CRF(InFiles):
         lbfgs: stop when the gradient's norm is below epsilon times the norm of the weights (or 1); None: 1e-5. ap, pa,
         arow: stop when the mean loss of a pass is below; None: 0.
     period, delta : int, float, optional
-        lbfgs, l2sgd: stop when the objective fell by less than the share `delta` in the last `period` iterations; None:
-        10 and 1e-5, for l2sgd 1e-6.
+        lbfgs, l2sgd: stop when the objective fell by less than the share `delta` in the last `period` iterations (0:
+        never); None: 10 and 1e-5, for l2sgd 1e-6.
     linesearch : {"MoreThuente", "Backtracking", "StrongBacktracking"}, optional
         lbfgs: CRFsuite's line searches by name. One search, which holds what all of them promise, stands for each.
     max_linesearch : int, optional
@@ -143,8 +143,8 @@ class CRF(InFiles):
     -----
     An item is a mapping: ``{"word": "house", "title": False, "length": 0.5}`` has attributes ``word:house`` of
     weight 1, ``title`` of weight 0 and ``length`` of weight 0.5; values may be mappings and lists again, and names
-    are joined by ":". Or it is a list of attribute names, each with weight 1. Objects like python-crfsuite's
-    ItemSequence are taken as they are.
+    are joined by ":". Or it is a list of attribute names, each with weight 1. A pandas Series of named values is a
+    mapping; one with the labels 0, 1, ... is a list. Objects like python-crfsuite's ItemSequence are taken as they are.
 
     The score of labels y is the sum over steps of value times weight of (attribute, y[t]), and the sum of the
     weights of (y[t-1], y[t]); pairs that aren't features weigh 0. Training minimises the sum over sequences of
@@ -306,6 +306,10 @@ class CRF(InFiles):
             dtype, runs = np.dtype(np.float64), _kept(runs, chunks)
         blocks = make_blocks(runs, dtype, self._backend)
         labels = index_labels(y, [length for block in blocks for length in np.diff(block.offsets).tolist()])
+        if not len(labels.ids):
+            raise ValueError("X must hold at least one item")
+        if not labels.classes:
+            raise ValueError("y must hold at least one label")
         if algorithm != "lbfgs" and len(labels.open_steps):
             raise ValueError(f"y must hold one label an item with algorithm {algorithm!r}; 'lbfgs' takes sets and None")
         classes, restrictions = labels.classes, restrictions_of(blocks, labels)

@@ -108,7 +108,7 @@ class Tagger:
         self._opened: _Opened | None = None
         self._sentence: _Sentence | None = None
 
-    def open(self, name: AnyPath) -> contextlib.closing[Tagger]:
+    def open(self, name: AnyPath | bytes) -> contextlib.closing[Tagger]:
         """Open a model file; the result is a context manager that closes the tagger.
 
         Raises
@@ -118,8 +118,8 @@ class Tagger:
         ValueError
             If it is no model, or not a whole one.
         """
-        content = Path(name).read_bytes()
-        return self._open(content, os.fspath(name))
+        path = os.fsdecode(name)
+        return self._open(Path(path).read_bytes(), path)
 
     def open_inmemory(self, value: bytes) -> contextlib.closing[Tagger]:
         """Open a model that is the content of a file."""
