@@ -95,12 +95,23 @@ def same_labels(values: Mapping[str, Any]) -> None:
     _same({name: _labels(value) for name, value in values.items() if is_table(value)}, "columns")
 
 
-def _same(labels: Mapping[str, Any], what: str) -> None:
+def same_axes(columns: Mapping[str, Any], rows: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> Any:
+    """Refuse tables' columns and tables' or Series' rows that stand for the same things and have different labels.
+
+    `known` are labels found before. Returns those that there are, None where nothing has any.
+    """
+    labels = {**(known or {}), **{name: _labels(value) for name, value in columns.items() if is_table(value)}}
+    labels |= {f"rows of {name}" if name in labels else name: row_labels(value) for name, value in rows.items()}
+    return _same(labels, "labels")
+
+
+def _same(labels: Mapping[str, Any], what: str) -> Any:
     known = {name: found for name, found in labels.items() if found is not None}
     first = next(iter(known), "")
     for name, found in known.items():
         if not np.array_equal(found, known[first]):
             raise ValueError(f"{first} and {name} must have the same {what} in the same order")
+    return known.get(first)
 
 
 def _labels(value: Any) -> list[Any] | None:

@@ -10,6 +10,8 @@ import tracemalloc
 from collections import UserDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -445,6 +447,18 @@ class TestMemory:
             tracemalloc.stop()
         assert peak < 4 * weights.nbytes
 
+    @pytest.mark.compiled
+    def test_a_model_keeps_no_object_for_a_name(self):
+        tracemalloc.start()
+        try:
+            crf = CRF(max_iterations=1).fit([[[f"name{k}" for k in range(20000)]]], [["A"]])
+            crf.predict([[["name3"]]])
+            kept = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+        assert len(crf.attributes_) == 20000
+        assert kept < 50 * 20000
+
     def test_a_numeric_value_takes_at_most_16_bytes(self):
         names = [f"x{k}" for k in range(50)]
         X = [[dict(zip(names, np.random.default_rng(t).random(50).tolist())) for t in range(200)]]
@@ -557,6 +571,44 @@ class TestCRF:
         assert again.predict(X) == crf.predict(X)
         assert again.state_features_ == crf.state_features_
 
+    @pytest.mark.parametrize("algorithm", ["lbfgs", "ap"])
+    def test_names_of_all_kinds_stay_as_they_are(self, algorithm, backend):
+        names = ["", "a", "\0", "é", "词", "\U0001f600", "\ud800", "a" * 300, "a b\n"]
+        items = [[name] * (k + 1) for k, name in enumerate(names)]
+        crf = CRF(algorithm, max_iterations=3).fit([items], [list("ABABABABA")])
+        assert crf.attributes_ == names[::-1]
+        assert {name for name, _ in crf.state_features_} <= set(names)
+        for again in pickle.loads(pickle.dumps(crf)), copy.deepcopy(crf):
+            assert again.attributes_ == crf.attributes_
+            assert again.state_features_ == crf.state_features_
+            assert again.predict([items]) == crf.predict([items])
+
+    def test_numbers_of_other_kinds(self, backend):
+        class Odd:
+            def __float__(self):
+                raise ValueError
+
+        class Several:
+            ndim = 1
+
+            def __float__(self):
+                return 1.0
+
+        for value in Decimal("1.5"), Fraction(3, 2), np.array(1.5), np.float16(1.5):
+            assert ItemSequence([{"a": value}]).items() == [{"a": 1.5}]
+        for value in np.ones(1), 1j, None, Odd(), Several():
+            with pytest.raises(TypeError, match="an attribute's value must be a str, a number, or"):
+                ItemSequence([{"a": value}])
+        with pytest.raises(ValueError, match="weights of attributes must be finite"):
+            ItemSequence([{"a": Fraction(10**400)}])
+
+    @pytest.mark.parametrize("algorithm", ["lbfgs", "l2sgd"])
+    def test_period_0_never_looks_whether_the_loss_falls(self, algorithm):
+        looked = CRF(algorithm, delta=0.9, period=1, max_iterations=30).fit(X, Y)
+        assert looked.message_ == "the loss has stopped falling" and looked.n_iter_ < 5
+        found = CRF(algorithm, delta=0.9, period=0, max_iterations=6).fit(X, Y)
+        assert found.message_ != looked.message_ and found.n_iter_ > looked.n_iter_
+
     def test_keeps_its_backend(self):
         with use_backend("reference"):
             crf = CRF()
@@ -587,7 +639,7 @@ class TestCRF:
             ({"algorithm": "sgd"}, ValueError, "algorithm must be one of 'lbfgs'"),
             ({"c1": -1}, ValueError, "c1 must be finite and at least 0"),
             ({"c2": math.nan}, ValueError, "c2 must be finite"),
-            ({"period": 0}, ValueError, "period must be at least 1"),
+            ({"period": -1}, ValueError, "period must be at least 0"),
             ({"max_iterations": 1.5}, TypeError, "max_iterations must be an int"),
             ({"dtype": "int"}, ValueError, "dtype must be one of"),
             ({"workers": 0}, ValueError, "workers must be at least 1"),

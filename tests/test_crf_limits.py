@@ -218,6 +218,14 @@ class TestLimits:
         assert (unknown[1:] == found[1:]).all()
         with pytest.raises(TypeError, match="y must hold one label for each item"):
             crf.log_proba(X, Y)
+        assert crf.log_proba([], []).tolist() == []
+        assert crf.log_proba([[], X[0]], [[], FULL[0]]).tolist() == [0.0, found[0]]
+
+    def test_labels_as_bytes(self, backend):
+        crf = CRF(c2=0.05).fit(X, FULL)
+        pair = tuple(FULL[0][:2])
+        limited = crf.predict(X, forbidden=[tuple(label.encode() for label in pair)])
+        assert limited == crf.predict(X, forbidden={pair}) != crf.predict(X)
 
     @pytest.mark.parametrize(
         ("limits", "error", "words"),

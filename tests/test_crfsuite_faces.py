@@ -138,6 +138,13 @@ class TestTagger:
             tagger.open(__file__)
         assert tagger.tag(X) == ANSWERS["weather"]["tags"]
 
+    def test_a_path_of_bytes(self, tmp_path):
+        trainer = pycrfsuite.Trainer(verbose=False)
+        trainer.append([["a"]], ["A"])
+        trainer.train(os.fsencode(tmp_path / "model"))
+        with pycrfsuite.Tagger().open(os.fsencode(tmp_path / "model")) as tagger:
+            assert tagger.labels() == ["A"]
+
     def test_bytes(self):
         with pycrfsuite.Tagger().open(WEATHER) as tagger:
             tagger.set([{"солнце".encode(): "не светит".encode(), b"clean": True}])
@@ -397,6 +404,9 @@ class TestTrainer:
             assert pycrfsuite.Tagger().open(tmp_path / "model").thing.labels() == labels
             assert ("Holdout group: 1\n" in trainer.logparser.log) == (holdout == 0)
             assert ("avg_f1" in trainer.logparser.last_iteration) == (holdout in (0, 2))
+        trainer.append([["a"], ["d"]], ["A", "D"], -1)
+        trainer.train(tmp_path / "model", -1)
+        assert pycrfsuite.Tagger().open(tmp_path / "model").thing.labels() == ["A", "B", "C", "D"]
 
     def test_what_is_refused(self, tmp_path):
         trainer = pycrfsuite.Trainer(verbose=False)

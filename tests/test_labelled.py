@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fastcore import chain
 from fastcore._labelled import by_label, complete, in_order, meant, shown
+from fastcore.crf import CRF, ItemSequence
 from fastcore.nce import ExponentialFamily
 from fastcore.ode import fit, solve
 from fastcore.reactions import ReactionNetwork, fsp, simulate
@@ -195,6 +197,88 @@ class TestForms:
             assert by_label(value, "x") is value
             assert complete(value, "x", ["a"], "names") is value
             assert in_order(value, "x", ["a"], "names") is value
+
+
+class TestChains:
+    """Tables and Series are read by position: their labels have to be in one order."""
+
+    NAMES, OTHER = ["a", "b", "c"], ["c", "a", "b"]
+    ROWS, MOVES = (np.random.default_rng(0).normal(size=(n, 3)) for n in (4, 3))
+    EMISSIONS = pd.DataFrame(ROWS, columns=NAMES)
+    TRANSITIONS = pd.DataFrame(MOVES, NAMES, NAMES)
+    ENDS = pd.Series([0.1, 0.2, 0.3], NAMES)
+
+    def test_one_order(self, backend):
+        expected = chain.log_partition(self.ROWS, self.MOVES, start=self.ENDS.to_numpy())
+        given = self.EMISSIONS, self.ROWS
+        for emissions in given:
+            for transitions in self.TRANSITIONS, self.MOVES, pd.DataFrame(self.MOVES):
+                assert chain.log_partition(emissions, transitions, start=self.ENDS) == expected
+        assert chain.log_partition(list(given), self.TRANSITIONS, start=self.ENDS).tolist() == [expected] * 2
+        decoder = chain.ViterbiDecoder(self.TRANSITIONS, start=self.ENDS)
+        labels = [*decoder.push(self.EMISSIONS), *decoder.push(self.EMISSIONS.iloc[0]), *decoder.finish(self.ENDS)[0]]
+        rows = np.concatenate([self.ROWS, self.ROWS[:1]])
+        ends = self.ENDS.to_numpy()
+        assert labels == chain.viterbi(rows, self.MOVES, start=ends, end=ends)[0].tolist()
+
+    @pytest.mark.parametrize("function", [chain.log_partition, chain.viterbi, chain.marginals, chain.entropy])
+    def test_two_orders(self, backend, function):
+        other, turned = self.EMISSIONS[self.OTHER], self.TRANSITIONS.loc[self.OTHER]
+        for emissions, transitions, more, words in [
+            (other, self.TRANSITIONS, {}, "emissions and transitions"),
+            ([self.EMISSIONS, other], self.MOVES, {}, r"emissions\[0\] and emissions\[1\]"),
+            (self.ROWS, turned, {}, "transitions and rows of transitions"),
+            (self.EMISSIONS, self.MOVES, {"end": self.ENDS[self.OTHER]}, "emissions and end"),
+        ]:
+            with pytest.raises(ValueError, match=f"{words} must have the same labels in the same order"):
+                function(emissions, transitions, **more)
+
+    def test_a_decoder(self, backend):
+        same = "must have the same labels in the same order"
+        with pytest.raises(ValueError, match=f"transitions and start {same}"):
+            chain.ViterbiDecoder(self.TRANSITIONS, start=self.ENDS[self.OTHER])
+        decoder = chain.ViterbiDecoder(self.TRANSITIONS)
+        for emissions in self.EMISSIONS[self.OTHER], self.EMISSIONS.iloc[0][self.OTHER]:
+            with pytest.raises(ValueError, match=f"transitions and emissions {same}"):
+                decoder.push(emissions)
+        with pytest.raises(ValueError, match=f"transitions and end {same}"):
+            decoder.finish(self.ENDS[self.OTHER])
+
+
+WORDS = [[{"w": "the", "n": 1.5}, {"w": "dog", "n": 2.0}], [{"w": "a", "n": 0.5}]]
+TAGS = [["D", "N"], ["D"]]
+
+
+class TestItems:
+    """Items, sequences and labels that come out of tables."""
+
+    def test_items(self, backend):
+        expected = ItemSequence(WORDS[0]).items()
+        table = pd.DataFrame(WORDS[0])
+        assert ItemSequence([row for _, row in table.iterrows()]).items() == expected
+        assert ItemSequence(pd.Series(WORDS[0], index=[7, 3])).items() == expected
+        assert ItemSequence([pd.Series(["a", "b"])]).items() == [{"a": 1.0, "b": 1.0}]  # no labels: a list
+        with pytest.raises(TypeError, match="an item must be a mapping or a list of attributes, got str"):
+            ItemSequence(table)
+
+    def test_labels(self, backend):
+        expected = CRF().fit(WORDS, TAGS)
+        several = pd.Series(TAGS, index=[5, 3])
+        for y in (
+            several,
+            [pd.Series(row, index=range(9, 9 + len(row))) for row in TAGS],
+            [pd.Categorical(row) for row in TAGS],
+            [pd.array(row, dtype="string") for row in TAGS],
+            (iter(row) for row in TAGS),
+        ):
+            assert CRF().fit(pd.Series(WORDS), y).state_features_ == expected.state_features_
+        assert expected.log_proba(WORDS, several).tolist() == expected.log_proba(WORDS, TAGS).tolist()
+        assert expected.predict(WORDS, allowed=pd.Series([None, [{"N"}]])) == [["D", "N"], ["N"]]
+
+    def test_labels_without_an_order(self):
+        for y in {"a": 1}, {"a"}, pd.DataFrame([["D"]]), np.array("a"):
+            with pytest.raises(TypeError, match=f"y must be a list of lists of labels, got {type(y).__name__}"):
+                CRF().fit(WORDS, y)
 
 
 class TestNames:

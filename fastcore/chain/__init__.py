@@ -23,8 +23,9 @@ list of ``(T_i, L)``                           ``(B,)``            list of ``(T_
 Transitions are one matrix for all steps, or each step's own: ``(T - 1, L, L)``, ``(B, T - 1, L, L)``, a list of
 ``(T_i - 1, L, L)``, or concatenated; ``transitions[t - 1]`` leads to step t. A mask is left-aligned, unless
 ``holes=True`` skips the steps that it leaves out: those around them then follow one another, by the later one's own
-transitions where each step has its own. What lies in the padding of the input is never looked at. Results are float32
-if all scores are, else float64.
+transitions where each step has its own. What lies in the padding of the input is never looked at. Tables and Series are
+read by position; those that name the labels must name them in one order. Results are float32 if all scores are, else
+float64.
 """
 
 from .._public import at_home

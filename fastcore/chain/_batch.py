@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._backend import active_backend, kernels
+from .._labelled import is_table, same_axes
 from .._validation import as_array, as_flag, as_integers, as_real
 from .._workers import Workers, call_kernel, check_workers, run
 
@@ -294,6 +295,7 @@ def make_batch(
         plain = _plain_batch(emissions, transitions, start, end)
         if plain is not None:
             return plain
+    _check_names(emissions, transitions, start, end)
     moves = _as_transitions(transitions)
     matrices = moves if isinstance(moves, list) else [moves]
     size = matrices[0].shape[-1]
@@ -347,6 +349,16 @@ def make_batch(
     )
     batch.refuse_overflow(*sizes)
     return batch
+
+
+def _check_names(emissions: Any, transitions: Any, start: Any, end: Any) -> None:
+    """Refuse tables and Series that name the labels in different orders: they are read by position."""
+    if all(value is None or type(value) is np.ndarray for value in (emissions, transitions, start, end)):
+        return
+    tables = {"emissions": emissions, "transitions": transitions}
+    if isinstance(emissions, list | tuple):
+        tables |= {f"emissions[{i}]": each for i, each in enumerate(emissions) if is_table(each)}
+    same_axes(tables, {"transitions": transitions, "start": start, "end": end})
 
 
 def _as_transitions(transitions: Any) -> Array | list[Array]:

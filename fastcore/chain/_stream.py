@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._backend import active_backend, kernels
+from .._labelled import is_table, same_axes
 from .._turns import TakesTurns, in_turn
 from .._validation import as_index, as_real
 from ._batch import Array, highest, lowest
@@ -70,6 +71,9 @@ class ViterbiDecoder(TakesTurns):
     (array([1, 1, 1]), -4.285)
     """
 
+    # The labels of the tables that were given, if they have any; older pickles don't say.
+    _names: Any = None
+
     def __init__(self, transitions: ArrayLike, *, start: ArrayLike | None = None, max_delay: int = 1000) -> None:
         matrix = as_real(transitions, "transitions", ndim=2, nan=True, dtype=np.float64)
         size = len(matrix)
@@ -79,6 +83,7 @@ class ViterbiDecoder(TakesTurns):
         self._start = np.zeros(size) if start is None else self._ends(start, "start").copy()
         self._backend = active_backend()
         self.max_delay = as_index(max_delay, "max_delay")
+        self._names = same_axes({"transitions": transitions}, {"transitions": transitions, "start": start})
         self._begin()
 
     def _begin(self) -> None:
@@ -123,6 +128,9 @@ class ViterbiDecoder(TakesTurns):
         ndarray of int64
             The labels that are certain by now, from the first step on that had none.
         """
+        if self._names is not None:
+            axis = {"emissions": emissions}
+            same_axes(*((axis, {}) if is_table(emissions) else ({}, axis)), {"transitions": self._names})
         rows = as_real(emissions, "emissions", ndim=(1, 2), nan=True)
         size = len(self._transitions)
         if rows.shape[-1] != size:
@@ -152,6 +160,8 @@ class ViterbiDecoder(TakesTurns):
         score : float
             Score of the whole path; minus infinity if none is legal, 0 for an empty sequence.
         """
+        if self._names is not None:
+            same_axes({}, {"end": end}, {"transitions": self._names})
         scores = np.zeros(len(self._transitions)) if end is None else self._ends(end, "end")
         columns, steps, pending, _, taken = self._state
         labels, score = np.empty(0, np.int64), 0.0

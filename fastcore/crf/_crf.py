@@ -14,7 +14,7 @@ from .._random import RNG
 from .._turns import in_turn
 from .._validation import as_choice, as_index, as_list
 from .._workers import Workers
-from ._features import Array, AttributeIds, Items, index_chunks, index_items
+from ._features import Array, AttributeIds, Items, PackedNames, index_chunks, index_items
 from ._files import InFiles
 from ._labels import allowed_labels, as_label, forbidden_pairs, index_labels, label_lists
 from ._log import Holdout, TrainingLog
@@ -30,7 +30,7 @@ class _Trained(NamedTuple):
 
     features: Features
     weights: Array
-    attributes: list[str]
+    attributes: Iterable[str]  # in a pickle a list, else PackedNames
     ids: Any  # of no use any more: what older versions wrote has it
     classes: list[str]
     loss: float
@@ -81,8 +81,8 @@ class CRF(InFiles):
         lbfgs: stop when the gradient's norm is below epsilon times the norm of the weights (or 1); None: 1e-5. ap, pa,
         arow: stop when the mean loss of a pass is below; None: 0.
     period, delta : int, float, optional
-        lbfgs, l2sgd: stop when the objective fell by less than the share `delta` in the last `period` iterations; None:
-        10 and 1e-5, for l2sgd 1e-6.
+        lbfgs, l2sgd: stop when the objective fell by less than the share `delta` in the last `period` iterations (0:
+        never); None: 10 and 1e-5, for l2sgd 1e-6.
     linesearch : {"MoreThuente", "Backtracking", "StrongBacktracking"}, optional
         lbfgs: CRFsuite's line searches by name. One search, which holds what all of them promise, stands for each.
     max_linesearch : int, optional
@@ -143,8 +143,8 @@ class CRF(InFiles):
     -----
     An item is a mapping: ``{"word": "house", "title": False, "length": 0.5}`` has attributes ``word:house`` of
     weight 1, ``title`` of weight 0 and ``length`` of weight 0.5; values may be mappings and lists again, and names
-    are joined by ":". Or it is a list of attribute names, each with weight 1. Objects like python-crfsuite's
-    ItemSequence are taken as they are.
+    are joined by ":". Or it is a list of attribute names, each with weight 1. A pandas Series of named values is a
+    mapping; one with the labels 0, 1, ... is a list. Objects like python-crfsuite's ItemSequence are taken as they are.
 
     The score of labels y is the sum over steps of value times weight of (attribute, y[t]), and the sum of the
     weights of (y[t-1], y[t]); pairs that aren't features weigh 0. Training minimises the sum over sequences of
@@ -259,11 +259,16 @@ class CRF(InFiles):
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         del state["_backend"], state["_ready"], state["_named"]
+        if self._trained is not None:
+            # As a list, which older versions read.
+            state["_trained"] = self._trained._replace(attributes=list(self._trained.attributes))
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         type(self).__init__(self)  # older versions had fewer parameters
         self.__dict__.update(state)
+        if self._trained is not None:
+            self._trained = self._trained._replace(attributes=PackedNames(self._trained.attributes))
 
     @in_turn
     def fit(self, X: Any, y: Any, X_dev: Any = None, y_dev: Any = None) -> Self:
@@ -301,10 +306,14 @@ class CRF(InFiles):
             dtype, runs = np.dtype(np.float64), _kept(runs, chunks)
         blocks = make_blocks(runs, dtype, self._backend)
         labels = index_labels(y, [length for block in blocks for length in np.diff(block.offsets).tolist()])
+        if not len(labels.ids):
+            raise ValueError("X must hold at least one item")
+        if not labels.classes:
+            raise ValueError("y must hold at least one label")
         if algorithm != "lbfgs" and len(labels.open_steps):
             raise ValueError(f"y must hold one label an item with algorithm {algorithm!r}; 'lbfgs' takes sets and None")
         classes, restrictions = labels.classes, restrictions_of(blocks, labels)
-        attributes = list(ids)
+        attributes = PackedNames(ids)
         del ids  # as large as the training set; what prediction needs is made anew, in another order
         features, observed = select_features(
             blocks,
@@ -324,10 +333,10 @@ class CRF(InFiles):
         if algorithm != "lbfgs":
             # Frequent attributes' weights lie together while they are trained.
             features, start = _reordered(features, start, order)
-            attributes = [attributes[i] for i in order]  # one number at a time
         holdout = None
         if X_dev is not None or y_dev is not None:
-            holdout = self._holdout(X_dev, y_dev, attributes, classes, options)
+            names = attributes if algorithm == "lbfgs" else attributes.taken(order)
+            holdout = self._holdout(X_dev, y_dev, names, classes, options)
         with progress_bar(self.progress, options["max_iterations"], "iteration") as step:
             log = self._begin_log(options["verbose"], step, holdout, features, attributes)
             if algorithm != "lbfgs":
@@ -347,9 +356,8 @@ class CRF(InFiles):
                     **{name: options[name] for name in _SEARCHED},
                 )
                 features, weights = _reordered(features, found.weights, order)
-                attributes = [attributes[i] for i in order]  # one number at a time
         ended = found.loss, found.iterations, found.message, log.entries
-        self._trained = _Trained(features, weights, attributes, None, classes, *ended)
+        self._trained = _Trained(features, weights, PackedNames(attributes.taken(order)), None, classes, *ended)
         return self
 
     def _begin_log(
@@ -358,12 +366,14 @@ class CRF(InFiles):
         step: Callable[[int], object],
         holdout: Holdout | None,
         features: Features,
-        names: list[str],
+        names: Iterable[str],
     ) -> TrainingLog:
         """What training tells; a face of another library tells it in its words."""
         return TrainingLog(verbose, step, holdout, features)
 
-    def _holdout(self, X: Any, y: Any, attributes: list[str], classes: list[str], options: dict[str, Any]) -> Holdout:
+    def _holdout(
+        self, X: Any, y: Any, attributes: Iterable[str], classes: list[str], options: dict[str, Any]
+    ) -> Holdout:
         """What iterations are tried on."""
         if X is None or y is None:
             raise ValueError("X_dev and y_dev must be given together")
@@ -379,7 +389,7 @@ class CRF(InFiles):
         return self._trained
 
     def _adopt(self, model: Model, loss: float, n_iter: int, message: str) -> None:
-        names = model.attributes, None, model.classes
+        names = PackedNames(model.attributes), None, model.classes
         self._trained = _Trained(model.features, model.weights, *names, loss, n_iter, message)
 
     def _labels(self) -> "_Ready":
@@ -606,7 +616,7 @@ def _kept(chunks: Iterable[Items], into: list[Items]) -> Iterator[Items]:
 
 def _named(trained: _Trained) -> _Named:
     """The weights by name."""
-    features, attributes, classes = trained.features, trained.attributes, trained.classes
+    features, attributes, classes = trained.features, list(trained.attributes), trained.classes
     owners = np.repeat(np.arange(len(attributes)), np.diff(features.offsets)).tolist()
     weights, count = trained.weights.tolist(), len(features.state_labels)
     triples = zip(owners, features.state_labels.tolist(), weights)
@@ -617,11 +627,11 @@ def _named(trained: _Trained) -> _Named:
     )
 
 
-def _carried(last: _Trained, features: Features, attributes: list[str], classes: list[str]) -> Array:
+def _carried(last: _Trained, features: Features, attributes: Iterable[str], classes: list[str]) -> Array:
     """The last weights, for the features of a new training set."""
     _, states, transitions = _named(last)
-    owners = np.repeat(np.arange(len(attributes)), np.diff(features.offsets))
-    weights = [states.get((attributes[a], classes[k]), 0.0) for a, k in zip(owners, features.state_labels)]
+    names = itertools.chain.from_iterable(map(itertools.repeat, attributes, np.diff(features.offsets).tolist()))
+    weights = [states.get((name, classes[k]), 0.0) for name, k in zip(names, features.state_labels)]
     weights += [transitions.get((classes[i], classes[j]), 0.0) for i, j in features.transitions]
     return np.array(weights, np.float64)
 

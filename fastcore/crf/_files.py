@@ -156,4 +156,4 @@ class InFiles(Estimator, ABC):
 
 
 def _model_of(trained: Any) -> Model:
-    return Model(trained.features, trained.weights, trained.attributes, trained.classes)
+    return Model(trained.features, trained.weights, list(trained.attributes), trained.classes)

@@ -1,12 +1,14 @@
 """Labels of a training set: one an item, or where only some are known a set of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AnySet
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .._labelled import is_table
 
 Array: TypeAlias = NDArray[Any]
 
@@ -70,19 +72,28 @@ class Labels:
 
 
 def _listed(labels: Any, name: str, what: str) -> Any:
-    if isinstance(labels, str | bytes) or not isinstance(labels, Sequence | np.ndarray):
+    """A list, tuple or array as it is, another iterable whose order means something as a list."""
+    if isinstance(labels, list | tuple) or (isinstance(labels, np.ndarray) and labels.ndim):
+        return labels
+    if (
+        isinstance(labels, str | bytes | Mapping | AnySet | np.ndarray)
+        or is_table(labels)
+        or not isinstance(labels, Iterable)
+    ):
         raise TypeError(f"{name} must be a list of {what}, got {type(labels).__name__}")
-    return labels
+    return list(labels)
 
 
 def _rows(y: Any, lengths: list[int], items: str, name: str) -> Iterator[tuple[int, Any]]:
     """Yield each sequence's number and labels, which must be as many as its items."""
-    if len(_listed(y, name, "lists of labels")) != len(lengths):
+    y = _listed(y, name, "lists of labels")
+    if len(y) != len(lengths):
         raise ValueError(f"{items} and {name} must have the same number of sequences, got {len(lengths)} and {len(y)}")
     for s, (labels, length) in enumerate(zip(y, lengths)):
-        if len(_listed(labels, f"{name}[{s}]", "labels")) != length:
-            raise ValueError(f"{name}[{s}] must have {length} labels to match {items}[{s}], got {len(labels)}")
-        yield s, labels
+        listed = _listed(labels, f"{name}[{s}]", "labels")
+        if len(listed) != length:
+            raise ValueError(f"{name}[{s}] must have {length} labels to match {items}[{s}], got {len(listed)}")
+        yield s, listed
 
 
 def as_label(label: Any, name: str, expected: str = "a label (str)") -> str:
@@ -131,10 +142,6 @@ def index_labels(y: Any, lengths: list[int]) -> Labels:
             else:
                 several.append((len(found), numbers))
                 found.append(-1)
-    if not found:
-        raise ValueError("X must hold at least one item")
-    if not ids:
-        raise ValueError("y must hold at least one label")
     allowed = np.zeros((len(several), len(ids)), bool)
     for row, (_, numbers) in zip(allowed, several):
         row[slice(None) if numbers is None else numbers] = True
@@ -144,7 +151,7 @@ def index_labels(y: Any, lengths: list[int]) -> Labels:
 
 def allowed_labels(allowed: Any, classes: list[str], offsets: Array) -> Array:
     """The labels that each item may be given, (N, L): what `CRF.predict` takes as `allowed`."""
-    _listed(allowed, "allowed", "lists of sets of labels")
+    allowed = _listed(allowed, "allowed", "lists of sets of labels")
     lengths = np.diff(offsets).tolist()
     if len(allowed) != len(lengths):
         raise ValueError(f"X and allowed must have the same number of sequences, got {len(lengths)} and {len(allowed)}")
@@ -156,7 +163,8 @@ def allowed_labels(allowed: Any, classes: list[str], offsets: Array) -> Array:
         if sets is None:
             step += length
             continue
-        if len(_listed(sets, f"allowed[{s}]", "sets of labels")) != length:
+        sets = _listed(sets, f"allowed[{s}]", "sets of labels")
+        if len(sets) != length:
             raise ValueError(f"allowed[{s}] must have {length} entries to match X[{s}], got {len(sets)}")
         for t, given in enumerate(sets):
             possible = _possible(given, f"allowed[{s}][{t}]")
@@ -181,8 +189,9 @@ def forbidden_pairs(forbidden: Any, classes: list[str]) -> Array:
     for pair in forbidden:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise TypeError(f"forbidden must hold pairs of labels, got {pair!r}")
-        for label in pair:
-            if not isinstance(label, str) or label not in numbers:
+        first, second = (as_label(label, "forbidden", "a set or list of pairs of labels (str)") for label in pair)
+        for label in (first, second):
+            if label not in numbers:
                 raise ValueError(f"forbidden must hold labels of the model, got {label!r}")
-        found[numbers[pair[0]], numbers[pair[1]]] = True
+        found[numbers[first], numbers[second]] = True
     return found

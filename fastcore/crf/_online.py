@@ -146,7 +146,7 @@ def _descend(passes: Passes, start: Array, options: dict[str, Any], log: Trainin
         if loss < least:
             best, least = weights.copy(), loss
         period = options["period"]
-        if number > period and losses[-1 - period] - loss < options["delta"] * abs(loss):
+        if period and number > period and losses[-1 - period] - loss < options["delta"] * abs(loss):
             message = "the loss has stopped falling"
             break
     return Fit(best, least, number, message)

@@ -44,7 +44,7 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
 _ALL: dict[str, Any] = {"min_freq": 0.0, "all_possible_states": False, "all_possible_transitions": False}
 _SEARCHES = "MoreThuente", "Backtracking", "StrongBacktracking"
 
-_LOWEST = {"period": 1, "num_memories": 1, "max_linesearch": 1, "max_iterations": 0}
+_LOWEST = {"period": 0, "num_memories": 1, "max_linesearch": 1, "max_iterations": 0}
 _LOWEST |= {"calibration_samples": 1, "calibration_candidates": 1, "calibration_max_trials": 1}
 _FLAGS = {"all_possible_states", "all_possible_transitions", "error_sensitive", "averaging"}
 _ABOVE_0 = {"calibration_eta", "c", "variance", "gamma"}

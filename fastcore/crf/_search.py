@@ -137,7 +137,7 @@ def _stop(point: _Point, history: list[float], epsilon: float, period: int, delt
     """The rule that ends the search here, or nothing."""
     if dot(point.steepest, point.steepest) <= epsilon**2 * max(1.0, dot(point.weights, point.weights)):
         return "the gradient is small"
-    if len(history) > period + 1 and history[-1 - period] - point.loss < delta * abs(point.loss):
+    if period and len(history) > period + 1 and history[-1 - period] - point.loss < delta * abs(point.loss):
         return "the loss has stopped falling"
     return ""
 

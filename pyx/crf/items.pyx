@@ -60,6 +60,23 @@ cdef double weight_of(object name, object value) except? -1:
     return weight
 
 
+cdef object number_of(object value):
+    """What a number of another kind, as a Decimal, is as a float; None for what is no number."""
+    if not hasattr(value, "__float__") or getattr(value, "ndim", 0):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return INFINITY
+    except (TypeError, ValueError):
+        return None
+
+
+cdef bint is_named(object item) except -1:
+    """Whether it has names for what it holds without being a Mapping: a Series, unless its labels are 0, 1, ..."""
+    return hasattr(item, "keys") and hasattr(item, "items") and type(item.keys()).__name__ != "RangeIndex"
+
+
 cdef class _Walk:
     """One walk over sequences of items: what was found so far, and the names that wait to be looked up.
 
@@ -197,6 +214,9 @@ cdef class _Walk:
             return self.add(before, name, weight_of(name, value))
         if isinstance(value, NESTED):
             return self.add_nested(before, name, value)
+        number = number_of(value)
+        if number is not None:
+            return self.add(before, name, weight_of(name, number))
         raise TypeError(
             "an attribute's value must be a str, a number, or a mapping or list of attributes, "
             f"got {name!r}: {type(value).__name__}"
@@ -237,7 +257,7 @@ cdef class _Walk:
                 self.add_pair(before, <object>name, <object>value)
                 if PyDict_Size(item) != size:
                     raise RuntimeError("an item changed size while it was read")
-        elif isinstance(item, _Mapping):
+        elif isinstance(item, _Mapping) or is_named(item):
             for key, held in item.items():
                 self.add_pair(before, key, held)
         elif isinstance(item, _Iterable) and not isinstance(item, (str, bytes)):
@@ -255,7 +275,7 @@ cdef class _Walk:
         """Take the items of a sequence: a list of them, or an object whose ``items()`` lists them."""
         cdef Py_ssize_t i = 0
         if not PyList_CheckExact(sequence):
-            if hasattr(sequence, "items") and not isinstance(sequence, _Mapping):
+            if hasattr(sequence, "items") and not hasattr(sequence, "keys"):
                 sequence = sequence.items()
             # Not in one tuple with the others: there an exception from the check would be lost.
             if isinstance(sequence, (str, bytes)) or isinstance(sequence, _Mapping) or not isinstance(

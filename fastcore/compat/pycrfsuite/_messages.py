@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import process_time
 from typing import Any
 
@@ -157,7 +157,7 @@ class ToldCRF(CRF):
         step: Callable[[int], object],
         holdout: Holdout | None,
         features: Features,
-        names: list[str],
+        names: Iterable[str],
     ) -> TrainingLog:
         for name in names:
             if "\0" in name:

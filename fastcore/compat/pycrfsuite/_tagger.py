@@ -52,8 +52,7 @@ class _Opened:
             xseq = xseq.read_on(self.backend)
         offsets, rows, attributes, values = self.read(iter((xseq,)), -1)
         scores = self.state_scores(rows, attributes, values, *self.shape)
-        # Without values there is nothing that the best path's score wouldn't show.
-        if values.size and not np.logical_and.reduce(np.isfinite(scores), None):
+        if not self.decoder.sound(scores, values):
             raise self.decoder._too_large()
         return _Sentence(scores, offsets)
 
@@ -109,7 +108,7 @@ class Tagger:
         self._opened: _Opened | None = None
         self._sentence: _Sentence | None = None
 
-    def open(self, name: AnyPath) -> contextlib.closing[Tagger]:
+    def open(self, name: AnyPath | bytes) -> contextlib.closing[Tagger]:
         """Open a model file; the result is a context manager that closes the tagger.
 
         Raises
@@ -119,8 +118,8 @@ class Tagger:
         ValueError
             If it is no model, or not a whole one.
         """
-        content = Path(name).read_bytes()
-        return self._open(content, os.fspath(name))
+        path = os.fsdecode(name)
+        return self._open(Path(path).read_bytes(), path)
 
     def open_inmemory(self, value: bytes) -> contextlib.closing[Tagger]:
         """Open a model that is the content of a file."""

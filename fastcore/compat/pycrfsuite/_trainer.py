@@ -110,7 +110,7 @@ class BaseTrainer(TakesTurns):
         self._choose(name)
 
     @in_turn
-    def train(self, model: AnyPath, holdout: int = -1) -> None:
+    def train(self, model: AnyPath | bytes, holdout: int = -1) -> None:
         """Train, and write the model into a file.
 
         Parameters
@@ -129,7 +129,7 @@ class BaseTrainer(TakesTurns):
         """
         holdout = index(holdout)
         self._before_train()
-        inside = [(items, labels) for items, labels, group in self._data if group != holdout]
+        inside = [(items, labels) for items, labels, group in self._data if group != holdout or holdout < 0]
         outside = [(items, labels) for items, labels, group in self._data if group == holdout >= 0]
         messages = Messages(self.message, self._algorithm, self._values, len(inside), holdout)
         if any(labels for _, labels in inside):
@@ -145,7 +145,7 @@ class BaseTrainer(TakesTurns):
             made = _nothing()
         if os.fspath(model):
             for _ in messages.storing(made):
-                write_model(model, made)
+                write_model(os.fsdecode(model), made)
 
     def params(self) -> list[str]:
         """Return the names of the algorithm's parameters."""

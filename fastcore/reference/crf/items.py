@@ -39,13 +39,30 @@ def _weight(name: Any, value: Any) -> float:
     return weight
 
 
+def _number(value: Any) -> float | None:
+    """What a number of another kind, as a Decimal, is as a float; None for what is no number."""
+    if not hasattr(value, "__float__") or getattr(value, "ndim", False):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return inf
+    except (TypeError, ValueError):
+        return None
+
+
+def _is_named(item: Any) -> bool:
+    """Whether it has names for what it holds without being a Mapping: a Series, unless its labels are 0, 1, ..."""
+    return hasattr(item, "keys") and hasattr(item, "items") and type(item.keys()).__name__ != "RangeIndex"
+
+
 def _attributes_of(item: Any) -> Iterator[Pair]:
     """Yield (name, weight) of one item.
 
     A mapping's value may be a str ("name:value", weight 1), a number or bool (its weight), a mapping (names
     joined with ":") or a list or set of names; an item that is a list or set of names gives each weight 1.
     """
-    if isinstance(item, Mapping):
+    if isinstance(item, Mapping) or _is_named(item):
         for name, value in item.items():
             outer = _name(name)
             if isinstance(value, str | bytes):
@@ -55,6 +72,8 @@ def _attributes_of(item: Any) -> Iterator[Pair]:
             elif isinstance(value, Mapping | list | set | frozenset | tuple):
                 for inner, weight in _attributes_of(value):
                     yield f"{outer}:{inner}", weight
+            elif (number := _number(value)) is not None:
+                yield outer, _weight(name, number)
             else:
                 raise TypeError(
                     f"an attribute's value must be a str, a number, or a mapping or list of attributes, "
@@ -69,7 +88,7 @@ def _attributes_of(item: Any) -> Iterator[Pair]:
 
 def _items_of(sequence: Any) -> Iterable[Any]:
     """The items of one sequence, which may be a list of them or an object whose ``items()`` lists them."""
-    if hasattr(sequence, "items") and not isinstance(sequence, Mapping):
+    if hasattr(sequence, "items") and not hasattr(sequence, "keys"):
         sequence = sequence.items()
     if isinstance(sequence, Mapping | str | bytes) or not isinstance(sequence, Iterable):
         raise TypeError(f"a sequence must be a list of items, got {type(sequence).__name__}")
