@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -46,8 +47,9 @@ Features: TypeAlias = Callable[[Array], ArrayLike] | Sequence[Callable[[Array], 
 
 # Draws that share one group of random streams, the same in both kernels.
 _CHUNK = 65536
-# Below this curvature a row, data and noise are told apart with certainty.
+# Below this curvature or loss a row, data and noise are told apart with certainty.
 _CERTAIN = 1e-8
+_APART = "the loss has no minimum: the noise is so far from the data that they can be told apart perfectly"
 # Rows of one task of a sum over rows: fixed, so that sums don't depend on the number of workers.
 _ROWS = 1 << 17
 
@@ -285,24 +287,27 @@ class ExponentialFamily:
         -----
         With G(u) = theta . f(u) - log Z - log q(u) - log nu, the logistic loss
         ``sum over data of log(1 + exp(-G)) + sum over noise of log(1 + exp(G))`` is convex in (theta, log Z), and
-        Newton's method minimises it, from the member of the family that is nearest the noise (by least squares of
-        logarithms) or from theta = 0, whichever has less loss: O((1 + nu) n k**2) a step, three to seven steps. The
-        covariance is that of
-        Gutmann and Hyvärinen's theorem 3, ``inv(I) - (1 + 1/nu) e e^T`` over n, with I estimated by the loss's
-        Hessian and e the unit vector of log Z.
+        Newton's method minimises it: O((1 + nu) n k**2) a step, two to seven steps, more if the model doesn't fit. It
+        begins where the loss is least of theta = 0 and the members of the family nearest the noise and nearest the
+        normal distribution with the data's mean and covariance (by least squares of logarithms, the latter at the data).
+        The covariance is that of Gutmann and Hyvärinen's theorem 3, ``inv(I) - (1 + 1/nu) e e^T`` over n, with I
+        estimated by the loss's Hessian and e the unit vector of log Z.
         """
         data, drawn, log_ratio = _contrast(x, noise, nu, rng)
         rows = np.concatenate([self.evaluate(data), self.evaluate(drawn)])
-        # Newton's steps don't depend on a feature's origin and scale, but rounding does.
-        centre, scale = rows.mean(axis=0), rows.std(axis=0)
-        if not scale.all():
-            raise RuntimeError(f"feature {int(np.argmin(scale))} is constant: log_z already stands for that")
+        spread = rows.std(axis=0)
+        if not spread.all():
+            raise RuntimeError(f"feature {int(np.argmin(spread))} is constant: log_z already stands for that")
+        # Newton's steps don't depend on a feature's origin and scale, but rounding does: what isn't told apart with
+        # certainty lies where the data does, however wide the noise is.
+        centre, scale = rows[: len(data)].mean(axis=0), rows[: len(data)].std(axis=0)
+        scale = np.where(scale > 0, scale, spread)
         rows = (rows - centre) / scale
 
         def objective(theta: Array) -> tuple[float, Array, Array]:
             return _logistic(rows, log_ratio, theta, len(data), workers)
 
-        begin = min(_begins(rows, log_ratio, math.log(nu)), key=lambda at: objective(at)[0])
+        begin = min(_begins(rows, log_ratio, data, math.log(nu)), key=lambda at: objective(at)[0])
         theta, loss, hessian, steps = _minimise(objective, begin, max_iterations)
         # c' = c + theta . centre, theta' = theta * scale.
         back = np.diag(np.append(1 / scale, 1.0))
@@ -454,12 +459,23 @@ def _contrast(x: ArrayLike, noise: NoiseLike, nu: int, rng: RNG) -> tuple[Array,
     return data, drawn, -math.log(nu) - density
 
 
-def _begins(rows: Array, log_ratio: Array, log_nu: float) -> list[Array]:
-    """Where Newton's method may begin: at 0, with logits of 0 on average, and where the model is nearest the noise."""
-    mean = log_ratio.mean()
-    # Rows are centred, so that the intercept is a mean.
-    nearest = np.linalg.lstsq(rows.T @ rows, -(rows.T @ (log_ratio - mean)), rcond=None)[0]
-    return [np.append(np.zeros(rows.shape[1]), -mean), np.append(nearest, -mean - log_nu)]
+def _begins(rows: Array, log_ratio: Array, data: Array, log_nu: float) -> list[Array]:
+    """Where Newton's method may begin: at 0, with logits of 0 on average, and where the model is nearest a density.
+
+    These are the noise and, where the data lies, the normal distribution with its mean and covariance.
+    """
+    begins = [np.append(np.zeros(rows.shape[1]), -log_ratio.mean()), _nearest(rows, -log_nu - log_ratio)]
+    with suppress(ValueError):  # no spread in some direction
+        begins.append(_nearest(rows[: len(data)], noise_of("gaussian", data).logpdf(data)))
+    return [begin for begin in begins if np.isfinite(begin).all()]
+
+
+def _nearest(rows: Array, log_density: Array) -> Array:
+    """Parameters and intercept by least squares of logarithms."""
+    centre, mean = rows.mean(axis=0), log_density.mean()
+    from_centre = rows - centre
+    theta = np.linalg.lstsq(from_centre.T @ from_centre, from_centre.T @ (log_density - mean), rcond=None)[0]
+    return np.append(theta, mean - centre @ theta)
 
 
 def _logistic(rows: Array, offset: Array, theta: Array, n_data: int, workers: Workers) -> tuple[float, Array, Array]:
@@ -489,6 +505,8 @@ def _minimise(
     limit = as_index(max_iterations, "max_iterations", low=1)
     loss, gradient, hessian = objective(theta)
     for iteration in range(limit):
+        if loss < _CERTAIN:
+            raise RuntimeError(_APART)
         step = -_inverse(hessian, at_start=not iteration) @ gradient
         slope = float(gradient @ step)
         if -slope <= 1e-14 * loss:  # twice the loss that is still to be won
@@ -525,9 +543,7 @@ def _inverse(hessian: Array, *, at_start: bool = False) -> Array:
                 "the start is so far off that data and noise are told apart with certainty: begin nearer, or leave "
                 "log_z out"
             )
-        raise RuntimeError(
-            "the loss has no minimum: the noise is so far from the data that they can be told apart perfectly"
-        )
+        raise RuntimeError(_APART)
     raise RuntimeError(
         "the loss has no single minimum: the parameters depend on each other (or on a constant, which is log_z)"
     )
