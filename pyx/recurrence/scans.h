@@ -1,8 +1,9 @@
-/* Scans of real and complex numbers, single and double, and of real matrices: chains.h and matrices.h for each. */
+/* Scans of real and complex numbers, single and double, and of matrices of them: chains.h and matrices.h for each. */
 #ifndef FASTCORE_SCANS_H
 #define FASTCORE_SCANS_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "pace.h"
