@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from bench._harness import Workload, prepared
-from fastcore.recurrence import affine_scan, from_torch, linear_scan, log_linear_scan, selective_scan, simple_rnn
+from fastcore.recurrence import (
+    GRUCell,
+    LSTMCell,
+    affine_scan,
+    linear_scan,
+    log_linear_scan,
+    lru,
+    selective_scan,
+    simple_rnn,
+    sru,
+)
 
 
 def _coefficients(n: int = 1_000_000) -> tuple[np.ndarray, np.ndarray]:
@@ -243,27 +253,44 @@ def _torch_rnn(data):
     return run
 
 
-def _modules(kind: str, shape: tuple[int, int, int, int]):
+def _weights(kind: str, inputs: int, hidden: int) -> tuple[np.ndarray, ...]:
+    """As PyTorch draws them, W and U for columns of gates, two biases."""
+    rng, columns = np.random.default_rng(1), {"GRU": 3, "LSTM": 4}[kind] * hidden
+    drawn = rng.uniform(-1, 1, (inputs + hidden + 2, columns)).astype(np.float32) / np.float32(np.sqrt(hidden))
+    return drawn[:inputs], drawn[inputs:-2], drawn[-2:]
+
+
+def _cell(kind: str, inputs: int, hidden: int):
+    W, U, b = _weights(kind, inputs, hidden)
+    return GRUCell(W, U, b) if kind == "GRU" else LSTMCell(W, U, b.sum(axis=0))
+
+
+def _module(name: str, kind: str, inputs: int, hidden: int, **options):
+    """PyTorch's module of the same weights."""
     import torch
 
-    torch.manual_seed(0)
     torch.set_num_threads(1)
-    return getattr(torch.nn, kind)(shape[2], shape[3], batch_first=True)
+    module = getattr(torch.nn, name)(inputs, hidden, **options)
+    W, U, b = _weights(kind, inputs, hidden)
+    with torch.no_grad():
+        for parameter, values in zip(module.parameters(), (W.T, U.T, *b)):
+            parameter.copy_(torch.as_tensor(np.ascontiguousarray(values)))
+    return module
 
 
 def _torch_cell(kind: str, shape: tuple[int, int, int, int]) -> Workload:
-    """A cell whose weights PyTorch made: without it there is nothing to compare."""
+    batch, steps, inputs, hidden = shape
 
     @prepared
     def ours(x):
-        stack = from_torch(_modules(kind, shape))
-        return lambda: stack(x)[0]
+        cell = _cell(kind, inputs, hidden)
+        return lambda: cell.run(x)[0]
 
     @prepared
     def theirs(x):
         import torch
 
-        module = _modules(kind, shape)
+        module = _module(kind, kind, inputs, hidden, batch_first=True)
 
         def run():
             with torch.no_grad():
@@ -271,7 +298,6 @@ def _torch_cell(kind: str, shape: tuple[int, int, int, int]) -> Workload:
 
         return run
 
-    batch, steps, inputs, hidden = shape
     return Workload(
         name=f"recurrence.{kind.lower()}_{batch}x{steps}x{inputs}x{hidden}",
         make=lambda: _batch(*shape)[0],
@@ -285,16 +311,9 @@ def _torch_cell(kind: str, shape: tuple[int, int, int, int]) -> Workload:
 def _steps(kind: str, size: int, count: int = 1000) -> Workload:
     """One step a call, the state carried."""
 
-    def modules():
-        import torch
-
-        torch.manual_seed(0)
-        torch.set_num_threads(1)
-        return getattr(torch.nn, f"{kind}Cell")(size, size)
-
     @prepared
     def ours(x):
-        cell, zero = from_torch(modules()), np.zeros((1, size), np.float32)
+        cell, zero = _cell(kind, size, size), np.zeros((1, size), np.float32)
 
         def run():
             state = (zero, zero) if kind == "LSTM" else zero
@@ -308,7 +327,7 @@ def _steps(kind: str, size: int, count: int = 1000) -> Workload:
     def theirs(x):
         import torch
 
-        cell, data, zero = modules(), torch.from_numpy(x), torch.zeros(1, size)
+        cell, data, zero = _module(f"{kind}Cell", kind, size, size), torch.from_numpy(x), torch.zeros(1, size)
 
         def run():
             state = (zero, zero) if kind == "LSTM" else zero
@@ -327,6 +346,48 @@ def _steps(kind: str, size: int, count: int = 1000) -> Workload:
         twin=False,
         amount=lambda x: (count / 1e3, "k steps"),
     )
+
+
+def _linear_units(batch: int, steps: int, size: int) -> list[Workload]:
+    """Units whose steps are linear scans, beside their definitions stepped by NumPy."""
+
+    def make_lru() -> list[np.ndarray]:
+        rng = np.random.default_rng(0)
+        B, C = (rng.normal(size=(2, size, size, 2)) / size).view(np.complex128)[..., 0]
+        return [rng.normal(size=(batch, steps, size)), *rng.uniform(-2, -1, (3, size)), B, C]
+
+    def stepped_lru(data):
+        x, nu, theta, gamma, B, C = data
+        a, fed, h, y = np.exp(-np.exp(nu) + 1j * np.exp(theta)), np.exp(gamma) * (x @ B), 0.0, np.empty_like(x)
+        for t in range(steps):
+            h = a * h + fed[:, t]
+            y[:, t] = (h @ C).real
+        return y
+
+    def make_sru() -> list[np.ndarray]:
+        rng = np.random.default_rng(0)
+        return [rng.normal(size=(batch, steps, size)), rng.normal(size=(size, 3 * size)) / np.sqrt(size)]
+
+    def stepped_sru(data):
+        x, W = data
+        new, f, r = np.split(x @ W, 3, axis=2)
+        f, r, c, y = 1 / (1 + np.exp(-f)), 1 / (1 + np.exp(-r)), 0.0, np.empty_like(x)
+        for t in range(steps):
+            c = f[:, t] * c + (1 - f[:, t]) * new[:, t]
+            y[:, t] = r[:, t] * c + (1 - r[:, t]) * x[:, t]
+        return y
+
+    return [
+        Workload(
+            name=f"recurrence.{unit.__name__}_{batch}x{steps}x{size}",
+            make=make,
+            runners={"fastcore": lambda data, unit=unit: unit(*data)[0], "NumPy": stepped},
+            equal=lambda ours, theirs, name: bool(np.allclose(ours, theirs, rtol=1e-9, atol=1e-10)),
+            twin=False,
+            amount=lambda data: (batch * steps / 1e3, "k steps"),
+        )
+        for unit, make, stepped in ((lru, make_lru, stepped_lru), (sru, make_sru, stepped_sru))
+    ]
 
 
 def _close(ours, theirs, name):
@@ -372,5 +433,7 @@ WORKLOADS = [
     _rnn(1, 1000, 16, 32),
     _rnn(32, 100, 64, 128),
     *(_torch_cell(kind, (batch, 200, n, n)) for kind in ("GRU", "LSTM") for n in (64, 128, 256) for batch in (1, 32)),
+    *_linear_units(1, 10_000, 64),
+    *_linear_units(32, 200, 64),
     *(_steps(kind, n) for kind in ("GRU", "LSTM") for n in (64, 256)),
 ]

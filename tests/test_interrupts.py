@@ -960,14 +960,15 @@ def _(k: Any) -> Any:
         np.zeros((1, 4), np.float32),
     )
     steps, y = np.broadcast_to(A, (1, len(b[0]), 4, 4)), np.empty_like(b)
-    return lambda: k.affine_scan(steps, b, y0, False, y)
+    one = np.zeros(1, np.int64)
+    return lambda: k.affine_scan(steps, one, b, one, y0, False, y)
 
 
 @long("recurrence.scans.affine_scan rows")
 def _(k: Any) -> Any:
     A, b, y0 = np.zeros((1, 5_000_000, 4, 4)), np.zeros((1, 5_000_000, 4)), np.zeros((1, 4))
-    y = np.empty_like(b)
-    return lambda: k.affine_scan(A, b, y0, False, y)
+    y, one = np.empty_like(b), np.zeros(1, np.int64)
+    return lambda: k.affine_scan(A, one, b, one, y0, False, y)
 
 
 @long("recurrence.logs.log_linear_scan")

@@ -171,6 +171,21 @@ class TestOnce:
         assert len(evaluated) == 3
         simulate(network, {"S0": 10}, (0, 1), params=[2.0], rng=0)
         assert len(evaluated) == 6
+        for _ in range(2):
+            solve(network, {"S0": 10}, (0, 1), method="dopri5", sensitivities=True)
+        assert len(evaluated) == 9
+
+    def test_slopes_are_those_that_are_asked_for(self):
+        network = ReactionNetwork("A -> B @ k * c; B -> 0 @ c", params={"k": 2.0, "c": 3.0})
+        whole = network.constants_gradient()
+        assert whole.tolist() == [[3, 2], [0, 1]]
+        whole[...] = 7
+        assert network.constants_gradient(names=["c"]).tolist() == [[2], [1]]
+        assert network.constants_gradient(names=["k"]).tolist() == [[3], [0]]
+        assert network.constants_gradient().tolist() == [[3, 2], [0, 1]]
+        assert network.with_params({"c": 5.0}).constants_gradient().tolist() == [[5, 2], [0, 1]]
+        assert network.constants_gradient({"c": 5.0}).tolist() == [[5, 2], [0, 1]]
+        assert network.constants_gradient().tolist() == [[3, 2], [0, 1]]
 
     def test_prepared(self, backend, monkeypatch):
         made = []

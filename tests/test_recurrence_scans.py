@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -169,7 +170,23 @@ def affine_by_hand(A: np.ndarray, b: np.ndarray, y0: np.ndarray, reverse: bool =
     return np.stack(y, axis=-2)
 
 
-AFFINE = [((3, 3), (5, 3)), ((5, 3, 3), (3,)), ((5, 2, 2), (4, 5, 2)), ((4, 1, 2, 2), (5, 2)), ((2, 2), (2, 3, 5, 2))]
+AFFINE = [
+    ((3, 3), (5, 3)),
+    ((5, 3, 3), (3,)),
+    ((5, 2, 2), (4, 5, 2)),
+    ((4, 1, 2, 2), (5, 2)),
+    ((2, 2), (2, 3, 5, 2)),
+    ((2, 1, 1, 2, 2), (3, 5, 2)),
+    ((2, 1, 4, 2, 2), (3, 1, 2)),
+]
+
+
+def in_real_numbers(A: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The real scan of twice as many numbers that a complex one is: real parts, then imaginary ones."""
+    matrices = np.concatenate(
+        [np.concatenate([A.real, -A.imag], axis=-1), np.concatenate([A.imag, A.real], axis=-1)], axis=-2
+    )
+    return matrices, np.concatenate([b.real, b.imag], axis=-1)
 
 
 class TestAffine:
@@ -183,8 +200,13 @@ class TestAffine:
         np.testing.assert_allclose(affine_scan(A, b, y0, reverse=reverse), expected, rtol=1e-10, atol=1e-12)
         assert affine_scan(A, b).shape == expected.shape
 
-    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-    @pytest.mark.parametrize("d", [*range(1, 18), 33])
+    @pytest.mark.parametrize(
+        ("dtype", "d"),
+        [
+            *((dtype, d) for dtype in (np.float32, np.float64) for d in (*range(1, 18), 33)),
+            *((dtype, d) for dtype in (np.complex64, np.complex128) for d in (1, 2, 3, 5, 7, 8, 9, 17)),
+        ],
+    )
     def test_twins_agree_to_the_bit(self, dtype, d):
         rng = np.random.default_rng(d)
         b, y0 = drawn(rng, (2, 4, d), dtype), drawn(rng, (2, d), dtype)
@@ -195,10 +217,46 @@ class TestAffine:
                 assert first.dtype == dtype
                 assert first.tobytes() == second.tobytes()
 
-    def test_one_matrix_is_the_same_every_step(self, backend):
+    @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+    def test_one_matrix_is_the_same_every_step(self, backend, dtype):
         rng = np.random.default_rng(0)
-        A, b = rng.normal(size=(5, 5)) / 3, rng.normal(size=(20, 5))
+        A, b = drawn(rng, (5, 5), dtype, 0.3), drawn(rng, (20, 5), dtype)
         assert affine_scan(A, b).tobytes() == affine_scan(np.tile(A, (20, 1, 1)), b).tobytes()
+
+    @pytest.mark.parametrize("reverse", [False, True])
+    @pytest.mark.parametrize("shapes", AFFINE)
+    def test_complex_is_real_in_twice_as_many_numbers(self, backend, shapes, reverse):
+        rng = np.random.default_rng(0)
+        A, b = (drawn(rng, s, complex) for s in shapes)
+        y0 = drawn(rng, b.shape[-1], complex)
+        y = affine_scan(A, b, y0, reverse=reverse)
+        matrices, forcing = in_real_numbers(A, b)
+        real = affine_by_hand(matrices, forcing, np.concatenate([y0.real, y0.imag]), reverse)
+        np.testing.assert_allclose(np.concatenate([y.real, y.imag], axis=-1), real, rtol=1e-10, atol=1e-11)
+        np.testing.assert_allclose(y, affine_by_hand(A, b, y0, reverse), rtol=1e-10, atol=1e-11)
+
+    def test_complex_types(self, backend):
+        single, double = np.ones((3, 2), np.float32), np.ones((3, 2))
+        A = np.eye(2, dtype=np.float32)
+        assert affine_scan(1j * A, single).dtype == np.complex64
+        assert affine_scan(A, single, 1j).dtype == np.complex64
+        assert affine_scan(1j * A, double).dtype == np.complex128
+        assert affine_scan(A, single.astype(">c8")).dtype == np.complex64
+        assert affine_scan(1j * np.eye(2), double, 1.0)[:, 0].tolist() == [1 + 1j, 1j, 0]
+        with pytest.raises(ValueError, match="A must not hold NaN"):
+            affine_scan(np.full((2, 2), complex(0, np.nan)), double)
+        with pytest.raises(TypeError, match="dy must be real numbers"):
+            affine_scan_vjp(A, single, dy=1j * single)
+
+    def test_what_batches_share_is_not_copied(self):
+        # Each of 200 sequences by its own number of one batch dimension, by a matrix of the other's.
+        A, b = np.eye(8) * np.ones((20, 1, 1, 1, 1)), np.ones((10, 500, 8))
+        tracemalloc.start()
+        y = affine_scan(A, b)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert y[19, 9, -1].tolist() == [500.0] * 8
+        assert peak < 1.5 * y.nbytes
 
     def test_diagonal_is_a_linear_scan(self, backend):
         rng = np.random.default_rng(0)
@@ -283,10 +341,35 @@ class TestAffine:
     def test_bad_types(self, backend):
         with pytest.raises(TypeError, match="A must be real numbers"):
             affine_scan([["x"]], [[1.0]])
-        with pytest.raises(TypeError, match="y0 must be real numbers, got dtype complex128"):
-            affine_scan([[1.0]], [[1.0]], 1j)
+        with pytest.raises(TypeError, match="y0 must be real numbers"):
+            affine_scan([[1.0]], [[1.0]], "x")
         with pytest.raises(TypeError, match="reverse must be a bool"):
             affine_scan([[1.0]], [[1.0]], reverse=1)
+
+    @pytest.mark.parametrize("reverse", [False, True])
+    @pytest.mark.parametrize("shapes", [((2, 2), (3, 2)), ((2, 1, 3, 2, 2), (3, 1, 2))])
+    def test_complex_gradient(self, backend, shapes, reverse):
+        # Of the real part of sum(dy * y), by the real scan's own gradient.
+        rng = np.random.default_rng(0)
+        A, b = (drawn(rng, s, complex) for s in shapes)
+        y0 = drawn(rng, b.shape[-1], complex)
+        dy = drawn(rng, np.broadcast_shapes(A.shape[:-1], b.shape), complex)
+        matrices, forcing = in_real_numbers(A, b)
+        start = np.concatenate([y0.real, y0.imag])
+        out = np.concatenate([dy.real, -dy.imag], axis=-1)
+        by_matrix, by_forcing, by_start = affine_scan_vjp(matrices, forcing, start, dy=out, reverse=reverse)
+        blocks = [np.split(rows, 2, axis=-1) for rows in np.split(by_matrix, 2, axis=-2)]
+        dA, db, dy0 = affine_scan_vjp(A, b, y0, dy=dy, reverse=reverse)
+        assert (dA.shape, db.shape, dy0.shape) == (A.shape, b.shape, y0.shape)
+        np.testing.assert_allclose(dA.real, blocks[0][0] + blocks[1][1], rtol=1e-10, atol=1e-11)
+        np.testing.assert_allclose(dA.imag, blocks[0][1] - blocks[1][0], rtol=1e-10, atol=1e-11)
+        for found, real in ((db, by_forcing), (dy0, by_start)):
+            np.testing.assert_allclose(np.concatenate([found.real, -found.imag], axis=-1), real, rtol=1e-10, atol=1e-11)
+        # A real argument has a real gradient.
+        real_A, _, _ = affine_scan_vjp(A.real, b, y0, dy=dy, reverse=reverse)
+        assert real_A.dtype == np.float64
+        expected = affine_scan_vjp(A.real + 0j, b, y0, dy=dy, reverse=reverse)[0].real
+        np.testing.assert_allclose(real_A, expected, rtol=1e-12)
 
     @pytest.mark.parametrize("reverse", [False, True])
     @pytest.mark.parametrize("shapes", [*AFFINE, ((2, 2), (1, 2)), ((1, 2, 2), (1, 2))])

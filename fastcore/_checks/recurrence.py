@@ -13,10 +13,13 @@ from ..recurrence import (
     gru_vjp,
     linear_scan,
     log_linear_scan,
+    lru,
     lstm,
     selective_scan,
     selective_scan_vjp,
     simple_rnn,
+    sru,
+    sru_vjp,
 )
 from . import Check, largest_difference
 
@@ -67,6 +70,24 @@ def _stepped(data: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
     return state
 
 
+def _complex_unit() -> list[np.ndarray]:
+    rng = np.random.default_rng(2)
+    parts = rng.normal(size=(2, 2, 16, 16))
+    weights = parts[0] + 1j * parts[1]
+    return [rng.normal(size=(4, 50, 16)), *(rng.normal(size=(3, 16)) - 1), weights[0], weights[1]]
+
+
+def _lru(data: list[np.ndarray]) -> list[np.ndarray]:
+    outputs, state = lru(*data)
+    return [outputs, state.view(np.float64)]
+
+
+def _sru_gradients(data: tuple[np.ndarray, ...]) -> list[np.ndarray]:
+    x, W, _ = data
+    found = sru_vjp(x, W, highway=W[:, :24], dc=np.ones((16, 24)))
+    return [found.x, found.W, found.b, found.c0]
+
+
 def _gradients(data: tuple[np.ndarray, ...]) -> list[np.ndarray]:
     found = gru_vjp(*data, dh=np.ones((16, 24)))
     return [found.x, found.W, found.U, found.b, found.h0]
@@ -94,5 +115,14 @@ CHECKS = [
     Check("recurrence.gru", lambda: _cell(3), lambda data: _flat(gru(*data)), largest_difference, 1e-12),
     Check("recurrence.lstm", lambda: _cell(4), lambda data: _flat(lstm(*data)), largest_difference, 1e-12),
     Check("recurrence.LSTMCell", lambda: _cell(4), _stepped, largest_difference, 1e-12),
+    Check("recurrence.lru", _complex_unit, _lru, largest_difference, 1e-12),
+    Check(
+        "recurrence.sru",
+        lambda: _cell(3),
+        lambda data: _flat(sru(*data[:2], highway=data[1][:, :24])),
+        largest_difference,
+        1e-12,
+    ),
+    Check("recurrence.sru_vjp", lambda: _cell(3), _sru_gradients, largest_difference, 1e-10),
     Check("recurrence.gru_vjp", lambda: _cell(3), _gradients, largest_difference, 1e-10),
 ]

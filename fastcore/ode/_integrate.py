@@ -59,7 +59,7 @@ def as_how(
     if type(rtol) is not float or not 0 <= rtol < np.inf:
         rtol = as_number(rtol, "rtol", low=0)
     if type(atol) is float and 0 < atol < np.inf:
-        absolute = np.full(len(species), atol)
+        absolute = np.array([atol] * len(species))
     elif np.ndim(atol) == 0 and not isinstance(atol, Mapping):
         absolute = np.full(len(species), as_number(atol, "atol", low=0, open_low=True))
     else:
@@ -97,9 +97,10 @@ def integrate(
     names = () if by is None else tuple(name for name in by if name in network.params)
     structure, n = network.structure, len(network.species)
     sizes = slopes_of_start = None
-    if params is not None or by is not None:
+    defaults = params is None
+    if not defaults or by is not None:
         params = network.param_values(params)
-    constants, slopes = network.columns(params, names)
+    constants, slopes = network.columns(None if defaults else params, names)
     if start is None:
         start, slopes_of_start = network.starts(None, params, names)
     if own:
@@ -111,7 +112,7 @@ def integrate(
     sets = constants.shape[:-1]
     if by is not None:
         slopes, slopes_of_start, sizes = _in_units(network, by, params, start, slopes, slopes_of_start)
-        start = np.broadcast_to(start, (*sets, start.shape[-1]))
+        start = np.broadcast_to(start, (*sets, start.shape[-1])) if sets else start
     atol = how.atol
     if structure.timed:
         at = len(network.reactions)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # What a pickle holds: the rest follows from it.
 _KEPT = ("_species", "_reactions", "_starts", "_params", "_volume", "_combinatorial", "_variables", "_events")
+# Derivatives at the default values are kept if they are no more than these.
+_SLOPES_KEPT = 10_000
 
 
 class ReactionNetwork:
@@ -508,6 +510,7 @@ class ReactionNetwork:
 
     def _default_columns(self) -> NDArray[np.float64] | None:
         """The columns at the default values; None while some parameter has none."""
+        self._last_slopes: tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.float64]] | None = None
         if any(np.isnan(value) for value in self._params.values()):
             return None
         return self._evaluated(self._params, ())[0]
@@ -578,9 +581,16 @@ class ReactionNetwork:
         self, params: Mapping[str, Any] | ArrayLike | None = None, names: Sequence[str] = ()
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What kernels take: constants of reactions (0 for programs), then slots, and their derivatives."""
-        if params is None and not names and self._columns is not None:
+        if params is not None or self._columns is None:
+            return self._evaluated(self.param_values(params), names)
+        if not names:
             return self._columns.copy(), np.zeros((len(self._columns), 0))
-        return self._evaluated(self.param_values(params), names)
+        # Those of the default values are asked for again and again.
+        last = self._last_slopes
+        if last is None or last[0] != tuple(names):
+            last = (tuple(names), *self._evaluated(self.param_values(), names))
+            self._last_slopes = last if last[2].size <= _SLOPES_KEPT else None
+        return last[1].copy(), last[2].copy()
 
     def _evaluated(
         self, values: Mapping[str, Any], names: Sequence[str]

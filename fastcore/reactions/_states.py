@@ -21,18 +21,19 @@ LARGEST_COUNT = 2**53 - 2**32
 
 
 def _row(x: State, species: Sequence[str], name: str) -> NDArray[np.float64]:
-    x = complete(x, name, species, "species")
+    if type(x) is not dict:
+        x = complete(x, name, species, "species")
     if not isinstance(x, Mapping):
         return as_real(x, name, shape=(len(species),), dtype=np.float64, inf=False)
-    place = {key: i for i, key in enumerate(species)}
+    known = frozenset(species)
     for key in x:
-        if key not in place:
+        if key not in known:
             raise ValueError(
                 f"{name} must name species of the network, {shown(species)}, got {key!r}{meant(key, species)}"
             )
-    row = np.zeros(len(species))
-    row[[place[key] for key in x]] = as_real(list(x.values()), name, shape=(len(x),), dtype=np.float64, inf=False)
-    return row
+    amounts = as_real(list(x.values()), name, shape=(len(x),), dtype=np.float64, inf=False)
+    found = dict(zip(x, amounts.tolist()))
+    return np.array([found.get(key, 0.0) for key in species])
 
 
 def as_counts(x: State, species: Sequence[str], name: str = "x0") -> NDArray[np.int64]:

@@ -10,19 +10,23 @@ from ._functions import gru, lstm, simple_rnn
 from ._gradients import CellGradients, gru_vjp, lstm_vjp, simple_rnn_vjp
 from ._logs import log_linear_scan, log_linear_scan_vjp
 from ._loop import scan
+from ._lru import LRUGradients, lru, lru_vjp
 from ._matrices import affine_scan, affine_scan_vjp
 from ._onnx import from_onnx
 from ._safetensors import from_safetensors
 from ._scans import linear_scan, linear_scan_vjp
 from ._selective import SelectiveScanGradients, selective_scan, selective_scan_vjp
+from ._sru import SRUGradients, sru, sru_vjp
 from ._stack import RecurrentStack
 from ._torch import from_torch
 
 __all__ = [
     "CellGradients",
     "GRUCell",
+    "LRUGradients",
     "LSTMCell",
     "RecurrentStack",
+    "SRUGradients",
     "SelectiveScanGradients",
     "SimpleRNNCell",
     "affine_scan",
@@ -36,6 +40,8 @@ __all__ = [
     "linear_scan_vjp",
     "log_linear_scan",
     "log_linear_scan_vjp",
+    "lru",
+    "lru_vjp",
     "lstm",
     "lstm_vjp",
     "scan",
@@ -43,14 +49,18 @@ __all__ = [
     "selective_scan_vjp",
     "simple_rnn",
     "simple_rnn_vjp",
+    "sru",
+    "sru_vjp",
 ]
 
 at_home(
     __name__,
     CellGradients,
     GRUCell,
+    LRUGradients,
     LSTMCell,
     RecurrentStack,
+    SRUGradients,
     SelectiveScanGradients,
     SimpleRNNCell,
     affine_scan,
@@ -64,6 +74,8 @@ at_home(
     linear_scan_vjp,
     log_linear_scan,
     log_linear_scan_vjp,
+    lru,
+    lru_vjp,
     lstm,
     lstm_vjp,
     scan,
@@ -71,4 +83,6 @@ at_home(
     selective_scan_vjp,
     simple_rnn,
     simple_rnn_vjp,
+    sru,
+    sru_vjp,
 )

@@ -225,13 +225,13 @@ def pulled_back(
     )
     if isinstance(cell, GRUCell) and cell.order == "zrn":
         dW, dU, db = map(swapped, (dW, dU, db))
-    first = [_of_state(grad, given, batch.form) for grad, given in zip((dh0, dc0), start.values()) if grad is not None]
+    first = [of_state(grad, given, batch.form) for grad, given in zip((dh0, dc0), start.values()) if grad is not None]
     return CellGradients(
         batch.back(dx), dW, dU, db if cell.b.ndim == 2 else db[0], first[0], first[1] if both else None, dprojection
     )
 
 
-def _of_state(grad: NDArray[Any], given: Any, form: str) -> NDArray[Any]:
+def of_state(grad: NDArray[Any], given: Any, form: str) -> NDArray[Any]:
     """One row a sequence, but for one sequence, or one state that all began with."""
     if form == "one":
         found: NDArray[Any] = grad[0]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._backend import kernels
-from .._validation import as_flag, as_real
-from ._numbers import common, gradient_of, made_in, start, summed
+from .._validation import as_flag
+from ._numbers import as_numbers, common, gradient_of, made_in, start, summed
 
 Array = NDArray[Any]
 
@@ -38,19 +38,20 @@ def affine_scan(
     -------
     ndarray, shape (..., T, d)
         All states y[t] (`out`, if given), float64, or float32 if `A` and `b` both are. A Python number goes with
-        either.
+        either. complex128 or complex64 if one of `A`, `b`, `y0` is complex.
 
     Raises
     ------
     TypeError
-        If the input isn't real numbers, or `out` no such array.
+        If the input isn't real or complex numbers, or `out` no such array.
     ValueError
         If `A` isn't square, shapes don't fit, there is no dimension that is time, or there is NaN.
 
     Notes
     -----
     O(T d^2) time for each sequence, one output array. Made for small matrices, up to some dozens of rows. Both twins
-    start from b[t] and add the products in the order of A's columns, each rounded on its own, so they agree to the bit.
+    start from b[t] and add the products in the order of A's columns, each rounded on its own, so they agree to the bit
+    (a complex product is two for the real part, two for the imaginary one, those with the state's real part first).
 
     Examples
     --------
@@ -62,7 +63,7 @@ def affine_scan(
     >>> affine_scan([[1.0, -0.5], [1.0, 0.0]], np.column_stack([e, np.zeros(4)]))[:, 0]
     array([1. , 1. , 0.5, 0. ])
     """
-    (matrices, forcing, *_), dtype = common({"A": A, "b": b}, y0, real=True)
+    (matrices, forcing, *_), dtype = common({"A": A, "b": b}, y0)
     shape = _shape(matrices, forcing)
     backwards = as_flag(reverse, "reverse")
     begin = start(y0, (*shape[:-2], shape[-1]), dtype)
@@ -70,8 +71,8 @@ def affine_scan(
     y, made = made_in(out, shape, dtype, [matrices, forcing, begin])
     outer, (steps, d) = math.prod(shape[:-2]), shape[-2:]
     kernels("recurrence.scans").affine_scan(
-        np.broadcast_to(matrices, (*shape, d)).reshape(outer, steps, d, d),
-        np.broadcast_to(forcing, shape).reshape(outer, steps, d),
+        *_steps(matrices, shape[:-2], (steps, d, d)),
+        *_steps(forcing, shape[:-2], (steps, d)),
         begin.reshape(outer, d),
         backwards,
         made.reshape(outer, steps, d),
@@ -80,7 +81,7 @@ def affine_scan(
     end = made[..., 0 if backwards else -1, :] if steps else begin
     if np.isnan(end).any():
         for value, name in ((matrices, "A"), (forcing, "b"), (begin, "y0")):
-            as_real(value, name)
+            as_numbers(value, name)
     if made is not y:
         y[...] = made
     return y
@@ -114,6 +115,9 @@ def affine_scan_vjp(
     dA[t] = g[t] y[t-1]^T, dy0 = A[0]^T g[0], summed over what was broadcast. Of one matrix for all steps no array of T
     matrices is made.
 
+    Complex states are differentiated as by `linear_scan_vjp`: nothing is conjugated, and a real argument has a real
+    gradient.
+
     Examples
     --------
     >>> from fastcore.recurrence import affine_scan_vjp
@@ -123,7 +127,7 @@ def affine_scan_vjp(
     """
     y = affine_scan(A, b, y0, reverse=reverse)
     grad = gradient_of(dy, y)
-    (matrices, forcing, *given), _ = common({"A": A, "b": b}, y0, real=True)
+    (matrices, forcing, *given), _ = common({"A": A, "b": b}, y0)
     begin = start(y0, (*y.shape[:-2], y.shape[-1]), y.dtype)
     like = given[0] if given else begin
     if not y.shape[-2]:
@@ -162,3 +166,12 @@ def _shape(A: Array, b: Array) -> tuple[int, ...]:
     if len(shape) < 2:
         raise ValueError(f"A or b must have a dimension that is time, got shapes {A.shape} and {b.shape}")
     return shape
+
+
+def _steps(value: Array, batch: tuple[int, ...], form: tuple[int, ...]) -> tuple[Array, NDArray[np.int64]]:
+    """What each sequence steps along, and which of it each sequence of a batch takes: what is shared isn't copied."""
+    own = max(value.ndim - len(form), 0)
+    kinds = math.prod(value.shape[:own])
+    which = np.arange(kinds, dtype=np.int64).reshape(value.shape[:own])
+    steps = np.broadcast_to(value.reshape(kinds, *value.shape[own:]), (kinds, *form))
+    return steps, np.broadcast_to(which, batch).ravel()

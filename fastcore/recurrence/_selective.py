@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._backend import kernels
 from .._validation import as_flag, as_real
+from ._numbers import logistic
 
 Array = NDArray[Any]
 
@@ -138,7 +139,7 @@ def selective_scan(
     given = _checked(x, delta, A, B, C, D, z, h0, reverse)
     y, last = given.scanned()
     if given.z is not None:
-        y *= given.z * _sigmoid(given.z)
+        y *= given.z * logistic(given.z)
     return given.back(y), given.back(last)
 
 
@@ -199,7 +200,7 @@ def selective_scan_vjp(
     by_y, by_last = by_y.reshape(given.x.shape), by_last.reshape(given.h0.shape)
     by_z = None
     if given.z is not None:
-        y, gate = given.scanned()[0], _sigmoid(given.z)
+        y, gate = given.scanned()[0], logistic(given.z)
         by_z = given.back(by_y * y * gate * (1 + given.z * (1 - gate)))
         by_y = by_y * given.z * gate
     dx, ddelta, dA, dB, dC, dh0 = (
@@ -284,9 +285,3 @@ def _checked(
         as_flag(reverse, "reverse"),
         len(form) == 2,
     )
-
-
-def _sigmoid(z: Array) -> Array:
-    """1 / (1 + exp(-z)), which nothing overflows in."""
-    found: Array = 0.5 + 0.5 * np.tanh(0.5 * z)
-    return found

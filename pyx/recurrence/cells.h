@@ -30,45 +30,26 @@ enum {
     LINE = 16   /* floats, so that doubles have room enough */
 };
 
-#define REAL float
-#define VEC fs_vec
-#define INT fs_int
-#define W FS_W
-#define V(name) fs_##name
-#define NAME(name) name##_f32
-#define CONSTANT(name) FS_##name
+#define BITS 32
+#include "precision.h"
 #define MANTISSA 23
 #define EXPONENT 0x7f800000u
-#define UINT uint32_t
 #define LIMIT 20.0f
 #define MOST 86.0f
 #include "affine.h"
 #include "gates.h"
 #include "forward.h"
 #include "backward.h"
-#undef REAL
-#undef VEC
-#undef INT
-#undef W
-#undef V
-#undef NAME
-#undef CONSTANT
+#undef BITS
 #undef MANTISSA
 #undef EXPONENT
-#undef UINT
 #undef LIMIT
 #undef MOST
 
-#define REAL double
-#define VEC fc_vec
-#define INT fc_int
-#define W FC_W
-#define V(name) fc_##name
-#define NAME(name) name##_f64
-#define CONSTANT(name) FC_##name
+#define BITS 64
+#include "precision.h"
 #define MANTISSA 52
 #define EXPONENT 0x7ff0000000000000u
-#define UINT uint64_t
 #define LIMIT 40.0
 #define MOST 700.0
 #include "affine.h"

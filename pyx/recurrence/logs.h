@@ -33,28 +33,15 @@ FC_INLINE fs_vec fs_atanh_rest(fs_vec z)
     return p;
 }
 
-#define REAL float
-#define VEC fs_vec
-#define INT fs_int
-#define W FS_W
-#define V(name) fs_##name
-#define NAME(name) name##_f32
+#define BITS 32
+#include "precision.h"
 #define SIGN 0x80000000u
 #include "logsteps.h"
-#undef REAL
-#undef VEC
-#undef INT
-#undef W
-#undef V
-#undef NAME
+#undef BITS
 #undef SIGN
 
-#define REAL double
-#define VEC fc_vec
-#define INT fc_int
-#define W FC_W
-#define V(name) fc_##name
-#define NAME(name) name##_f64
+#define BITS 64
+#include "precision.h"
 #define SIGN 0x8000000000000000u
 #include "logsteps.h"
 

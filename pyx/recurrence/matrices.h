@@ -1,5 +1,9 @@
-/* y[t] = A[t] y[t-1] + b[t] for one kind of real number: each element is b's with the products added in the order of A's
- * columns, each product and sum rounded on its own (`step`), however it is computed. Included by scans.h. */
+/* y[t] = A[t] y[t-1] + b[t] for one kind of real number and the complex ones made of two of it: each element is b's with
+ * the products added in the order of A's columns, each product and sum rounded on its own (`step`), however it is
+ * computed. Included by scans.h.
+ *
+ * A complex number is two real ones that lie side by side, and a complex matrix one of twice as many rows and columns:
+ * of each state first the real part is multiplied with both parts of a column, then the imaginary one. */
 
 /* As many whole vectors of one step. */
 FC_INLINE void NAME(wide)(const REAL* columns, const REAL* b, const REAL* last, REAL* y, ptrdiff_t d,
@@ -62,31 +66,67 @@ FC_SCAN NAME(by_rows)(const REAL* A, const REAL* b, const REAL* last, REAL* y, p
     }
 }
 
-/* A (outer, n, d, d), b (outer, n, d), their first two dimensions' steps between elements in sA, sb, the others
- * contiguous; y0 (outer, d) and y (outer, n, d) contiguous. `columns` has room for d * d. Returns -1 if the call must
- * stop. */
-static int NAME(affine)(const REAL* A, const ptrdiff_t* sA, const REAL* b, const ptrdiff_t* sb, const REAL* y0, REAL* y,
-                        ptrdiff_t outer, ptrdiff_t n, ptrdiff_t d, int reverse, REAL* columns, Pace* pace)
+/* The same of a complex matrix of d rows: (re, im) after (re, im). */
+FC_SCAN NAME(by_complex_rows)(const REAL* A, const REAL* b, const REAL* last, REAL* y, ptrdiff_t d)
+{
+    ptrdiff_t i, j;
+    for (i = 0; i < 2 * d; i += 2) {
+        const REAL* row = A + i * d;
+        REAL re = b[i], im = b[i + 1];
+        for (j = 0; j < 2 * d; j += 2)
+            re = NAME(step)(-row[j + 1], last[j + 1], NAME(step)(row[j], last[j], re));
+        for (j = 0; j < 2 * d; j += 2)
+            im = NAME(step)(row[j], last[j + 1], NAME(step)(row[j + 1], last[j], im));
+        y[i] = re;
+        y[i + 1] = im;
+    }
+}
+
+/* A matrix of d rows by its columns; of complex numbers (parts == 2) as real ones, twice as many. */
+static void NAME(turn)(const REAL* matrix, ptrdiff_t d, int parts, REAL* columns)
+{
+    ptrdiff_t i, j;
+    for (i = 0; i < d; i++)
+        for (j = 0; j < d; j++) {
+            const REAL* from = matrix + (i * d + j) * parts;
+            REAL* to = columns + (j * parts * d + i) * parts;
+            to[0] = from[0];
+            if (parts == 2) {
+                to[1] = from[1];
+                to[2 * d] = -from[1];
+                to[2 * d + 1] = from[0];
+            }
+        }
+}
+
+/* Matrices A (., n, d, d) and vectors b (., n, d), of which each of the `outer` chains takes those that of_A and of_b say;
+ * the steps between elements of their first two dimensions in sA, sb, the others contiguous; y0 (outer, d) and
+ * y (outer, n, d) contiguous. Numbers have 1 or 2 parts, and steps are counted in these. `columns` has room for one
+ * matrix of real numbers. Returns -1 if the call must stop. */
+static int NAME(affine)(const REAL* A, const int64_t* of_A, const ptrdiff_t* sA, const REAL* b, const int64_t* of_b,
+                        const ptrdiff_t* sb, const REAL* y0, REAL* y, ptrdiff_t outer, ptrdiff_t n, ptrdiff_t d,
+                        int parts, int reverse, REAL* columns, Pace* pace)
 {
     const int constant = sA[1] == 0;
-    ptrdiff_t o, t, i, j;
+    const ptrdiff_t width = d * parts;
+    ptrdiff_t o, t;
     for (o = 0; o < outer; o++) {
-        const REAL* last = y0 + o * d;
-        const REAL* matrix = A + o * sA[0];
-        if (constant && (o == 0 || sA[0] != 0))
-            for (i = 0; i < d; i++)
-                for (j = 0; j < d; j++)
-                    columns[j * d + i] = matrix[i * d + j];
+        const REAL* last = y0 + o * width;
+        const REAL* matrix = A + of_A[o] * sA[0];
+        if (constant && (o == 0 || of_A[o] != of_A[o - 1]))
+            NAME(turn)(matrix, d, parts, columns);
         for (t = 0; t < n; t++) {
             const ptrdiff_t row = reverse ? n - 1 - t : t;
-            const REAL* forcing = b + o * sb[0] + row * sb[1];
-            REAL* now = y + (o * n + row) * d;
+            const REAL* forcing = b + of_b[o] * sb[0] + row * sb[1];
+            REAL* now = y + (o * n + row) * width;
             if (constant)
-                NAME(by_columns)(columns, forcing, last, now, d);
-            else
+                NAME(by_columns)(columns, forcing, last, now, width);
+            else if (parts == 1)
                 NAME(by_rows)(matrix + row * sA[1], forcing, last, now, d);
+            else
+                NAME(by_complex_rows)(matrix + row * sA[1], forcing, last, now, d);
             last = now;
-            if (spend(pace, d * d + 8) < 0)
+            if (spend(pace, width * width + 8) < 0)
                 return -1;
         }
     }

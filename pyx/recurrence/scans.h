@@ -1,8 +1,9 @@
-/* Scans of real and complex numbers, single and double, and of real matrices: chains.h and matrices.h for each. */
+/* Scans of real and complex numbers, single and double, and of matrices of them: chains.h and matrices.h for each. */
 #ifndef FASTCORE_SCANS_H
 #define FASTCORE_SCANS_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "pace.h"
@@ -55,31 +56,17 @@ FC_INLINE_SCAN Complex_f64 step_c128(Complex_f64 a, Complex_f64 y, Complex_f64 b
         for (j = 0; j < (m); j++) \
             (y)[j] = value; \
     } while (0)
-#define REAL float
-#define VEC fs_vec
-#define W FS_W
-#define V(name) fs_##name
-#define NAME(name) name##_f32
-#include "chains.h"
-#include "matrices.h"
-#undef REAL
-#undef VEC
-#undef W
-#undef V
-#undef NAME
 
-#define REAL double
-#define VEC fc_vec
-#define W FC_W
-#define V(name) fc_##name
-#define NAME(name) name##_f64
+#define BITS 32
+#include "precision.h"
 #include "chains.h"
 #include "matrices.h"
-#undef REAL
-#undef VEC
-#undef W
-#undef V
-#undef NAME
+#undef BITS
+
+#define BITS 64
+#include "precision.h"
+#include "chains.h"
+#include "matrices.h"
 
 #undef ASSIGN
 #define ASSIGN(y, m, value) \
@@ -90,6 +77,8 @@ FC_INLINE_SCAN Complex_f64 step_c128(Complex_f64 a, Complex_f64 y, Complex_f64 b
         for (j = 0; j < (m); j++) \
             (y)[j].im = (value).im; \
     } while (0)
+#undef REAL
+#undef NAME
 #define REAL Complex_f32
 #define NAME(name) name##_c64
 #include "chains.h"

@@ -13,23 +13,13 @@ typedef struct {
     int reverse;
 } Shape;
 
-#define REAL float
-#define VEC fs_vec
-#define W FS_W
-#define V(name) fs_##name
-#define NAME(name) name##_f32
+#define BITS 32
+#include "precision.h"
 #include "selectsteps.h"
-#undef REAL
-#undef VEC
-#undef W
-#undef V
-#undef NAME
+#undef BITS
 
-#define REAL double
-#define VEC fc_vec
-#define W FC_W
-#define V(name) fc_##name
-#define NAME(name) name##_f64
+#define BITS 64
+#include "precision.h"
 #include "selectsteps.h"
 
 #endif

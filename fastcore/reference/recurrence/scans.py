@@ -21,20 +21,39 @@ def linear_scan(a: NDArray[Any], b: NDArray[Any], y0: NDArray[Any], reverse: boo
     return y
 
 
-def affine_scan(A: NDArray[Any], b: NDArray[Any], y0: NDArray[Any], reverse: bool, y: NDArray[Any]) -> NDArray[Any]:
+def affine_scan(
+    A: NDArray[Any],
+    of_A: NDArray[Any],
+    b: NDArray[Any],
+    of_b: NDArray[Any],
+    y0: NDArray[Any],
+    reverse: bool,
+    y: NDArray[Any],
+) -> NDArray[Any]:
     """y[t] = A[t] y[t-1] + b[t] along the second dimension (downwards if `reverse`), from y0; fill y and return it.
 
-    The last two dimensions of A and the last of b are contiguous.
+    The i-th of y and y0 goes with A[of_A[i]] and b[of_b[i]]. The last two dimensions of A and the last of b are
+    contiguous.
     """
     outer, n, d = y.shape
     order = range(n - 1, -1, -1) if reverse else range(n)
     for o in range(outer):
-        last = y0[o]
+        matrices, forcing, last = A[of_A[o]], b[of_b[o]], y0[o]
         for t in order:
             for i in range(d):
-                value = b[o, t, i]
-                for j in range(d):
-                    value = A[o, t, i, j] * last[j] + value
-                y[o, t, i] = value
+                y[o, t, i] = _element(matrices[t, i], last, forcing[t, i])
             last = y[o, t]
     return y
+
+
+def _element(row: NDArray[Any], last: NDArray[Any], value: Any) -> Any:
+    """value + sum(row * last) from the first product to the last; complex ones as real products, four each."""
+    if row.dtype.kind != "c":
+        for a, state in zip(row, last):
+            value = a * state + value
+        return value
+    re, im = value.real, value.imag
+    for a, state in zip(row, last):
+        re = re + a.real * state.real - a.imag * state.imag
+        im = im + a.imag * state.real + a.real * state.imag
+    return complex(re, im)
