@@ -16,7 +16,7 @@ from .._workers import Workers
 from ._network import ReactionNetwork
 from ._results import Trajectories
 from ._simulate import simulate
-from ._states import State, as_span
+from ._states import State, as_clock
 from ._stopping import clocked, times_of
 from ._variables import NOTHING_OBSERVED, Observed
 
@@ -155,7 +155,7 @@ def first_passage(
     """
     if not isinstance(network, ReactionNetwork):
         raise TypeError(f"network must be a ReactionNetwork, got {type(network).__name__}")
-    span = as_span(t_span)
+    span = as_clock(t_span)
     stopping = clocked(network, stop, span)
     sol = simulate(
         network, x0, span, [span[1]], n=n, method=method, rng=rng, workers=workers, params=params, stop=stopping,

@@ -20,7 +20,7 @@ from .._workers import Workers, check_workers, n_threads, run, stream
 from ._network import ReactionNetwork
 from ._reduced import Collected, Reduce, Share, as_reduce, names_and_places, reduced, shares
 from ._results import Jumps, Trajectories
-from ._states import State, as_span, as_times, starts_of_runs
+from ._states import State, as_clock, as_times, starts_of_runs, unresolved
 from ._stopping import Stop, as_stop, unhidden_start
 from ._tables import Structure
 
@@ -31,7 +31,7 @@ MOST_DIRECT = 64
 # Runs of the direct method that a kernel takes side by side, at most.
 SIDE_BY_SIDE = 16
 _STATUS = np.array(["finished", "absorbed", "stopped", "max_events"])
-_MAX_EVENTS, _OVERFLOW = 3, 4
+_MAX_EVENTS, _OVERFLOW, _UNRESOLVED = 3, 4, 5
 # Events after which a run ends unless `max_events` says otherwise: half a minute, or a gigabyte.
 MOST_EVENTS = {"grid": 1_000_000_000, "jumps": 100_000_000}
 _NO_END = 2**63 - 1
@@ -184,7 +184,9 @@ def simulate(
     TypeError, ValueError
         If an argument can't be used; counts must be whole and non-negative. If a rate that is an expression of species
         comes out negative, infinite or NaN; the reaction, the run and the time are named. If an event sets an amount
-        that isn't whole, or events set each other off without end.
+        that isn't whole, or events set each other off without end. If doubles are too coarse for the clock: waiting
+        times must in the mean be at least 32 times as long as the step from one double to the next at that time, over
+        the span, and over the time until a run ends early (16 events are always allowed), and a span 512 such steps.
     OverflowError
         If a rate becomes infinite, or a count (the events of a leap) passes 2**53 - 2**31.
 
@@ -243,7 +245,7 @@ def simulate(
     """
     if not isinstance(network, ReactionNetwork):
         raise TypeError(f"network must be a ReactionNetwork, got {type(network).__name__}")
-    span = as_span(t_span)
+    span = as_clock(t_span)
     as_choice(record, "record", ("grid", "jumps"))
     as_choice(method, "method", ("auto", *_METHODS))
     stopped = stop if isinstance(stop, Stop) else as_stop(network, stop)
@@ -359,6 +361,8 @@ def simulate(
             f"run {first + int(np.argmax(status == _OVERFLOW))} overflowed: a rate became infinite, or a count passed "
             "2**53 - 2**31"
         )
+    if (status == _UNRESOLVED).any():
+        raise ValueError(unresolved(span, first + int(np.argmax(status == _UNRESOLVED))))
     idle = int(((status == _MAX_EVENTS) & (numbers < limit)).sum()) if method == "nrm" else 0
     if idle:
         warnings.warn(

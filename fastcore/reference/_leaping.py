@@ -12,14 +12,16 @@ import math
 
 from ._poisson import poisson
 from ._rng import Rng
-from ._runs import LARGEST_COUNT, NetworkLists, Run, exponential
+from ._runs import LARGEST_COUNT, NetworkLists, Run, exponential, resolved
 
-FINISHED, ABSORBED, STOPPED, MAX_EVENTS, OVERFLOW = range(5)
+FINISHED, ABSORBED, STOPPED, MAX_EVENTS, OVERFLOW, UNRESOLVED = range(6)
 # A reaction that can fire fewer times than this before its reactants are used up fires alone.
 CRITICAL = 10
 # Steps that would hold fewer events than this are made one event at a time, so many of them.
 FEWEST = 10.0
 SINGLE = 100
+# The clock is looked at after so many steps.
+RESUM = 1024
 MOST_FIRED = 4 * 10**18
 # An expression counts as a reaction of this order in whatever it reads.
 ORDER_OF_PROGRAMS = 3
@@ -123,8 +125,13 @@ class Leaping(Run):
                 status = MAX_EVENTS
             else:
                 status = self.step(total, epsilon, end)
+            due = status == FINISHED and self.steps % RESUM == 0
+            if due and not resolved(span[0], self.t, end - span[0], self.steps):
+                status = UNRESOLVED
         if status == OVERFLOW:
             self.blame(number, self.t)
+        elif not resolved(span[0], self.t, (end if status == FINISHED else self.t) - span[0], self.steps):
+            status = UNRESOLVED
         if status in (FINISHED, ABSORBED, STOPPED):
             self.record(math.inf)
         return self.states, self.fired, status

@@ -218,4 +218,8 @@ cdef int leaping(const Structure* network, Run* run, Sink* sink, Pace* pace) exc
             status = OVERFLOW
         elif stopped(sink, x):
             status = STOPPED
-    return ended(network, run, sink, run.t, run.leaps.fired, status, pace)
+        elif steps % RESUM == 0 and not resolved(run, run.t, run.end - run.start, steps):
+            status = UNRESOLVED
+    status = ended(network, run, sink, run.t, steps, status, pace)
+    run.n_events = run.leaps.fired
+    return status

@@ -218,8 +218,7 @@ cdef int rssacr(const Structure* network, Run* run, Sink* sink, Pace* pace) exce
             note(sink, t, j)
         if n_events % RESUM == 0:
             resum(bounds)
-            if too_large(network, x, 1):
-                status = OVERFLOW
+            status = sound(network, run, x, 1, t, n_events)
             spend(pace, RESUM * 32 + network.n_species)
         if sink.n_stops > 0 and stopped(sink, x):
             status = STOPPED
