@@ -17,7 +17,7 @@ from fastcore.reactions import ReactionNetwork, fsp, simulate
 
 from .helpers import sized
 
-METHODS = ["direct", "first_reaction"]
+METHODS = ["direct", "first_reaction", "rssacr"]
 REFILL = ReactionNetwork("A -> B @ 1; at A == 0: A = 100; A = 10")
 
 

@@ -483,7 +483,6 @@ class TestSimulate:
             ({"stop": "Q == 1"}, ValueError, "stop must compare species.* got 'Q'"),
             ({"stop": "I == 0 and S*t > 3"}, ValueError, "stop: the condition .* must compare t itself"),
             ({"stop": "I +"}, ValueError, "stop: .* is not an arithmetic expression"),
-            ({"stop": "I + S > 3", "method": "rssacr"}, ValueError, "for method='rssacr'"),
             ({"x0": [[1, 2], [3, 4]]}, ValueError, "x0 must have 3 columns"),
             ({"x0": [[1, 2, 3]] * 4, "n": 3}, ValueError, r"x0 must have shape \(n_species,\) or \(3, n_species\)"),
             ({"x0": [[1, 2, 0.5]]}, ValueError, "x0 must hold whole numbers"),

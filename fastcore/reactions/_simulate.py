@@ -157,7 +157,9 @@ def simulate(
         Memory doesn't grow with `n` but for that, and for 60 bytes a run.
     stop : str, optional
         End a run when a condition holds: ``"I == 0"``, ``"I == 0 or R >= 500"``, ``"I + E == 0 and t > tau"``. Species,
-        variables, parameters, and ``t``, which may only be compared with numbers and parameters.
+        variables, parameters, and ``t``, which may only be compared with numbers and parameters. It is looked at after
+        each event and at the moments that it names; by "tau" after each step, which may pass over what holds for a
+        while, such as ``"I == 3"``.
     species : sequence of str, optional
         Keep only these, in this order; ``reduce="moments"`` takes variables too.
     max_events : int or inf, optional
@@ -251,15 +253,10 @@ def simulate(
     stopped = stop if isinstance(stop, Stop) else as_stop(network, stop)
     timed = network.structure.timed
     if method == "auto":
-        direct = len(network.reactions) <= MOST_DIRECT or stopped.network.has_events
-        method = "nrm" if timed else "direct" if direct else "rssacr"
-    if method in ("rssacr", "tau"):
-        network.without_events(f"simulate with method={method!r}", "method='direct'")
-        if stopped.network.has_events:
-            raise ValueError(
-                f"stop must be comparisons of species with whole numbers joined by 'or' for method={method!r} "
-                f"(method='direct' takes others), got {stop!r}"
-            )
+        method = "nrm" if timed else "direct" if len(network.reactions) <= MOST_DIRECT else "rssacr"
+    if method == "tau":
+        # A condition that comes true within a leap, and perhaps only there, wouldn't be seen.
+        network.without_events("simulate with method='tau'", "an exact method, which looks after each reaction,")
     if epsilon is not None and method != "tau":
         raise ValueError(f"epsilon must be None for method={method!r}: it is for 'tau'")
     leap = 0.03 if epsilon is None else as_number(epsilon, "epsilon", low=0, open_low=True, high=1)

@@ -110,7 +110,10 @@ class Leaping(Run):
         self.states: list[list[int]] = []
         self.orders = orders(self.network)
         self.t, end = span
+        self.number = number
         self.fired, self.steps, self.single = 0, 0, 0
+        self.settle(number, self.t)
+        self.moment = self.next_moment(self.t)
         status = STOPPED if self.stopped() else FINISHED
         while status == FINISHED:
             self.record(self.t)
@@ -119,7 +122,7 @@ class Leaping(Run):
             total = self.set_rates()
             if not total < math.inf:
                 status = OVERFLOW
-            elif total == 0:
+            elif total == 0 and self.moment > end:
                 status = ABSORBED
             elif self.steps == most:
                 status = MAX_EVENTS
@@ -142,21 +145,26 @@ class Leaping(Run):
             self.states.append(self.x.copy())
 
     def step(self, total: float, epsilon: float, end: float) -> int:
-        """One event, or one leap; return the status."""
-        if self.single == 0:
+        """One event, or one leap, or the time until events are looked at; return the status."""
+        until = min(self.moment, end)
+        if self.single == 0 and total > 0:
             critical = [rate if self.critical(j) else 0.0 for j, rate in enumerate(self.rates)]
             others = [rate if alone == 0 else 0.0 for rate, alone in zip(self.rates, critical)]
-            leapt = self.leapt(critical, others, total, self.longest(others, epsilon), end)
+            leapt = self.leapt(critical, others, total, self.longest(others, epsilon), until)
             if leapt is None:
                 return OVERFLOW
             if leapt:
                 return self.looked()
             self.single = SINGLE
-        self.single -= 1
-        following = self.t + exponential(self.rng) / total
-        if following > end:
-            self.t = end
-            return FINISHED
+        following = math.inf
+        if total > 0:
+            self.single -= 1
+            following = self.t + exponential(self.rng) / total
+        if following > until:
+            if self.moment <= end:
+                self.record(math.nextafter(until, -math.inf))
+            self.t = until
+            return self.looked()
         self.record(math.nextafter(following, -math.inf))
         self.fire(self.chosen(self.rates, total))
         self.t = following
@@ -165,7 +173,10 @@ class Leaping(Run):
         return self.looked()
 
     def looked(self) -> int:
-        """The status after a step."""
+        """The status after a step, and after what events set."""
+        self.settle(self.number, self.t)
+        if self.t >= self.moment:
+            self.moment = self.next_moment(self.t)
         return OVERFLOW if max(self.x) > LARGEST_COUNT else STOPPED if self.stopped() else FINISHED
 
     def leapt(

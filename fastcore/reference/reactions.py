@@ -148,6 +148,10 @@ class _Rssacr(Run):
             self.rebound(j)
         self.resum()
 
+    def renew(self) -> None:
+        """All bounds, after events that set amounts."""
+        self.start(self.rng)
+
     def enclose(self, species: int) -> None:
         """Put an interval about a count."""
         slack = 0 if species in self.exact else int(SLACK * self.x[species])
