@@ -215,7 +215,7 @@ class TestReactionNetwork:
     def test_bad_matrices(self):
         with pytest.raises(ValueError, match=r"reactants must have shape \(1, 2\)"):
             ReactionNetwork(species=["A", "B"], reactants=[[1]], products=[[0, 1]], rates=[1])
-        with pytest.raises(TypeError, match="products must be integers"):
+        with pytest.raises(ValueError, match=r"products must hold whole numbers, got 1\.5"):
             ReactionNetwork(species=["A", "B"], reactants=[[1, 0]], products=[[0, 1.5]], rates=[1])
         with pytest.raises(ValueError, match="reactants must lie in"):
             ReactionNetwork(species=["A", "B"], reactants=[[-1, 0]], products=[[0, 1]], rates=[1])
