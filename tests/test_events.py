@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fastcore import use_backend
-from fastcore.ode import fit, solve
+from fastcore.ode import as_scipy, euler_rnn, fit, solve, steady_state
 from fastcore.reactions import ReactionNetwork, fsp, simulate
 
 from .helpers import sized
 
-METHODS = ["direct", "first_reaction"]
+METHODS = ["direct", "first_reaction", "rssacr"]
 REFILL = ReactionNetwork("A -> B @ 1; at A == 0: A = 100; A = 10")
 
 
@@ -83,7 +83,10 @@ class TestReading:
     def test_elsewhere(self):
         for call in (
             lambda: fsp(REFILL, None, 1),
-            lambda: solve(REFILL, None, (0, 1)),
+            lambda: solve(REFILL, None, (0, 1), sensitivities=["A"]),
+            lambda: steady_state(REFILL, None),
+            lambda: as_scipy(REFILL),
+            lambda: euler_rnn(REFILL, [0, 1], {"A": [1, 2]}, x0={"A": 1}, step=0.5),
             lambda: fit(REFILL, [0, 1], {"A": [1, 2]}, x0={"A": 1}, free=[], start=[]),
             lambda: simulate(REFILL, None, (0, 1), record="jumps"),
         ):

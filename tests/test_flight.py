@@ -9,7 +9,7 @@ import pytest
 
 from fastcore import use_backend
 from fastcore.reactions import ReactionNetwork, Trajectories, simulate
-from fastcore.reactions._simulate import _parts
+from fastcore.reactions._runs import parts_of
 
 # Numbers of runs about those that fill 8 or 16 lanes, and about the fewest that fly.
 NUMBERS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 33]
@@ -157,11 +157,11 @@ class TestSideBySide:
 
 class TestParts:
     def test_runs_that_fly_together_stay_together(self):
-        assert _parts(1000, 1, True, False) == _parts(1000, 1, False, False) == 1
-        assert _parts(1000, 2, True, False) == 16
-        assert _parts(100, 2, True, False) == 6
-        assert _parts(50, 2, True, False) == 2
-        assert _parts(50, 2, False, False) == 16
-        assert _parts(5, 2, True, False) == 16
-        assert _parts(1000, 1, True, True) == 8
-        assert math.isfinite(_parts(10**9, 64, True, True))
+        assert parts_of(1000, 1, True, False) == parts_of(1000, 1, False, False) == 1
+        assert parts_of(1000, 2, True, False) == 16
+        assert parts_of(100, 2, True, False) == 6
+        assert parts_of(50, 2, True, False) == 2
+        assert parts_of(50, 2, False, False) == 16
+        assert parts_of(5, 2, True, False) == 16
+        assert parts_of(1000, 1, True, True) == 8
+        assert math.isfinite(parts_of(10**9, 64, True, True))

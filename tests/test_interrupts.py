@@ -902,7 +902,7 @@ def _(k: Any) -> Any:
     return lambda: k.simulate_grid(network, columns, *rest)
 
 
-@each("reactions", *(f"simulate_grid events {method}" for method in (0, 1, 3)))
+@each("reactions", *(f"simulate_grid events {method}" for method in range(4)))
 def _(k: Any, name: str) -> Any:
     # Each reaction sets off an event.
     refilled = ReactionNetwork("A -> 0 @ 1; at A < 1000: A = 1000; at t >= 5: A = A")

@@ -10,7 +10,7 @@ from fastcore import use_backend
 from fastcore._backend import kernels
 from fastcore._random import stream_key
 from fastcore.ode import solve
-from fastcore.reactions import ReactionNetwork, simulate
+from fastcore.reactions import ReactionNetwork, first_passage, simulate
 
 from .helpers import sized
 
@@ -163,6 +163,40 @@ class TestSimulate:
             simulate(ReactionNetwork("A -> 0 @ t; A = 50"), None, (0, 1), method="tau")
         with pytest.raises(ValueError, match="method='tau' takes no events"):
             simulate(ReactionNetwork("A -> 0 @ 1; A = 50; at A < 3: A = 9"), None, (0, 1), method="tau")
+
+    @pytest.mark.parametrize(
+        ("text", "stop"),
+        [
+            (SIR, "I + R > 30000 and t > 5"),
+            (SIR, "t >= 7.25 and S > 5 or t > 1000"),
+            (SIR, "S - I < 100"),
+            (SIR, "S + I < 0 or t >= 7.25"),
+            ("A -> 0 @ 1; A = 3000", "A < 1000 and t >= 3.3"),
+            ("A -> 0 @ 1; A = 3000", "t > 400 or t == 1.5 and A > 2999"),  # long after nothing can happen any more
+            ("A -> B @ 1; B -> A @ 1; A = 3", "A == 0 and t > 0.7"),  # single events
+        ],
+    )
+    def test_stops_of_all_kinds(self, text, stop):
+        network, found = ReactionNetwork(text), []
+        for name in ("compiled", "reference"):
+            with use_backend(name):
+                found.append(first_passage(network, None, stop, (0, 500), n=3, rng=3, method="tau"))
+        ours, twin = found
+        assert ours.reached.all() and ours.t.tolist() == twin.t.tolist() and ours.x.tolist() == twin.x.tolist()
+        assert ours.n_events.tolist() == twin.n_events.tolist()
+        for t, x in zip(ours.t.tolist(), ours.x.tolist()):
+            values = {**dict(zip(network.species, x)), "t": t}
+            assert eval(stop, values) and ("7.25" not in stop or t == 7.25)
+
+    def test_a_stop_at_the_end_and_at_a_kept_time(self, backend):
+        network = ReactionNetwork(SIR)
+        for end, status in ((7.25, "stopped"), (np.nextafter(7.25, 0), "finished")):
+            sol = simulate(network, None, (0, end), [3, end], rng=1, method="tau", stop="t >= 7.25")
+            assert sol.status.tolist() == [status] and sol["R"][0, 1] > sol["R"][0, 0] > 0
+        sol = simulate(network, None, (0, 20), [7.25, 20], rng=1, method="tau", stop="t >= 7.25")
+        assert sol.status.tolist() == ["stopped"] and sol["R"][0, 1] == sol["R"][0, 0] > 0
+        first = simulate(network, None, (0, 9), rng=1, method="tau", stop="S + I > 0 and t >= 0")
+        assert first.n_events.tolist() == [0] and first.status.tolist() == ["stopped"]
 
     def test_workers_and_parts(self, backend):
         options = {"n": 3, "rng": 4, "method": "tau", "params": [[0.1], [0.2]]}

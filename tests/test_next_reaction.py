@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -42,6 +43,22 @@ RATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+# Products and quotients whose upper ends lie at each of the four corners, and their lower ends at the one across.
+CORNERS = [
+    "(1 + t)*(2 + 3*t)",
+    "(t - 12)*(2*t - 31)",
+    "400 + (1 + t)*(2*t - 31)",
+    "400 + (2*t - 31)*(1 + t)",
+    "(1 + t)/(13 - t)",
+    "(t - 12)/(-1 - t)",
+    "20 + (1 + t)/(t - 12)",
+    "20 + (t - 31)/(3 + t)",
+    "300 + (t - 3)*(2*t - 11)*(t - 7)",  # factors that change their signs
+    "300 + (3 - t)*(2*t - 11)*(t - 7)",
+    "4 + (t - 3)/(t - 12) - (t - 6)/(1 + t)",
+]
+
+
 def both(text: str, x0, span, **options):
     """The same call on both twins, which agree to the bit."""
     results = []
@@ -72,6 +89,11 @@ class TestTwins:
     @pytest.mark.parametrize("rate", RATES)
     def test_rates_of_the_time(self, rate):
         both(f"0 -> A @ {rate}; A -> B @ A*(1 + sin(A*t))/4; B -> 0 @ 1", [20, 0], (0, 10), record="jumps", rng=1, n=2)
+
+    @pytest.mark.parametrize("rate", CORNERS)
+    def test_corners(self, rate):
+        """A bound that forgot one would propose other events."""
+        both(f"0 -> A @ {rate}; A -> 0 @ 1", [0], (0, 10), record="jumps", rng=3, max_events=400)
 
     def test_without_the_time(self):
         text = "A -> B @ 3; B -> A @ 1; 2 B -> C @ 0.01; C -> 2 B @ 1; A + C -> 2 A @ 0.002; C -> 0 @ C/(3 + C)"
@@ -179,6 +201,24 @@ class TestIntervals:
                 assert low <= value <= high or (math.isnan(value) and (low, high) == (-math.inf, math.inf))
             bounded += high < math.inf
         assert bounded > 150
+
+    @pytest.mark.parametrize("operation", ["*", "/"])
+    def test_products_and_quotients_lie_between_their_corners(self, operation):
+        """And reach them: whatever the signs, the ends are those of the four."""
+        code = placed(Laws({"X": 0}).compiled(Expression(f"X {operation} t"))[0], 1, 4)
+        ends = [-7.0, -2.5, -1.0, 0.0, 0.5, 3.0, 9.0]
+        pairs = [(a, b) for a in ends for b in ends if a <= b]
+        decisive = set()
+        for x, t in itertools.product(pairs, pairs):
+            low, high = enclosed(code, [x[0], t[0], *[0.0] * 4], [x[1], t[1], *[0.0] * 4], 2)
+            if operation == "/" and t[0] <= 0 <= t[1]:
+                assert (low, high) == (-math.inf, math.inf)
+                continue
+            corners = [a * b if operation == "*" else a / b for a in x for b in t]
+            assert (low, high) == (min(corners), max(corners))
+            decisive.update(("low", i) for i in range(4) if corners.count(low) == 1 and corners[i] == low)
+            decisive.update(("high", i) for i in range(4) if corners.count(high) == 1 and corners[i] == high)
+        assert len(decisive) == 8
 
     def test_what_may_be_no_number_is_unbounded(self):
         for text in ("sqrt(t - 1)", "log(t - 1)", "1/(t - 1)", "acos(t)", "(t - 1)**0.5", "(t - 1)**(-1)", "tan(t*2)"):

@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from fastcore.reactions import ReactionNetwork, first_passage, read_net, simulate
 
@@ -32,7 +33,7 @@ class TestStop:
             "A == 16 and B >= 3",
         ],
     )
-    @pytest.mark.parametrize("method", ["direct", "first_reaction"])
+    @pytest.mark.parametrize("method", ["direct", "first_reaction", "rssacr", "nrm"])
     def test_is_the_first_event_at_which_it_holds(self, backend, condition, method):
         options = {"n": 5, "rng": 3, "method": method}
         jumps = simulate(NOISE, [0, 0], (0, 9), record="jumps", **options)
@@ -52,13 +53,15 @@ class TestStop:
     @pytest.mark.parametrize(
         ("condition", "moment"), [("t >= 4", 4.0), ("t > when and A >= 0", 2.5), ("when < t", 2.5)]
     )
-    def test_knows_the_time(self, backend, condition, moment):
-        passed = first_passage(NOISE, {"A": 3}, condition, (0, 9), n=3, rng=1)
+    @pytest.mark.parametrize("method", ["direct", "first_reaction", "rssacr", "nrm", "tau"])
+    def test_knows_the_time(self, backend, condition, moment, method):
+        passed = first_passage(NOISE, {"A": 3}, condition, (0, 9), n=3, rng=1, method=method)
         assert passed.t == pytest.approx(np.full(3, moment), abs=1e-12)
-        grid = simulate(NOISE, {"A": 3}, (0, 9), [moment - 1e-9, 9], n=3, rng=1, stop=condition)
+        grid = simulate(NOISE, {"A": 3}, (0, 9), [moment - 1e-9, 9], n=3, rng=1, stop=condition, method=method)
         assert (grid.status == "stopped").all()
         # Nothing happened between the two, and after the moment nothing happens.
-        assert (grid.x[:, 0] == grid.x[:, 1]).all() and (passed.x == grid.x[:, 1]).all()
+        assert (grid.x[:, 0] == grid.x[:, 1]).all()
+        assert method == "tau" or (passed.x == grid.x[:, 1]).all()  # a leap ends at times that are kept
 
     def test_takes_parameters_of_the_call(self):
         sets = {"low": [3.0, 7.0, 11.0]}
@@ -87,11 +90,15 @@ class TestStop:
         )
         assert first_passage(net, None, "done >= 20 and t > 0", (0, 9), rng=1)["done"].tolist() == [20.0]
 
-    def test_large_networks_take_the_direct_method(self):
+    def test_large_networks(self, backend):
         ring = ReactionNetwork([(f"S{i}", f"S{(i + 1) % 80}", 1.0) for i in range(80)])
-        sol = simulate(ring, {"S0": 9}, (0, 30), stop="S3 + S4 == 2", rng=1)
-        assert sol.method == "direct" and sol.status.tolist() == ["stopped"]
-        assert simulate(ring, {"S0": 9}, (0, 1), stop="S3 == 5 or S4 == 9", rng=1).method == "rssacr"
+        n, found = backend.size(2000, 100), []
+        for method in ("auto", "direct"):
+            passed = first_passage(ring, {"S0": 9}, "S3 + S4 == 4 and t > 2", (0, 60), n=n, rng=1, method=method)
+            assert passed.method == ("rssacr" if method == "auto" else "direct")
+            assert (passed["S3"] + passed["S4"] == 4)[passed.reached].all() and passed.t.min() >= 2
+            found.append(passed.t)
+        assert stats.ks_2samp(*found).pvalue > 1e-6 and np.isfinite(found[0]).mean() > 0.5
 
 
 class TestFirstPassage:

@@ -281,4 +281,5 @@ def as_scipy(
     np.float64(3.68)
     """
     network = a_network(system)
+    network.without_events("ode.as_scipy", "ode.solve")
     return Functions(network, columns_of(network, params))

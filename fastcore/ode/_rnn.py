@@ -119,6 +119,7 @@ def euler_rnn(
     0.45
     """
     network = a_network(system)
+    network.without_events("ode.euler_rnn")
     names = free_names(network, free)
     run = measured(network, Experiment(t, data, x0, None, None, t0), names)
     length = as_number(step, "step", low=0, open_low=True)

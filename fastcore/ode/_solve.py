@@ -22,6 +22,7 @@ from ._events import Event, located, watched
 from ._expressions import ExpressionSystem, network_of
 from ._functions import solve_function
 from ._integrate import STATUS, How, Params, as_how, integrate
+from ._resets import check_triggers, follow
 
 RightHandSide: TypeAlias = Callable[..., ArrayLike]
 Events: TypeAlias = Event | str | Callable[[float, NDArray[np.float64]], float] | Sequence[Any] | None
@@ -58,6 +59,16 @@ class OfNetwork:
         raw = integrate(self.network, self.start, self.span, times, self.params, self.by, self.how, workers, keep)
         status = STATUS[raw.codes] if isinstance(raw.codes, int) else np.array(STATUS)[raw.codes]
         return Solved(raw.x, raw.slopes, raw.nfev, status, raw.ends)
+
+
+@dataclass(frozen=True)
+class OfEvents(OfNetwork):
+    """The same for a network with events of its own."""
+
+    def at(self, times: NDArray[np.float64], workers: Workers = 1, keep: bool = False) -> Solved:
+        x, nfev, codes, ends = follow(self.network, self.start, self.span, times, self.params, self.how)
+        status = STATUS[codes] if isinstance(codes, int) else np.array(STATUS)[codes]
+        return Solved(x, None, nfev, status, ends)
 
 
 @dataclass(frozen=True)
@@ -254,7 +265,13 @@ def solve(
     A step costs six evaluations of the right-hand side, each O(number of reactions); the Rosenbrock method also
     factorises a matrix of the number of species. Sensitivities s = dx/dp follow ds/dt = J s + df/dp exactly. Twin
     and kernel take the same steps and agree to the bit. A change of sign that lasts for less than a quarter of a step
-    is no event. Sources: Hairer, Norsett and Wanner, *Solving Ordinary Differential Equations I*, II.4-6, II.10 and
+    is no event.
+
+    A network's own events, ``at t >= 5: A = 50``, set amounts whenever their conditions become true: the solution is
+    integrated from one to the next, and the moment found like a change of sign; sets of parameters are taken one after
+    the other. Amounts may be any finite numbers, and conditions that compare amounts by ``==`` or ``!=`` are refused:
+    what changes smoothly passes a number in no time. A state at the very time of an event is the one after it.
+    Sources: Hairer, Norsett and Wanner, *Solving Ordinary Differential Equations I*, II.4-6, II.10 and
     *II*, IV.2 and IV.7.
 
     Examples
@@ -284,11 +301,16 @@ def solve(
         again = OfFunction(system, start, span, () if params is None else (params,), how)
         names = None
     else:
-        network.without_events("ode.solve")
         species = network.species
         how = as_how(method, rtol, atol, max_steps, step, species, span)
         names = None if sensitivities is False else _sensitivity_names(network, sensitivities)
-        again = OfNetwork(network, None if x0 is None else as_amounts(x0, species), span, params, names, how)
+        kind = OfNetwork
+        if network.has_events:
+            if names is not None:
+                network.without_events("ode.solve with sensitivities", "ode.solve without them")
+            kind = OfEvents
+            check_triggers(network)
+        again = kind(network, None if x0 is None else as_amounts(x0, species), span, params, names, how)
     if events is not None:
         return _with_events(again, times, events, species, names)
     found = again.at(times, workers)

@@ -108,6 +108,7 @@ def steady_state(
     SteadyState(A=10, B=20)
     """
     network = a_network(system)
+    network.without_events("ode.steady_state")
     if network.structure.timed:
         raise ValueError("system must not name the time in its rates: nothing rests then")
     limit = as_index(max_steps, "max_steps", low=1)

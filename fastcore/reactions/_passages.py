@@ -16,7 +16,7 @@ from .._workers import Workers
 from ._network import ReactionNetwork
 from ._results import Trajectories
 from ._simulate import simulate
-from ._states import State, as_span
+from ._states import State, as_clock
 from ._stopping import clocked, times_of
 from ._variables import NOTHING_OBSERVED, Observed
 
@@ -104,8 +104,9 @@ def first_passage(
         Start and end.
     n : int, optional
         Number of runs (of each set of parameters). Default: 1, or as many as `x0` has rows for.
-    method : {"auto", "direct", "first_reaction"}
-        "auto" is the direct method.
+    method : {"auto", "direct", "first_reaction", "rssacr", "nrm", "tau"}
+        As for `simulate`. "tau" looks after each step: its times are too late by up to a step, and what holds for less
+        is passed over.
     rng : None, int, SeedSequence or Generator
         Source of randomness (SPEC 7): an int repeats, the others move on. Run i of a call has a stream of its own.
     workers : int, executor or map-like callable, default 1
@@ -138,7 +139,7 @@ def first_passage(
 
     Notes
     -----
-    The runs are those of `simulate` with the same arguments, event by event; times are those of the events, to the bit
+    The runs are those of `simulate` with the same arguments; times are those of the events, to the bit
     from ``t_span[0] = 0`` unless they are shorter than the span over 2**51, and then to the span over 2**104.
 
     Examples
@@ -155,7 +156,7 @@ def first_passage(
     """
     if not isinstance(network, ReactionNetwork):
         raise TypeError(f"network must be a ReactionNetwork, got {type(network).__name__}")
-    span = as_span(t_span)
+    span = as_clock(t_span)
     stopping = clocked(network, stop, span)
     sol = simulate(
         network, x0, span, [span[1]], n=n, method=method, rng=rng, workers=workers, params=params, stop=stopping,

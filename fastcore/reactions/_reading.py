@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from .._labelled import in_order, same_rows
-from .._validation import as_integers, as_list, as_names, as_number
+from .._labelled import columns_of, in_order, same_rows
+from .._validation import as_array, as_integers, as_list, as_names, as_number
 from ._events import Event
 from ._expressions import Expression
 
@@ -52,7 +53,8 @@ class Reaction:
 
 
 def _reaction(reactants: Mapping[str, int], products: Mapping[str, int], rate: str) -> Reaction:
-    return Reaction(MappingProxyType(dict(reactants)), MappingProxyType(dict(products)), rate)
+    """Of mappings that nobody else changes."""
+    return Reaction(MappingProxyType(reactants), MappingProxyType(products), rate)
 
 
 def _side_text(side: Mapping[str, int]) -> str:
@@ -171,28 +173,74 @@ def from_triples(reactions: Iterable[tuple[Side, Side, Rate]]) -> list[tuple[str
 
 
 def from_matrices(
-    species: tuple[str, ...], reactants: ArrayLike, products: ArrayLike, rates: Sequence[Rate]
-) -> list[tuple[str, Reaction]]:
+    species: Sequence[str] | None, reactants: Any, products: Any, rates: Any
+) -> tuple[tuple[str, ...], list[tuple[str, Reaction]]]:
+    """The species and the reactions of two matrices, dense or sparse, in time linear in what they hold."""
     same_rows({"reactants": reactants, "products": products, "rates": rates})
-    reactants = in_order(reactants, "reactants", species, "species")
-    products = in_order(products, "products", species, "species")
-    left = as_integers(reactants, "reactants", ndim=2, low=0, high=_LARGEST_COEFFICIENT + 1)
-    right = as_integers(products, "products", ndim=2, low=0, high=_LARGEST_COEFFICIENT + 1)
+    if isinstance(rates, np.ndarray):
+        rates = rates.tolist()
     listed = [rates] if isinstance(rates, str) else as_list(rates, "rates", "a list of numbers and expressions")
-    for name, matrix in (("reactants", left), ("products", right)):
-        if matrix.shape != (len(listed), len(species)):
-            raise ValueError(
-                f"{name} must have shape ({len(listed)}, {len(species)}), rates by species, got {matrix.shape}"
-            )
-
-    def side(row: NDArray[np.int64]) -> dict[str, int]:
-        return {name: int(n) for name, n in zip(species, row) if n}
-
+    if species is None:
+        species = columns_of(reactants, "reactants") or columns_of(products, "products")
+    names = None if species is None else names_of(species)
+    matrices = [_Matrix.of(reactants, "reactants", names), _Matrix.of(products, "products", names)]
+    if names is None:
+        names = tuple([f"S{i}" for i in range(matrices[0].shape[1])])
+    left, right = (matrix.sides(len(listed), names) for matrix in matrices)
     found = []
     for j, rate in enumerate(listed):
         where = f"reaction {j}"
-        found.append((where, _checked(side(left[j]), side(right[j]), _rate_text(rate, where), where)))
-    return found
+        found.append((where, _checked(next(left), next(right), _rate_text(rate, where), where)))
+    return names, found
+
+
+class _Matrix(NamedTuple):
+    """What isn't 0 in a matrix of coefficients, a row a reaction; places may come twice, and add up then."""
+
+    name: str
+    shape: tuple[int, ...]
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    values: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, matrix: Any, name: str, species: tuple[str, ...] | None) -> _Matrix:
+        if sparse := hasattr(matrix, "tocoo") and hasattr(matrix, "nnz"):  # of scipy.sparse, whatever its format
+            matrix = matrix.tocoo()
+            given = matrix.data
+        else:
+            labelled = matrix if species is None else in_order(matrix, name, species, "species")
+            given = matrix = as_array(labelled, name)
+        if len(matrix.shape) != 2:
+            raise ValueError(f"{name} must have 2 dimensions, got shape {matrix.shape}")
+        if given.dtype.kind == "f":
+            wrong = ~(np.abs(given) <= 2.0**53) | (given != np.rint(given))
+            if wrong.any():
+                raise ValueError(f"{name} must hold whole numbers, got {float(given[wrong].flat[0])}")
+            given = given.astype(np.int64)
+        given = as_integers(given, name, low=0, high=_LARGEST_COEFFICIENT + 1)
+        rows, columns = (matrix.row, matrix.col) if sparse else np.nonzero(given)
+        return cls(name, matrix.shape, rows, columns, given if sparse else given[rows, columns])
+
+    def sides(self, n: int, species: tuple[str, ...]) -> Iterator[dict[str, int]]:
+        """Species and how many of each, row by row."""
+        if self.shape != (n, len(species)):
+            turned = ", its transpose" if self.shape == (len(species), n) else ""
+            raise ValueError(
+                f"{self.name} must have shape ({n}, {len(species)}), rates by species, got {self.shape}{turned}"
+            )
+        order = np.lexsort((self.columns, self.rows))
+        ends = np.searchsorted(self.rows[order], np.arange(1, n + 1)).tolist()
+        terms = zip([species[i] for i in self.columns[order].tolist()], self.values[order].tolist())
+        return map(_summed, (islice(terms, end - begin) for begin, end in zip([0, *ends], ends)))
+
+
+def _summed(terms: Iterable[tuple[str, int]]) -> dict[str, int]:
+    side: dict[str, int] = {}
+    for name, n in terms:
+        if n:
+            side[name] = side.get(name, 0) + n
+    return side
 
 
 def _checked(reactants: Mapping[str, int], products: Mapping[str, int], rate: str, where: str) -> Reaction:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._backend import active_backend, kernels
-from .._labelled import shown
 from .._programs import BadEvent, BadRate
 from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
 from .._validation import as_choice, as_index, as_number
-from .._workers import Workers, check_workers, n_threads, run, stream
+from .._workers import Workers, check_workers, run, stream
 from ._network import ReactionNetwork
 from ._reduced import Collected, Reduce, Share, as_reduce, names_and_places, reduced, shares
 from ._results import Jumps, Trajectories
-from ._states import State, as_span, as_times, starts_of_runs
+from ._runs import Runs, chunks, of_rows, parts_of
+from ._states import State, as_clock, as_times, unresolved
 from ._stopping import Stop, as_stop, unhidden_start
 from ._tables import Structure
 
@@ -28,10 +29,8 @@ from ._tables import Structure
 _METHODS = {"direct": 0, "first_reaction": 1, "rssacr": 2, "nrm": 3, "tau": 4}
 # "auto" is the direct method up to so many reactions, RSSACR beyond: about where one costs what the other does.
 MOST_DIRECT = 64
-# Runs of the direct method that a kernel takes side by side, at most.
-SIDE_BY_SIDE = 16
 _STATUS = np.array(["finished", "absorbed", "stopped", "max_events"])
-_MAX_EVENTS, _OVERFLOW = 3, 4
+_MAX_EVENTS, _OVERFLOW, _UNRESOLVED = 3, 4, 5
 # Events after which a run ends unless `max_events` says otherwise: half a minute, or a gigabyte.
 MOST_EVENTS = {"grid": 1_000_000_000, "jumps": 100_000_000}
 _NO_END = 2**63 - 1
@@ -157,7 +156,9 @@ def simulate(
         Memory doesn't grow with `n` but for that, and for 60 bytes a run.
     stop : str, optional
         End a run when a condition holds: ``"I == 0"``, ``"I == 0 or R >= 500"``, ``"I + E == 0 and t > tau"``. Species,
-        variables, parameters, and ``t``, which may only be compared with numbers and parameters.
+        variables, parameters, and ``t``, which may only be compared with numbers and parameters. It is looked at after
+        each event and at the moments that it names; by "tau" after each step, which may pass over what holds for a
+        while, such as ``"I == 3"``.
     species : sequence of str, optional
         Keep only these, in this order; ``reduce="moments"`` takes variables too.
     max_events : int or inf, optional
@@ -184,7 +185,9 @@ def simulate(
     TypeError, ValueError
         If an argument can't be used; counts must be whole and non-negative. If a rate that is an expression of species
         comes out negative, infinite or NaN; the reaction, the run and the time are named. If an event sets an amount
-        that isn't whole, or events set each other off without end.
+        that isn't whole, or events set each other off without end. If doubles are too coarse for the clock: waiting
+        times must in the mean be at least 32 times as long as the step from one double to the next at that time, over
+        the span, and over the time until a run ends early (16 events are always allowed), and a span 512 such steps.
     OverflowError
         If a rate becomes infinite, or a count (the events of a leap) passes 2**53 - 2**31.
 
@@ -243,25 +246,10 @@ def simulate(
     """
     if not isinstance(network, ReactionNetwork):
         raise TypeError(f"network must be a ReactionNetwork, got {type(network).__name__}")
-    span = as_span(t_span)
-    as_choice(record, "record", ("grid", "jumps"))
-    as_choice(method, "method", ("auto", *_METHODS))
+    span = as_clock(t_span)
+    grid = as_choice(record, "record", ("grid", "jumps")) == "grid"
     stopped = stop if isinstance(stop, Stop) else as_stop(network, stop)
-    timed = network.structure.timed
-    if method == "auto":
-        direct = len(network.reactions) <= MOST_DIRECT or stopped.network.has_events
-        method = "nrm" if timed else "direct" if direct else "rssacr"
-    if method in ("rssacr", "tau"):
-        network.without_events(f"simulate with method={method!r}", "method='direct'")
-        if stopped.network.has_events:
-            raise ValueError(
-                f"stop must be comparisons of species with whole numbers joined by 'or' for method={method!r} "
-                f"(method='direct' takes others), got {stop!r}"
-            )
-    if epsilon is not None and method != "tau":
-        raise ValueError(f"epsilon must be None for method={method!r}: it is for 'tau'")
-    leap = 0.03 if epsilon is None else as_number(epsilon, "epsilon", low=0, open_low=True, high=1)
-    code = _METHODS[method]
+    method, leap = _as_method(network, method, grid, epsilon)
     given = None if n is None else as_index(n, "n", low=1)
     limit = MOST_EVENTS[record]
     if max_events is not None:
@@ -269,144 +257,150 @@ def simulate(
     names, keep = names_and_places(network, species, as_reduce(reduce))
     keep = stopped.kept(keep)
     check_workers(workers)
+    which = Runs.of(network, stopped.network, x0, params, given, runs, rng)
+    if not grid and not (t_eval is None and species is None and reduce is None):
+        raise ValueError("t_eval, species and reduce must be None for record='jumps', which keeps all events")
+    times = as_times(t_eval, span)
+    if reduce is not None:
+        _check_reduced(which, reduce, runs)
+    key = stream_key(rng)
+    backend, structure = active_backend(), stopped.network.structure
+    structure.prepared(backend)  # before threads ask for it
+    begins = (which.constants, unhidden_start(which.counts, stopped.hidden), span, *([times] if grid else []), key)
+    ends = (which.per, _METHODS[method], stopped.rows, limit, *([keep, leap] if grid else []))
+
+    def call(first: int, count: int) -> tuple[Any, ...]:
+        return (*begins, which.first + first, count, *ends)
+
+    collected = None if reduce is None else Collected(reduce)
+    with progress_bar(progress, which.total, "runs") as step, _explained(network, stopped.network):
+        if reduce is None or collected is None:
+            cut = chunks(which.total, parts_of(which.total, workers, method == "direct", progress is not False))
+            function = "simulate_grid" if grid else "simulate_jumps"
+            parts = run(
+                _called, [(function, backend, structure, call(*part)) for part in cut], workers, _counted(cut, step)
+            )
+            *data, numbers, status = ([part[i] for part in parts] for i in range(len(parts[0])))
+        else:
+            cut = shares(which.total, which.per_set, which.first, len(times) * len(keep))
+            rows = [(which.first + first) // which.per_set for first, _ in cut]
+            kept, values = tuple(stopped.network.species[i] for i in keep), network.param_values(params)
+            tasks = (
+                Share(reduce, backend, structure, call(first, count), count, times, kept, names,
+                      network.observed(of_rows(values, row)), _STATUS, method)
+                for (first, count), row in zip(cut, rows)
+            )  # fmt: skip
+            data, numbers, status = [], [], []
+            for row, part in zip(rows, stream(reduced, tasks, workers, _counted(cut, step))):
+                collected.take(row - rows[0], part[0])
+                numbers.append(part[1])
+                status.append(part[2])
+    n_events, codes = _joined(numbers), _joined(status)
+    _refuse(span, which.first, codes)
+    _warn(method, limit, max_events is None, n_events, codes)
+    ended = (n_events.reshape(which.shape), _STATUS[codes].reshape(which.shape))
+    if collected is not None:
+        more = {"n_events": ended[0], "status": ended[1], "method": method}
+        n_each = which.total if which.part else which.per_set
+        return collected.result(which.shape, which.sets, times, n_each, names, more)
+    if grid:
+        x = _joined(data[0]).reshape(*which.shape, len(times), len(keep))
+        # Rows of several sets, each with its own values, where only some of the runs were asked for.
+        own: Any = which.values(network.param_values(params)) if which.part else params
+        return Trajectories(times, x, *ended, names, method=method, observed=network.observed(own))
+    offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(n_events)))
+    events = (_joined(data[0]), _joined(data[1]), offsets)
+    return Jumps(*events, *ended, network.species, span[0], which.begins, network.tables, method=method)
+
+
+def _as_method(network: ReactionNetwork, method: str, grid: bool, epsilon: float | None) -> tuple[str, float]:
+    """The method, chosen if it is "auto", and the `epsilon` of "tau"; refused where they aren't for this."""
+    as_choice(method, "method", ("auto", *_METHODS))
+    timed = network.structure.timed
+    if method == "auto":
+        method = "nrm" if timed else "direct" if len(network.reactions) <= MOST_DIRECT else "rssacr"
+    if method == "tau":
+        # A condition that comes true within a leap, and perhaps only there, wouldn't be seen.
+        network.without_events("simulate with method='tau'", "an exact method, which looks after each reaction,")
+    elif epsilon is not None:
+        raise ValueError(f"epsilon must be None for method={method!r}: it is for 'tau'")
     if timed and method != "nrm":
         raise ValueError(
             f"simulate with method={method!r} needs rates that change with events alone, but "
             f"{network.timed_reaction()} changes with the time: method='nrm' takes it"
         )
-    if record == "jumps":
+    if not grid:
         if method == "tau":
             raise ValueError("record must be 'grid' for method='tau', which doesn't know when each event comes")
         network.without_events("simulate with record='jumps'", "record='grid'")
-    if isinstance(x0, Trajectories):
-        x0 = _onward(network, x0)
-    inner = stopped.network
-    constants = inner.columns(network.param_values(params) if inner is not network else params)[0]
-    sets = constants.shape[:-1]
-    constants = np.ascontiguousarray(constants.reshape(-1, constants.shape[-1]))
-    counts, per_set, each = starts_of_runs(network, x0, params, sets, given)
-    total = per_set * len(constants)
-    if each:
-        constants = np.repeat(constants, per_set, axis=0)
-    shape = sets if sets and per_set == 1 else (*sets, per_set)
-    first = 0
-    if runs is not None:
-        first, total = _part(runs, total, rng)
-        shape = (total,)
-    head: tuple[Any, ...]
-    tail: tuple[Any, ...] = (code, stopped.rows, limit)
-    if record == "grid":
-        times = as_times(t_eval, span)
-        function, head, tail = "simulate_grid", (span, times), (*tail, keep, leap)
-    else:
-        if t_eval is not None or species is not None or reduce is not None:
-            raise ValueError("t_eval, species and reduce must be None for record='jumps', which keeps all events")
-        function, head = "simulate_jumps", (span,)
-    key = stream_key(rng)
-    backend = active_backend()
-    structure = inner.structure
-    structure.prepared(backend)  # before threads ask for it
-    rest = (unhidden_start(counts, stopped.hidden), *head, key)
-    per = 1 if each else per_set
-    values = network.param_values(params) if reduce is not None or runs is not None else {}
-    if reduce is None:
-        chunks = _chunks(total, _parts(total, workers, method == "direct", progress is not False))
-    else:
-        if runs is not None and not callable(reduce) and len(sets) and sets[0] > 1:
-            raise ValueError(f"runs must be None for reduce={reduce!r} of several sets of parameters, got {runs}")
-        if not total:
-            raise ValueError("reduce needs at least one run, got none")
-        chunks = shares(total, per_set, first, len(times) * len(keep))
-    calls = [(constants, *rest, first + begin, count, per, *tail) for begin, count in chunks]
-    data: list[Any] = []
-    collected = None if reduce is None else Collected(reduce)
-    with progress_bar(progress, total, "runs") as step:
-        sizes = iter([count for _, count in chunks])
+    return method, 0.03 if epsilon is None else as_number(epsilon, "epsilon", low=0, open_low=True, high=1)
 
-        def report() -> None:
-            step(next(sizes))
 
-        try:
-            if reduce is None or collected is None:
-                parts = run(_called, [(function, backend, structure, call) for call in calls], workers, report)
-                *data, n_events, codes = ([part[i] for part in parts] for i in range(len(parts[0])))
-            else:
-                rows = [(first + begin) // per_set for begin, _ in chunks]
-                kept = tuple(inner.species[i] for i in keep)
-                tasks = (
-                    Share(reduce, backend, structure, call, count, times, kept, names,
-                          network.observed(_of_rows(values, row)), _STATUS, method)
-                    for call, row, (_, count) in zip(calls, rows, chunks)
-                )  # fmt: skip
-                n_events, codes = [], []
-                for row, part in zip(rows, stream(reduced, tasks, workers, report)):
-                    collected.take(row - rows[0], part[0])
-                    n_events.append(part[1])
-                    codes.append(part[2])
-        except BadRate as bad:
-            raise ValueError(
-                f"run {bad.run}: the rate of '{network.reactions[bad.reaction]}' must be finite and at least 0, got "
-                f"{bad.value} at t = {bad.t}"
-            ) from None
-        except BadEvent as bad:
-            what = "events set each other off without end"
-            if bad.value is not None:
-                what = f"an amount must be whole, from 0 to 2**53 - 2**31, got {bad.value}"
-            raise ValueError(f"run {bad.run}: at t = {bad.t}, '{inner.events[bad.event]}': {what}") from None
-    numbers, status = _joined(n_events), _joined(codes)
-    if (status == _OVERFLOW).any():
+def _check_reduced(which: Runs, reduce: Reduce, runs: range | None) -> None:
+    """Refuse sums over what isn't the whole of one set of parameters, or over nothing."""
+    if which.part and not callable(reduce) and len(which.sets) and which.sets[0] > 1:
+        raise ValueError(f"runs must be None for reduce={reduce!r} of several sets of parameters, got {runs}")
+    if not which.total:
+        raise ValueError("reduce needs at least one run, got none")
+
+
+@contextmanager
+def _explained(network: ReactionNetwork, inner: ReactionNetwork) -> Iterator[None]:
+    """Say of which reaction or event a kernel speaks."""
+    try:
+        yield
+    except BadRate as bad:
+        raise ValueError(
+            f"run {bad.run}: the rate of '{network.reactions[bad.reaction]}' must be finite and at least 0, got "
+            f"{bad.value} at t = {bad.t}"
+        ) from None
+    except BadEvent as bad:
+        what = "events set each other off without end"
+        if bad.value is not None:
+            what = f"an amount must be whole, from 0 to 2**53 - 2**31, got {bad.value}"
+        raise ValueError(f"run {bad.run}: at t = {bad.t}, '{inner.events[bad.event]}': {what}") from None
+
+
+def _refuse(span: tuple[float, float], first: int, codes: NDArray[np.int8]) -> None:
+    """Raise if a run couldn't be made."""
+    if (codes == _OVERFLOW).any():
         raise OverflowError(
-            f"run {first + int(np.argmax(status == _OVERFLOW))} overflowed: a rate became infinite, or a count passed "
+            f"run {first + int(np.argmax(codes == _OVERFLOW))} overflowed: a rate became infinite, or a count passed "
             "2**53 - 2**31"
         )
-    idle = int(((status == _MAX_EVENTS) & (numbers < limit)).sum()) if method == "nrm" else 0
+    if (codes == _UNRESOLVED).any():
+        raise ValueError(unresolved(span, first + int(np.argmax(codes == _UNRESOLVED))))
+
+
+def _warn(method: str, limit: int, default: bool, n_events: NDArray[np.int64], codes: NDArray[np.int8]) -> None:
+    """Say if runs ended before their time, where the caller didn't ask for it."""
+    early = codes == _MAX_EVENTS
+    idle = int((early & (n_events < limit)).sum()) if method == "nrm" else 0
     if idle:
         warnings.warn(
-            f"{idle} of {total} runs ended early, where ten million proposals in a row came to nothing: a rate that "
-            "depends on the time is far below all that can be said of it beforehand",
+            f"{idle} of {len(codes)} runs ended early, where ten million proposals in a row came to nothing: a rate "
+            "that depends on the time is far below all that can be said of it beforehand",
             RuntimeWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    if max_events is None and (explosive := int((status == _MAX_EVENTS).sum()) - idle):
+    if default and (explosive := int(early.sum()) - idle):
+        what = "steps" if method == "tau" else "events"
         warnings.warn(
-            f"{explosive} of {total} runs ended early, after {limit:,} {'steps' if method == 'tau' else 'events'}: "
+            f"{explosive} of {len(codes)} runs ended early, after {limit:,} {what}: "
             "the network may grow without bound (max_events= sets another end, math.inf none)",
             RuntimeWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    ends = (numbers.reshape(shape), _STATUS[status].reshape(shape))
-    if collected is not None:
-        more = {"n_events": ends[0], "status": ends[1], "method": method}
-        return collected.result(shape, sets, times, total if runs is not None else per_set, names, more)
-    if record == "grid":
-        x = _joined(data[0]).reshape(*shape, len(times), len(keep))
-        given_here: Any = params
-        if runs is not None:  # rows of several sets, each with its own values
-            given_here = _of_rows(values, np.arange(first, first + total) // per_set)
-        return Trajectories(times, x, *ends, names, method=method, observed=network.observed(given_here))
-    offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(numbers)))
-    begins = counts[0] if len(counts) == 1 else counts
-    if runs is not None and len(counts) > 1:
-        begins = counts[np.arange(first, first + total) // per]
-    events = (_joined(data[0]), _joined(data[1]), offsets)
-    return Jumps(*events, *ends, network.species, span[0], begins, network.tables, method=method)
 
 
-def _of_rows(values: Mapping[str, Any], rows: Any) -> dict[str, Any]:
-    """Parameters' values for some sets, where they differ between sets."""
-    return {name: np.asarray(value)[rows] if np.ndim(value) else value for name, value in values.items()}
+def _counted(cut: Sequence[tuple[int, int]], step: Callable[..., object]) -> Callable[[], None]:
+    """What reports each part that is done, by how many runs it had."""
+    sizes = iter([count for _, count in cut])
 
+    def report() -> None:
+        step(next(sizes))
 
-def _onward(network: ReactionNetwork, sol: Trajectories) -> NDArray[np.int64]:
-    """The last states of trajectories, to go on from."""
-    if sol.species != network.species:
-        raise ValueError(
-            f"x0 must be trajectories of all species of the network, {shown(network.species)}, got those of "
-            f"{shown(sol.species)}"
-        )
-    if (sol.last < 0).any():
-        raise ValueError("x0 must be trajectories that reached their last time, and max_events ended some before")
-    return sol.last
+    return report
 
 
 def _called(task: tuple[str, str, Structure, tuple[Any, ...]]) -> Any:
@@ -417,31 +411,3 @@ def _called(task: tuple[str, str, Structure, tuple[Any, ...]]) -> Any:
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _part(runs: range, total: int, rng: RNG) -> tuple[int, int]:
-    """The first of these runs, and how many they are."""
-    if not isinstance(runs, range):
-        raise TypeError(f"runs must be a range, got {type(runs).__name__}")
-    if runs.step != 1 or not 0 <= runs.start <= runs.stop <= total:
-        raise ValueError(f"runs must be range(a, b) with 0 <= a <= b <= {total}, the number of all runs, got {runs}")
-    if rng is None:
-        raise ValueError("rng must be given with runs, so that all parts of the whole draw from the same streams")
-    return runs.start, len(runs)
-
-
-def _parts(total: int, workers: Workers, together: bool, reported: bool) -> int:
-    """Into how many parts a call is cut: several a thread, so that all end together, but of enough runs."""
-    if workers == 1 and not reported:
-        return 1
-    threads = n_threads(workers)
-    parts = 8
-    if together and threads > 1 and total >= 4 * threads:
-        parts = min(parts, max(1, total // (SIDE_BY_SIDE * threads)))
-    return parts * threads
-
-
-def _chunks(total: int, most: int) -> list[tuple[int, int]]:
-    """Cut runs 0..total-1 into at most `most` chunks of nearly equal size: (first, count)."""
-    size = -(-total // most) or 1
-    return [(first, min(size, total - first)) for first in range(0, max(total, 1), size)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 State: TypeAlias = Mapping[str, Any] | ArrayLike
 
+# Doubles that a span must have for a clock: 16 moves of 32 steps each, as the kernels ask for, fit in it.
+FEWEST_STEPS = 512
 # Counts are doubles inside the kernels: exact up to here.
 LARGEST_COUNT = 2**53 - 2**32
 
@@ -100,6 +103,30 @@ def as_span(t_span: Sequence[float]) -> tuple[float, float]:
     if span[0] > span[1]:
         raise ValueError(f"t_span must be (start, end) with start <= end, got {span}")
     return span
+
+
+def as_clock(t_span: Sequence[float]) -> tuple[float, float]:
+    """Return a span in which a clock that adds up waiting times can tell them apart, or refuse by name."""
+    span = as_span(t_span)
+    step = _step(span)
+    if 0 < span[1] - span[0] < FEWEST_STEPS * step:
+        raise ValueError(
+            f"t_span must be longer than {FEWEST_STEPS} steps from one double to the next, which are {step:.3g} long "
+            f"there, or nearer to 0, got {span}"
+        )
+    return span
+
+
+def unresolved(span: tuple[float, float], run: int) -> str:
+    """What to say of a run whose waiting times were too short for its clock."""
+    return (
+        f"t_span must lie nearer to 0: in run {run} waiting times were, in the mean, shorter than 32 steps from one "
+        f"double to the next, which are up to {_step(span):.3g} long there, got {span}"
+    )
+
+
+def _step(span: tuple[float, float]) -> float:
+    return math.ulp(max(map(abs, span)))
 
 
 def as_times(t_eval: ArrayLike | None, span: tuple[float, float]) -> NDArray[np.float64]:

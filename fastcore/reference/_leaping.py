@@ -12,14 +12,16 @@ import math
 
 from ._poisson import poisson
 from ._rng import Rng
-from ._runs import LARGEST_COUNT, NetworkLists, Run, exponential
+from ._runs import LARGEST_COUNT, NetworkLists, Run, exponential, resolved
 
-FINISHED, ABSORBED, STOPPED, MAX_EVENTS, OVERFLOW = range(5)
+FINISHED, ABSORBED, STOPPED, MAX_EVENTS, OVERFLOW, UNRESOLVED = range(6)
 # A reaction that can fire fewer times than this before its reactants are used up fires alone.
 CRITICAL = 10
 # Steps that would hold fewer events than this are made one event at a time, so many of them.
 FEWEST = 10.0
 SINGLE = 100
+# The clock is looked at after so many steps.
+RESUM = 1024
 MOST_FIRED = 4 * 10**18
 # An expression counts as a reaction of this order in whatever it reads.
 ORDER_OF_PROGRAMS = 3
@@ -108,7 +110,10 @@ class Leaping(Run):
         self.states: list[list[int]] = []
         self.orders = orders(self.network)
         self.t, end = span
+        self.number = number
         self.fired, self.steps, self.single = 0, 0, 0
+        self.settle(number, self.t)
+        self.moment = self.next_moment(self.t)
         status = STOPPED if self.stopped() else FINISHED
         while status == FINISHED:
             self.record(self.t)
@@ -117,14 +122,19 @@ class Leaping(Run):
             total = self.set_rates()
             if not total < math.inf:
                 status = OVERFLOW
-            elif total == 0:
+            elif total == 0 and self.moment > end:
                 status = ABSORBED
             elif self.steps == most:
                 status = MAX_EVENTS
             else:
                 status = self.step(total, epsilon, end)
+            due = status == FINISHED and self.steps % RESUM == 0
+            if due and not resolved(span[0], self.t, end - span[0], self.steps):
+                status = UNRESOLVED
         if status == OVERFLOW:
             self.blame(number, self.t)
+        elif not resolved(span[0], self.t, (end if status == FINISHED else self.t) - span[0], self.steps):
+            status = UNRESOLVED
         if status in (FINISHED, ABSORBED, STOPPED):
             self.record(math.inf)
         return self.states, self.fired, status
@@ -135,21 +145,26 @@ class Leaping(Run):
             self.states.append(self.x.copy())
 
     def step(self, total: float, epsilon: float, end: float) -> int:
-        """One event, or one leap; return the status."""
-        if self.single == 0:
+        """One event, or one leap, or the time until events are looked at; return the status."""
+        until = min(self.moment, end)
+        if self.single == 0 and total > 0:
             critical = [rate if self.critical(j) else 0.0 for j, rate in enumerate(self.rates)]
             others = [rate if alone == 0 else 0.0 for rate, alone in zip(self.rates, critical)]
-            leapt = self.leapt(critical, others, total, self.longest(others, epsilon), end)
+            leapt = self.leapt(critical, others, total, self.longest(others, epsilon), until)
             if leapt is None:
                 return OVERFLOW
             if leapt:
                 return self.looked()
             self.single = SINGLE
-        self.single -= 1
-        following = self.t + exponential(self.rng) / total
-        if following > end:
-            self.t = end
-            return FINISHED
+        following = math.inf
+        if total > 0:
+            self.single -= 1
+            following = self.t + exponential(self.rng) / total
+        if following > until:
+            if self.moment <= end:
+                self.record(math.nextafter(until, -math.inf))
+            self.t = until
+            return self.looked()
         self.record(math.nextafter(following, -math.inf))
         self.fire(self.chosen(self.rates, total))
         self.t = following
@@ -158,7 +173,10 @@ class Leaping(Run):
         return self.looked()
 
     def looked(self) -> int:
-        """The status after a step."""
+        """The status after a step, and after what events set."""
+        self.settle(self.number, self.t)
+        if self.t >= self.moment:
+            self.moment = self.next_moment(self.t)
         return OVERFLOW if max(self.x) > LARGEST_COUNT else STOPPED if self.stopped() else FINISHED
 
     def leapt(

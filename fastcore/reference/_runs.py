@@ -22,6 +22,14 @@ LARGEST_COUNT = 2**53 - 2**31
 # be that number.
 MOST_ROUNDS = 1000
 NEAR = 1e-9
+# The time between two moves of a clock must be so many steps between doubles, in the mean; fewer moves are always fine.
+FINEST = 32.0
+FEW_MOVES = 16
+
+
+def resolved(start: float, t: float, covered: float, moves: int) -> bool:
+    """Whether doubles near t are fine enough for so many moves of the clock in so much time: each is rounded."""
+    return moves <= FEW_MOVES or FINEST * moves * math.ulp(max(abs(start), abs(t))) <= covered
 
 
 def exponential(rng: Rng) -> float:

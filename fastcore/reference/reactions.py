@@ -17,9 +17,9 @@ from ._leaping import Leaping
 from ._next_reaction import NextReaction
 from ._poisson import poisson
 from ._rng import Rng
-from ._runs import LARGEST_COUNT, NetworkLists, Run, exponential
+from ._runs import LARGEST_COUNT, NetworkLists, Run, exponential, resolved
 
-FINISHED, ABSORBED, STOPPED, MAX_EVENTS, OVERFLOW = range(5)
+FINISHED, ABSORBED, STOPPED, MAX_EVENTS, OVERFLOW, UNRESOLVED = range(6)
 # The running total of the rates is summed afresh every so many events, and when it has fallen by this factor.
 RESUM = 1024
 FALL = 1.0 / 1024
@@ -147,6 +147,10 @@ class _Rssacr(Run):
         for j in range(len(self.constants)):
             self.rebound(j)
         self.resum()
+
+    def renew(self) -> None:
+        """All bounds, after events that set amounts."""
+        self.start(self.rng)
 
     def enclose(self, species: int) -> None:
         """Put an interval about a count."""
@@ -277,15 +281,17 @@ def _simulate(
         run.t = t = following
         run.update(j, n)
         events.append((t, j))
-        too_large = n % RESUM == 0 and max(run.x) > LARGEST_COUNT
+        if n % RESUM == 0:
+            too_large = max(run.x) > LARGEST_COUNT
+            status = OVERFLOW if too_large else FINISHED if resolved(span[0], t, end - span[0], n) else UNRESOLVED
         if run.settle(number, t):
             run.renew()
         if run.stopped():
             status = STOPPED
-        elif too_large:
-            status = OVERFLOW
     if status == OVERFLOW:
         run.blame(number, run.t)
+    elif not resolved(span[0], t, end - span[0] if status == FINISHED else t - span[0], n):
+        status = UNRESOLVED
     if status in (FINISHED, ABSORBED, STOPPED):
         states += [run.x.copy() for _ in range(len(times) - len(states))]
     return states, n, status

@@ -225,6 +225,7 @@ cdef int refresh(Fleet* fleet) except -1 nogil:
     # What is due after so many events.
     cdef Flight* flight = &fleet.flight
     cdef Py_ssize_t k, n = flight.n_reactions
+    cdef int status
     fleet.due = INT64_MAX
     for k in range(LANES):
         if not flight.flying >> k & 1:
@@ -233,8 +234,9 @@ cdef int refresh(Fleet* fleet) except -1 nogil:
             flight.total[k] = summed(flight.rates + k, n, LANES)
             flight.floor[k] = flight.total[k] * FALL
             spend(fleet.pace, RESUM * (16 + n // 8))
-            if too_large(fleet.network, flight.x + k, LANES):
-                land(fleet, k, OVERFLOW)
+            status = sound(fleet.network, fleet.run, flight.x + k, LANES, flight.t[k], fleet.now - fleet.lanes[k].began)
+            if status != FINISHED:
+                land(fleet, k, status)
                 continue
         expect(fleet, k)
     return 0

@@ -174,8 +174,8 @@ cdef int leaping(const Structure* network, Run* run, Sink* sink, Pace* pace) exc
     cdef int made
     cdef double total, following, recorded = next_time(sink)
     cdef double* x = run.x
+    cdef bint watched = run.watch.events.count > 0
     cdef int status = opened(run, sink)
-    run.t = run.start
     run.leaps.fired = 0
     while status == FINISHED:
         while recorded <= run.t:
@@ -186,27 +186,34 @@ cdef int leaping(const Structure* network, Run* run, Sink* sink, Pace* pace) exc
         if not total < INFINITY:
             status = OVERFLOW
             break
-        if total == 0:
+        if total == 0 and run.moment > run.end:
             status = ABSORBED
             break
         if steps == run.max_events:
             status = MAX_EVENTS
             break
         made = 0
-        if single == 0:
+        if single == 0 and total > 0:
             split(network, run)
-            made = leapt(network, run, total, min(recorded, run.end), &rng, pace)
+            made = leapt(network, run, total, min(recorded, run.until), &rng, pace)
             if made == OVERFLOW:
                 status = OVERFLOW
                 break
             if not made:
                 single = SINGLE
         if not made:
-            single -= 1
-            following = run.t + exponential(&rng) / total
-            spend(pace, 16 + 4 * n + network.n_species)
-            if following > run.end:
-                run.t = run.end
+            following = INFINITY
+            if total > 0:
+                single -= 1
+                following = run.t + exponential(&rng) / total
+            spend(pace, 16 + 4 * n + network.n_species + run.watch.events.work)
+            if following > run.until:
+                if run.moment > run.end:
+                    run.t = run.end
+                    continue
+                passed(run, sink)
+                recorded = next_time(sink)
+                status = looked(run, sink, status)
                 continue
             while recorded < following:
                 recorded = record(sink, x, 1)
@@ -214,8 +221,16 @@ cdef int leaping(const Structure* network, Run* run, Sink* sink, Pace* pace) exc
             run.t = following
             run.leaps.fired += 1
         steps += 1
+        if watched:
+            settled(&run.watch, x, run.t)
+            if run.t >= run.moment:
+                run.moment = next_moment(&run.watch, run.t)
+                run.until = min(run.moment, run.end)
+        status = looked(run, sink, status)
         if too_large(network, x, 1):
             status = OVERFLOW
-        elif stopped(sink, x):
-            status = STOPPED
-    return ended(network, run, sink, run.t, run.leaps.fired, status, pace)
+        elif status == FINISHED and steps % RESUM == 0 and not resolved(run, run.t, run.end - run.start, steps):
+            status = UNRESOLVED
+    status = ended(network, run, sink, run.t, steps, status, pace)
+    run.n_events = run.leaps.fired
+    return status

@@ -260,8 +260,8 @@ cdef int next_reaction(const Structure* network, Run* run, Sink* sink, Pace* pac
         spend(pace, 32 + 32 * count)
         if sink.jumps:
             note(sink, t, j)
-        if n_events % RESUM == 0 and too_large(network, x, 1):
-            status = OVERFLOW
+        if n_events % RESUM == 0:
+            status = sound(network, run, x, 1, t, n_events)
         if watched and settled(&run.watch, x, t):
             wind_all(network, run, pace)
         if watched or sink.n_stops > 0:

@@ -25,7 +25,8 @@ cdef enum:
     STOPPED = 2
     MAX_EVENTS = 3
     OVERFLOW = 4
-    FLYING = 5
+    UNRESOLVED = 5
+    FLYING = 6
     DIRECT = 0
     FIRST_REACTION = 1
     RSSACR = 2
@@ -35,9 +36,11 @@ cdef enum:
     SHORT_CHANGE = 4  # lists up to these lengths are padded to one length, so that no branch is mispredicted
     SHORT_DEPENDANTS = 8
     FEW = 8  # up to so many reactions the search counts instead of branching
+    FEW_MOVES = 16  # of a clock, that are fine wherever the span itself is
     LISTED = 64  # dependants that are listed beforehand, at most, for each term of the network
 
 cdef double FALL = 1.0 / 1024
+cdef double FINEST = 32.0  # steps between doubles that the time between two moves of a clock must have, in the mean
 cdef double LARGEST_COUNT = 9007199254740992.0 - 2147483648.0
 
 include "exponentials.pxi"
@@ -180,8 +183,26 @@ cdef struct Run:
     Watch watch
 
 
+cdef inline bint resolved(const Run* run, double t, double covered, int64_t moves) noexcept nogil:
+    # Whether doubles near t are fine enough for so many moves of the clock in so much time: each is rounded.
+    cdef double largest = max(fabs(run.start), fabs(t))
+    return moves <= FEW_MOVES or FINEST * <double>moves * (nextafter(largest, INFINITY) - largest) <= covered
+
+
+cdef inline int sound(const Structure* network, const Run* run, const double* x, Py_ssize_t stride, double t,
+                      int64_t n_events) noexcept nogil:
+    # The status after what is looked at once in many events: what can't be well any more.
+    if too_large(network, x, stride):
+        return OVERFLOW
+    return FINISHED if resolved(run, t, run.end - run.start, n_events) else UNRESOLVED
+
+
 cdef inline int ended(const Structure* network, Run* run, Sink* sink, double t, int64_t n_events, int status,
                       Pace* pace) except -1 nogil:
+    if status != OVERFLOW and not resolved(
+        run, t, run.end - run.start if status == FINISHED else t - run.start, n_events
+    ):
+        status = UNRESOLVED
     if status == FINISHED or status == ABSORBED or status == STOPPED:
         while sink.at < sink.n_times:
             record(sink, run.x, 1)
@@ -291,8 +312,7 @@ cdef int advanced(const Structure* network, Run* run, Sink* sink, int status, Pa
         if n_events % RESUM == 0:
             total = summed(rates, n, 1)
             floor = total * FALL
-            if too_large(network, x, 1):
-                status = OVERFLOW
+            status = sound(network, run, x, 1, t, n_events)
             spend(pace, RESUM * (16 + n // 8 + run.watch.events.work))
         if looks:
             if watched and settled(&run.watch, x, t):
@@ -362,8 +382,7 @@ cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Pace* pa
         if sink.jumps:
             note(sink, t, j)
         if n_events % RESUM == 0:
-            if too_large(network, x, 1):
-                status = OVERFLOW
+            status = sound(network, run, x, 1, t, n_events)
             spend(pace, RESUM * (16 + n // 8))
         if watched:
             settled(&run.watch, x, t)

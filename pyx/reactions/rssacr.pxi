@@ -167,6 +167,16 @@ cdef inline Py_ssize_t proposed(
     return j if share - <double>i * group.cap < rate else NOWHERE
 
 
+cdef int waited(const Structure* network, Run* run, Sink* sink, Pace* pace) except -1 nogil:
+    # Let the time pass to the next moment of events; the status there.
+    spend(pace, 16 + run.watch.events.work)
+    if not passed(run, sink):
+        return FINISHED
+    bound_all(network, run, run.bounds)
+    spend(pace, 32 * network.n_reactions)
+    return looked(run, sink, FINISHED)
+
+
 cdef int rssacr(const Structure* network, Run* run, Sink* sink, Pace* pace) except -1 nogil:
     cdef Rng rng = run.rng
     cdef Bounds* bounds = run.bounds
@@ -175,7 +185,9 @@ cdef int rssacr(const Structure* network, Run* run, Sink* sink, Pace* pace) exce
     cdef double waiting, following, t = run.start
     cdef double recorded = next_time(sink)
     cdef double* x = run.x
-    cdef int status = STOPPED if stopped(sink, x) else FINISHED
+    cdef bint watched = run.watch.events.count > 0
+    cdef bint looks = watched or sink.n_stops > 0
+    cdef int status = opened(run, sink)
     bound_all(network, run, bounds)
     while status == FINISHED:
         if bounds.broken:
@@ -184,18 +196,27 @@ cdef int rssacr(const Structure* network, Run* run, Sink* sink, Pace* pace) exce
         if not bounds.floor < bounds.total:
             resum(bounds)
             if bounds.total == 0:
-                status = ABSORBED
-                break
+                if run.moment > run.end:
+                    status = ABSORBED
+                    break
+                status = waited(network, run, sink, pace)
+                t, recorded = run.t, next_time(sink)
+                continue
         waiting = 0.0
         j = NOWHERE
         while j == NOWHERE:
             waiting += exponential(&rng) / bounds.total
             following = t + waiting
-            if following > run.end:
+            if following > run.until:
                 break
             j = proposed(network, run.c, x, bounds, next_double(&rng) * bounds.total)
         if j == NOWHERE:
-            break
+            if run.moment > run.end:
+                break
+            # Exponential times have no memory: from the moment on the next one is drawn anew.
+            status = waited(network, run, sink, pace)
+            t, recorded = run.t, next_time(sink)
+            continue
         while recorded < following:
             recorded = record(sink, x, 1)
         if n_events == run.max_events:
@@ -218,10 +239,12 @@ cdef int rssacr(const Structure* network, Run* run, Sink* sink, Pace* pace) exce
             note(sink, t, j)
         if n_events % RESUM == 0:
             resum(bounds)
-            if too_large(network, x, 1):
-                status = OVERFLOW
-            spend(pace, RESUM * 32 + network.n_species)
-        if sink.n_stops > 0 and stopped(sink, x):
-            status = STOPPED
+            status = sound(network, run, x, 1, t, n_events)
+            spend(pace, RESUM * (32 + run.watch.events.work) + network.n_species)
+        if looks:
+            if watched and settled(&run.watch, x, t):
+                bound_all(network, run, bounds)
+                spend(pace, 32 * network.n_reactions)
+            status = looked(run, sink, status)
     spend(pace, 32 * network.n_reactions)
     return ended(network, run, sink, t, n_events, status, pace)
