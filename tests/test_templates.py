@@ -572,7 +572,7 @@ class TestTemplateFinder:
     def test_a_path_may_leave_out_what_it_reads_elsewhere(self, backend):
         # A stands once in AcBdBd, but two paths lead from it, to one B and to the other.
         ids, offsets, first, second = [0, 1, 2, 3, 2, 3], [0, 6], [0, 1, 1, 1, 1], [2]
-        arguments = [np.array(numbers) for numbers in (ids, offsets, first, second)]
+        arguments = [np.array(ids, np.int32), *map(np.array, (offsets, first, second))]
         symbols, _, counts, _, _ = kernels("templates.finder").find_templates(
             *arguments, 5, True, 1, 0.0, 2, 10**6, 10**6
         )
@@ -629,7 +629,7 @@ class TestTemplateFinder:
         sentences = data.draw(st.lists(st.lists(word, max_size=7), max_size=5))
         rows = data.draw(st.lists(st.sets(word), min_size=n_words, max_size=n_words))
         arguments = (
-            np.array([w for s in sentences for w in s], np.int64),
+            np.array([w for s in sentences for w in s], np.int32),
             np.cumsum([0, *map(len, sentences)], dtype=np.int64),
             np.cumsum([0, *map(len, rows)], dtype=np.int64),
             np.array([b for row in rows for b in sorted(row)], np.int64),
@@ -650,7 +650,7 @@ class TestTemplateFinder:
     def test_counts_stop_instead_of_overflowing(self):
         # One word a hundred times, each strong with the next two: a Fibonacci number of paths, over 2**62.
         n = 100
-        arguments = [np.zeros(n, np.int64), np.array([0, n]), np.array([0, 1]), np.array([0])]
+        arguments = [np.zeros(n, np.int32), np.array([0, n]), np.array([0, 1]), np.array([0])]
         for name in ("compiled", "reference"):
             found = kernels("templates.finder", name).find_templates(*arguments, 2, True, 2**62, 0.0, 0, 1, 100)
             *_, counts, total, complete = found
@@ -825,7 +825,7 @@ class TestClosed:
             sentences = [s for s in sentences for _ in range(2)]
         rows = data.draw(st.lists(st.sets(word), min_size=n_words, max_size=n_words))
         arguments = (
-            np.array([w for s in sentences for w in s], np.int64),
+            np.array([w for s in sentences for w in s], np.int32),
             np.cumsum([0, *map(len, sentences)], dtype=np.int64),
             np.cumsum([0, *map(len, rows)], dtype=np.int64),
             np.array([b for row in rows for b in sorted(row)], np.int64),
@@ -956,12 +956,22 @@ class TestClosed:
 
     def test_ends_of_equal_rank(self):
         """Two beginnings of as many words and slots end at the same tokens: the first in order stands for both."""
-        ids, offsets = np.array([0, 1, 4, 3, 3, 4, 4, 3, 3]), np.array([0, 4, 9])
+        ids, offsets = np.array([0, 1, 4, 3, 3, 4, 4, 3, 3], np.int32), np.array([0, 4, 9])
         first, second = np.array([0, 2, 4, 6, 7, 9]), np.array([0, 3, 2, 3, 0, 2, 1, 2, 3])
         for name in ("compiled", "reference"):
             kernel = kernels("templates.closed", name)
             symbols, _, counts, _, _ = kernel.find_closed(ids, offsets, first, second, 4, False, 1, 0.0, 0, 10**6)
             assert (symbols.tolist(), counts.tolist()) == ([0, 1, 4, 3, 3, 4, 4, 3, 3], [1, 1])
+
+    def test_a_slot_of_like_words(self):
+        """What it begins with isn't spelled again as what it ends with."""
+        ids, offsets = np.array([0, 1, 1, 1, 3, 0, 1, 1, 2, 1, 1, 3], np.int32), np.array([0, 5, 12])
+        for name in ("compiled", "reference"):
+            kernel = kernels("templates.closed", name)
+            symbols, _, counts, _, _ = kernel.find_closed(
+                ids, offsets, np.array([0, 1, 1, 1, 1]), np.array([3]), 6, False, 2, 0.0, 0, 10**6
+            )
+            assert (symbols.tolist(), counts.tolist()) == ([0, 1, 1, -1, 3], [2])
 
     def test_words_that_no_pair_joins(self, backend):
         """`from` stands in many lines, `for` and `port` in all."""
