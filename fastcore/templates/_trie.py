@@ -89,7 +89,6 @@ class TemplateTrie(Immutable):
 
     def _prepare(self) -> None:
         self._list = list(self._counts)
-        self._n_slots = [template.n_slots for template in self._list]
         self._ids: dict[str, int] = {}
         symbols = [-1 if w is None else self._ids.setdefault(w, len(self._ids)) for t in self._list for w in t]
         log_total = math.log(self.total)
