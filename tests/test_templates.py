@@ -739,6 +739,7 @@ class TestTemplateFinder:
             ([["a"], 3], TypeError, r"texts\[1\] must be a list of str, got int"),
             ([], ValueError, "at least one word"),
             ([[], []], ValueError, "at least one word"),
+            ([["a"], [], ["b", "", "c"]], ValueError, r"not hold an empty word, got one in \['b', '', 'c'\]"),
         ],
     )
     def test_bad_texts(self, backend, texts, error, message):

@@ -198,7 +198,7 @@ class TemplateFinder(Estimator):
         TypeError
             If a sentence is neither a str nor a list of str, or a str where there is no `tokenize`.
         ValueError
-            If there is no word at all.
+            If there is no word at all, or an empty one.
 
         Warns
         -----
@@ -225,6 +225,10 @@ class TemplateFinder(Estimator):
             tokens, offsets, vocabulary = self._numbered(texts, manner, step)
         if not len(tokens):
             raise ValueError("texts must hold at least one word")
+        if "" in vocabulary:
+            i = np.searchsorted(offsets, np.argmax(tokens == vocabulary.index("")), side="right")
+            words = [vocabulary[token] for token in tokens[offsets[i - 1] : offsets[i]].tolist()]
+            raise ValueError(f"texts must not hold an empty word, got one in {words!r:.80}")
         steps = _STEPS + _STEPS_A_WORD * len(tokens) if steps is None else steps
         rarest = least if closed else 1
         arguments = (
