@@ -398,6 +398,7 @@ PLANTED = [
     ("templates", "pyx/templates/closed.pyx", "        shift += 7\n", "        shift += 8\n", "tests/test_template_memory.py -k Tokens"),
     ("templates", "pyx/templates/closed.pyx", "        if graph.by_path or count >= min_count:", "        if count >= min_count:", "tests/test_templates.py -k Closed"),
     ("templates", "fastcore/_text_commands.py", "if not word.isspace()]", "]", "tests/test_cli.py -k templates"),
+    ("templates", "fastcore/templates/_trie.py", "(mark + text).encode()", "text.encode()", "tests/test_templates.py -k Forms"),
     ("templates", "fastcore/templates/_numbers.py", "offsets[1:] + self._written", "offsets[1:]", "tests/test_template_memory.py -k File"),
     ("templates", "pyx/templates/chosen.pxi", "            if compared(lattice, x.best, y.best) <= 0:", "            if True:", "tests/test_templates.py -k Closed"),
     ("templates", "fastcore/templates/_finder.py", "int((1 - 1e-6) * min_proba", "int((1 + 1e-1) * min_proba", "tests/test_templates.py -k rare"),

@@ -1058,12 +1058,13 @@ class TestForms:
             with pytest.raises(ValueError, match=r"must not hold white space or \[X\]"):
                 _ = Template([word]).text
 
-    @pytest.mark.parametrize("name", ["templates.txt", "templates.txt.gz"])
-    def test_files(self, backend, tmp_path, name):
-        trie = TemplateTrie({Template(["a", None]): 3, Template([None, "的"]): 1})
-        trie.save(tmp_path / name)
-        again = TemplateTrie.load(tmp_path / name)
-        assert [(t, again[t]) for t in again] == [(Template(["a", None]), 3), (Template([None, "的"]), 1)]
+    @pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz", ".zst"])
+    @pytest.mark.parametrize("word", ["a", "\ufeffa", "\ufeff"])
+    def test_files(self, backend, tmp_path, suffix, word):
+        trie = TemplateTrie({Template([word, None]): 3, Template([None, "的"]): 1})
+        trie.save(tmp_path / f"templates.txt{suffix}")
+        again = TemplateTrie.load(tmp_path / f"templates.txt{suffix}")
+        assert [(t, again[t]) for t in again] == [(Template([word, None]), 3), (Template([None, "的"]), 1)]
 
     @pytest.mark.parametrize(
         ("text", "message"),
@@ -1083,6 +1084,8 @@ class TestForms:
             TemplateTrie.load(tmp_path / "none")
         with pytest.raises(ValueError, match="must not hold white space"):
             TemplateTrie([Template(["a"]), Template(["a b"])]).save(tmp_path / "new")
+        with pytest.raises(ValueError, match="a lone surrogate"):
+            TemplateTrie([Template(["a"]), Template(["\ud800"])]).save(tmp_path / "new")
         assert not (tmp_path / "new").exists()
 
     def test_trees(self, backend):

@@ -151,11 +151,17 @@ class TemplateTrie(Immutable):
         Raises
         ------
         ValueError
-            If a word holds white space or ``[X]``.
+            If a word holds white space, ``[X]`` or a lone surrogate.
         """
-        lines = [f"{template.text}\t{count}\n".encode() for template, count in self._counts.items()]
+        text = "".join([f"{template.text}\t{count}\n" for template, count in self._counts.items()])
+        # A word may begin with what a reader takes for a byte order mark: then the file gets one of its own.
+        mark = "\ufeff" if text.startswith("\ufeff") else ""
+        try:
+            data = (mark + text).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"templates can't be saved as text: a lone surrogate in a word ({error.reason})") from None
         with whole_file(path) as file, packing(file, os.fspath(path)) as stream:
-            stream.writelines(lines)
+            stream.write(data)
 
     def __getstate__(self) -> tuple[str, dict[Template, int]]:
         return self._backend, self._counts
