@@ -396,7 +396,7 @@ PLANTED = [
     ("templates", "pyx/templates/paths.pxi", "    if window <= NEAR:", "    if window <= NEAR + 1:", "tests/test_template_memory.py -k Tokens"),
     ("templates", "pyx/templates/paths.pxi", "        moves -= i - j\n        if moves < 0:\n            return False", "        moves -= i - j\n        if moves < 0:\n            return True", "tests/test_template_memory.py -k Tokens"),
     ("templates", "pyx/templates/closed.pyx", "        shift += 7\n", "        shift += 8\n", "tests/test_template_memory.py -k Tokens"),
-    ("templates", "pyx/templates/closed.pyx", "        if graph.by_path or count >= min_count:", "        if count >= min_count:", "tests/test_templates.py -k Closed"),
+    ("templates", "pyx/templates/closed.pyx", "        if graph.by_path or count >= min_count:", "        if count >= min_count:", "tests/test_templates.py -k many_paths"),
     ("templates", "fastcore/_text_commands.py", "if not word.isspace()]", "]", "tests/test_cli.py -k templates"),
     ("templates", "fastcore/templates/_trie.py", "(mark + text).encode()", "text.encode()", "tests/test_templates.py -k Forms"),
     ("templates", "fastcore/templates/_numbers.py", "offsets[1:] + self._written", "offsets[1:]", "tests/test_template_memory.py -k File"),

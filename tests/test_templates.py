@@ -973,6 +973,16 @@ class TestClosed:
             )
             assert (symbols.tolist(), counts.tolist()) == ([0, 1, 1, -1, 3], [2])
 
+    def test_a_word_with_many_paths(self):
+        """What stands once may count as often as paths lead on from it."""
+        ids, offsets = np.array([0, 1, 2, 3, 2, 3], np.int32), np.array([0, 6])
+        for name in ("compiled", "reference"):
+            kernel = kernels("templates.closed", name)
+            symbols, _, counts, _, _ = kernel.find_closed(
+                ids, offsets, np.array([0, 1, 1, 1, 1]), np.array([2]), 5, True, 2, 0.0, 0, 10**6
+            )
+            assert (symbols.tolist(), counts.tolist()) == ([0, -1, 2, -1], [2])
+
     def test_words_that_no_pair_joins(self, backend):
         """`from` stands in many lines, `for` and `port` in all."""
         lines = [
