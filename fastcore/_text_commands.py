@@ -199,7 +199,11 @@ def _segment(options: argparse.Namespace) -> int:
 def _tokenize(lexicon: str | None) -> Callable[[str], list[str]]:
     from .lexicon import Lexicon, Tokenizer
 
-    return Tokenizer(Lexicon.load(lexicon)).tokenize if lexicon else str.split
+    if not lexicon:
+        return str.split
+    tokenize = Tokenizer(Lexicon.load(lexicon)).tokenize
+    # White space is no word of a template, whose text it would cut.
+    return lambda text: [word for word in tokenize(text) if not word.isspace()]
 
 
 def _templates(options: argparse.Namespace) -> int:
@@ -207,14 +211,23 @@ def _templates(options: argparse.Namespace) -> int:
 
     tokenize = _tokenize(options.lexicon)
     finder = TemplateFinder(tokenize, options.window, min_pmi=options.min_pmi, min_count=options.min_count)
+    without_text = 0
     with _output(options.output) as file, warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         finder.fit(_counted(_lines(options), options.progress))
         for template, count in itertools.islice(finder.templates_.items(), options.top):
             if options.json:
                 file.write(json.dumps({"template": list(template), "count": count}, ensure_ascii=False) + "\n")
-            else:
+                continue
+            try:
                 file.write(f"{template.text}\t{count}\n")
+            except ValueError:
+                without_text += 1
+    if without_text:
+        print(
+            f"fastcore templates: {without_text} left out, of words with white space or [X]; --json gives them",
+            file=sys.stderr,
+        )
     for warning in said:
         print(f"fastcore templates: {warning.message}", file=sys.stderr)
     return 0

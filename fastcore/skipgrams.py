@@ -205,7 +205,7 @@ def count_skipgrams(
         raise ValueError("vocabulary names integer ids: give those, with lengths")
     else:
         ids, offsets, names = _from_texts(token_lists, manner)
-    return _count(ids, offsets, names, window, min_count, workers)
+    return count_ids(ids, offsets, names, window, min_count, workers)
 
 
 def _are_ids(texts: Any) -> TypeGuard[Sequence[Any]]:
@@ -267,9 +267,10 @@ def fill(stream: Any, token_lists: Any, manner: Manner, backend: str) -> Iterato
                 yield
 
 
-def _count(
-    ids: Ids, offsets: NDArray[np.int64], names: Sequence[Any], window: int, min_count: int, workers: Any
+def count_ids(
+    ids: Ids, offsets: NDArray[np.int64], names: Sequence[Any], window: int, min_count: int = 1, workers: Workers = 1
 ) -> SkipGrams:
+    """Count the pairs of texts that are ids already, text i at offsets[i]:offsets[i + 1]."""
     size = len(names)
     lengths = np.diff(offsets)
     # A window over the longest text and a larger one see the same.

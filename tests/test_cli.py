@@ -240,6 +240,25 @@ def test_templates_and_trees(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["words"] == ["明月", "的", "光"]
 
 
+def test_templates_of_words_that_have_no_text(tmp_path, capsys):
+    (tmp_path / "words").write_text("明月 3\n的 9\n光 2\n影 2\n")
+    (tmp_path / "texts").write_text("明月 的 光\n明月 的 影\n")
+    arguments = ["--lexicon", str(tmp_path / "words"), str(tmp_path / "texts")]
+    assert cli.main(["templates", *arguments]) == 0
+    assert capsys.readouterr().out == "明月 的 [X]\t2\n"
+    (tmp_path / "t").write_text("[X] 的 [X]\n")
+    assert cli.main(["parse", "--templates", str(tmp_path / "t"), "--brackets", *arguments]) == 0
+    assert capsys.readouterr().out == "(X (X 明月) 的 (X 光))\n(X (X 明月) 的 (X 影))\n"
+    # A word that is written as a slot is.
+    (tmp_path / "log").write_text("user [X] in\nuser [X] in\nuser bob in\n")
+    assert cli.main(["templates", str(tmp_path / "log")]) == 0
+    said = capsys.readouterr()
+    assert said.out == "user [X] in\t3\n"
+    assert said.err == "fastcore templates: 1 left out, of words with white space or [X]; --json gives them\n"
+    assert cli.main(["templates", "--json", str(tmp_path / "log")]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
 def test_words_refuses_a_negative_number(capsys):
     with pytest.raises(SystemExit):
         cli.main(["words", "--top", "-1", "x"])

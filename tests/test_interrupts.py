@@ -1095,7 +1095,7 @@ def _(k: Any, name: str) -> Any:
 @each("templates.finder", "find_templates of many", "find_templates joining")
 def _(k: Any, name: str) -> Any:
     # Two words that are strong after each other spell ever more templates; or nothing is strong at all.
-    ids = np.arange(60) % 2 if "many" in name else np.zeros(3_000_000, np.int64)
+    ids = np.arange(60, dtype=np.int32) % 2 if "many" in name else np.zeros(3_000_000, np.int32)
     offsets, first = np.array([0, len(ids)]), np.array([0, 2, 4] if "many" in name else [0, 1])
     second = np.array([0, 1, 0, 1] if "many" in name else [1])
     return lambda: k.find_templates(ids, offsets, first, second, 20, False, 1, 0.0, 0, 10**6, 10**12)
@@ -1105,11 +1105,11 @@ def _(k: Any, name: str) -> Any:
 def _(k: Any, name: str) -> Any:
     # Two words that stand in many orders; or nothing is strong at all; or two long sentences are alike.
     if "many" in name:
-        ids = np.random.default_rng(0).integers(0, 2, 100_000)
+        ids = np.random.default_rng(0).integers(0, 2, 100_000, np.int32)
     elif "joining" in name:
-        ids = np.zeros(3_000_000, np.int64)
+        ids = np.zeros(3_000_000, np.int32)
     else:
-        ids = np.tile(np.arange(1_000_000), 2)
+        ids = np.tile(np.arange(1_000_000, dtype=np.int32), 2)
     n = len(ids)
     offsets = np.arange(0, n + 1, {"many": 20, "joining": n, "spelling": n // 2}[name.split()[-1]])
     if "spelling" in name:
@@ -1122,7 +1122,7 @@ def _(k: Any, name: str) -> Any:
 @each("templates.readings", "count_readings of many", "count_readings joining")
 def _(k: Any, name: str) -> Any:
     # As for find_templates.
-    ids = np.arange(60) % 2 if "many" in name else np.zeros(3_000_000, np.int64)
+    ids = np.arange(60, dtype=np.int32) % 2 if "many" in name else np.zeros(3_000_000, np.int32)
     offsets, first = np.array([0, len(ids)]), np.array([0, 2, 4] if "many" in name else [0, 1])
     second = np.array([0, 1, 0, 1] if "many" in name else [1])
     return lambda: k.count_readings(ids, offsets, first, second, 20, 10**12)

@@ -190,7 +190,7 @@ class TestFinder:
         sentences = data.draw(st.lists(st.lists(word, max_size=7), max_size=5))
         rows = data.draw(st.lists(st.sets(word), min_size=n_words, max_size=n_words))
         arguments = (
-            np.array([w for s in sentences for w in s], np.int64),
+            np.array([w for s in sentences for w in s], np.int32),
             np.cumsum([0, *map(len, sentences)], dtype=np.int64),
             np.cumsum([0, *map(len, rows)], dtype=np.int64),
             np.array([b for row in rows for b in sorted(row)], np.int64),

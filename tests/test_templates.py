@@ -248,8 +248,7 @@ class TestParser:
         results = []
         for name in ("compiled", "reference"):
             trie = kernels("templates.trie", name).TemplateTrie(*arguments)
-            score, spans = trie.parse(ids, null)
-            results.append((score, spans.tolist(), trie.search(ids).tolist()))
+            results.append((trie.parse(ids, null).tolist(), trie.search(ids).tolist()))
         assert results[0] == results[1]
 
     def test_ties(self, backend):
@@ -572,7 +571,7 @@ class TestTemplateFinder:
     def test_a_path_may_leave_out_what_it_reads_elsewhere(self, backend):
         # A stands once in AcBdBd, but two paths lead from it, to one B and to the other.
         ids, offsets, first, second = [0, 1, 2, 3, 2, 3], [0, 6], [0, 1, 1, 1, 1], [2]
-        arguments = [np.array(numbers) for numbers in (ids, offsets, first, second)]
+        arguments = [np.array(ids, np.int32), *map(np.array, (offsets, first, second))]
         symbols, _, counts, _, _ = kernels("templates.finder").find_templates(
             *arguments, 5, True, 1, 0.0, 2, 10**6, 10**6
         )
@@ -629,7 +628,7 @@ class TestTemplateFinder:
         sentences = data.draw(st.lists(st.lists(word, max_size=7), max_size=5))
         rows = data.draw(st.lists(st.sets(word), min_size=n_words, max_size=n_words))
         arguments = (
-            np.array([w for s in sentences for w in s], np.int64),
+            np.array([w for s in sentences for w in s], np.int32),
             np.cumsum([0, *map(len, sentences)], dtype=np.int64),
             np.cumsum([0, *map(len, rows)], dtype=np.int64),
             np.array([b for row in rows for b in sorted(row)], np.int64),
@@ -650,7 +649,7 @@ class TestTemplateFinder:
     def test_counts_stop_instead_of_overflowing(self):
         # One word a hundred times, each strong with the next two: a Fibonacci number of paths, over 2**62.
         n = 100
-        arguments = [np.zeros(n, np.int64), np.array([0, n]), np.array([0, 1]), np.array([0])]
+        arguments = [np.zeros(n, np.int32), np.array([0, n]), np.array([0, 1]), np.array([0])]
         for name in ("compiled", "reference"):
             found = kernels("templates.finder", name).find_templates(*arguments, 2, True, 2**62, 0.0, 0, 1, 100)
             *_, counts, total, complete = found
@@ -740,6 +739,7 @@ class TestTemplateFinder:
             ([["a"], 3], TypeError, r"texts\[1\] must be a list of str, got int"),
             ([], ValueError, "at least one word"),
             ([[], []], ValueError, "at least one word"),
+            ([["a"], [], ["b", "", "c"]], ValueError, r"not hold an empty word, got one in \['b', '', 'c'\]"),
         ],
     )
     def test_bad_texts(self, backend, texts, error, message):
@@ -825,7 +825,7 @@ class TestClosed:
             sentences = [s for s in sentences for _ in range(2)]
         rows = data.draw(st.lists(st.sets(word), min_size=n_words, max_size=n_words))
         arguments = (
-            np.array([w for s in sentences for w in s], np.int64),
+            np.array([w for s in sentences for w in s], np.int32),
             np.cumsum([0, *map(len, sentences)], dtype=np.int64),
             np.cumsum([0, *map(len, rows)], dtype=np.int64),
             np.array([b for row in rows for b in sorted(row)], np.int64),
@@ -956,12 +956,32 @@ class TestClosed:
 
     def test_ends_of_equal_rank(self):
         """Two beginnings of as many words and slots end at the same tokens: the first in order stands for both."""
-        ids, offsets = np.array([0, 1, 4, 3, 3, 4, 4, 3, 3]), np.array([0, 4, 9])
+        ids, offsets = np.array([0, 1, 4, 3, 3, 4, 4, 3, 3], np.int32), np.array([0, 4, 9])
         first, second = np.array([0, 2, 4, 6, 7, 9]), np.array([0, 3, 2, 3, 0, 2, 1, 2, 3])
         for name in ("compiled", "reference"):
             kernel = kernels("templates.closed", name)
             symbols, _, counts, _, _ = kernel.find_closed(ids, offsets, first, second, 4, False, 1, 0.0, 0, 10**6)
             assert (symbols.tolist(), counts.tolist()) == ([0, 1, 4, 3, 3, 4, 4, 3, 3], [1, 1])
+
+    def test_a_slot_of_like_words(self):
+        """What it begins with isn't spelled again as what it ends with."""
+        ids, offsets = np.array([0, 1, 1, 1, 3, 0, 1, 1, 2, 1, 1, 3], np.int32), np.array([0, 5, 12])
+        for name in ("compiled", "reference"):
+            kernel = kernels("templates.closed", name)
+            symbols, _, counts, _, _ = kernel.find_closed(
+                ids, offsets, np.array([0, 1, 1, 1, 1]), np.array([3]), 6, False, 2, 0.0, 0, 10**6
+            )
+            assert (symbols.tolist(), counts.tolist()) == ([0, 1, 1, -1, 3], [2])
+
+    def test_a_word_with_many_paths(self):
+        """What stands once may count as often as paths lead on from it."""
+        ids, offsets = np.array([0, 1, 2, 3, 2, 3], np.int32), np.array([0, 6])
+        for name in ("compiled", "reference"):
+            kernel = kernels("templates.closed", name)
+            symbols, _, counts, _, _ = kernel.find_closed(
+                ids, offsets, np.array([0, 1, 1, 1, 1]), np.array([2]), 5, True, 2, 0.0, 0, 10**6
+            )
+            assert (symbols.tolist(), counts.tolist()) == ([0, -1, 2, -1], [2])
 
     def test_words_that_no_pair_joins(self, backend):
         """`from` stands in many lines, `for` and `port` in all."""
@@ -1048,12 +1068,13 @@ class TestForms:
             with pytest.raises(ValueError, match=r"must not hold white space or \[X\]"):
                 _ = Template([word]).text
 
-    @pytest.mark.parametrize("name", ["templates.txt", "templates.txt.gz"])
-    def test_files(self, backend, tmp_path, name):
-        trie = TemplateTrie({Template(["a", None]): 3, Template([None, "的"]): 1})
-        trie.save(tmp_path / name)
-        again = TemplateTrie.load(tmp_path / name)
-        assert [(t, again[t]) for t in again] == [(Template(["a", None]), 3), (Template([None, "的"]), 1)]
+    @pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz", ".zst"])
+    @pytest.mark.parametrize("word", ["a", "\ufeffa", "\ufeff"])
+    def test_files(self, backend, tmp_path, suffix, word):
+        trie = TemplateTrie({Template([word, None]): 3, Template([None, "的"]): 1})
+        trie.save(tmp_path / f"templates.txt{suffix}")
+        again = TemplateTrie.load(tmp_path / f"templates.txt{suffix}")
+        assert [(t, again[t]) for t in again] == [(Template([word, None]), 3), (Template([None, "的"]), 1)]
 
     @pytest.mark.parametrize(
         ("text", "message"),
@@ -1073,6 +1094,8 @@ class TestForms:
             TemplateTrie.load(tmp_path / "none")
         with pytest.raises(ValueError, match="must not hold white space"):
             TemplateTrie([Template(["a"]), Template(["a b"])]).save(tmp_path / "new")
+        with pytest.raises(ValueError, match="a lone surrogate"):
+            TemplateTrie([Template(["a"]), Template(["\ud800"])]).save(tmp_path / "new")
         assert not (tmp_path / "new").exists()
 
     def test_trees(self, backend):

@@ -18,8 +18,9 @@ from .._texts import Manner, Texts
 from .._turns import in_turn
 from .._validation import as_choice, as_flag, as_index, as_number
 from .._workers import Workers
-from ..skipgrams import count_skipgrams, n_pairs
+from ..skipgrams import count_ids, n_pairs
 from ._frames import frames_of
+from ._numbers import Numbers
 from ._sentences import sentence_lists
 from ._template import Template, Tokenize, as_words
 from ._trie import TemplateTrie
@@ -109,8 +110,11 @@ class TemplateFinder(Estimator):
     one from there on (the equivalence of projections of CloSpan, Yan, Han and Afshar 2003), and only the one with the
     most words is spelled, so that a stretch of n words that sentences share takes about n steps and not 2^n. Where
     `max_steps` is reached all the same, the search ends; without `closed` it is repeated for shorter templates, about
-    ten times at most. Source: Su Jianlin (苏剑林),
-    *最小熵原理（三）：“飞象过河”之句模版和语言结构*, 2018, https://kexue.fm/archives/5577 (sentence templates).
+    ten times at most. Memory: with `closed` some 15 bytes a word of the texts and one or two a place that a beginning
+    leads to, of which there are at most `max_steps`: 40 bytes a word on four million words of news.
+
+    Source: Su Jianlin (苏剑林), *最小熵原理（三）：“飞象过河”之句模版和语言结构*, 2018,
+    https://kexue.fm/archives/5577 (sentence templates).
 
     Examples
     --------
@@ -170,8 +174,9 @@ class TemplateFinder(Estimator):
         Parameters
         ----------
         texts : iterable, path, bytes, open file or pyarrow array
-            Sentences as str or bytes, or lists of their words; a one-shot iterator will do. A path is a file, each of
-            its lines a sentence, uncompressed by its suffix (gz, xz, bz2, zst), or a folder of such files.
+            Sentences as str or bytes, or lists of their words; a one-shot iterator will do: the texts are read once,
+            and kept as 4 bytes a word, in a temporary file beyond four million words. A path is a file, each of its
+            lines a sentence, uncompressed by its suffix (gz, xz, bz2, zst), or a folder of such files.
         encoding : str, default "utf-8"
             What bytes and files are encoded in.
         errors : {"strict", "replace", "ignore"}, default "strict"
@@ -193,7 +198,7 @@ class TemplateFinder(Estimator):
         TypeError
             If a sentence is neither a str nor a list of str, or a str where there is no `tokenize`.
         ValueError
-            If there is no word at all.
+            If there is no word at all, or an empty one.
 
         Warns
         -----
@@ -220,13 +225,16 @@ class TemplateFinder(Estimator):
             tokens, offsets, vocabulary = self._numbered(texts, manner, step)
         if not len(tokens):
             raise ValueError("texts must hold at least one word")
-        lengths = np.diff(offsets)
+        if "" in vocabulary:
+            i = np.searchsorted(offsets, np.argmax(tokens == vocabulary.index("")), side="right")
+            words = [vocabulary[token] for token in tokens[offsets[i - 1] : offsets[i]].tolist()]
+            raise ValueError(f"texts must not hold an empty word, got one in {words!r:.80}")
         steps = _STEPS + _STEPS_A_WORD * len(tokens) if steps is None else steps
         rarest = least if closed else 1
         arguments = (
             tokens,
             offsets,
-            *_strong(tokens, lengths, len(vocabulary), window, min_proba, min_pmi, confidence, rarest, workers),
+            *_strong(tokens, offsets, len(vocabulary), window, min_proba, min_pmi, confidence, rarest, workers),
             window,
             by_path,
             least,
@@ -391,21 +399,20 @@ class TemplateFinder(Estimator):
 
     def _numbered(
         self, texts: Texts, manner: Manner, step: Callable[[int], object]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64], list[str]]:
         """All words as numbers, where each sentence begins, and the words."""
-        stream = kernels("skipgrams", self._backend).TokenStream()
         number = 0
-        for sentences in sentence_lists(texts, manner, self.tokenize):
-            try:
-                stream.add_texts(sentences, number)
-            except TypeError:
-                for i, words in enumerate(sentences, number):
-                    as_words(words, f"texts[{i}]")
-                raise
-            number += len(sentences)
-            step(len(sentences))
-        ids, offsets, names = stream.finish()
-        return ids.astype(np.int64), np.ascontiguousarray(offsets, np.int64), list(names)
+        with Numbers(kernels("skipgrams", self._backend).TokenStream()) as numbers:
+            for sentences in sentence_lists(texts, manner, self.tokenize):
+                try:
+                    numbers.add(sentences, number)
+                except TypeError:
+                    for i, words in enumerate(sentences, number):
+                        as_words(words, f"texts[{i}]")
+                    raise
+                number += len(sentences)
+                step(len(sentences))
+            return numbers.finish()
 
 
 def _explained(template: Template, count: int) -> int:
@@ -413,8 +420,8 @@ def _explained(template: Template, count: int) -> int:
 
 
 def _strong(
-    tokens: NDArray[np.int64],
-    lengths: NDArray[np.int64],
+    tokens: NDArray[np.int32],
+    offsets: NDArray[np.int64],
     n_words: int,
     window: int,
     min_proba: float,
@@ -425,10 +432,8 @@ def _strong(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the strong pairs, row by row."""
     # Most pairs are too rare: they aren't even listed. A little below what the logarithms below ask for.
-    rarest = max(min_count, int((1 - 1e-6) * min_proba * n_pairs(lengths, window)))
-    pairs = count_skipgrams(
-        tokens, window, lengths=lengths, vocabulary=range(n_words), min_count=rarest, workers=workers
-    )
+    rarest = max(min_count, int((1 - 1e-6) * min_proba * n_pairs(np.diff(offsets), window)))
+    pairs = count_ids(tokens, offsets, range(n_words), window, rarest, workers)
     if not pairs.total:
         return np.zeros(n_words + 1, np.int64), np.zeros(0, np.int64)
     matrix, counts = pairs.matrix, pairs.token_counts

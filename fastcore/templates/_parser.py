@@ -100,24 +100,9 @@ class Parser:
             text = self.tokenize(text)
         words = as_words(text)
         warn_of_memory(len(words), 12)
-        trie, null = self.templates, round(self.null_score / UNIT)
-        _, spans = trie._trie.parse(trie._encode(words), null)
-        used: dict[int, Template] = {}
-        nodes: list[tuple[int, int, int, int, int]] = []
-        # From the last to the first: a node's children are made before it, and lie on the stack in order.
-        made: list[tuple[int, int]] = []
-        for start, end, t in reversed(spans.tolist()):
-            if t < 0:
-                size, score = 1, null * max(end - start - 1, 0)
-            else:
-                used[t] = trie._list[t]
-                size, score = 1, trie._scores[t]
-                for _ in range(trie._n_slots[t]):
-                    child_size, child_score = made.pop()
-                    size, score = size + child_size, score + child_score
-            made.append((size, score))
-            nodes.append((start, end, t, size, score))
-        return SentenceTree(words, nodes[::-1], used)
+        trie = self.templates
+        nodes = trie._trie.parse(trie._encode(words), round(self.null_score / UNIT)).tolist()
+        return SentenceTree(words, nodes, {t: trie._list[t] for _, _, t, _, _ in nodes if t >= 0})
 
     def equivalence_classes(
         self, texts: Texts, *, encoding: str = "utf-8", errors: str = "strict", pattern: str | None = None

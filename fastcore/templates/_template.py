@@ -14,6 +14,8 @@ SLOT = "[X]"
 
 Tokenize: TypeAlias = Callable[[str], Sequence[str]]
 
+_LISTS, _STR = (list, tuple), frozenset({str})
+
 
 class Template:
     """Words and slots; a slot stands for one or more words.
@@ -199,10 +201,11 @@ class Template:
 
 
 def as_words(words: Any, name: str = "words") -> tuple[str, ...]:
-    if isinstance(words, str | bytes) or not isinstance(words, Sequence | np.ndarray):
+    # Lists and tuples, and all words str: that is seen at once.
+    if type(words) not in _LISTS and (isinstance(words, str | bytes) or not isinstance(words, Sequence | np.ndarray)):
         raise TypeError(f"{name} must be a list of str, got {type(words).__name__}")
     listed = tuple(words)
-    if {*map(type, listed)} - {str}:
+    if not _STR.issuperset(map(type, listed)):
         for word in listed:
             if not isinstance(word, str):
                 raise TypeError(f"{name} must hold str, got {type(word).__name__}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .._extras import require
@@ -30,12 +30,12 @@ class SentenceTree:
 
     __slots__ = ("_index", "_nodes", "_sentence", "_templates")
 
-    # Node: (start, end, template, nodes in its subtree, score), in preorder. Trees of a sentence share the list,
+    # Node: [start, end, template, nodes in its subtree, score], in preorder. Trees of a sentence share the list,
     # so that no depth of nesting needs recursion.
     def __init__(
         self,
         sentence: tuple[str, ...],
-        nodes: list[tuple[int, int, int, int, int]],
+        nodes: Sequence[Sequence[int]],
         templates: Mapping[int, Template],
         index: int = 0,
     ) -> None:

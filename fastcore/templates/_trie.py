@@ -89,7 +89,6 @@ class TemplateTrie(Immutable):
 
     def _prepare(self) -> None:
         self._list = list(self._counts)
-        self._n_slots = [template.n_slots for template in self._list]
         self._ids: dict[str, int] = {}
         symbols = [-1 if w is None else self._ids.setdefault(w, len(self._ids)) for t in self._list for w in t]
         log_total = math.log(self.total)
@@ -152,11 +151,17 @@ class TemplateTrie(Immutable):
         Raises
         ------
         ValueError
-            If a word holds white space or ``[X]``.
+            If a word holds white space, ``[X]`` or a lone surrogate.
         """
-        lines = [f"{template.text}\t{count}\n".encode() for template, count in self._counts.items()]
+        text = "".join([f"{template.text}\t{count}\n" for template, count in self._counts.items()])
+        # A word may begin with what a reader takes for a byte order mark: then the file gets one of its own.
+        mark = "\ufeff" if text.startswith("\ufeff") else ""
+        try:
+            data = (mark + text).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"templates can't be saved as text: a lone surrogate in a word ({error.reason})") from None
         with whole_file(path) as file, packing(file, os.fspath(path)) as stream:
-            stream.writelines(lines)
+            stream.write(data)
 
     def __getstate__(self) -> tuple[str, dict[Template, int]]:
         return self._backend, self._counts

@@ -1,7 +1,7 @@
 # Which of the closed templates that end in the states of a lattice are kept, and how they are spelled.
 from libc.stdlib cimport qsort
 
-from _owned cimport spread
+from _owned cimport spread, zeros
 
 cdef enum:
     COMPARED = 1000  # templates that one is compared with at most
@@ -186,17 +186,18 @@ cdef int fill_in(
     # Spell what a slot holds in all sentences. `taken` are the tokens of the words, a row a sentence.
     cdef const State *state = &lattice.states[ending.state]
     cdef Py_ssize_t i, w, n = 0, width = n_words + 2
-    cdef int64_t place
-    cdef int32_t before = -1
+    cdef int64_t place, end = 0
     cdef int64_t *row
     lattice.taken = <int64_t *>roomy(
         &lattice.pool, lattice.taken, &lattice.taken_room, ending.count * width, sizeof(int64_t))
-    for i in range(state.first_place, state.first_place + state.n_places):
+    unpack(graph, lattice, state)
+    for i in range(state.n_places):
         place = lattice.places[i]
-        if ends_at(graph, place, ending.trailing) and graph.sentence[place] != before:
-            before = graph.sentence[place]
+        if place >= end and ends_at(graph, place, ending.trailing):
             row = lattice.taken + n * width
-            row[0], row[n_words], row[n_words + 1] = graph.offsets[before] - 1, place, graph.offsets[before + 1]
+            row[0] = graph.offsets[sentence_of(graph, place)] - 1
+            end = graph.offsets[sentence_of(graph, place) + 1]
+            row[n_words], row[n_words + 1] = place, end
             n += 1
     spend(pace, state.n_places + n * width)
     for w in range(n_words, 1, -1):
@@ -217,12 +218,13 @@ cdef int step_back(
     # For each sentence the last token of the state before from which a path comes to the w-th word's.
     cdef const Edge *edge = &lattice.edges[state.best]
     cdef const State *source = &lattice.states[edge.source]
-    cdef Py_ssize_t i = source.first_place, end = source.first_place + source.n_places, k, j
+    cdef Py_ssize_t i = 0, k, j
     cdef int64_t to
+    unpack(graph, lattice, source)
     spend(pace, source.n_places + 4 * n)
     for k in range(n):
         to = lattice.taken[k * width + w]
-        while i < end and lattice.places[i] < to:
+        while i < source.n_places and lattice.places[i] < to:
             i += 1
         j = i - 1
         while not (lattice.places[j] < to - 1 if edge.key & 1 else lattice.places[j] == to - 1) or not leads(
@@ -234,9 +236,9 @@ cdef int step_back(
 
 
 cdef inline bint leads(const Graph *graph, int64_t place, int64_t to) noexcept nogil:
-    cdef int64_t k
-    for k in range(graph.on_first[place], graph.on_first[place + 1]):
-        if graph.on[k] == to:
+    cdef On on = on_from(graph, place)
+    while another(graph, &on):
+        if on.to == to:
             return True
     return False
 

@@ -1,7 +1,5 @@
 """Kernel that finds closed templates: beginnings that lead to the same tokens are one, and so are their endings."""
 
-from libc.stdint cimport uint64_t
-
 from _table cimport Cell, Table, table_after, table_find, table_init, table_took
 
 include "paths.pxi"
@@ -21,10 +19,10 @@ cdef struct StateCell:
 
 
 cdef struct State:
-    # Tokens that beginnings of templates lead to: where they are listed, what a template of them counts, the words of
+    # Tokens that beginnings of templates lead to: where they are packed, what a template of them counts, the words of
     # the beginning that came first; steps on; the last step of the beginning that stands for all (none leads to the
     # start), that one's words and slots; and the templates that end here.
-    Py_ssize_t first_place
+    Py_ssize_t packed
     Py_ssize_t n_places
     int64_t first_token
     int64_t count
@@ -68,24 +66,24 @@ cdef struct Lattice:
     Edge *edges
     Ending *endings
     Ending **order
-    int32_t *places
-    int64_t *ways
+    uint8_t *packed  # the places of states, each by how far it is from the one before; where paths count, their number
+    int32_t *places  # those of one state
     Py_ssize_t *heap  # states to go on from, that which explains most first
     State **rising  # states by their first token, and so after all that lead to them
     int64_t *symbols
     int64_t *path
     int64_t *taken
     Py_ssize_t *waiting
-    Py_ssize_t states_room, edges_room, endings_room, order_room, places_room, ways_room, heap_room
+    Py_ssize_t states_room, edges_room, endings_room, order_room, packed_room, places_room, heap_room
     Py_ssize_t symbols_room, path_room, taken_room, waiting_room
-    Py_ssize_t n_states, n_edges, n_endings, n_places, n_heap, n_symbols, n_kept
+    Py_ssize_t n_states, n_edges, n_endings, n_packed, n_heap, n_symbols, n_kept
 
 
 include "chosen.pxi"
 
 
 def find_closed(
-    const int64_t[::1] ids,
+    const int32_t[::1] ids,
     const int64_t[::1] offsets,
     const int64_t[::1] pairs_first,
     const int64_t[::1] pairs_second,
@@ -144,9 +142,30 @@ cdef inline uint64_t mixed(uint64_t x) noexcept nogil:
 
 cdef inline void add_member(Hash *hash, uint64_t number, uint64_t ways) noexcept nogil:
     # One more member, in any order.
-    number = mixed(number + 1) + ways
-    hash.a += mixed(number)
-    hash.b += mixed(number ^ <uint64_t>0x9E3779B97F4A7C15)
+    number = mixed(number + ways * <uint64_t>0x9E3779B97F4A7C15)
+    hash.a += number
+    hash.b += mixed(number ^ <uint64_t>0xD1B54A32D192ED03)
+
+
+cdef inline void write_number(Lattice *lattice, uint64_t number) noexcept nogil:
+    # Seven bits a byte, the lowest first.
+    while number >= 128:
+        lattice.packed[lattice.n_packed] = <uint8_t>(number | 128)
+        lattice.n_packed += 1
+        number >>= 7
+    lattice.packed[lattice.n_packed] = <uint8_t>number
+    lattice.n_packed += 1
+
+
+cdef inline uint64_t read_number(const uint8_t **at) noexcept nogil:
+    cdef uint64_t number = at[0][0] & 127
+    cdef int shift = 7
+    while at[0][0] & 128:
+        at[0] += 1
+        number |= <uint64_t>(at[0][0] & 127) << shift
+        shift += 7
+    at[0] += 1
+    return number
 
 
 cdef Py_ssize_t add_state(
@@ -154,26 +173,25 @@ cdef Py_ssize_t add_state(
     Py_ssize_t depth
 ) except -1 nogil:
     cdef State *state
-    cdef Py_ssize_t i, n = lattice.n_places
+    cdef Py_ssize_t i
+    cdef int64_t before = 0
     lattice.states = <State *>roomy(
         &lattice.pool, lattice.states, &lattice.states_room, lattice.n_states + 1, sizeof(State))
     state = &lattice.states[lattice.n_states]
     state.first_out = state.last_out = state.best = -1
     state.words = state.slots = state.n_endings = 0
     state.first_ending = lattice.n_endings
-    state.first_place, state.n_places = n, last - first
+    state.packed, state.n_places = lattice.n_packed, last - first
     state.first_token = steps[first].place if last > first else -1
     state.count, state.depth, state.explained = count, depth, times(count - 1, depth)
-    lattice.places = <int32_t *>roomy(
-        &lattice.pool, lattice.places, &lattice.places_room, n + last - first, sizeof(int32_t))
+    # A place takes five bytes at most, a number of ways nine; what isn't used costs nothing.
+    lattice.packed = <uint8_t *>roomy(
+        &lattice.pool, lattice.packed, &lattice.packed_room, lattice.n_packed + 14 * (last - first), 1)
     for i in range(first, last):
-        lattice.places[n + i - first] = <int32_t>steps[i].place
-    if graph.by_path:
-        lattice.ways = <int64_t *>roomy(
-            &lattice.pool, lattice.ways, &lattice.ways_room, n + last - first, sizeof(int64_t))
-        for i in range(first, last):
-            lattice.ways[n + i - first] = steps[i].ways
-    lattice.n_places += last - first
+        write_number(lattice, steps[i].place - before)
+        before = steps[i].place
+        if graph.by_path:
+            write_number(lattice, steps[i].ways)
     lattice.n_states += 1
     return lattice.n_states - 1
 
@@ -231,33 +249,89 @@ cdef int add_endings(
     const Graph *graph, Lattice *lattice, const Step *steps, Py_ssize_t first, Py_ssize_t last, Py_ssize_t state,
     int64_t min_count
 ) except -1 nogil:
-    # The templates that end with a stretch of steps.
-    cdef Ending *ending
+    # The templates that end with a stretch of steps: without a slot, and with one.
+    cdef Ending[2] endings
+    cdef int64_t[2] ends
+    cdef int64_t[2] ways
     cdef Py_ssize_t i
-    cdef int64_t count, place, ways
+    cdef int64_t place
     cdef int kind
-    for kind in range(2):
-        count = weight(graph, steps, first, last, kind)
-        if count < min_count:
+    memset(endings, 0, sizeof(endings))
+    memset(ends, 0, sizeof(ends))
+    memset(ways, 0, sizeof(ways))
+    for i in range(first, last):
+        place = steps[i].place
+        if not is_last(graph, place):
             continue
+        kind = not begins(graph, place + 1)
+        if place >= ends[kind]:
+            # The next sentence.
+            add_sentence(graph, &endings[kind], ends[kind], ways[kind])
+            ends[kind], ways[kind] = graph.offsets[sentence_of(graph, place) + 1], 0
+        add_member(&endings[kind].places, place, steps[i].ways if graph.by_path else 1)
+        ways[kind] = plus(ways[kind], steps[i].ways)
+    for kind in range(2):
+        add_sentence(graph, &endings[kind], ends[kind], ways[kind])
+        if endings[kind].count < min_count:
+            continue
+        endings[kind].state, endings[kind].trailing = state, kind
         lattice.endings = <Ending *>roomy(
             &lattice.pool, lattice.endings, &lattice.endings_room, lattice.n_endings + 1, sizeof(Ending))
-        ending = &lattice.endings[lattice.n_endings]
+        lattice.endings[lattice.n_endings] = endings[kind]
         lattice.n_endings += 1
         lattice.states[state].n_endings += 1
-        memset(ending, 0, sizeof(Ending))
-        ending.state, ending.trailing, ending.count = state, kind, count
-        i = first
-        while i < last:
-            # The steps of one sentence.
-            ways, place = 0, steps[i].place
-            while i < last and graph.sentence[steps[i].place] == graph.sentence[place]:
-                if ends_at(graph, steps[i].place, kind):
-                    add_member(&ending.places, steps[i].place, steps[i].ways if graph.by_path else 1)
-                    ways = plus(ways, steps[i].ways)
-                i += 1
-            if ways:
-                add_member(&ending.sentences, graph.sentence[place], ways if graph.by_path else 1)
+    return 0
+
+
+cdef inline void add_sentence(const Graph *graph, Ending *ending, int64_t end, int64_t ways) noexcept nogil:
+    # So many ways end in the sentence that ends there.
+    if ways:
+        add_member(&ending.sentences, end, ways if graph.by_path else 1)
+        ending.count = plus(ending.count, ways if graph.by_path else 1)
+
+
+cdef int first_words(
+    const Graph *graph, Search *search, Lattice *lattice, int64_t min_count, Py_ssize_t longest, Pace *pace
+) except -1 nogil:
+    # Paths begin where no strong pair leads to: such places key by key, without those of keys that are too rare.
+    cdef Py_ssize_t i, n = 0, n_keys = 2 * graph.n_words, first = 0
+    cdef uint32_t key
+    cdef int32_t *ends = <int32_t *>zeros(&search.pool, n_keys, sizeof(int32_t))
+    cdef int32_t *places
+    cdef Py_ssize_t count
+    for i in range(graph.n):
+        if is_first(graph, i):
+            ends[key_of(graph, i, not begins(graph, i))] += 1
+            search.taken += 1
+        spend(pace, 1)
+    for key in range(n_keys):
+        count = ends[key]
+        # Of paths there may be more than places.
+        if graph.by_path or count >= min_count:
+            ends[key] = <int32_t>n
+            n += count
+        else:
+            ends[key] = -1
+        spend(pace, 1)
+    places = <int32_t *>spread(&search.pool, n, sizeof(int32_t))
+    for i in range(graph.n):
+        if is_first(graph, i):
+            key = key_of(graph, i, not begins(graph, i))
+            if ends[key] >= 0:
+                places[ends[key]] = <int32_t>i
+                ends[key] += 1
+        spend(pace, 1)
+    for key in range(n_keys):
+        if ends[key] <= first:
+            continue
+        search.n_steps = search.n_levels = 0
+        for i in range(first, ends[key]):
+            add_step(search, key, places[i], 1)
+        first = ends[key]
+        add_level(search, 0, pace)
+        arrive(graph, search, lattice, 0, min_count, longest, pace)
+    drop(&search.pool, places)
+    drop(&search.pool, ends)
     return 0
 
 
@@ -270,8 +344,7 @@ cdef int64_t explore(
     cdef int64_t left_out = 0
     table_init(&lattice.table, &lattice.pool, pace, 0, sizeof(StateCell))
     add_state(graph, lattice, NULL, 0, 0, 1, 0)
-    first_steps(graph, search, pace)
-    arrive(graph, search, lattice, 0, min_count, longest, pace)
+    first_words(graph, search, lattice, min_count, longest, pace)
     while lattice.n_heap:
         state = pop(lattice)
         n = stand_on(graph, search, lattice, &lattice.states[state])
@@ -291,11 +364,29 @@ cdef Py_ssize_t stand_on(
     const Graph *graph, Search *search, const Lattice *lattice, const State *state
 ) except -1 nogil:
     # The places of a state, and how many these are, as steps that the search goes on from.
-    cdef Py_ssize_t i
+    cdef const uint8_t *at = lattice.packed + state.packed
+    cdef int64_t place = 0
+    cdef Py_ssize_t _i
     search.n_steps = search.n_levels = 0
-    for i in range(state.first_place, state.first_place + state.n_places):
-        add_step(search, 0, lattice.places[i], lattice.ways[i] if graph.by_path else 1)
+    for _i in range(state.n_places):
+        place += read_number(&at)
+        add_step(search, 0, place, read_number(&at) if graph.by_path else 1)
     return state.n_places
+
+
+cdef int unpack(const Graph *graph, Lattice *lattice, const State *state) except -1 nogil:
+    # The places of a state as `lattice.places`.
+    cdef const uint8_t *at = lattice.packed + state.packed
+    cdef int64_t place = 0
+    cdef Py_ssize_t i
+    lattice.places = <int32_t *>roomy(
+        &lattice.pool, lattice.places, &lattice.places_room, state.n_places, sizeof(int32_t))
+    for i in range(state.n_places):
+        place += read_number(&at)
+        lattice.places[i] = <int32_t>place
+        if graph.by_path:
+            read_number(&at)
+    return 0
 
 
 cdef int arrive(

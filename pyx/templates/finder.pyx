@@ -14,7 +14,7 @@ cdef struct Found:
 
 
 def find_templates(
-    const int64_t[::1] ids,
+    const int32_t[::1] ids,
     const int64_t[::1] offsets,
     const int64_t[::1] pairs_first,
     const int64_t[::1] pairs_second,
@@ -117,6 +117,17 @@ cdef int explore(
             return False
         go_on(graph, search, first, last, pace)
     return True
+
+
+cdef int first_steps(const Graph *graph, Search *search, Pace *pace) except -1 nogil:
+    # Paths begin where no strong pair leads to.
+    cdef Py_ssize_t i
+    search.n_steps = search.n_levels = 0
+    for i in range(graph.n):
+        if is_first(graph, i):
+            add_step(search, key_of(graph, i, not begins(graph, i)), i, 1)
+    search.taken = search.n_steps
+    return add_level(search, 0, pace)
 
 
 cdef int emit(Found *found, Py_ssize_t n_words, int trailing, int64_t count) except -1 nogil:

@@ -2,9 +2,7 @@
 
 include "paths.pxi"
 
-from libc.stdint cimport uint64_t
-
-from _owned cimport drop, resized
+from _owned cimport resized
 from _table cimport Cell, Table, table_find, table_init, table_took
 
 cdef enum:
@@ -33,7 +31,7 @@ cdef struct Work:
 
 
 def count_readings(
-    const int64_t[::1] ids,
+    const int32_t[::1] ids,
     const int64_t[::1] offsets,
     const int64_t[::1] pairs_first,
     const int64_t[::1] pairs_second,
@@ -50,7 +48,8 @@ def count_readings(
     cdef Work work
     cdef Pace pace = new_pace()
     cdef Py_ssize_t s, refused = -1
-    cdef int64_t[::1] on_first, on
+    cdef int64_t[::1] on_first
+    cdef int32_t[::1] on
     cdef char[::1] entered = np.zeros(ids.shape[0] + 1, np.int8)
     on_first, on = join(ids, offsets, pairs_first, pairs_second, window, &pace)
     memset(&work, 0, sizeof(Work))
@@ -70,7 +69,7 @@ def count_readings(
 
 
 cdef int read_sentence(
-    const int64_t *ids, int64_t start, int64_t end, const int64_t *on_first, const int64_t *on, char *entered,
+    const int32_t *ids, int64_t start, int64_t end, const int64_t *on_first, const int32_t *on, char *entered,
     Py_ssize_t limit, Work *work, Pace *pace
 ) except -1 nogil:
     # False if it has too many readings.
@@ -85,7 +84,7 @@ cdef int read_sentence(
         first = list_first[i + 1 - start] = work.n_readings
         for k in range(on_first[i], on_first[i + 1]):
             entered[on[k]] = 1
-            step = 2 * ids[i] + (on[k] > i + 1)
+            step = 2 * <int64_t>ids[i] + (on[k] > i + 1)
             for j in range(list_first[on[k] + 1 - start], list_first[on[k] - start]):
                 add_reading(work, tail_of(work, step, work.readings[j].tail), work.readings[j].count, first)
             spend(pace, 4 * (list_first[on[k] - start] - list_first[on[k] + 1 - start]) + 4)
@@ -93,7 +92,7 @@ cdef int read_sentence(
                 drop(&work.pool, list_first)
                 return False
         if work.n_readings == first:
-            add_reading(work, tail_of(work, 2 * ids[i] + (i + 1 < end), -1), 1, first)
+            add_reading(work, tail_of(work, 2 * <int64_t>ids[i] + (i + 1 < end), -1), 1, first)
     list_first[0] = work.n_readings
     for i in range(start, end):
         if not entered[i]:

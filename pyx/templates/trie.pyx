@@ -137,11 +137,14 @@ cdef class TemplateTrie:
         return child
 
     def parse(self, const int64_t[::1] ids, int64_t null_score):
-        """Return the score of the best nested reading and its (start, end, template) in preorder, -1 for none."""
+        """Return the best nested reading: (start, end, template, rows, score) in preorder, -1 for no template.
+
+        `rows` are how many the tree has that begins with one, itself included.
+        """
         cdef Py_ssize_t n = ids.shape[0]
         cdef Work work
         if n == 0:
-            return 0, np.array([[0, 0, -1]], np.int64)
+            return np.array([[0, 0, -1, 1, 0]], np.int64)
         cdef int64_t *best
         cdef int32_t *choice
         work.pool = Pool(NULL, 0, 0)
@@ -153,7 +156,7 @@ cdef class TemplateTrie:
                 choice = <int32_t *>resized(&work.pool, NULL, (n + 1) * (n + 1), sizeof(int32_t))
                 self.sweep(&ids[0], n, null_score, best, choice, &work)
                 self.trace(&ids[0], n, best, choice, &work)
-            return best[n * (n + 1)], found_rows(&work)
+            return tree_rows(&work, n, best)
         finally:
             free_all(&work.pool)
 
@@ -363,6 +366,23 @@ cdef found_rows(const Work *work):
     if work.n_found:
         out = result
         memcpy(&out[0, 0], work.found, work.n_found * sizeof(Found))
+    return result
+
+
+cdef tree_rows(const Work *work, Py_ssize_t n, const int64_t *best):
+    # What was found in preorder, with the size of each tree and its score.
+    cdef Py_ssize_t i, below
+    cdef const Found *found
+    cdef int64_t[:, ::1] out
+    result = np.empty((work.n_found, 5), np.int64)
+    out = result
+    for i in range(work.n_found - 1, -1, -1):
+        found = &work.found[i]
+        below = i + 1
+        while below < work.n_found and work.found[below].start < found.end:
+            below += out[below, 3]
+        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = found.start, found.end, found.template, below - i
+        out[i, 4] = best[found.end * (n + 1) + found.start]
     return result
 
 

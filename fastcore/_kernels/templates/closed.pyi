@@ -2,7 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 def find_closed(
-    ids: NDArray[np.int64],
+    ids: NDArray[np.int32],
     offsets: NDArray[np.int64],
     pairs_first: NDArray[np.int64],
     pairs_second: NDArray[np.int64],

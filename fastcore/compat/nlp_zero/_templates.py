@@ -12,7 +12,7 @@ import numpy as np
 
 from ..._backend import kernels
 from ..._turns import TakesTurns, in_turn
-from ...skipgrams import count_skipgrams
+from ...skipgrams import count_ids
 from ...templates._parser import warn_of_memory
 from ._grams import Grams
 from ._lattice import Trie, log
@@ -176,7 +176,7 @@ class Template_Finder(TakesTurns):
         if not n_texts:
             raise ValueError("sents must hold at least one text, got none")
         names = list(names)
-        pairs = count_skipgrams(ids, self.window, lengths=np.diff(offsets), vocabulary=names)
+        pairs = count_ids(ids, np.ascontiguousarray(offsets, np.int64), names, self.window)
         self._trained = True
         for word, count in zip(names, pairs.token_counts.tolist(), strict=True):
             self.words[word] = self.words.get(word, 0) + count
@@ -200,7 +200,7 @@ class Template_Finder(TakesTurns):
         _, (ids, offsets, names) = self._numbered(sents, filtering)
         offsets = np.ascontiguousarray(offsets, np.int64)
         symbols, bounds, counts, refused = kernels("templates.readings").count_readings(
-            ids.astype(np.int64),
+            ids,
             offsets,
             *strong.rows([*names]),
             self.window,

@@ -19,7 +19,7 @@ class Graph:
 
     def __init__(
         self,
-        ids: NDArray[np.int64],
+        ids: NDArray[np.int32],
         offsets: NDArray[np.int64],
         pairs_first: NDArray[np.int64],
         pairs_second: NDArray[np.int64],

@@ -16,7 +16,7 @@ Rank = tuple[int, int, Beginning]
 
 
 def find_closed(
-    ids: NDArray[np.int64],
+    ids: NDArray[np.int32],
     offsets: NDArray[np.int64],
     pairs_first: NDArray[np.int64],
     pairs_second: NDArray[np.int64],

@@ -9,7 +9,7 @@ from ._paths import MOST, Beginning, Graph, spelled
 
 
 def find_templates(
-    ids: NDArray[np.int64],
+    ids: NDArray[np.int32],
     offsets: NDArray[np.int64],
     pairs_first: NDArray[np.int64],
     pairs_second: NDArray[np.int64],

@@ -11,7 +11,7 @@ LISTS = 16  # the readings of all words of a sentence may be so many times as ma
 
 
 def count_readings(
-    ids: NDArray[np.int64],
+    ids: NDArray[np.int32],
     offsets: NDArray[np.int64],
     pairs_first: NDArray[np.int64],
     pairs_second: NDArray[np.int64],

@@ -18,8 +18,11 @@ class TemplateTrie:
         self.templates = [listed[start:end] for start, end in pairwise(offsets.tolist())]
         self.scores = scores.tolist()
 
-    def parse(self, ids: NDArray[np.int64], null_score: int) -> tuple[int, NDArray[np.int64]]:
-        """Return the score of the best nested reading and its (start, end, template) in preorder, -1 for none."""
+    def parse(self, ids: NDArray[np.int64], null_score: int) -> NDArray[np.int64]:
+        """Return the best nested reading: (start, end, template, rows, score) in preorder, -1 for no template.
+
+        `rows` are how many the tree has that begins with one, itself included.
+        """
         words = ids.tolist()
         best: dict[Span, int] = {(0, 0): 0}
         choice: dict[Span, int] = {(0, 0): -1}
@@ -34,13 +37,16 @@ class TemplateTrie:
                         n_slots = template.count(-1)
                         readings.append((inside + self.scores[t], len(template) - n_slots, -n_slots, -t, t))
                 best[span], *_, choice[span] = max(readings)
-        nodes, pending = [], [(0, len(words))]
+        spans, pending = [], [(0, len(words))]
         while pending:
             span = pending.pop()
-            nodes.append((*span, choice[span]))
+            spans.append(span)
             if choice[span] >= 0:
                 pending.extend(_slots(self.templates[choice[span]], words, span, best))
-        return best[0, len(words)], np.array(nodes, dtype=np.int64)
+        # What lies within a span comes right after it.
+        sizes = [sum(start <= a and b <= end for a, b in spans[i:]) for i, (start, end) in enumerate(spans)]
+        rows = [(*span, choice[span], size, best[span]) for span, size in zip(spans, sizes, strict=True)]
+        return np.array(rows, dtype=np.int64)
 
     def search(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return every (start, end, template) such that the template reads exactly those words."""
