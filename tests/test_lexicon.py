@@ -181,6 +181,8 @@ class TestLexicon:
             ({"a": "3"}, TypeError, "the count of 'a' must be an int"),
             ({"a": None}, TypeError, "the count of 'a' must be an int"),
             ({"a": True}, TypeError, "the count of 'a' must be an int"),
+            ({"a": 2, "b": True}, TypeError, r"the count of 'b' must be an int, got True \(bool\)"),
+            ({"a": 2, "b": np.True_}, TypeError, "the count of 'b' must be an int"),
             ({"a": [1]}, TypeError, "the count of 'a' must be an int"),
         ],
     )
@@ -615,6 +617,9 @@ assert "jieba" not in sys.modules
             Tokenizer(WORDS)
         with pytest.raises(TypeError, match="punctuation must be a str"):
             Tokenizer(lexicon, punctuation=["a"])
+        for flag in ("join_alnum", "join_fullwidth"):
+            with pytest.raises(TypeError, match=f"{flag} must be a bool, got str"):
+                Tokenizer(lexicon, **{flag: "no"})
         with pytest.raises(ValueError, match="needs join_alnum"):
             Tokenizer(lexicon, join_alnum=False, join_fullwidth=True)
         with pytest.raises(ValueError, match="null_score must be finite"):
