@@ -7,6 +7,7 @@ import errno
 import io
 import itertools
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -118,6 +119,8 @@ def _batches(options: argparse.Namespace) -> Iterator[list[str]]:
     """The lines of all texts, as many at a time as there are by then."""
     manner = Manner(encoding=options.encoding, errors="replace" if options.replace else "strict")
     for path in options.paths:
+        if not path:
+            os.stat(path)  # no name, be it of an empty variable, isn't this folder: the system's own error
         # Standard input stays open: it isn't ours.
         yield from string_lists(_bytes_of(sys.stdin, "input") if path == STDIN else Path(path), manner)
 
@@ -186,7 +189,7 @@ def _words(options: argparse.Namespace) -> int:
         "min_proba": options.min_proba,
         "max_length": options.max_length,
         "keep": options.keep,
-        "exclude": Lexicon.load(options.exclude) if options.exclude else None,
+        "exclude": None if options.exclude is None else Lexicon.load(options.exclude),
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     finder = WordFinder(method=options.method, min_length=options.min_length, **chosen)
@@ -204,7 +207,7 @@ def _words(options: argparse.Namespace) -> int:
 def _segment(options: argparse.Namespace) -> int:
     from .lexicon import Lexicon, Tokenizer
 
-    lexicon = Lexicon.load(options.lexicon) if options.lexicon else None
+    lexicon = None if options.lexicon is None else Lexicon.load(options.lexicon)
     tokenizer = Tokenizer(lexicon, join_alnum=not options.no_join, join_fullwidth=options.join_fullwidth)
     with _output(options.output) as file:
         for share in _shares(options, file, None if options.workers == 1 else SHARE):
@@ -217,7 +220,7 @@ def _segment(options: argparse.Namespace) -> int:
 def _tokenize(lexicon: str | None) -> Callable[[str], list[str]]:
     from .lexicon import Lexicon, Tokenizer
 
-    return Tokenizer(Lexicon.load(lexicon)).tokenize if lexicon else str.split
+    return str.split if lexicon is None else Tokenizer(Lexicon.load(lexicon)).tokenize
 
 
 def _templates(options: argparse.Namespace) -> int:

@@ -250,6 +250,26 @@ def test_bad_files_are_named_and_nothing_is_left(tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.txt", "lexicon.txt"]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["words", ""],
+        ["words", "texts", ""],
+        ["words", "texts", "--exclude", ""],
+        ["words", "texts", "-o", ""],
+        ["segment", ""],
+        ["segment", "texts", "--lexicon", ""],
+        ["templates", "texts", "--lexicon", ""],
+        ["parse", "texts", "--templates", "texts", "--lexicon", ""],
+    ],
+)
+def test_an_empty_name_is_no_file(tmp_path, capsys, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "texts").write_text("看电影 去电影院\n", encoding="utf-8")
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().err == f"fastcore {arguments[0]}: [Errno 2] No such file or directory: ''\n"
+
+
 def test_templates_and_trees(tmp_path, capsys):
     log = tmp_path / "messages.log"
     log.write_text("".join(f"user u{i} logged in\ndisk {i} full\n" for i in range(20)))
