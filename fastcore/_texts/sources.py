@@ -185,11 +185,11 @@ class Lines:
         while block := self.read(size or READ, soon=True):
             cut = 1 + max(block.rfind(end) for end in ends)
             if cut:
-                yield b"".join((*pending, block[:cut]))
-                pending = []
+                pending.append(block[:cut])
+                yield _joined(pending)
             pending.append(block[cut:])
-        if rest := b"".join(pending):
-            yield rest
+        if any(pending):
+            yield _joined(pending)
 
     def strings(self, manner: Manner) -> Iterator[list[str]]:
         r"""Give the lines without their ends (\n or \r\n) as lists of str."""
@@ -199,13 +199,24 @@ class Lines:
             except UnicodeDecodeError as error:
                 raise self.bad(piece, error.start) from None
             self.take(piece)
-            lines = text.replace("\r\n", "\n").split("\n")
+            if b"\r" in piece:
+                text = text.replace("\r\n", "\n")
+            lines = text.split("\n")
             if not lines[-1]:
                 lines.pop()
+            # A line may be very long.
+            del piece, text
             yield lines
 
 
 Batch: TypeAlias = Listed | Spans | Lines
+
+
+def _joined(parts: list[bytes]) -> bytes:
+    """Join parts, and let them go."""
+    whole = b"".join(parts)
+    parts.clear()
+    return whole
 
 
 def is_source(texts: Any) -> bool:
