@@ -68,7 +68,8 @@ class Kind:
                         raise ValueError(f"{source} is no {self.name}: {info.filename} is compressed or too large")
                 # The archive has checksums itself, and verifies them.
                 return self.read_members(source, sizes, lambda name: self._in_memory(source, name, archive.read(name)))
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
+            # The last is about the name of a member.
             raise ValueError(f"{source} is no whole {self.name}: {error}") from error
         except OSError as error:
             # A damaged directory may point before the file's beginning.

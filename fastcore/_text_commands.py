@@ -7,6 +7,7 @@ import errno
 import io
 import itertools
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -15,11 +16,11 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from ._progress import progress_bar
-from ._texts import Manner, packing, strings
+from ._texts import Manner, packing, string_lists
 from ._whole import whole_file
 
 STDIN = "-"
-# Lines that are segmented at a time.
+# Lines that several workers are given at a time.
 SHARE = 1 << 14
 
 AddCommand = Callable[[str, str, str], argparse.ArgumentParser]
@@ -114,11 +115,33 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--progress", action="store_true", help="show a bar on standard error")
 
 
-def _lines(options: argparse.Namespace) -> Iterator[str]:
+def _batches(options: argparse.Namespace) -> Iterator[list[str]]:
+    """The lines of all texts, as many at a time as there are by then."""
     manner = Manner(encoding=options.encoding, errors="replace" if options.replace else "strict")
     for path in options.paths:
+        if not path:
+            os.stat(path)  # no name, be it of an empty variable, isn't this folder: the system's own error
         # Standard input stays open: it isn't ours.
-        yield from strings(_bytes_of(sys.stdin, "input") if path == STDIN else Path(path), manner)
+        yield from string_lists(_bytes_of(sys.stdin, "input") if path == STDIN else Path(path), manner)
+
+
+def _lines(options: argparse.Namespace) -> Iterator[str]:
+    for batch in _batches(options):
+        yield from batch
+
+
+def _shares(options: argparse.Namespace, file: TextIO, size: int | None = None) -> Iterator[list[str]]:
+    """Give lines as they come, or so many at a time; what was answered goes out before more is waited for."""
+    shares = _batches(options)
+    if size is not None:
+        lines = itertools.chain.from_iterable(shares)
+        shares = iter(lambda: list(itertools.islice(lines, size)), [])
+    with progress_bar(options.progress, None, "line") as step:
+        for share in shares:
+            yield share
+            step(len(share))
+            if options.output == STDIN:
+                file.flush()
 
 
 def _bytes_of(stream: TextIO | None, name: str) -> BinaryIO:
@@ -166,7 +189,7 @@ def _words(options: argparse.Namespace) -> int:
         "min_proba": options.min_proba,
         "max_length": options.max_length,
         "keep": options.keep,
-        "exclude": Lexicon.load(options.exclude) if options.exclude else None,
+        "exclude": None if options.exclude is None else Lexicon.load(options.exclude),
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     finder = WordFinder(method=options.method, min_length=options.min_length, **chosen)
@@ -184,12 +207,10 @@ def _words(options: argparse.Namespace) -> int:
 def _segment(options: argparse.Namespace) -> int:
     from .lexicon import Lexicon, Tokenizer
 
-    lexicon = Lexicon.load(options.lexicon) if options.lexicon else None
+    lexicon = None if options.lexicon is None else Lexicon.load(options.lexicon)
     tokenizer = Tokenizer(lexicon, join_alnum=not options.no_join, join_fullwidth=options.join_fullwidth)
-    lines = _counted(_lines(options), options.progress)
     with _output(options.output) as file:
-        # A share at a time: what comes in slowly goes out as it comes, and none of it is kept.
-        while share := list(itertools.islice(lines, SHARE)):
+        for share in _shares(options, file, None if options.workers == 1 else SHARE):
             for words in tokenizer.tokenize_many(share, workers=options.workers):
                 file.write(json.dumps(words, ensure_ascii=False) if options.json else options.separator.join(words))
                 file.write("\n")
@@ -199,7 +220,7 @@ def _segment(options: argparse.Namespace) -> int:
 def _tokenize(lexicon: str | None) -> Callable[[str], list[str]]:
     from .lexicon import Lexicon, Tokenizer
 
-    if not lexicon:
+    if lexicon is None:
         return str.split
     tokenize = Tokenizer(Lexicon.load(lexicon)).tokenize
     # White space is no word of a template, whose text it would cut.
@@ -238,7 +259,7 @@ def _parse(options: argparse.Namespace) -> int:
 
     parser = Parser(TemplateTrie.load(options.templates), _tokenize(options.lexicon))
     with _output(options.output) as file:
-        for line in _counted(_lines(options), options.progress):
+        for line in itertools.chain.from_iterable(_shares(options, file)):
             if not line.strip():
                 continue
             tree = parser.parse(line)

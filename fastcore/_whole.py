@@ -17,12 +17,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_IMODE, S_ISREG
-from typing import BinaryIO, NoReturn, TypeAlias, cast
+from typing import Any, BinaryIO, NoReturn, TypeAlias, cast
 
 AnyPath: TypeAlias = "str | os.PathLike[str]"
 
-# Bytes that are copied at a time.
+# Bytes that are copied at a time, and that are written at a time.
 PIECE = 1 << 22
+BUFFER = 1 << 16
 # Where a folder says that it takes no new file.
 CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -41,7 +42,7 @@ def whole_file(path: AnyPath) -> Iterator[BinaryIO]:
     """
     straight = _straight(path)
     if straight is not None:
-        with io.BufferedWriter(straight) as stream:
+        with io.BufferedWriter(straight, BUFFER) as stream:
             yield cast(BinaryIO, stream)
         return
     target = Path(os.path.realpath(path))
@@ -51,21 +52,45 @@ def whole_file(path: AnyPath) -> Iterator[BinaryIO]:
     old = os.open(path, os.O_WRONLY) if os.path.exists(path) else None
     try:
         with _draft(path, target, old) as (draft, name):
-            with open(draft, "wb", closefd=False) as stream:
+            with io.BufferedWriter(_Named(draft, path, closefd=False), BUFFER) as stream:
                 yield cast(BinaryIO, stream)
-            os.fsync(draft)
-            if old is None or (name is not None and _alike(draft, old, target)):
-                assert name is not None
-                os.replace(name, target)
-            else:
-                _copy(draft, old)
+            with naming(path):
+                os.fsync(draft)
+                if old is None or (name is not None and _alike(draft, old, target)):
+                    assert name is not None
+                    os.replace(name, target)
+                else:
+                    _copy(draft, old)
     finally:
         if old is not None:
             os.close(old)
     sync_folder(target.parent)
 
 
-class _Onward(io.FileIO):
+@contextmanager
+def naming(path: AnyPath) -> Iterator[None]:
+    """Let errors of the system that don't say so say which file they are about."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+
+
+class _Named(io.FileIO):
+    """An open file to write, whose errors name it."""
+
+    def __init__(self, number: int, path: AnyPath, closefd: bool = True) -> None:
+        super().__init__(number, "wb", closefd)
+        self._path = path
+
+    def write(self, data: Any) -> int:
+        with naming(self._path):
+            return super().write(data)
+
+
+class _Onward(_Named):
     """What has no place to go back to: a device may say that it is always at 0."""
 
     def seekable(self) -> bool:
@@ -83,10 +108,10 @@ def _straight(path: AnyPath) -> _Onward | None:
     number = _descriptor(path)
     if number is not None:
         # Not opened anew: a socket can't be, and the shell's >> would be lost.
-        return _Onward(os.dup(number), "wb")
+        return _Onward(os.dup(number), path)
     if not os.path.exists(path) or S_ISREG(os.stat(path).st_mode):
         return None
-    return _Onward(os.open(path, os.O_WRONLY | os.O_NOCTTY), "wb")
+    return _Onward(os.open(path, os.O_WRONLY | os.O_NOCTTY), path)
 
 
 def _descriptor(path: AnyPath) -> int | None:
@@ -202,8 +227,11 @@ def whole_folder(path: AnyPath) -> Iterator[Path]:
                 os.fsync(stream.fileno())
         sync_folder(folder)
         os.rename(folder, target)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno and Path(str(error.filename)).parent == folder:
+            # Nobody knows the draft's name.
+            raise OSError(error.errno, error.strerror, str(target)) from None
         raise
     sync_folder(target.parent)
 

@@ -289,7 +289,7 @@ class ExponentialFamily:
         ``sum over data of log(1 + exp(-G)) + sum over noise of log(1 + exp(G))`` is convex in (theta, log Z), and
         Newton's method minimises it: O((1 + nu) n k**2) a step, two to seven steps, more if the model doesn't fit. It
         begins where the loss is least of theta = 0 and the members of the family nearest the noise and nearest the
-        normal distribution with the data's mean and covariance (by least squares of logarithms, the latter at the data).
+        normal distribution with the data's mean and covariance (by least squares of logarithms, that at the data).
         The covariance is that of Gutmann and Hyvärinen's theorem 3, ``inv(I) - (1 + 1/nu) e e^T`` over n, with I
         estimated by the loss's Hessian and e the unit vector of log Z.
         """

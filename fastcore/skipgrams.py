@@ -195,7 +195,7 @@ def count_skipgrams(
     min_count = as_index(min_count, "min_count", low=1)
     manner = Manner("token_lists", encoding, errors, pattern)
     names: Sequence[Any]
-    if isinstance(token_lists, np.ndarray) and token_lists.dtype.kind in "OUT":
+    if isinstance(token_lists, np.ndarray) and token_lists.dtype.kind in "OSUT":
         token_lists = token_lists.tolist()
     if lengths is None and _are_ids(token_lists):
         token_lists, lengths = _joined(token_lists)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import subprocess
 import sys
@@ -193,8 +194,38 @@ def test_segment_a_share_at_a_time(corpus, tmp_path, monkeypatch):
     whole, shares = tmp_path / "whole.txt", tmp_path / "shares.txt"
     assert cli.main(["segment", str(corpus), "--lexicon", str(lexicon), "-o", str(whole)]) == 0
     monkeypatch.setattr("fastcore._text_commands.SHARE", 3)
-    assert cli.main(["segment", str(corpus), "--lexicon", str(lexicon), "-o", str(shares)]) == 0
+    assert cli.main(["segment", str(corpus), "--lexicon", str(lexicon), "-o", str(shares), "--workers", "2"]) == 0
     assert whole.read_bytes() == shares.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["segment", "parse"])
+def test_lines_are_answered_as_they_come(tmp_path, monkeypatch, name):
+    (tmp_path / "words").write_text("明月 3\n", encoding="utf-8")
+    (tmp_path / "templates").write_text("[X] 光\n", encoding="utf-8")
+    more = ["--templates", str(tmp_path / "templates"), "--brackets"] if name == "parse" else []
+    answers = []
+
+    class Pipe(io.RawIOBase):
+        """Gives a line a time, and sees what was answered by then."""
+
+        def __init__(self) -> None:
+            self.lines = [b"a\n", "明月光\n".encode(), b"\n", b"end"]
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, room) -> int:
+            answers.append(out.getvalue().count(b"\n"))
+            line = self.lines.pop(0) if self.lines else b""
+            room[: len(line)] = line
+            return len(line)
+
+    out = io.BytesIO()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(Pipe())))
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BufferedWriter(out)))
+    assert cli.main([name, "--lexicon", str(tmp_path / "words"), *more]) == 0
+    # At last there is nothing to read; parse says nothing of empty lines.
+    assert answers[:5] == ([0, 1, 2, 3, 3] if name == "segment" else [0, 1, 2, 2, 2])
 
 
 def test_segment_with_jiebas_dictionary():
@@ -217,6 +248,26 @@ def test_bad_files_are_named_and_nothing_is_left(tmp_path, capsys):
         assert cli.main(arguments) == 2
         assert words in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.txt", "lexicon.txt"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["words", ""],
+        ["words", "texts", ""],
+        ["words", "texts", "--exclude", ""],
+        ["words", "texts", "-o", ""],
+        ["segment", ""],
+        ["segment", "texts", "--lexicon", ""],
+        ["templates", "texts", "--lexicon", ""],
+        ["parse", "texts", "--templates", "texts", "--lexicon", ""],
+    ],
+)
+def test_an_empty_name_is_no_file(tmp_path, capsys, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "texts").write_text("看电影 去电影院\n", encoding="utf-8")
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().err == f"fastcore {arguments[0]}: [Errno 2] No such file or directory: ''\n"
 
 
 def test_templates_and_trees(tmp_path, capsys):

@@ -154,6 +154,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "iterator": lambda folder: iter(TEXTS),
     "numpy array": lambda folder: np.array(TEXTS),
     "numpy array of objects": lambda folder: np.array(TEXTS, object),
+    "numpy array of bytes": lambda folder: np.array([text.encode() for text in TEXTS]),
     "pandas Series": lambda folder: pd.Series(TEXTS),
     "bytes one by one": lambda folder: [text.encode() for text in TEXTS],
     "iterator of bytes": lambda folder: (text.encode() for text in TEXTS),
@@ -250,6 +251,15 @@ def test_texts_from_everywhere(backend, tmp_path, source):
             texts.close()
 
 
+def test_a_line_ends_at_a_line_feed(backend, tmp_path, door):
+    lines = ["看 电影\r", "", "\r", "看\r书 \u2028票", "看 书\r"]
+    expected = door(lines)
+    data = "\r\n".join(lines).encode()
+    (tmp_path / "texts").write_bytes(data)
+    for texts in (tmp_path / "texts", data, io.BytesIO(data), io.StringIO(data.decode(), newline="\n")):
+        assert door(texts) == expected
+
+
 @pytest.mark.parametrize("encoding", ["gb18030", "utf-16", "utf-32-be", "UTF8"])
 def test_encodings(backend, tmp_path, door, encoding):
     path = written(tmp_path, "texts", TEXTS, encoding)
@@ -336,7 +346,8 @@ def test_a_bad_byte_of_another_encoding(backend, tmp_path, door):
         (np.array("a"), TypeError, "must be an iterable of texts or a path, got (ndarray|a bare str)"),
         (pa.array([1]), TypeError, "must be a pyarrow array of strings, got int64"),
         (pa.array([1]).dictionary_encode(), TypeError, "must be a pyarrow array of strings, got int64"),
-        (pa.table({"a": ["b"]}), TypeError, "must be a pyarrow array of strings, got Table"),
+        (pa.table({"a": ["b"]}), TypeError, "must be one column of a table, got all of a Table"),
+        (pd.DataFrame({"a": ["b"]}), TypeError, "must be one column of a table, got all of a DataFrame"),
         ([Path("tests"), "a"], TypeError, "must not mix paths with other types, got str"),
         (Path("no such file"), FileNotFoundError, "no such file"),
     ],

@@ -1271,6 +1271,25 @@ def test_a_workers_flag_stops_a_kernel():
     assert result == [_interrupt.Cancelled]
 
 
+def test_what_is_left_of_a_call_is_freed_meanwhile(monkeypatch):
+    left = []
+    monkeypatch.setattr(_interrupt, "free_slowly", lambda lists: left.extend(map(len, lists)))
+    with pytest.raises(TypeError):
+        segmenter(_isa.load("lexicon.segmenter")).words(["？" * 200_000, "", "？", 3])
+    assert left == [200_000, 0, 1]
+
+
+def test_much_is_freed_in_a_thread_and_little_where_it_is():
+    little, much = [[1, 2], [3]], [[0] * _interrupt.MANY, [1]]
+    _interrupt.free_slowly(little)
+    assert little == [[1, 2], [3]]
+    _interrupt.free_slowly(much)
+    deadline = time.monotonic() + 30
+    while much and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert not much
+
+
 def test_ctrl_c_while_threads_work():
     tokenizer = Tokenizer(Lexicon({"一": 3, "一一": 5}))
     late, _ = stop(lambda: tokenizer.encode_many(["一。" * 3_000_000] * 8, workers=2))

@@ -181,6 +181,8 @@ class TestLexicon:
             ({"a": "3"}, TypeError, "the count of 'a' must be an int"),
             ({"a": None}, TypeError, "the count of 'a' must be an int"),
             ({"a": True}, TypeError, "the count of 'a' must be an int"),
+            ({"a": 2, "b": True}, TypeError, r"the count of 'b' must be an int, got True \(bool\)"),
+            ({"a": 2, "b": np.True_}, TypeError, "the count of 'b' must be an int"),
             ({"a": [1]}, TypeError, "the count of 'a' must be an int"),
         ],
     )
@@ -357,7 +359,8 @@ print(*tokenizer.lcut("扫描二维码", HMM=False), sep="|")
         Lexicon(WORDS).save(whole, binary=True)
         data = whole.read_bytes()
         path = tmp_path / "part"
-        for size in {*range(32, min(400, len(data)), 7), *range(32, len(data), max(1, len(data) // 50))}:
+        # The first word of the magic is a word.
+        for size in {*range(9, 64), *range(64, min(400, len(data)), 7), *range(64, len(data), max(1, len(data) // 50))}:
             path.write_bytes(data[:size])
             with pytest.raises(ValueError, match="isn't a whole lexicon file"):
                 Lexicon.load(path)
@@ -614,6 +617,9 @@ assert "jieba" not in sys.modules
             Tokenizer(WORDS)
         with pytest.raises(TypeError, match="punctuation must be a str"):
             Tokenizer(lexicon, punctuation=["a"])
+        for flag in ("join_alnum", "join_fullwidth"):
+            with pytest.raises(TypeError, match=f"{flag} must be a bool, got str"):
+                Tokenizer(lexicon, **{flag: "no"})
         with pytest.raises(ValueError, match="needs join_alnum"):
             Tokenizer(lexicon, join_alnum=False, join_fullwidth=True)
         with pytest.raises(ValueError, match="null_score must be finite"):

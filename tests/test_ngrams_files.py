@@ -294,6 +294,17 @@ class TestSaved:
             except ValueError as error:
                 assert "n-gram table" in str(error) or "must be" in str(error)
 
+    def test_a_name_that_is_no_text(self, tmp_path):
+        path = tmp_path / "t"
+        count_ngrams(["abcab"], (1, 2)).save(path)
+        data = bytearray(path.read_bytes())
+        member = data.index(b"PK\x01\x02")
+        data[member + 9] |= 8  # the name says that it is UTF-8
+        data[member + 46] = 0xFF
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match="t is no whole n-gram table: 'utf-8' codec can't decode"):
+            NgramTable.load(path)
+
     def changed(self, path: Path, **arrays: np.ndarray | None) -> None:
         with np.load(path) as old:
             new = {name: old[name] for name in old}

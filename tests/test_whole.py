@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import errno
+import gc
 import gzip
 import io
 import lzma
@@ -26,10 +27,12 @@ import pytest
 import zstandard
 
 from fastcore import cli
+from fastcore._data import poems
 from fastcore._demo import run as run_demo
 from fastcore._whole import whole_file, whole_folder
+from fastcore.discovery import WordFinder
 from fastcore.lexicon import Lexicon
-from fastcore.ngrams import NgramTable, count_ngrams
+from fastcore.ngrams import NgramCounter, NgramTable, count_ngrams
 
 WORDS = {"明月": 3, "光": 1}
 
@@ -279,6 +282,17 @@ def drain(file: int) -> None:
         pass  # the other end was closed
 
 
+@contextmanager
+def little_room() -> Iterator[None]:
+    """Let no file grow beyond a few thousand bytes: the same failure as a full disk, and as sudden."""
+    soft = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, soft[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, soft)
+
+
 class TestWhatFails:
     @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
     @pytest.mark.parametrize("names", [0, 1, 2])
@@ -296,19 +310,42 @@ class TestWhatFails:
 
     @pytest.mark.parametrize("links", [0, 1])
     def test_no_room(self, tmp_path, links):
-        old, soft = b"old" * 1000, resource.getrlimit(resource.RLIMIT_FSIZE)
+        old = b"old" * 1000
         (tmp_path / "file").write_bytes(old)
         if links:
             os.link(tmp_path / "file", tmp_path / "link")
-        # Files may not grow any more: the same failure as a full disk, and as sudden.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, soft[1]))
-        try:
-            with pytest.raises(OSError, match=r"File too large"):
-                write(tmp_path / "file", b"new" * 100_000)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, soft)
+        with little_room(), pytest.raises(OSError, match=r"File too large: '.*/file'"):
+            write(tmp_path / "file", b"new" * 100_000)
         assert (tmp_path / "file").read_bytes() == old
         assert left_over(tmp_path) == ["file", "link"][: 1 + links]
+
+    def test_what_has_no_room_is_named(self, tmp_path, monkeypatch):
+        table, texts = count_ngrams(poems()[:500], 2), poems()[:500]
+        monkeypatch.setattr("fastcore.ngrams._counter.BLOCK", 500)
+        monkeypatch.setattr("fastcore.ngrams._counter.LEAST_MEMORY", 1)
+        monkeypatch.setattr("fastcore.discovery._blocks.IN_MEMORY", 1000)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        counter = NgramCounter(2, max_memory=40_000)
+        counter.update(texts[:9])
+        for name, call in (
+            ("out", lambda: count_ngrams(texts, 2, out=tmp_path / "out")),
+            # Only its symbols take much.
+            ("out", lambda: count_ngrams(texts, 1, min_count=100_000, out=tmp_path / "out")),
+            ("counts", lambda: table.write_counts(tmp_path / "counts")),
+            (tmp_path.name, lambda: counter.update(texts)),
+            (tmp_path.name, lambda: WordFinder(method="ngram").fit(texts)),
+        ):
+            with little_room(), pytest.raises(OSError, match=rf"File too large: '.*/{name}'"):
+                call()
+            # Nor is anything said of it later.
+            gc.collect()
+            assert left_over(tmp_path) == []
+        assert counter.finish() == count_ngrams(texts[:9], 2)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="a device of Linux")
+    def test_a_full_device_is_named(self):
+        with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+            write(Path("/dev/full"), b"new" * 100_000)
 
     def test_no_room_in_place(self, tmp_path, monkeypatch):
         def full(file, start, size):
@@ -318,7 +355,7 @@ class TestWhatFails:
         (tmp_path / "file").write_bytes(b"old")
         os.link(tmp_path / "file", tmp_path / "link")
         monkeypatch.setattr(os, "posix_fallocate", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match=r"No space left on device: '.*/file'"):
             write(tmp_path / "file", b"new" * 1000)
         assert (tmp_path / "link").read_bytes() == b"old"
         assert left_over(tmp_path) == ["file", "link"]

@@ -36,9 +36,9 @@ def files_of(path: AnyPath, pattern: str | None = None) -> list[Path]:
     ValueError
         If the folder holds no file.
     """
+    os.stat(path)  # also of no name, which a Path would take for this folder
     found = Path(path)
     if not found.is_dir():
-        found.stat()
         return [found]
     entries = (Path(folder, name) for folder, _, names in os.walk(found, onerror=_give_up) for name in names)
     if pattern is not None:

@@ -124,7 +124,9 @@ class Lines:
         data = self._raw(read, size) if self._decoder is None else self._decoded(read, size)
         if not self._begun:
             self._begun = True
-            while 0 < len(data) < len(codecs.BOM_UTF8) and (more := self.read(size, soon=soon)):
+            while 0 < len(data) < len(codecs.BOM_UTF8) and codecs.BOM_UTF8.startswith(data):
+                if not (more := self.read(size, soon=soon)):
+                    break
                 data += more
             if data.startswith(codecs.BOM_UTF8):
                 data = data[len(codecs.BOM_UTF8) :] or self.read(size, soon=soon)
@@ -183,26 +185,38 @@ class Lines:
         while block := self.read(size or READ, soon=True):
             cut = 1 + max(block.rfind(end) for end in ends)
             if cut:
-                yield b"".join((*pending, block[:cut]))
-                pending = []
+                pending.append(block[:cut])
+                yield _joined(pending)
             pending.append(block[cut:])
-        if rest := b"".join(pending):
-            yield rest
+        if any(pending):
+            yield _joined(pending)
 
     def strings(self, manner: Manner) -> Iterator[list[str]]:
         r"""Give the lines without their ends (\n or \r\n) as lists of str."""
         for piece in self.pieces():
             try:
-                lines = piece.decode().split("\n")
+                text = piece.decode()
             except UnicodeDecodeError as error:
                 raise self.bad(piece, error.start) from None
             self.take(piece)
+            if b"\r" in piece:
+                text = text.replace("\r\n", "\n")
+            lines = text.split("\n")
             if not lines[-1]:
                 lines.pop()
-            yield [line.removesuffix("\r") for line in lines] if b"\r" in piece else lines
+            # A line may be very long.
+            del piece, text
+            yield lines
 
 
 Batch: TypeAlias = Listed | Spans | Lines
+
+
+def _joined(parts: list[bytes]) -> bytes:
+    """Join parts, and let them go."""
+    whole = b"".join(parts)
+    parts.clear()
+    return whole
 
 
 def is_source(texts: Any) -> bool:
@@ -215,11 +229,13 @@ def is_source(texts: Any) -> bool:
 
 
 def check_texts(texts: Any, name: str = "texts") -> None:
-    """Refuse a bare str and what can't be iterated over."""
+    """Refuse a bare str, a table (which would give the names of its columns) and what can't be iterated over."""
     if isinstance(texts, str):
         raise TypeError(
             f"{name} must be an iterable of texts or a path, got a bare str: put it into a list, or make it a Path"
         )
+    if hasattr(texts, "columns"):
+        raise TypeError(f"{name} must be one column of a table, got all of a {type(texts).__name__}")
     if not isinstance(texts, os.PathLike):
         try:
             iter(texts)
@@ -241,11 +257,15 @@ def batches(texts: Any, manner: Manner, size: int | None = None) -> Iterator[Bat
     elif not hasattr(texts, "readline"):
         yield from _item_batches(texts, manner, size)
     elif hasattr(texts, "encoding"):
-        yield from _item_batches((line.removesuffix("\n").removesuffix("\r") for line in texts), manner, size)
+        yield from _item_batches(map(_without_end, texts), manner, size)
     else:
         _no_pattern(manner)
         name = getattr(texts, "name", None)
         yield Lines(texts, name if isinstance(name, str) else manner.name, manner)
+
+
+def _without_end(line: str) -> str:
+    return line[:-2] if line.endswith("\r\n") else line.removesuffix("\n")
 
 
 def _no_pattern(manner: Manner) -> None:

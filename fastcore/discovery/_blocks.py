@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from .._texts import Manner, Texts, string_lists
 from .._texts.characters import CODE_POINTS, kept_ranges
+from .._whole import naming
 
 Numbers: TypeAlias = NDArray[np.int32]
 
@@ -60,8 +62,10 @@ class Blocks:
             return
         if self._file is None:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 closed with the blocks
-        self._file.seek(4 * sum(self._lengths))
-        self._file.write(block.tobytes())
+        with naming(tempfile.gettempdir()):
+            self._file.seek(4 * sum(self._lengths))
+            self._file.write(block.tobytes())
+            self._file.flush()
         self._lengths.append(len(block))
 
     def cut(self, number: int) -> None:
@@ -83,4 +87,6 @@ class Blocks:
 
     def __del__(self) -> None:
         if self._file is not None:
-            self._file.close()
+            # What a full disk hasn't taken stays untaken.
+            with suppress(OSError):
+                self._file.close()

@@ -32,6 +32,8 @@ def read_lexicon(path: AnyPath) -> Arrays | dict[str, int]:
         if head == MAGIC and Path(path).suffix not in COMPRESSED and file.seekable():
             return parse_binary(np.memmap(path, np.uint8, mode="r"), name)
         data = head + file.read()
+    if b" " in data and MAGIC.startswith(data):
+        raise ValueError(f"{name} isn't a whole lexicon file: it is cut short")
     if head == MAGIC:
         return parse_binary(np.frombuffer(data, np.uint8), name)
     return parse_text(data, name)

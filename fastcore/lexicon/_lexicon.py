@@ -296,7 +296,9 @@ def _as_counts(counts: list[Any], names: list[str]) -> NDArray[np.int64]:
         array = np.array(counts, dtype=np.int64 if not counts else None)
     except (ValueError, TypeError, OverflowError):
         array = np.empty(0, object)
-    if array.dtype.kind not in "iu" or array.ndim != 1 or _outside(array):
+    # Among ints NumPy takes a bool for one.
+    flags = not {bool, np.bool_}.isdisjoint(map(type, counts))
+    if flags or array.dtype.kind not in "iu" or array.ndim != 1 or _outside(array):
         for name, count in zip(names, counts):
             if isinstance(count, bool | np.bool_) or not isinstance(count, int | np.integer):
                 raise TypeError(f"the count of {name!r} must be an int, got {count!r} ({type(count).__name__})")

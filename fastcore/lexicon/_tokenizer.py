@@ -15,7 +15,7 @@ from .._immutable import Immutable, stream_with
 from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
 from .._texts import Manner, Texts, how_many, string_lists
-from .._validation import as_index, as_number
+from .._validation import as_flag, as_index, as_number
 from .._workers import Workers
 from ._files import jieba_dictionary
 from ._lexicon import Lexicon
@@ -87,19 +87,20 @@ class Tokenizer(Immutable):
             raise TypeError(f"lexicon must be a Lexicon, got {type(lexicon).__name__}")
         if not isinstance(punctuation, str):
             raise TypeError(f"punctuation must be a str, got {type(punctuation).__name__}")
+        join_alnum, join_fullwidth = as_flag(join_alnum, "join_alnum"), as_flag(join_fullwidth, "join_fullwidth")
         if join_fullwidth and not join_alnum:
             raise ValueError("join_fullwidth=True needs join_alnum=True")
         self.lexicon = lexicon
         self._options: dict[str, Any] = {
-            "join_alnum": bool(join_alnum),
+            "join_alnum": join_alnum,
             "punctuation": punctuation,
-            "join_fullwidth": bool(join_fullwidth),
+            "join_fullwidth": join_fullwidth,
             "null_score": as_number(null_score, "null_score", low=-LARGEST_SCORE, high=LARGEST_SCORE),
         }
         self._segmenter = kernels("lexicon.segmenter", lexicon._backend).Segmenter(
             lexicon._trie,
             np.array(sorted(set(map(ord, punctuation))), np.uint32),
-            2 if join_fullwidth else int(bool(join_alnum)),
+            2 if join_fullwidth else int(join_alnum),
             self._options["null_score"],
         )
 

@@ -7,6 +7,7 @@ another one depends on. What is written gets its name when it is whole.
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._npz import Arrays, Kind
+from .._whole import naming
 
 # Bytes whose checksum is taken at a time.
 PIECE = 1 << 24
@@ -40,11 +42,11 @@ def encode_meta(meta: dict[str, Any]) -> NDArray[np.uint8]:
 
 def write_described(folder: Path, meta: dict[str, Any], arrays: Arrays, checksums: dict[str, int]) -> None:
     """Write what isn't in a table's folder yet: further arrays, and the description with all their checksums."""
+    place = Place(folder=folder)
     for name, array in arrays.items():
         if name not in checksums:
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    sums = {name: checksums[name] if name in checksums else checksum(array) for name, array in arrays.items()}
-    np.save(folder / "meta.npy", encode_meta({**meta, "checksums": sums}), allow_pickle=False)
+            place.write(name, array)
+    place.write("meta", encode_meta({**meta, "checksums": {**checksums, **place.checksums}}))
 
 
 def checksum(array: NDArray[Any]) -> int:
@@ -116,19 +118,24 @@ class MemoryWriter:
 
 
 class FileWriter:
-    """Rows in a npy file whose length isn't known before; `summed` is told their checksum at the end."""
+    """Rows in a npy file whose length isn't known before; `summed` is told their checksum at the end.
+
+    Errors say that the file is `called`.
+    """
 
     HEADER = 128
 
     def __init__(
-        self, file: IO[bytes], dtype: Any, width: int | None, summed: Callable[[int], None] | None = None
+        self, file: IO[bytes], called: Path, dtype: Any, width: int | None, summed: Callable[[int], None] | None = None
     ) -> None:
         self.dtype, self.width, self.rows, self.file = np.dtype(dtype), width, 0, file
-        self._summed, self._sum = summed, 0
+        self._called, self._summed, self._sum = called, summed, 0
         self.file.write(self._header())
 
     def __del__(self) -> None:
-        self.file.close()
+        # What a full disk hasn't taken stays untaken.
+        with suppress(OSError):
+            self.file.close()
 
     def _shape(self) -> tuple[int, ...]:
         return (self.rows,) if self.width is None else (self.rows, self.width)
@@ -142,15 +149,17 @@ class FileWriter:
     def append(self, array: NDArray[Any]) -> None:
         if array.size:
             data = np.ascontiguousarray(array, self.dtype).data.cast("B")
-            self.file.write(data)
+            with naming(self._called):
+                self.file.write(data)
             if self._summed is not None:
                 self._sum = crc32(data, self._sum)
         self.rows += len(array)
 
     def done(self) -> NDArray[Any]:
-        self.file.seek(0)
-        self.file.write(self._header())
-        self.file.flush()
+        with naming(self._called):
+            self.file.seek(0)
+            self.file.write(self._header())
+            self.file.flush()
         array = (
             np.memmap(self.file, self.dtype, "r", self.HEADER, self._shape())
             if self.rows
@@ -179,18 +188,25 @@ class Place:
     def writer(self, name: str, dtype: Any, width: int | None = None) -> Writer:
         """Begin an array of rows."""
         if self.folder is not None:
-            file = open(self.folder / f"{name}.npy", "w+b")  # noqa: SIM115 the writer closes it
-            return FileWriter(file, dtype, width, partial(self.checksums.__setitem__, name))
+            path = self.folder / f"{name}.npy"
+            file = open(path, "w+b")  # noqa: SIM115 the writer closes it
+            return FileWriter(file, path, dtype, width, partial(self.checksums.__setitem__, name))
         if self.spill_dir is not None:
-            return FileWriter(nameless(self.spill_dir), dtype, width)
+            return FileWriter(nameless(self.spill_dir), self.spill_dir, dtype, width)
         return MemoryWriter(dtype, width)
+
+    def write(self, name: str, array: NDArray[Any]) -> None:
+        """Put an array of numbers there."""
+        writer = self.writer(name, array.dtype)
+        writer.append(array)
+        writer.done()
 
     def zeros(self, size: int) -> NDArray[np.float64]:
         """Floats to add up in."""
         if self.spill_dir is None or size == 0:
             return np.zeros(size)
         file = nameless(self.spill_dir)
-        with file:
+        with naming(self.spill_dir), file:
             # A hole in the file would kill the process when it is written to and the disk is full.
             for _ in range(0, size, ZEROS):
                 file.write(bytes(8 * ZEROS))

@@ -432,20 +432,27 @@ cdef class Segmenter:
         cdef Text text
         cdef _Room room = _Room()
         cdef list result = [], tokens, more, objects = self.trie._strings()
-        for t in range(n):
-            string = <str?>texts[t]
-            text = _text(string)
-            room.begin()
-            tokens = None
-            while self.advance(&text, room):
-                more = self.strings(string, objects, room.tokens, room.found, room.start, &room.pace)
-                self.take_back(room)
+        try:
+            for t in range(n):
+                string = <str?>texts[t]
+                text = _text(string)
+                room.begin()
+                tokens = None
+                while self.advance(&text, room):
+                    more = self.strings(string, objects, room.tokens, room.found, room.start, &room.pace)
+                    self.take_back(room)
+                    if tokens is None:
+                        tokens = more
+                        result.append(tokens)
+                    else:
+                        tokens.extend(more)
                 if tokens is None:
-                    tokens = more
-                else:
-                    tokens.extend(more)
-            result.append([] if tokens is None else tokens)
-            spend(&room.pace, 64)
+                    result.append([])
+                spend(&room.pace, 64)
+        except BaseException:
+            from fastcore._interrupt import free_slowly
+            free_slowly(result)
+            raise
         return result
 
     def ends(self, str text):
