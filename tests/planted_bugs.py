@@ -151,6 +151,8 @@ PLANTED = [
     ("crf", "fastcore/crf/_segmenter.py", "if ready is None or ready.trained is not trained:", "if ready is None:"),
     ("crf", "fastcore/crf/_model.py", "        if not self.sound(scores, values):\n            raise self._too_large()\n        return scores", "        return scores"),
     ("crf", "fastcore/crf/_model.py", "(self._small and not values.size) or", "self._small or", "tests/test_crf.py"),
+    ("crf", "fastcore/crf/_model.py", "forced = decoder.n_forced", "forced = 0", "tests/test_crf_limits.py"),
+    ("crf", "fastcore/crf/_features.py", "islice(items, size)", "islice(items, 1, size)", "tests/test_crf_limits.py"),
     ("crf", "fastcore/crf/_features.py", "self._text[first:last].decode", "self._text[first : last - 1].decode", "tests/test_crf.py"),
     ("crf", "fastcore/crf/_features.py", "range(0, len(order), AT_ONCE)", "range(0, len(order), AT_ONCE + 1)", "tests/test_crf.py"),
     ("crf", "fastcore/crf/_search.py", "if period and len(history)", "if len(history)", "tests/test_crf.py"),

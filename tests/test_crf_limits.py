@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from fastcore.crf import CRF
+from fastcore.crf import CRF, ItemSequence
 from fastcore.crf import _crf as module
 from fastcore.crf._features import AttributeIds, index_chunks
 from fastcore.crf._labels import index_labels
@@ -220,6 +220,28 @@ class TestLimits:
             crf.log_proba(X, Y)
         assert crf.log_proba([], []).tolist() == []
         assert crf.log_proba([[], X[0]], [[], FULL[0]]).tolist() == [0.0, found[0]]
+
+    def test_a_stream(self, backend):
+        crf = CRF(c2=0.05).fit(X, FULL)
+        long = [item for x in X for item in x] * 40
+        for x in (long, iter(long), ItemSequence(long)):
+            assert list(crf.predict_stream(x)) == crf.predict_single(long)
+        assert list(crf.predict_stream([])) == []
+        # Labels come before the end of what never ends.
+        endless = crf.predict_stream(itertools.cycle(long))
+        assert list(itertools.islice(endless, 500)) == crf.predict_single(long * 10)[:500]
+
+    def test_a_stream_that_may_not_wait(self, backend):
+        crf = CRF(c2=0.05).fit(X, FULL)
+        with pytest.warns(RuntimeWarning, match=r"labels were given because more than max_delay=0 items waited"):
+            assert len(list(crf.predict_stream(X[0] * 20, max_delay=0))) == 20 * len(X[0])
+        with pytest.raises(ValueError, match="max_delay must be at least 0"):
+            crf.predict_stream(X[0], max_delay=-1)
+        for x in ("text", {"a": 1}, 3):
+            with pytest.raises(TypeError, match="x must be an iterable of items"):
+                crf.predict_stream(x)
+        with pytest.raises(TypeError, match="an item must be a mapping or a list of attributes, got int"):
+            next(crf.predict_stream([1]))
 
     def test_labels_as_bytes(self, backend):
         crf = CRF(c2=0.05).fit(X, FULL)

@@ -14,7 +14,7 @@ from .._random import RNG
 from .._turns import in_turn
 from .._validation import as_choice, as_index, as_list
 from .._workers import Workers
-from ._features import Array, AttributeIds, Items, PackedNames, index_chunks, index_items
+from ._features import Array, AttributeIds, Items, PackedNames, index_chunks, index_items, index_pieces
 from ._files import InFiles
 from ._labels import allowed_labels, as_label, forbidden_pairs, index_labels, label_lists
 from ._log import Holdout, TrainingLog
@@ -499,6 +499,42 @@ class CRF(InFiles):
         """Return the best labels of one sequence."""
         return self.predict([x])[0]
 
+    def predict_stream(self, x: Any, *, max_delay: int = 1000) -> Iterator[str]:
+        """Yield the best labels of one sequence of any length, whose items come one by one.
+
+        Parameters
+        ----------
+        x : iterable of items
+            Asked for 64 items at a time.
+        max_delay : int, default 1000
+            At most so many items wait for their label, as in `fastcore.chain.ViterbiDecoder`.
+
+        Yields
+        ------
+        str
+            The labels of `predict_single`, as soon as those of later items can't change them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `predict`, items' when they are asked for; if `max_delay` is negative.
+
+        Notes
+        -----
+        Memory is that of some items and of `max_delay` steps. Where `max_delay` decides, labels are those of one path,
+        but it may not be the best: a RuntimeWarning at the end says of how many.
+
+        Examples
+        --------
+        >>> from fastcore.crf import CRF
+        >>> crf = CRF().fit([[["a"], ["b"]], [["b"], ["a"]]], [["X", "Y"], ["Y", "X"]])
+        >>> list(crf.predict_stream(iter([["a"], ["b"], ["a"]])))
+        ['X', 'Y', 'X']
+        """
+        ready = self._labels()
+        found = ready.decoder.stream(index_pieces(x, ready.ids, PIECE), max_delay)
+        return map(ready.trained.classes.__getitem__, found)
+
     def predict_nbest(
         self, X: Any, n: int, *, allowed: Any = None, forbidden: Any = None
     ) -> list[list[tuple[list[str], float]]]:
@@ -604,6 +640,7 @@ class CRF(InFiles):
         return float(sum(a == b for true, guess in zip(y, predicted) for a, b in zip(true, guess)) / total)
 
 
+PIECE = 64
 _SEARCHED = "c1", "max_iterations", "epsilon", "period", "delta", "num_memories", "max_linesearch"
 
 

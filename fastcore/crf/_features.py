@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -116,6 +117,16 @@ def _sequences(X: Any) -> Iterator[Any]:
 def index_items(X: Any, ids: AttributeIds) -> Items:
     """Number the attributes of all sequences; those without an id are left out."""
     return ids.read(_sequences(X), -1)
+
+
+def index_pieces(x: Any, ids: AttributeIds, size: int) -> Iterator[Items]:
+    """Number the attributes of one sequence, so many items at a time; those without an id are left out."""
+    if isinstance(x, ItemSequence):
+        x = x.items()
+    if isinstance(x, Mapping | str | bytes) or not isinstance(x, Iterable):
+        raise TypeError(f"x must be an iterable of items, got {type(x).__name__}")
+    items = iter(x)
+    return (index_items([piece], ids) for piece in iter(lambda: list(islice(items, size)), []))
 
 
 def index_chunks(X: Any, ids: AttributeIds, steps: int) -> Iterator[Items]:

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from .._backend import kernels, use_backend
 from .._workers import Workers, check_workers
-from ..chain import log_partition, marginals, path_score, viterbi, viterbi_nbest
+from ..chain import ViterbiDecoder, log_partition, marginals, path_score, viterbi, viterbi_nbest
 from ._features import Items
 
 Array: TypeAlias = NDArray[Any]
@@ -150,6 +152,25 @@ class Decoder:
         self._check(scores, limits)
         paths, bounds = found.tolist(), items.offsets.tolist()
         return [paths[a:b] for a, b in itertools.pairwise(bounds)]
+
+    def stream(self, pieces: Iterator[Items], max_delay: int) -> Iterator[int]:
+        """Best labels of one sequence that comes in pieces, as soon as they are certain."""
+        with use_backend(self.backend):
+            decoder = ViterbiDecoder(self._matrix, start=self.features.start, max_delay=max_delay)
+        return self._streamed(pieces, decoder)
+
+    def _streamed(self, pieces: Iterator[Items], decoder: ViterbiDecoder) -> Iterator[int]:
+        for piece in pieces:
+            yield from decoder.push(self._emissions(piece)).tolist()
+        forced = decoder.n_forced
+        yield from decoder.finish(self.features.end)[0].tolist()
+        if forced:
+            warnings.warn(
+                f"{forced} labels were given because more than max_delay={decoder.max_delay} items waited for theirs: "
+                "all together may not be the best ones",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
     def best(self, items: Items, n: int, workers: Workers, limits: Limits) -> list[list[tuple[list[int], float]]]:
         """The n best labellings of each sequence and their probabilities, fewer where there aren't so many."""
