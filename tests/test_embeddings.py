@@ -268,8 +268,8 @@ class TestModels:
         np.testing.assert_allclose(given["keep"] / 2.0**32, expected, rtol=1e-6)
         assert given["noise"].tolist() == table(1.0, 0.2).tolist()
         assert not given["outputs"].any()
-        assert abs(given["inputs"]).max() <= 0.5 / 400
-        assert given["inputs"].std() == pytest.approx(1 / math.sqrt(12) / 400, rel=0.1)
+        assert abs(given["inputs"]).max() <= 1 / 400
+        assert given["inputs"].std() == pytest.approx(1 / math.sqrt(3) / 400, rel=0.1)
         model(dim=2, epochs=1, subsample=0, rng=0).fit(texts)
         assert given["keep"].tolist() == [ALWAYS]
 
