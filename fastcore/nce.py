@@ -47,6 +47,8 @@ Features: TypeAlias = Callable[[Array], ArrayLike] | Sequence[Callable[[Array], 
 
 # Draws that share one group of random streams, the same in both kernels.
 _CHUNK = 65536
+# Draws of one call: their bytes are a number.
+_MOST = (2**63 - 1) // 4
 # Below this curvature or loss a row, data and noise are told apart with certainty.
 _CERTAIN = 1e-8
 _APART = "the loss has no minimum: the noise is so far from the data that they can be told apart perfectly"
@@ -133,8 +135,10 @@ class AliasSampler:
             If `size`, `rng` or `workers` isn't of that kind.
         """
         shape = tuple(as_index(s, "size") for s in (size if isinstance(size, tuple) else (size,)))
-        total, key = math.prod(shape), stream_key(rng)
+        total = as_index(math.prod(shape), "size", high=_MOST)
+        key = stream_key(rng)
         per_task = _CHUNK * 64 if n_threads(workers) > 1 else max(total, 1)
+        np.empty(total, np.int32)  # what doesn't fit into memory fails here, not over a list of as many tasks
         tasks = [
             ("nce", "alias_draw", self._backend, (self._table, key, start // _CHUNK, min(per_task, total - start)))
             for start in range(0, total, per_task)
@@ -289,8 +293,8 @@ class ExponentialFamily:
         ``sum over data of log(1 + exp(-G)) + sum over noise of log(1 + exp(G))`` is convex in (theta, log Z), and
         Newton's method minimises it: O((1 + nu) n k**2) a step, two to seven steps, more if the model doesn't fit. It
         begins where the loss is least of theta = 0 and the members of the family nearest the noise and nearest the
-        normal distribution with the data's mean and covariance (by least squares of logarithms, the latter at the data).
-        The covariance is that of Gutmann and Hyvärinen's theorem 3, ``inv(I) - (1 + 1/nu) e e^T`` over n, with I
+        normal distribution with the data's mean and covariance (by least squares of logarithms; the latter's at the
+        data). The covariance is that of Gutmann and Hyvärinen's theorem 3, ``inv(I) - (1 + 1/nu) e e^T`` over n, with I
         estimated by the loss's Hessian and e the unit vector of log Z.
         """
         data, drawn, log_ratio = _contrast(x, noise, nu, rng)

@@ -163,11 +163,25 @@ class TestAliasSampler:
             ((2, "x"), 0, 1, TypeError, "size must be an int"),
             (2, "x", 1, TypeError, "rng must be"),
             (2, 0, 0, ValueError, "workers must be at least 1"),
+            ((2**40, 2**40), 0, 1, ValueError, "size must be between 0 and"),
+            (2**61, 0, 2, ValueError, "size must be between 0 and"),
         ],
     )
     def test_bad_draw(self, backend, size, rng, workers, error, words):
         with pytest.raises(error, match=words):
             AliasSampler([1.0]).draw(size, rng, workers=workers)
+
+    def test_what_does_not_fit_is_refused_before_work_begins(self, compiled, monkeypatch):
+        def too_much(*_):
+            raise MemoryError
+
+        def never(*_):
+            raise AssertionError("work began")
+
+        sampler = AliasSampler([1.0])
+        monkeypatch.setattr(np, "empty", too_much)
+        with pytest.raises(MemoryError):
+            sampler.draw(2**24, 0, workers=never)
 
     def test_memory_is_flat(self):
         setup = "from fastcore.nce import AliasSampler; w = list(range(1, 500))"
