@@ -49,6 +49,8 @@ Features: TypeAlias = Callable[[Array], ArrayLike] | Sequence[Callable[[Array], 
 _CHUNK = 65536
 # Draws of one call: their bytes are a number.
 _MOST = (2**63 - 1) // 4
+# Spread of a feature at most, and its inverse at least: parameters have variances of its inverse square.
+_WIDEST = 1e150
 # Below this curvature or loss a row, data and noise are told apart with certainty.
 _CERTAIN = 1e-8
 _APART = "the loss has no minimum: the noise is so far from the data that they can be told apart perfectly"
@@ -282,7 +284,7 @@ class ExponentialFamily:
         Raises
         ------
         TypeError, ValueError
-            If an argument isn't of that kind or shape, has NaN, or a feature isn't finite.
+            If an argument isn't of that kind or shape, has NaN, or a feature isn't finite or its square isn't.
         RuntimeError
             If the loss has no minimum: data and noise can be told apart perfectly, or features depend linearly
             on each other (or on a constant, which is what log Z is for).
@@ -299,9 +301,16 @@ class ExponentialFamily:
         """
         data, drawn, log_ratio = _contrast(x, noise, nu, rng)
         rows = np.concatenate([self.evaluate(data), self.evaluate(drawn)])
-        spread = rows.std(axis=0)
-        if not spread.all():
-            raise RuntimeError(f"feature {int(np.argmin(spread))} is constant: log_z already stands for that")
+        constant = rows.min(axis=0) == rows.max(axis=0)
+        if constant.any():
+            raise RuntimeError(f"feature {int(np.argmax(constant))} is constant: log_z already stands for that")
+        with np.errstate(over="ignore"):
+            spread = rows.std(axis=0)
+        for i, width in enumerate(spread.tolist()):
+            if not 1 / _WIDEST < width < _WIDEST:
+                raise ValueError(
+                    f"feature {i} must be in a unit in which its square is a number, got a spread of {width:.3g}"
+                )
         # Newton's steps don't depend on a feature's origin and scale, but rounding does: what isn't told apart with
         # certainty lies where the data does, however wide the noise is.
         centre, scale = rows[: len(data)].mean(axis=0), rows[: len(data)].std(axis=0)

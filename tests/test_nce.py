@@ -431,6 +431,17 @@ class TestExponentialFamily:
         with pytest.raises(RuntimeError, match="told apart perfectly"):
             ExponentialFamily([lambda x: x]).fit(x, stats.norm(30, 1), rng=0)
 
+    @pytest.mark.parametrize("unit", [1e-300, 1e-160, 1e160, 1e300])
+    def test_features_whose_squares_are_no_numbers(self, compiled, unit):
+        x = np.random.default_rng(0).normal(size=100)
+        with pytest.raises(ValueError, match="feature 1 must be in a unit in which its square is a number"):
+            ExponentialFamily([lambda x: -(x**2), lambda x: unit * x]).fit(x, rng=0)
+
+    def test_a_constant_feature(self, compiled):
+        x = np.random.default_rng(0).normal(size=100)
+        with pytest.raises(RuntimeError, match="feature 1 is constant"):
+            ExponentialFamily([lambda x: -(x**2), lambda x: 0 * x + 0.1]).fit(x, rng=0)
+
     def test_a_box_of_many_dimensions(self, compiled):
         """Nothing of the noise is where the data lies, which shows in a few steps."""
         x = np.random.default_rng(0).normal(size=(200, 50))
