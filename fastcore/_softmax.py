@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._labelled import columns_of, in_order, is_table
 from ._random import RNG, stream_key
 from ._validation import as_index, as_integers, as_number, as_real
 
@@ -29,33 +30,39 @@ class Softmax:
     loss : float
         The loss of the contrast at the solution, a row.
     iterations : int
+    columns : tuple of str or None
+        Names of x's columns, if it was a table: then a table's columns are read by their names, else by position.
     """
 
     coef: Array
     intercept: Array
     loss: float
     iterations: int
+    columns: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         return f"<Softmax of {len(self.coef)} classes on {self.coef.shape[1]} features>"
 
+    def _rows(self, x: ArrayLike) -> Array:
+        if self.columns is not None and is_table(x):
+            x = in_order(x, "x", self.columns, "columns")
+        return as_real(x, "x", shape=(None, self.coef.shape[1]), dtype=np.float64, inf=False)
+
     def log_proba(self, x: ArrayLike) -> Array:
         """Logarithms of the probabilities of all classes, shape (n, n_classes)."""
-        rows = as_real(x, "x", shape=(None, self.coef.shape[1]), dtype=np.float64)
-        scores = rows @ self.coef.T + self.intercept
+        scores = self._rows(x) @ self.coef.T + self.intercept
         top = scores.max(axis=1, keepdims=True)
         found: Array = scores - top - np.log(np.exp(scores - top).sum(axis=1, keepdims=True))
         return found
 
     def predict(self, x: ArrayLike) -> NDArray[np.int64]:
         """The likeliest class of each row; the smallest, if there are several."""
-        rows = as_real(x, "x", shape=(None, self.coef.shape[1]), dtype=np.float64)
-        found: NDArray[np.int64] = np.argmax(rows @ self.coef.T + self.intercept, axis=1)
+        found: NDArray[np.int64] = np.argmax(self._rows(x) @ self.coef.T + self.intercept, axis=1)
         return found
 
     def log_loss(self, x: ArrayLike, y: ArrayLike) -> float:
         """Minus the mean logarithm of the probability of the true class, by the full softmax."""
-        rows = as_real(x, "x", shape=(None, self.coef.shape[1]), dtype=np.float64)
+        rows = self._rows(x)
         classes = as_integers(y, "y", ndim=1, low=0, high=len(self.coef))
         if len(classes) != len(rows) or not len(rows):
             raise ValueError(f"y must hold a class for each of {len(rows)} rows, at least one, got {len(classes)}")
@@ -90,7 +97,7 @@ def fit_softmax(
     nu : int, default 10
         Classes drawn a row.
     noise_exponent : float, default 1
-        Classes are drawn as often as they stand in `y` (and once more), to this power.
+        Classes are drawn as often as they stand in `y` (and once more), to this power; between -10 and 10.
     penalty : float, default 1e-5
         Half of this times the sum of squared coefficients and intercepts is added to the loss of a row; without it,
         what is said of a class that no row has would have no end.
@@ -108,7 +115,7 @@ def fit_softmax(
     TypeError, ValueError
         If an argument isn't of that kind or shape, or has NaN.
     RuntimeError
-        If no minimum is found within `max_iterations`.
+        If no minimum is found, as with features so large that scores overflow, or not within `max_iterations`.
 
     Notes
     -----
@@ -134,16 +141,19 @@ def fit_softmax(
     from .nce import AliasSampler
 
     rows = as_real(x, "x", ndim=2, dtype=np.float64, inf=False)
-    classes = as_integers(y, "y", ndim=1, low=0)
+    classes = as_integers(y, "y", ndim=1, low=0, high=2**31 - 1)
     n, d = rows.shape
     if len(classes) != n or not n:
         raise ValueError(f"y must hold a class for each of {n} rows, at least one, got {len(classes)}")
-    k = as_index(n_classes, "n_classes", low=int(classes.max()) + 1) if n_classes is not None else classes.max() + 1
-    k, n_drawn = int(k), as_index(nu, "nu", low=1, high=1_000_000)
-    exponent = as_number(noise_exponent, "noise_exponent")
+    k = int(classes.max()) + 1
+    if n_classes is not None:
+        k = as_index(n_classes, "n_classes", low=k, high=2**31 - 1)
+    n_drawn = as_index(nu, "nu", low=1, high=1_000_000)
+    exponent = as_number(noise_exponent, "noise_exponent", low=-10.0, high=10.0)
     weight = as_number(penalty, "penalty", low=0)
     limit = as_index(max_iterations, "max_iterations", low=1)
-    shares = (np.bincount(classes, minlength=k) + 1.0) ** exponent
+    shares = np.bincount(classes, minlength=k) + 1.0
+    shares = (shares / shares.max()) ** exponent
     generator = np.random.default_rng(stream_key(rng))
     drawn = AliasSampler(shares).draw((n, n_drawn), generator)
     candidates = np.concatenate([classes[:, None], drawn], axis=1)
@@ -165,11 +175,15 @@ def fit_softmax(
         slopes = csr_array((chances.ravel(), candidates.ravel(), ends), shape=(n, k)).T @ with_one
         return loss / n + 0.5 * weight * float(flat @ flat), (slopes / n + weight * weights).ravel()
 
-    found = minimize(
-        objective, np.zeros(k * (d + 1)), jac=True, method="L-BFGS-B",
-        options={"maxiter": limit, "maxfun": 4 * limit, "ftol": 1e-9, "gtol": 1e-6},
-    )  # fmt: skip
+    with np.errstate(over="ignore", invalid="ignore"):  # said below
+        found = minimize(
+            objective, np.zeros(k * (d + 1)), jac=True, method="L-BFGS-B",
+            options={"maxiter": limit, "maxfun": 4 * limit, "ftol": 1e-9, "gtol": 1e-6},
+        )  # fmt: skip
     if found.status == 1:
         raise RuntimeError(f"the fit did not converge in max_iterations={limit} iterations")
+    # It may also stop where rounding lets no step lower the loss, which is a minimum only if the slope is all but 0.
+    if not found.success and not np.abs(found.jac).max() <= 1e-4:
+        raise RuntimeError(f"no minimum of the loss was found (it is {found.fun:.6g}): features may be too large")
     weights = found.x.reshape(k, d + 1)
-    return Softmax(weights[:, :d].copy(), weights[:, d].copy(), float(found.fun), int(found.nit))
+    return Softmax(weights[:, :d].copy(), weights[:, d].copy(), float(found.fun), int(found.nit), columns_of(x, "x"))

@@ -47,6 +47,10 @@ Features: TypeAlias = Callable[[Array], ArrayLike] | Sequence[Callable[[Array], 
 
 # Draws that share one group of random streams, the same in both kernels.
 _CHUNK = 65536
+# Draws of one call: their bytes are a number.
+_MOST = (2**63 - 1) // 4
+# Spread of a feature at most, and its inverse at least: parameters have variances of its inverse square.
+_WIDEST = 1e150
 # Below this curvature or loss a row, data and noise are told apart with certainty.
 _CERTAIN = 1e-8
 _APART = "the loss has no minimum: the noise is so far from the data that they can be told apart perfectly"
@@ -133,8 +137,10 @@ class AliasSampler:
             If `size`, `rng` or `workers` isn't of that kind.
         """
         shape = tuple(as_index(s, "size") for s in (size if isinstance(size, tuple) else (size,)))
-        total, key = math.prod(shape), stream_key(rng)
+        total = as_index(math.prod(shape), "size", high=_MOST)
+        key = stream_key(rng)
         per_task = _CHUNK * 64 if n_threads(workers) > 1 else max(total, 1)
+        np.empty(total, np.int32)  # what doesn't fit into memory fails here, not over a list of as many tasks
         tasks = [
             ("nce", "alias_draw", self._backend, (self._table, key, start // _CHUNK, min(per_task, total - start)))
             for start in range(0, total, per_task)
@@ -278,7 +284,7 @@ class ExponentialFamily:
         Raises
         ------
         TypeError, ValueError
-            If an argument isn't of that kind or shape, has NaN, or a feature isn't finite.
+            If an argument isn't of that kind or shape, has NaN, or a feature isn't finite or its square isn't.
         RuntimeError
             If the loss has no minimum: data and noise can be told apart perfectly, or features depend linearly
             on each other (or on a constant, which is what log Z is for).
@@ -289,15 +295,22 @@ class ExponentialFamily:
         ``sum over data of log(1 + exp(-G)) + sum over noise of log(1 + exp(G))`` is convex in (theta, log Z), and
         Newton's method minimises it: O((1 + nu) n k**2) a step, two to seven steps, more if the model doesn't fit. It
         begins where the loss is least of theta = 0 and the members of the family nearest the noise and nearest the
-        normal distribution with the data's mean and covariance (by least squares of logarithms, that at the data).
-        The covariance is that of Gutmann and Hyvärinen's theorem 3, ``inv(I) - (1 + 1/nu) e e^T`` over n, with I
+        normal distribution with the data's mean and covariance (by least squares of logarithms; the latter's at the
+        data). The covariance is that of Gutmann and Hyvärinen's theorem 3, ``inv(I) - (1 + 1/nu) e e^T`` over n, with I
         estimated by the loss's Hessian and e the unit vector of log Z.
         """
         data, drawn, log_ratio = _contrast(x, noise, nu, rng)
         rows = np.concatenate([self.evaluate(data), self.evaluate(drawn)])
-        spread = rows.std(axis=0)
-        if not spread.all():
-            raise RuntimeError(f"feature {int(np.argmin(spread))} is constant: log_z already stands for that")
+        constant = rows.min(axis=0) == rows.max(axis=0)
+        if constant.any():
+            raise RuntimeError(f"feature {int(np.argmax(constant))} is constant: log_z already stands for that")
+        with np.errstate(over="ignore"):
+            spread = rows.std(axis=0)
+        for i, width in enumerate(spread.tolist()):
+            if not 1 / _WIDEST < width < _WIDEST:
+                raise ValueError(
+                    f"feature {i} must be in a unit in which its square is a number, got a spread of {width:.3g}"
+                )
         # Newton's steps don't depend on a feature's origin and scale, but rounding does: what isn't told apart with
         # certainty lies where the data does, however wide the noise is.
         centre, scale = rows[: len(data)].mean(axis=0), rows[: len(data)].std(axis=0)

@@ -268,8 +268,8 @@ class TestModels:
         np.testing.assert_allclose(given["keep"] / 2.0**32, expected, rtol=1e-6)
         assert given["noise"].tolist() == table(1.0, 0.2).tolist()
         assert not given["outputs"].any()
-        assert abs(given["inputs"]).max() <= 0.5 / 400
-        assert given["inputs"].std() == pytest.approx(1 / math.sqrt(12) / 400, rel=0.1)
+        assert abs(given["inputs"]).max() <= 1 / 400
+        assert given["inputs"].std() == pytest.approx(1 / math.sqrt(3) / 400, rel=0.1)
         model(dim=2, epochs=1, subsample=0, rng=0).fit(texts)
         assert given["keep"].tolist() == [ALWAYS]
 
@@ -530,6 +530,18 @@ class TestWordVectors:
         assert words.most_similar("a", topn=1) == [("b", 1.0)]
         assert words.most_similar("b", topn=1) == [("a", 1.0)]
         assert words.similarity("a", "zero") == 0.0
+
+    @pytest.mark.parametrize("length", [1e-310, 1e-200, 1e30, 1e200, 1e308])
+    def test_vectors_of_any_length(self, length):
+        words = WordVectors(["a", "b", "c"], [[1, 1], [1, 0], [-1, 0]])
+        found = words.most_similar(np.array([length, 0.0]))
+        assert [name for name, _ in found] == ["b", "a", "c"]
+        np.testing.assert_allclose([cosine for _, cosine in found], [1, math.sqrt(0.5), -1], rtol=1e-6)
+
+    def test_no_cosine_is_above_one(self):
+        vectors = np.random.default_rng(0).normal(size=(300, 7)).astype(np.float32)
+        words = WordVectors([str(i) for i in range(300)], vectors)
+        assert max(words.most_similar(it, topn=1)[0][1] for it in vectors) <= 1.0
 
     @pytest.mark.parametrize(
         ("call", "error", "words"),

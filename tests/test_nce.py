@@ -163,11 +163,25 @@ class TestAliasSampler:
             ((2, "x"), 0, 1, TypeError, "size must be an int"),
             (2, "x", 1, TypeError, "rng must be"),
             (2, 0, 0, ValueError, "workers must be at least 1"),
+            ((2**40, 2**40), 0, 1, ValueError, "size must be between 0 and"),
+            (2**61, 0, 2, ValueError, "size must be between 0 and"),
         ],
     )
     def test_bad_draw(self, backend, size, rng, workers, error, words):
         with pytest.raises(error, match=words):
             AliasSampler([1.0]).draw(size, rng, workers=workers)
+
+    def test_what_does_not_fit_is_refused_before_work_begins(self, compiled, monkeypatch):
+        def too_much(*_):
+            raise MemoryError
+
+        def never(*_):
+            raise AssertionError("work began")
+
+        sampler = AliasSampler([1.0])
+        monkeypatch.setattr(np, "empty", too_much)
+        with pytest.raises(MemoryError):
+            sampler.draw(2**24, 0, workers=never)
 
     def test_memory_is_flat(self):
         setup = "from fastcore.nce import AliasSampler; w = list(range(1, 500))"
@@ -416,6 +430,17 @@ class TestExponentialFamily:
         x = np.random.default_rng(0).normal(0, 1, 100)
         with pytest.raises(RuntimeError, match="told apart perfectly"):
             ExponentialFamily([lambda x: x]).fit(x, stats.norm(30, 1), rng=0)
+
+    @pytest.mark.parametrize("unit", [1e-300, 1e-160, 1e160, 1e300])
+    def test_features_whose_squares_are_no_numbers(self, compiled, unit):
+        x = np.random.default_rng(0).normal(size=100)
+        with pytest.raises(ValueError, match="feature 1 must be in a unit in which its square is a number"):
+            ExponentialFamily([lambda x: -(x**2), lambda x: unit * x]).fit(x, rng=0)
+
+    def test_a_constant_feature(self, compiled):
+        x = np.random.default_rng(0).normal(size=100)
+        with pytest.raises(RuntimeError, match="feature 1 is constant"):
+            ExponentialFamily([lambda x: -(x**2), lambda x: 0 * x + 0.1]).fit(x, rng=0)
 
     def test_a_box_of_many_dimensions(self, compiled):
         """Nothing of the noise is where the data lies, which shows in a few steps."""

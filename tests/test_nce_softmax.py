@@ -76,16 +76,46 @@ class TestFitSoftmax:
             ({"y": [0]}, ValueError, "y must hold a class for each of 2 rows"),
             ({"y": [0, -1]}, ValueError, "y must lie in"),
             ({"y": [0.5, 1]}, TypeError, "y must be integers"),
-            ({"n_classes": 1}, ValueError, "n_classes must be at least 2"),
+            ({"n_classes": 1}, ValueError, "n_classes must be between 2 and"),
             ({"nu": 0}, ValueError, "nu must be between 1"),
             ({"penalty": -1}, ValueError, "penalty must be finite and at least 0"),
             ({"noise_exponent": math.inf}, ValueError, "noise_exponent must be finite"),
+            ({"noise_exponent": -300}, ValueError, "noise_exponent must be finite and at least -10"),
+            ({"y": [0, 2**62]}, ValueError, "y must lie in"),
+            ({"n_classes": 2**62}, ValueError, "n_classes must be between 2 and"),
+            ({"x": [[1e150], [-2e150]]}, RuntimeError, "no minimum of the loss was found"),
+            ({"x": [[1e300], [-2e300]]}, RuntimeError, "no minimum of the loss was found"),
             ({"max_iterations": 0}, ValueError, "max_iterations must be at least 1"),
         ],
     )
     def test_bad_input(self, options, error, words):
         with pytest.raises(error, match=words):
             fit_softmax(**{"x": [[1.0], [2.0]], "y": [0, 1], **options})
+
+    @pytest.mark.parametrize("exponent", [-10, 10])
+    def test_noise_as_uneven_as_may_be(self, exponent):
+        model = fit_softmax(np.ones((5000, 1)), [0] * 4999 + [1], noise_exponent=exponent, nu=1, rng=0)
+        assert np.isfinite([*model.coef.ravel(), *model.intercept, model.loss]).all()
+
+    def test_columns_are_read_by_name(self):
+        pandas = pytest.importorskip("pandas")
+        x, y, *_ = drawn(300, 2, 5, 4)
+        plain = fit_softmax(x, y, rng=0)
+        table = pandas.DataFrame(x, columns=["a", "b"])
+        model = fit_softmax(table, y, rng=0)
+        turned = table[["b", "a"]]
+        assert model.columns == ("a", "b")
+        assert (model.log_proba(turned) == plain.log_proba(x)).all()
+        assert (model.predict(turned) == plain.predict(x)).all()
+        assert model.log_loss(turned, y) == plain.log_loss(x, y)
+        with pytest.raises(ValueError, match="'b' is missing"):
+            model.predict(table[["a"]])
+
+    def test_infinite_features(self):
+        model = fit_softmax([[1.0], [2.0]], [0, 1], rng=0)
+        for call in (model.log_proba, model.predict, lambda x: model.log_loss(x, [0])):
+            with pytest.raises(ValueError, match="x must be finite"):
+                call([[math.inf]])
 
     def test_a_bound_that_is_hit_is_said(self):
         x, y, *_ = drawn(300, 2, 5, 4)

@@ -198,7 +198,7 @@ class NegativeSampling(Estimator):
             rows = inputs[start : start + _ROWS]
             random.random(out=rows, dtype=np.float32)
             rows -= np.float32(0.5)
-            rows /= np.float32(settings.dim)
+            rows /= np.float32(settings.dim / 2)
         return kernels("embeddings", self._backend).Trainer(
             inputs, np.zeros(shape, np.float32), keep.astype(np.uint64), table
         )
@@ -357,6 +357,9 @@ class SkipGram(NegativeSampling):
     partition function of 1: with enough dimensions u_w v_c tends to log(p(c | w) / (k q(c))), for k = `negative` words
     from the noise q, so with `noise_exponent` 1 to the pointwise mutual information less log k (Levy and Goldberg
     2014).
+
+    Words' vectors begin uniform in [-1 / dim, 1 / dim), which is gensim's width and twice that of the word2vec program:
+    rare words are learned better. Those of neighbours begin at 0.
 
     Time O(tokens window negative dim), memory of 16 V dim bytes, 4 bytes a token and 8 a text; beyond 128 MB texts lie
     in a temporary file. All inner products of a prediction are taken before a vector moves. The logistic function is

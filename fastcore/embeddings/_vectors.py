@@ -164,10 +164,11 @@ class WordVectors(Immutable):
                 unit = self._units[place].astype(np.float64)
             else:
                 unit = as_real(item, name, shape=(len(query),), dtype=np.float64, inf=False)
+                unit = unit / (np.abs(unit).max(initial=0.0) or 1.0)  # so that no square overflows
                 unit = unit / (np.linalg.norm(unit) or 1.0)
             query += sign * unit
         query /= np.linalg.norm(query) or 1.0
-        scores = self._units @ query.astype(np.float32)
+        scores = np.clip(self._units @ query.astype(np.float32), -1.0, 1.0)
         # Those among which the best are, ties included.
         wanted = min(topn + len(given), len(scores))
         least = np.partition(scores, -wanted)[-wanted] if wanted else np.inf
