@@ -171,7 +171,7 @@ PLANTED = [
     ("reactions", "pyx/reactions/flight.pxi", "by[j * n_species + change.species] += change.by", "by[j * n_species + change.species] = 1.0", "tests/test_flight.py -k test_networks"),
     ("reactions", "pyx/reactions/flight.pxi", "lane.sink.states += fleet.boarded *", "lane.sink.states += k *", "tests/test_flight.py -k numbers"),
     ("reactions", "pyx/reactions/flight.pxi", "        waiting = unlucky(&rng, bits)\n        keep_rng(flight, k, rng)", "        waiting = unlucky(&rng, bits)", "tests/test_flight.py -k afresh"),
-    ("reactions", "pyx/reactions/flight.pxi", "                land(fleet, k, status)", "                pass", "tests/test_flight.py -k overflow"),
+    ("reactions", "pyx/reactions/flight.pxi", "            if status != FINISHED:\n                land(fleet, k, status)", "            if False:\n                land(fleet, k, status)", "tests/test_flight.py -k overflow"),
     ("reactions", "fastcore/reactions/_runs.py", "total // (SIDE_BY_SIDE * threads)", "total // threads", "tests/test_flight.py -k TestParts"),
     ("reactions", "fastcore/reference/reactions.py", "                if waiting < best:", "                if waiting > best:"),
     ("reactions", "pyx/reactions/rssacr.pxi", "<= x[species] <= bounds.high[species]:", "<= x[species]:", "tests/test_rssacr.py -k large_counts"),

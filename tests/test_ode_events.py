@@ -62,11 +62,12 @@ class TestStates:
     def test_many(self):
         """The time of each is exact, and the work is linear in their number."""
         network = ReactionNetwork(f"{DECAY}; at A < 1: A = 2, n = n + 1; n -> 0 @ 0")
-        few, many = (solve(network, None, (0, end), [end], **TIGHT) for end in (30, 300))
-        passed = math.floor((300 - math.log(10)) / math.log(2)) + 1
+        last = sized(120, 30)
+        few, many = (solve(network, None, (0, end), [end], **TIGHT) for end in (last / 3, last))
+        passed = math.floor((last - math.log(10)) / math.log(2)) + 1
         assert many["n"].tolist() == [passed]
-        assert many["A"] == pytest.approx(2 * math.exp(-(300 - math.log(10) - (passed - 1) * math.log(2))), rel=1e-6)
-        assert many.nfev < 12 * few.nfev
+        assert many["A"] == pytest.approx(2 * math.exp(-(last - math.log(10) - (passed - 1) * math.log(2))), rel=1e-6)
+        assert many.nfev < 4 * few.nfev
 
     def test_only_when_it_becomes_true(self, backend):
         once = ReactionNetwork(f"{DECAY}; at A < 5: B = B + 1; at A <= 20: C = 1", species=["A", "B", "C"])
@@ -87,10 +88,10 @@ class TestStates:
 
     def test_variables_and_events_of_the_call(self, backend):
         network = ReactionNetwork(f"{DECAY}; total := 2*A; at total < 4: A = 7")
-        sol = solve(network, None, (0, 2.5), [0, 2.5], events=["A - 5", "A - 6.5"], **TIGHT)
+        sol = solve(network, None, (0, 2.5), [0, 2.5], events=["A - 5", "A - 6.5"])
         fallen = math.log(5)
         assert sol["total"][0] == 20
-        assert sol.t_events[0] == pytest.approx([math.log(2), fallen, fallen + math.log(7 / 5)], abs=1e-8)
+        assert sol.t_events[0] == pytest.approx([math.log(2), fallen, fallen + math.log(7 / 5)], abs=1e-4)
         assert len(sol.t_events[1]) == 3 and len(pickle.loads(pickle.dumps(sol))(1.0)) == 1
 
     def test_as_the_means_of_the_stochastic_model(self):
