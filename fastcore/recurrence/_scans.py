@@ -170,7 +170,8 @@ def stepped(
 
     # A dimension of a contiguous array is the middle one of three: nothing need be transposed.
     outer, steps, inner = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
-    rows = [_side_by_side(np.broadcast_to(v, shape).reshape(outer, steps, inner)) for v in values]
+    whole = [v if v.shape == shape else np.broadcast_to(v, shape) for v in values]
+    rows = [_side_by_side(v.reshape(outer, steps, inner)) for v in whole]
     run(*rows, begin.reshape(outer, inner), backwards, made.reshape(outer, steps, inner))
     end = made[(slice(None),) * axis + (0 if backwards else -1,)] if steps else begin
     if bad(end).any():
@@ -185,7 +186,7 @@ def stepped(
 def _shape(coefficients: dict[str, Array]) -> tuple[int, ...]:
     (one, a), (other, b) = coefficients.items()
     try:
-        shape = np.broadcast_shapes(a.shape, b.shape)
+        shape = a.shape if a.shape == b.shape else np.broadcast_shapes(a.shape, b.shape)
     except ValueError:
         raise ValueError(f"{one} and {other} must broadcast to one shape, got {a.shape} and {b.shape}") from None
     if not shape:

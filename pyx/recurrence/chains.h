@@ -9,20 +9,29 @@
 FC_SCAN NAME(side_by_side)(const REAL* a, ptrdiff_t da, ptrdiff_t ka, const REAL* b, ptrdiff_t db, ptrdiff_t kb,
                            REAL* y, ptrdiff_t dy, ptrdiff_t ky, ptrdiff_t n, REAL* last)
 {
+    const ptrdiff_t each = LINE / sizeof(REAL), ahead = AHEAD / sizeof(REAL);
     REAL first = last[0], second = last[1], third = last[2], fourth = last[3];
-    ptrdiff_t t;
-    for (t = 0; t < n; t++) {
-        first = NAME(step)(a[0], first, b[0]);
-        second = NAME(step)(a[ka], second, b[kb]);
-        third = NAME(step)(a[2 * ka], third, b[2 * kb]);
-        fourth = NAME(step)(a[3 * ka], fourth, b[3 * kb]);
-        y[0] = first;
-        y[ky] = second;
-        y[2 * ky] = third;
-        y[3 * ky] = fourth;
-        a += da;
-        b += db;
-        y += dy;
+    ptrdiff_t t, end, k;
+    for (t = 0; t < n; t = end) {
+        end = n - t < each ? n : t + each;
+        for (k = 0; k < LANES; k++) {
+            FASTCORE_PREFETCH(a + k * ka + ahead * da);
+            FASTCORE_PREFETCH(b + k * kb + ahead * db);
+            FASTCORE_PREFETCH(y + k * ky + ahead * dy);
+        }
+        for (; t < end; t++) {
+            first = NAME(step)(a[0], first, b[0]);
+            second = NAME(step)(a[ka], second, b[kb]);
+            third = NAME(step)(a[2 * ka], third, b[2 * kb]);
+            fourth = NAME(step)(a[3 * ka], fourth, b[3 * kb]);
+            y[0] = first;
+            y[ky] = second;
+            y[2 * ky] = third;
+            y[3 * ky] = fourth;
+            a += da;
+            b += db;
+            y += dy;
+        }
     }
     last[0] = first;
     last[1] = second;

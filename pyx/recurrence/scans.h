@@ -6,13 +6,16 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "memory_hints.h"
 #include "pace.h"
 #include "simd.h"
 
 enum {
     LANES = 4,
     PIECE = 2056, /* steps that a guess is good for; pieces a power of two apart would share few lines of the cache */
-    MOST_PATIENT = 64
+    MOST_PATIENT = 64,
+    LINE = 64,  /* bytes of a line of the cache */
+    AHEAD = 512 /* bytes ahead of which lines are asked for: pieces begin and end where the processor doesn't foresee it */
 };
 
 #if defined(__GNUC__)
