@@ -452,7 +452,7 @@ PLANTED = [
     ("nlp_zero", "fastcore/compat/nlp_zero/_grams.py", "np.lexsort((second, first))", "np.lexsort((first, second))", "tests/test_nlp_zero_templates.py -k poems"),
     ("nlp_zero", "fastcore/compat/nlp_zero/_templates.py", "            if at < end:\n                symbols.append(None)", "            if at < end:\n                symbols.append(words[at])", "tests/test_nlp_zero_templates.py -k test_tree"),
     ("templates", "fastcore/templates/_finder.py", "sure = (always[0] & always[1]) |", "sure =", "tests/test_templates.py -k Closed"),
-    ("templates", "pyx/templates/trie.pyx", "            below += out[below, 3]\n", "            below += 1\n", "tests/test_templates.py -k TestParser"),
+    ("templates", "pyx/templates/trie.pyx", "        below = i + 1\n", "        below = i + 2\n", "tests/test_templates.py -k TestParser"),
     ("templates", "fastcore/reference/templates/trie.py", "sum(start <= a and b <= end", "sum(start < a and b <= end", "tests/test_templates.py -k TestParser"),
     ("templates", "pyx/templates/trie.pyx", "elif work.n_found - listed > 1:", "elif work.n_found - listed > 9:"),
     ("templates", "pyx/templates/finder.pyx", "if search.n_levels == longest:", "if search.n_levels == longest + 1:"),

@@ -114,8 +114,6 @@ def find_closed(
     cdef int64_t least = -1
     memset(&search, 0, sizeof(Search))
     memset(&lattice, 0, sizeof(Lattice))
-    if ids.shape[0] > 0x7fffffff:
-        raise ValueError(f"texts must hold at most {0x7fffffff} words, got {ids.shape[0]}")
     held = graph_of(&graph, ids, offsets, pairs_first, pairs_second, window, by_path, &pace)
     min_count = least_count(&graph, min_count, min_share)
     try:

@@ -127,7 +127,11 @@ cdef int first_steps(const Graph *graph, Search *search, Pace *pace) except -1 n
         if is_first(graph, i):
             add_step(search, key_of(graph, i, not begins(graph, i)), i, 1)
     search.taken = search.n_steps
-    return add_level(search, 0, pace)
+    add_level(search, 0, pace)
+    # No other level is as long.
+    drop(&search.pool, search.spare)
+    search.spare, search.spare_room = NULL, 0
+    return 0
 
 
 cdef int emit(Found *found, Py_ssize_t n_words, int trailing, int64_t count) except -1 nogil:

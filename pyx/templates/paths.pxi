@@ -92,6 +92,12 @@ cdef inline bint is_strong(
     return low < end and pairs_second[low] == other
 
 
+cdef check_length(Py_ssize_t n):
+    # Places are 32 bits.
+    if n > 0x7fffffff:
+        raise ValueError(f"texts must hold at most {0x7fffffff} words, got {n}")
+
+
 cdef join(
     const int32_t[::1] ids, const int64_t[::1] offsets, const int64_t[::1] pairs_first,
     const int64_t[::1] pairs_second, Py_ssize_t window, Pace *pace
@@ -150,6 +156,7 @@ cdef graph_of(
     cdef Py_ssize_t n = ids.shape[0], s, i
     cdef int64_t to
     cdef On ways
+    check_length(n)
     lengths = np.diff(all_offsets)
     kept = np.append(np.asarray(all_offsets)[:len(lengths)][lengths > 0], n)
     cdef const int64_t[::1] offsets = kept

@@ -51,6 +51,7 @@ def count_readings(
     cdef int64_t[::1] on_first
     cdef int32_t[::1] on
     cdef char[::1] entered = np.zeros(ids.shape[0] + 1, np.int8)
+    check_length(ids.shape[0])
     on_first, on = join(ids, offsets, pairs_first, pairs_second, window, &pace)
     memset(&work, 0, sizeof(Work))
     try:
