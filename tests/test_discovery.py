@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from itertools import pairwise, product
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -604,7 +605,13 @@ class TestInput:
         assert found(min_length=2) == {w: n for w, n in everything.items() if len(w) > 1}
         assert found(max_length=2) == {w: n for w, n in everything.items() if len(w) < 3}
         assert found(min_count=2) == {"看": 2}
-        assert found(exclude={"电影"}) == {w: n for w, n in everything.items() if w != "电影"}
+
+        class Listed(list):
+            def __contains__(self, word: object) -> bool:
+                raise AssertionError("looked through for each word")
+
+        for words in ({"电影"}, {"电影": 3}, Listed(["电影"]), np.array(["电影"]), pd.Series(["电影"], index=["看"])):
+            assert found(exclude=words) == {w: n for w, n in everything.items() if w != "电影"}
 
     def test_lexicon(self, backend):
         finder = WordFinder(1e-4).fit(TEXTS)
@@ -634,6 +641,7 @@ class TestInput:
             ({"min_length": 0}, ValueError, "min_length must be at least 1"),
             ({"min_length": 3, "max_length": 2}, ValueError, "max_length must be at least 3"),
             ({"exclude": "天"}, TypeError, "exclude must be a collection"),
+            ({"exclude": [["天"]]}, TypeError, "exclude must hold str, got list"),
             ({"keep": 7}, TypeError, "keep must be"),
             ({"keep": ""}, ValueError, "keep must hold at least one"),
             ({"keep": ["ab"]}, ValueError, "keep must hold single characters"),

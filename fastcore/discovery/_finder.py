@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -337,7 +337,13 @@ def _as_words(exclude: Any) -> Collection[str]:
         return Lexicon.load(exclude)
     if isinstance(exclude, str) or not isinstance(exclude, Collection | None):
         raise TypeError(f"exclude must be a collection of str or a path, got {type(exclude).__name__}")
-    return () if exclude is None else exclude
+    if exclude is None or isinstance(exclude, Set | Mapping):
+        return exclude or ()
+    for word in exclude:
+        if not isinstance(word, str):
+            raise TypeError(f"exclude must hold str, got {type(word).__name__}")
+    # A list would be looked through for each word, and a pandas Series asked for its labels.
+    return frozenset(exclude)
 
 
 def _as_thresholds(min_pmi: Any, method: str) -> tuple[float, ...]:
