@@ -26,8 +26,8 @@ Arrays = tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64], NDArray
 
 def read_lexicon(path: AnyPath) -> Arrays | dict[str, int]:
     """The arrays of a binary file, mapped if it lies on disk as it is; or words and counts of lines of text."""
-    name = os.fspath(path)
     with reading(path) as file:
+        name = os.fspath(path)
         head = file.read(len(MAGIC))
         if head == MAGIC and Path(path).suffix not in COMPRESSED and file.seekable():
             return parse_binary(np.memmap(path, np.uint8, mode="r"), name)
