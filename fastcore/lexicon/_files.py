@@ -108,7 +108,7 @@ def write_binary(
 def _write(path: AnyPath, parts: list[bytes]) -> None:
     """Write a file whole or not at all, compressed by its suffix."""
     with whole_file(path) as file, packing(file, path) as stream:
-        for part in map(memoryview, parts):
+        for part in parts:
             # Compression is slow, and Ctrl-C waits for what it is given.
             for start in range(0, len(part), PIECE):
                 stream.write(part[start : start + PIECE])
