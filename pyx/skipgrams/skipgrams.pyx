@@ -3,8 +3,8 @@
 import numpy as np
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.unicode cimport PyUnicode_Check, PyUnicode_GET_LENGTH
-from cython cimport view
+from cpython.unicode cimport PyUnicode_Check, PyUnicode_DATA, PyUnicode_GET_LENGTH
+from cython cimport final, view
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memmove
@@ -15,7 +15,7 @@ from _signals cimport Pace, new_pace, spend
 from _sorting cimport sort_few
 from _turns cimport enter, leave
 from _types cimport place, whole
-from _utf8 cimport Scratch, first_invalid_byte, space_at, utf8_moves, utf8_of
+from _utf8 cimport PyUnicode_IS_ASCII, Scratch, first_invalid_byte, space_at, utf8_moves, utf8_of
 
 cdef extern from "memory_hints.h" nogil:
     void FASTCORE_PREFETCH(const void *p)
@@ -57,6 +57,7 @@ def first_invalid(data: bytes):
     return start if found >= 0 else -1
 
 
+@final
 cdef class TokenStream:
     """Texts made into one stream of token ids, numbered by first occurrence."""
 
@@ -137,7 +138,10 @@ cdef class TokenStream:
         for token in <list>items:
             if not PyUnicode_Check(token):
                 raise TypeError(f"token_lists[{number}] must hold str tokens, got {type(token).__name__}")
-            self.add_str(token, False)
+            if PyUnicode_IS_ASCII(token):
+                self.add(<const uint8_t *>PyUnicode_DATA(token), PyUnicode_GET_LENGTH(token))
+            else:
+                self.add_str(token, False)
         self.look_up()
         return 0
 
