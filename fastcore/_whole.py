@@ -28,6 +28,12 @@ BUFFER = 1 << 16
 CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
+def check_path(path: Any, name: str = "path") -> None:
+    """Refuse by name what isn't the name of a file."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{name} must be a str or path-like, got {type(path).__name__}")
+
+
 @contextmanager
 def whole_file(path: AnyPath) -> Iterator[BinaryIO]:
     """Open a file to write bytes; unless the block ends well, nothing was there or the old file is as it was.
@@ -40,6 +46,7 @@ def whole_file(path: AnyPath) -> Iterator[BinaryIO]:
     OSError
         If the file can't be written, naming it.
     """
+    check_path(path)
     straight = _straight(path)
     if straight is not None:
         with io.BufferedWriter(straight, BUFFER) as stream:
@@ -203,6 +210,7 @@ def _copy(draft: int, old: int) -> None:
 
 def check_out(path: AnyPath) -> Path:
     """Refuse a folder that is there already, or can't be made for want of the one it would lie in."""
+    check_path(path, "out")
     target = Path(path)
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, "out must not exist yet", str(target))

@@ -17,6 +17,7 @@ import tracemalloc
 import zlib
 from collections import OrderedDict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -304,6 +305,20 @@ class TestFiles:
             file.write(b"a 1\nb 0\n")
         with pytest.raises(ValueError, match=rf"words\{suffix}, line 2"):
             Lexicon.load(tmp_path / f"words{suffix}")
+
+    @pytest.mark.parametrize("binary", [False, True])
+    def test_written_a_piece_at_a_time(self, tmp_path, monkeypatch, binary):
+        # Nothing stops a compressor within a call.
+        sizes = []
+
+        @contextlib.contextmanager
+        def packing(stream, path):
+            yield SimpleNamespace(write=lambda data: sizes.append(len(data)))
+
+        monkeypatch.setattr("fastcore.lexicon._files.packing", packing)
+        Lexicon({f"word{i}": 1 for i in range(20_000)}).save(tmp_path / "words", binary=binary)
+        assert max(sizes) <= 1 << 16
+        assert sum(sizes) > 200_000
 
     def test_jieba_reads_it(self, tmp_path):
         Lexicon({"扫描二维": 900000, "码": 3}).save(tmp_path / "words.txt")

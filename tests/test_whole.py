@@ -274,6 +274,24 @@ class TestWhatIsNoFile:
         assert left_over(tmp_path) == ["round"]
 
 
+@pytest.mark.parametrize("path", [3, b"name", None])
+def test_what_is_no_path(tmp_path, path):
+    table, lexicon = count_ngrams(["banana"], 2), Lexicon(WORDS)
+    for name, call in (
+        ("path", lambda: table.save(path)),
+        ("path", lambda: table.write_counts(path)),
+        ("path", lambda: NgramTable.load(path)),
+        ("path", lambda: lexicon.save(path)),
+        ("path", lambda: lexicon.save(path, binary=True)),
+        ("path", lambda: Lexicon.load(path)),
+        ("out", lambda: table.prune(1, out=path or 3)),
+        ("out", lambda: count_ngrams(["banana"], out=path or 3)),
+        ("spill_dir", lambda: NgramCounter(max_memory="1MB", spill_dir=path or 3)),
+    ):
+        with pytest.raises(TypeError, match=rf"^{name} must be a str or path-like, got (int|bytes|NoneType)$"):
+            call()
+
+
 def drain(file: int) -> None:
     try:
         while os.read(file, 65536):

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from .._extras import require
 from .._whole import AnyPath as AnyPath
+from .._whole import check_path
 
 # Suffixes that files are (de)compressed by.
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
@@ -61,6 +62,7 @@ def reading(path: AnyPath) -> BinaryIO:
     OSError
         If it can't be read; also, while it is read, if its compression is damaged or it has none.
     """
+    check_path(path)
     suffix = Path(path).suffix
     if suffix not in COMPRESSED:
         return open(path, "rb")

@@ -19,6 +19,8 @@ from .._texts import COMPRESSED, AnyPath, Lines, Manner, packing, reading
 from .._whole import whole_file
 
 MAGIC = b"fastcore lexicon 1\n".ljust(32, b"\0")
+# Bytes that are written at a time.
+PIECE = 1 << 16
 # What may be a tag where no count is: anything else could be the rest of a word, or a count gone wrong.
 TAG = re.compile("[a-z][a-z0-9]*")
 Arrays = tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
@@ -26,8 +28,8 @@ Arrays = tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64], NDArray
 
 def read_lexicon(path: AnyPath) -> Arrays | dict[str, int]:
     """The arrays of a binary file, mapped if it lies on disk as it is; or words and counts of lines of text."""
-    name = os.fspath(path)
     with reading(path) as file:
+        name = os.fspath(path)
         head = file.read(len(MAGIC))
         if head == MAGIC and Path(path).suffix not in COMPRESSED and file.seekable():
             return parse_binary(np.memmap(path, np.uint8, mode="r"), name)
@@ -107,7 +109,9 @@ def _write(path: AnyPath, parts: list[bytes]) -> None:
     """Write a file whole or not at all, compressed by its suffix."""
     with whole_file(path) as file, packing(file, path) as stream:
         for part in parts:
-            stream.write(part)
+            # Compression is slow, and Ctrl-C waits for what it is given.
+            for start in range(0, len(part), PIECE):
+                stream.write(part[start : start + PIECE])
 
 
 class MappedFile(NamedTuple):

@@ -20,7 +20,7 @@ from .._texts import Manner, Texts, check_texts, files_among
 from .._texts.characters import kept_ranges
 from .._turns import TakesTurns, in_turn
 from .._validation import as_choice, as_index
-from .._whole import check_out, whole_folder
+from .._whole import check_out, check_path, whole_folder
 from .._workers import Workers, check_workers, n_threads, stream
 from ._batches import batches, check_split
 from ._files import Place
@@ -49,7 +49,10 @@ def check_memory(max_memory: Any, spill_dir: Any) -> tuple[int | None, Path | No
             raise ValueError(f"max_memory must be a number of bytes or a size like '64MB', got {max_memory!r}")
         max_memory = int(float(match[1]) * UNITS[match[2]])
     limit = as_index(max_memory, "max_memory", low=LEAST_MEMORY)
-    folder = Path(tempfile.gettempdir() if spill_dir is None else spill_dir)
+    if spill_dir is None:
+        spill_dir = tempfile.gettempdir()
+    check_path(spill_dir, "spill_dir")
+    folder = Path(spill_dir)
     if not folder.is_dir():
         raise FileNotFoundError(errno.ENOENT, "spill_dir must be a folder that exists", str(folder))
     return limit, folder

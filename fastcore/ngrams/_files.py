@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._npz import Arrays, Kind
-from .._whole import naming
+from .._whole import check_path, naming
 
 # Bytes whose checksum is taken at a time.
 PIECE = 1 << 24
@@ -63,6 +63,7 @@ def _with_shape(value: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> int
 
 def read_table(path: "os.PathLike[str] | str", check: bool = True) -> tuple[dict[str, Any], Arrays]:
     """Read one file, or map what lies in a folder; ValueError if it is anything else."""
+    check_path(path)
     source = Path(path)
     if source.is_dir():
         sizes = {p.name: p.stat().st_size for p in source.glob("*.npy")}
