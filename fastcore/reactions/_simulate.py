@@ -260,7 +260,7 @@ def simulate(
     which = Runs.of(network, stopped.network, x0, params, given, runs, rng)
     if not grid and not (t_eval is None and species is None and reduce is None):
         raise ValueError("t_eval, species and reduce must be None for record='jumps', which keeps all events")
-    times = as_times(t_eval, span)
+    times = as_times(t_eval, span) if grid else np.empty(0)
     if reduce is not None:
         _check_reduced(which, reduce, runs)
     key = stream_key(rng)
