@@ -53,6 +53,8 @@ _MOST = (2**63 - 1) // 4
 _WIDEST = 1e150
 # Below this curvature or loss a row, data and noise are told apart with certainty.
 _CERTAIN = 1e-8
+# What a sum of losses may be off by, relative to it: the last step is too small to be seen.
+_ROUNDING = 1e-13
 _APART = "the loss has no minimum: the noise is so far from the data that they can be told apart perfectly"
 # Rows of one task of a sum over rows: fixed, so that sums don't depend on the number of workers.
 _ROWS = 1 << 17
@@ -527,7 +529,7 @@ def _minimise(
         size = 1.0
         while True:
             tried = objective(theta + size * step)
-            if tried[0] <= loss + 1e-4 * size * slope:
+            if tried[0] <= loss + 1e-4 * size * slope + _ROUNDING * loss:
                 break
             size /= 2
             if size < 1e-10:
