@@ -8,8 +8,8 @@ import tempfile
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from secrets import token_hex
 from typing import Any, Self, TypeVar
-from uuid import uuid4
 from weakref import WeakKeyDictionary, finalize, ref
 
 from ._workers import Workers, stream
@@ -75,7 +75,7 @@ class _Parcel:
     def __reduce__(self) -> tuple[Any, ...]:
         if self._name is None:
             # No two are alike, on whatever machine.
-            handle, name = tempfile.mkstemp(prefix=f"fastcore-{uuid4().hex}-")
+            handle, name = tempfile.mkstemp(prefix=f"fastcore-{token_hex(16)}-")
             finalize(self, _remove, name, os.getpid())
             with open(handle, "wb") as file:
                 pickle.dump(self.content(), file, pickle.HIGHEST_PROTOCOL)
