@@ -135,7 +135,7 @@ c, x0, stops = np.ones((1, 2 * n)), np.zeros((1, 1 + 3 * n), np.int64), np.zeros
 
 def call(method):
     network = compiled.Network(tables)
-    compiled.simulate_jumps(network, c, x0, (0.0, 1.0), np.zeros(2, np.uint64), 0, 1, 1, method, stops, 10)
+    compiled.simulate_jumps(network, c, x0, (0.0, 1.0), np.zeros(4, np.uint64), 0, 1, 1, method, stops, 10)
     kept.append(network)
 """
         direct = memory_growth(setup, "call(0)", 3)
