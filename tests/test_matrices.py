@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,9 +52,8 @@ def test_places_that_are_stored_twice_add_up():
 
 
 def test_tables():
-    pandas = pytest.importorskip("pandas")
-    left = pandas.DataFrame({"S": [1, 0], "I": [1, 1], "R": [0, 0]})
-    right = pandas.DataFrame({"R": [0, 1], "S": [0, 0], "I": [2, 0]})
+    left = pd.DataFrame({"S": [1, 0], "I": [1, 1], "R": [0, 0]})
+    right = pd.DataFrame({"R": [0, 1], "S": [0, 0], "I": [2, 0]})
     same(ReactionNetwork.from_matrices(left, right, ["beta", 0.1], params={"beta": 5e-5}), SIR)
 
 

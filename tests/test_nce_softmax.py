@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import minimize
 
@@ -98,10 +99,9 @@ class TestFitSoftmax:
         assert np.isfinite([*model.coef.ravel(), *model.intercept, model.loss]).all()
 
     def test_columns_are_read_by_name(self):
-        pandas = pytest.importorskip("pandas")
         x, y, *_ = drawn(300, 2, 5, 4)
         plain = fit_softmax(x, y, rng=0)
-        table = pandas.DataFrame(x, columns=["a", "b"])
+        table = pd.DataFrame(x, columns=["a", "b"])
         model = fit_softmax(table, y, rng=0)
         turned = table[["b", "a"]]
         assert model.columns == ("a", "b")
