@@ -117,7 +117,8 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
 
 def _batches(options: argparse.Namespace) -> Iterator[list[str]]:
     """The lines of all texts, as many at a time as there are by then."""
-    manner = Manner(encoding=options.encoding, errors="replace" if options.replace else "strict")
+    cure = "; pass --replace to let it be"
+    manner = Manner(encoding=options.encoding, errors="replace" if options.replace else "strict", cure=cure)
     for path in options.paths:
         if not path:
             os.stat(path)  # no name, be it of an empty variable, isn't this folder: the system's own error

@@ -321,3 +321,11 @@ def test_output_has_the_usual_permissions(tmp_path):
     (tmp_path / "plain").touch()
     assert cli.main(["words", "--method", "adjacent", str(tmp_path / "in.txt"), "-o", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("what", ["words", "templates"])
+def test_an_option_mends_a_bad_byte(tmp_path, capsys, what):
+    (tmp_path / "texts").write_bytes(b"a b\nc \xff\n" * 3)
+    assert cli.main([what, str(tmp_path / "texts")]) != 0
+    assert "line 2, byte 3: not UTF-8 (0xff); pass --replace to let it be" in capsys.readouterr().err
+    assert cli.main([what, str(tmp_path / "texts"), "--replace"]) == 0

@@ -25,7 +25,7 @@ def files(monkeypatch):
     opened = []
     open_one = tempfile.TemporaryFile
     monkeypatch.setattr(_numbers, "IN_MEMORY", 7)
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: opened.append(open_one()) or opened[-1])
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **how: opened.append(open_one(**how)) or opened[-1])
     return opened
 
 

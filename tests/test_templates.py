@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
 import pickle
 import re
 from collections import Counter, defaultdict
@@ -1092,6 +1093,13 @@ class TestForms:
             TemplateTrie.load(tmp_path / "templates.txt")
         with pytest.raises(FileNotFoundError):
             TemplateTrie.load(tmp_path / "none")
+        with pytest.raises(FileNotFoundError):
+            TemplateTrie.load("")
+        with pytest.raises(IsADirectoryError if os.name == "posix" else PermissionError):
+            TemplateTrie.load(tmp_path)
+        (tmp_path / "templates.txt").write_bytes(b"a [X]\n\xff\n")
+        with pytest.raises(ValueError, match=r"templates.txt, line 2, byte 1: not UTF-8 \(0xff\)$"):
+            TemplateTrie.load(tmp_path / "templates.txt")
         with pytest.raises(ValueError, match="must not hold white space"):
             TemplateTrie([Template(["a"]), Template(["a b"])]).save(tmp_path / "new")
         with pytest.raises(ValueError, match="a lone surrogate"):

@@ -31,8 +31,10 @@ from fastcore._data import poems
 from fastcore._demo import run as run_demo
 from fastcore._whole import whole_file, whole_folder
 from fastcore.discovery import WordFinder
+from fastcore.embeddings import SkipGram
 from fastcore.lexicon import Lexicon
 from fastcore.ngrams import NgramCounter, NgramTable, count_ngrams
+from fastcore.templates import TemplateFinder
 
 WORDS = {"明月": 3, "光": 1}
 
@@ -342,6 +344,8 @@ class TestWhatFails:
         monkeypatch.setattr("fastcore.ngrams._counter.BLOCK", 500)
         monkeypatch.setattr("fastcore.ngrams._counter.LEAST_MEMORY", 1)
         monkeypatch.setattr("fastcore.discovery._blocks.IN_MEMORY", 1000)
+        monkeypatch.setattr("fastcore.templates._numbers.IN_MEMORY", 1000)
+        monkeypatch.setattr("fastcore.embeddings._corpus.IN_MEMORY", 1000)
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         counter = NgramCounter(2, max_memory=40_000)
         counter.update(texts[:9])
@@ -352,6 +356,8 @@ class TestWhatFails:
             ("counts", lambda: table.write_counts(tmp_path / "counts")),
             (tmp_path.name, lambda: counter.update(texts)),
             (tmp_path.name, lambda: WordFinder(method="ngram").fit(texts)),
+            (tmp_path.name, lambda: TemplateFinder(list).fit(texts)),
+            (tmp_path.name, lambda: SkipGram(4, min_count=1, epochs=1).fit(map(list, texts))),
         ):
             with little_room(), pytest.raises(OSError, match=rf"File too large: '.*/{name}'"):
                 call()

@@ -43,6 +43,7 @@ class Manner:
     encoding: str = "utf-8"
     errors: str = "strict"
     pattern: str | None = None
+    cure: str = "; pass errors='replace' to let it be"  # what an error about a bad byte adds
 
     def __post_init__(self) -> None:
         as_choice(self.errors, "errors", ERRORS)
@@ -177,7 +178,7 @@ class Lines:
         return self._bad(data[at])
 
     def _bad(self, byte: int) -> ValueError:
-        return bad_byte(f"{self._name}, line {self._line}", self._column, byte, self._manner.codec)
+        return bad_byte(f"{self._name}, line {self._line}", self._column, byte, self._manner)
 
     def pieces(self, ends: bytes = b"\n", size: int | None = None) -> Iterator[bytes]:
         """Give all of it in pieces that end with one of the bytes `ends`, but for the last."""
@@ -387,11 +388,9 @@ def decoded(data: bytes, where: str, manner: Manner) -> str:
     try:
         return data.decode(manner.encoding, manner.errors)
     except UnicodeDecodeError as error:
-        raise bad_byte(where, error.start, data[error.start], manner.codec) from None
+        raise bad_byte(where, error.start, data[error.start], manner) from None
 
 
-def bad_byte(where: str, place: int, byte: int, codec: str = "utf-8") -> ValueError:
+def bad_byte(where: str, place: int, byte: int, manner: Manner = Manner()) -> ValueError:
     """The error that says which byte, counted from 1 in its text or line, can't be read."""
-    return ValueError(
-        f"{where}, byte {place + 1}: not {codec.upper()} (0x{byte:02x}); pass errors='replace' to let it be"
-    )
+    return ValueError(f"{where}, byte {place + 1}: not {manner.codec.upper()} (0x{byte:02x}){manner.cure}")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._scratch import Scratch
 from .._texts import Manner, Texts, string_lists
 from .._texts.characters import CODE_POINTS, kept_ranges
-from .._whole import naming
 
 Numbers: TypeAlias = NDArray[np.int32]
 
@@ -51,7 +49,7 @@ class Blocks:
         self._held: list[Numbers] = []
         self._lengths: list[int] = []
         self._size = 0
-        self._file: Any = None
+        self._file: Scratch | None = None
 
     def add(self, block: Numbers) -> None:
         """Keep one more block."""
@@ -61,11 +59,9 @@ class Blocks:
             self._size += len(block)
             return
         if self._file is None:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 closed with the blocks
-        with naming(tempfile.gettempdir()):
-            self._file.seek(4 * sum(self._lengths))
-            self._file.write(block.tobytes())
-            self._file.flush()
+            self._file = Scratch()
+        self._file.seek(4 * sum(self._lengths))
+        self._file.write(block)
         self._lengths.append(len(block))
 
     def cut(self, number: int) -> None:
@@ -76,6 +72,8 @@ class Blocks:
 
     def __iter__(self) -> Iterator[Numbers]:
         yield from self._held
+        if self._file is None:
+            return
         at = 0
         for length in self._lengths:
             self._file.seek(at)
@@ -87,6 +85,4 @@ class Blocks:
 
     def __del__(self) -> None:
         if self._file is not None:
-            # What a full disk hasn't taken stays untaken.
-            with suppress(OSError):
-                self._file.close()
+            self._file.close()

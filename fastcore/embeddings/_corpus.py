@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
+from .._scratch import Scratch
 from .._texts import Manner
 from ..skipgrams import TokenLists, fill
 
@@ -28,7 +28,7 @@ class Spool:
         self._held: list[tuple[Ids, Offsets]] = []
         self._bytes = 0
         self._sizes: list[tuple[int, int]] = []
-        self._file: Any = None
+        self._file: Scratch | None = None
 
     def add(self, ids: Ids, offsets: Offsets) -> None:
         """Keep one more block."""
@@ -37,15 +37,16 @@ class Spool:
             self._held.append((ids, offsets))
             return
         if self._file is None:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 closed with the spool
-        self._file.write(ids.tobytes())
-        self._file.write(offsets.tobytes())
+            self._file = Scratch()
+        self._file.write(ids)
+        self._file.write(offsets)
         self._sizes.append((ids.nbytes, offsets.nbytes))
 
     def __iter__(self) -> Iterator[tuple[Ids, Offsets]]:
         yield from self._held
-        if self._file is not None:
-            self._file.seek(0)
+        if self._file is None:
+            return
+        self._file.seek(0)
         for sizes in self._sizes:
             ids, offsets = map(self._file.read, sizes)
             yield np.frombuffer(ids, np.int32), np.frombuffer(offsets, np.int64)

@@ -49,7 +49,7 @@ def parse_text(data: bytes, name: str) -> dict[str, int]:
     if not data:
         raise ValueError(f"{name} is no lexicon: it is empty")
     words: dict[str, int] = {}
-    manner = Manner(name)
+    manner = Manner(name, cure="")
     for number, line in enumerate(chain.from_iterable(Lines(BytesIO(data), name, manner).strings(manner)), 1):
         parts = line.replace("\t", " ").strip(" ").split(" ", 2)
         if len(parts) == 3 and not parts[1]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .._scratch import Scratch
 
 # Numbers kept in memory (4 bytes each).
 IN_MEMORY = 1 << 22
@@ -16,12 +17,12 @@ IN_MEMORY = 1 << 22
 class Numbers:
     """What a kernel's `TokenStream` makes of sentences, whose numbers go to a file once there are `IN_MEMORY` of them.
 
-    The file has no name, or loses it when it is closed: what is read from it afterwards is what was mapped.
+    What is read from the file after it is closed is what was mapped.
     """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self._file: Any = None
+        self._file: Scratch | None = None
         self._waiting = self._written = 0
         self._offsets = [np.zeros(1, np.int64)]
 
@@ -41,7 +42,7 @@ class Numbers:
 
     def _write(self) -> None:
         if self._file is None:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 closed with this
+            self._file = Scratch()
         ids, offsets = self._stream.take()
         self._file.write(ids)
         self._offsets.append(offsets[1:] + self._written)
@@ -52,8 +53,7 @@ class Numbers:
         """Return all words as numbers, where each sentence begins, and the words."""
         if self._file is not None:
             self._write()
-            self._file.flush()
         ids, offsets, names = self._stream.finish()
-        if self._written:
-            ids, offsets = np.asarray(np.memmap(self._file, np.int32, "r")), np.concatenate(self._offsets)
+        if self._file is not None:
+            ids, offsets = np.asarray(np.memmap(self._file.file, np.int32, "r")), np.concatenate(self._offsets)
         return ids, np.ascontiguousarray(offsets, np.int64), list(names)

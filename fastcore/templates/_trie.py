@@ -6,8 +6,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
-from pathlib import Path
+from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels
 from .._immutable import Immutable
-from .._texts import Manner, packing, strings
+from .._texts import Lines, Manner, packing, reading
 from .._validation import as_list
 from .._whole import whole_file
 from ._template import Template, as_words
@@ -125,17 +124,20 @@ class TemplateTrie(Immutable):
         [Template(['a', None])]
         """
         counts: dict[Template, int] = {}
-        for number, line in enumerate(strings(Path(path), Manner(name="path")), 1):
-            if not line.strip():
-                continue
-            text, tab, count = line.partition("\t")
-            try:
-                template, n = Template.parse(text), int(count) if tab else 1
-                if n < 1 or template in counts:
-                    raise ValueError("the count must be at least 1" if n < 1 else "it stood there before")
-            except ValueError as error:
-                raise ValueError(f"{path}, line {number}: not a template and its count ({error})") from None
-            counts[template] = n
+        manner, name = Manner(cure=""), str(path)
+        with reading(path) as file:
+            lines = chain.from_iterable(Lines(file, name, manner).strings(manner))
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                text, tab, count = line.partition("\t")
+                try:
+                    template, n = Template.parse(text), int(count) if tab else 1
+                    if n < 1 or template in counts:
+                        raise ValueError("the count must be at least 1" if n < 1 else "it stood there before")
+                except ValueError as error:
+                    raise ValueError(f"{name}, line {number}: not a template and its count ({error})") from None
+                counts[template] = n
         if not counts:
             raise ValueError(f"{path} holds no template")
         return cls(counts)

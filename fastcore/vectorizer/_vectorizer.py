@@ -374,7 +374,8 @@ class NgramVectorizer(Estimator):
             raw_documents = chain(first, rest)
             if not (first and isinstance(first[0], os.PathLike)):
                 return raw_documents
-        return strings(raw_documents, Manner("raw_documents", self.encoding, self.decode_error))
+        cure = "; pass decode_error='replace' to let it be"
+        return strings(raw_documents, Manner("raw_documents", self.encoding, self.decode_error, cure=cure))
 
     def _counted(self, backend: str | None, known: Vocabulary, raw_documents: Iterable[Any]) -> Any:
         """Count the terms of a vocabulary."""
