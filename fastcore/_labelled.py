@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 _SHOWN = 20
 # Names this alike may be meant for one another: one letter of two.
 _ALIKE = 0.5
+# What most calls give, and needn't be asked for labels.
+_UNLABELLED = frozenset((dict, float, int, list, tuple, type(None)))
 
 
 def by_label(value: Any, name: str) -> Any:
@@ -22,6 +24,8 @@ def by_label(value: Any, name: str) -> Any:
 
     A Series or a table whose labels are the default 0, 1, 2, ... has none: it is read by position.
     """
+    if type(value) in _UNLABELLED:
+        return value
     if hasattr(value, "dims") and hasattr(value, "to_pandas"):
         value = value.to_pandas()  # xarray
     fields = getattr(getattr(value, "dtype", None), "names", None)

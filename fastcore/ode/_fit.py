@@ -75,12 +75,13 @@ class Problem:
             except ValueError:  # a parameter or a rate that isn't one
                 return None
             assert sol.slopes is not None
-            there, roots = experiment.present, experiment.roots
-            residuals.append(((sol.x[:, experiment.columns] - experiment.amounts) * roots)[there])
-            slopes.append((sol.slopes[:, experiment.columns] * roots[:, :, None])[there])
+            places, factors = experiment.places, experiment.factors
+            residuals.append((sol.x.ravel().take(places) - experiment.wanted) * factors)
+            slopes.append(sol.slopes.reshape(-1, len(self.names)).take(places, axis=0) * factors[:, None])
         with np.errstate(over="ignore", invalid="ignore"):
             found = np.concatenate(residuals), np.concatenate(slopes) * (values if self.log else 1.0)
-        return found if np.isfinite(found[0]).all() and np.isfinite(found[1]).all() else None
+        whole = all(np.count_nonzero(np.isfinite(part)) == part.size for part in found)
+        return found if whole else None
 
 
 @dataclass(frozen=True, repr=False)

@@ -19,6 +19,7 @@ Params: TypeAlias = Mapping[str, Any] | ArrayLike | None
 Array: TypeAlias = NDArray[np.float64]
 
 METHODS = {"dopri5": 0, "rodas4": 1, "auto": 2, "dop853": 3, "euler": 4, "rk4": 5}
+_CHOICES = tuple(METHODS)
 FIXED = ("euler", "rk4")
 # By the kernels' codes; 3 is theirs alone.
 STATUS = ("finished", "max_steps", "step_too_small", "", "not_finite")
@@ -54,7 +55,7 @@ def as_how(
     span: tuple[float, float],
 ) -> How:
     """Check how to integrate, or refuse by name."""
-    as_choice(method, "method", tuple(METHODS))
+    as_choice(method, "method", _CHOICES)
     limit = as_index(max_steps, "max_steps", low=1)
     if type(rtol) is not float or not 0 <= rtol < np.inf:
         rtol = as_number(rtol, "rtol", low=0)

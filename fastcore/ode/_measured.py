@@ -69,10 +69,13 @@ class Measured:
     data: dict[str, Array]
     x0: Array | None
     params: dict[str, float]
-    columns: list[int]  # of the species that were measured
     amounts: Array  # (n_t, n_measured)
     present: NDArray[np.bool_]
     roots: Array  # of the weights, (n_t, n_measured)
+    # Of what is present: where it stands in states (n_t, n_species) laid end to end, what was measured, the roots.
+    places: NDArray[np.intp]
+    wanted: Array
+    factors: Array
 
     @property
     def n(self) -> int:
@@ -112,8 +115,10 @@ def measured(network: ReactionNetwork, given: Experiment, free: Sequence[str], w
     fixed = {name: as_number(value, f"{where}params[{name!r}]") for name, value in params.items()}
     amounts = np.stack(list(data.values()), axis=1)
     roots = np.sqrt(_weights(given.weights, data, len(times), f"{where}weights"))
-    columns = [network.species.index(name) for name in data]
-    return Measured(times, t0, data, x0, fixed, columns, amounts, ~np.isnan(amounts) & (roots > 0), roots)
+    columns = np.array([network.species.index(name) for name in data])
+    present = ~np.isnan(amounts) & (roots > 0)
+    places = (np.arange(len(times))[:, None] * len(network.species) + columns)[present]
+    return Measured(times, t0, data, x0, fixed, amounts, present, roots, places, amounts[present], roots[present])
 
 
 def _observations(network: ReactionNetwork, t: ArrayLike, times: Array, data: Any, name: str) -> dict[str, Array]:

@@ -44,8 +44,7 @@ class Solved(NamedTuple):
     ends: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class OfNetwork:
+class OfNetwork(NamedTuple):
     """A network to be integrated, for any times: steps don't depend on where output is asked for."""
 
     network: ReactionNetwork
@@ -61,7 +60,6 @@ class OfNetwork:
         return Solved(raw.x, raw.slopes, raw.nfev, status, raw.ends)
 
 
-@dataclass(frozen=True)
 class OfEvents(OfNetwork):
     """The same for a network with events of its own."""
 
@@ -71,8 +69,7 @@ class OfEvents(OfNetwork):
         return Solved(x, None, nfev, status, ends)
 
 
-@dataclass(frozen=True)
-class OfFunction:
+class OfFunction(NamedTuple):
     """The same for a right-hand side in Python."""
 
     function: RightHandSide

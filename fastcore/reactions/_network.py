@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from math import isfinite
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -678,12 +679,12 @@ class ReactionNetwork:
         constants = columns[..., : len(self._reactions)]
         # NaN is neither.
         wrong = ~((constants >= 0) & (constants < np.inf))
-        if wrong.any():
+        if np.count_nonzero(wrong):
             j = int(np.argmax(wrong.reshape(-1, len(self._reactions)).any(axis=0)))
             value = constants[..., j][wrong[..., j]].flat[0]
             raise ValueError(f"the rate of '{self._reactions[j]}' must be finite and at least 0, got {value}")
         slopes = gradients.take(self._rate_of, axis=-2) * self._scales[:, None]
-        if not np.isfinite(slopes).all():
+        if np.count_nonzero(np.isfinite(slopes)) < slopes.size:
             raise ValueError("a rate has no finite derivative by a parameter at these values")
         return columns, slopes
 
@@ -906,6 +907,8 @@ def _checked_params(
         return {}
     if not isinstance(params, Mapping):
         raise TypeError(f"params must be a mapping of names to numbers, got {type(params).__name__}")
+    if known is not None and all(type(v) is float and isfinite(v) and name in known for name, v in params.items()):
+        return dict(params)  # as fits ask again and again
     same_rows({f"params[{name!r}]": value for name, value in params.items()})
     checked: dict[str, Any] = {}
     sizes = set()

@@ -24,9 +24,9 @@ LARGEST_COUNT = 2**53 - 2**32
 
 
 def _row(x: State, species: Sequence[str], name: str) -> NDArray[np.float64]:
-    if type(x) is not dict:
+    if type(x) not in (dict, list, tuple):  # these have no labels of their own
         x = complete(x, name, species, "species")
-    if not isinstance(x, Mapping):
+    if type(x) is not dict and not isinstance(x, Mapping):
         return as_real(x, name, shape=(len(species),), dtype=np.float64, inf=False)
     known = frozenset(species)
     for key in x:
@@ -134,7 +134,7 @@ def as_times(t_eval: ArrayLike | None, span: tuple[float, float]) -> NDArray[np.
     if t_eval is None:
         return np.linspace(*span, 101)
     times: NDArray[np.float64] = as_real(t_eval, "t_eval", ndim=1, dtype=np.float64, inf=False)
-    if (times[1:] < times[:-1]).any():
+    if np.count_nonzero(times[1:] < times[:-1]):
         raise ValueError("t_eval must rise")
     if len(times) and (times[0] < span[0] or times[-1] > span[1]):
         raise ValueError(f"t_eval must lie in t_span, {span}, got times from {times[0]} to {times[-1]}")

@@ -1,6 +1,6 @@
 """Kernels of deterministic networks: explicit and linearly implicit Runge-Kutta, with forward sensitivities."""
 
-from libc.math cimport INFINITY, exp, fabs, log, pow, sqrt
+from libc.math cimport INFINITY, NAN, exp, fabs, log, pow, sqrt
 from libc.stdint cimport int8_t, int32_t, int64_t
 
 import numpy as np
@@ -79,8 +79,8 @@ def integrate(
     cdef double start = span[0], end = span[1]
     cdef Network s = system.network
     cdef Pool pool = Pool(NULL, 0, 0)
-    result = np.full((rows, n_times, 1 + k, s.n_species), np.nan)
-    counts, statuses = np.zeros((2, rows), np.int64), np.zeros(rows, np.int8)
+    result = np.empty((rows, n_times, 1 + k, s.n_species))
+    counts, statuses = np.empty((2, rows), np.int64), np.empty(rows, np.int8)
     cdef int64_t[:, ::1] count = counts
     cdef int8_t[::1] status = statuses
     cdef double[:, :, :, ::1] states = result
@@ -113,6 +113,8 @@ def integrate(
                     max_steps, step,
                 )
                 count[0, row], count[1, row] = state.nfev, state.n_steps
+                for i in range(state.at * s.size, n_times * s.size):
+                    target[i] = NAN
         ends = np.array(<double[:state.n_ends]>state.ends) if state.n_ends else np.empty(0)
     finally:
         free_all(&pool)

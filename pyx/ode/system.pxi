@@ -11,6 +11,7 @@ cdef enum:
 
 
 cdef struct Rate:
+    # The first amounts that a product has; where it has fewer, the place behind the last amount.
     int32_t kind
     int32_t a
     int32_t b
@@ -22,6 +23,7 @@ cdef struct Network:
     Py_ssize_t n_params
     Py_ssize_t size
     Py_ssize_t most_factors
+    bint plain  # no rate has more than two factors, or is a program
     Rate* rates
     const int64_t* factor_at
     const int64_t* factor
@@ -46,6 +48,7 @@ cdef struct Network:
     const double* slopes  # of the constants, by each parameter
     double* flux  # rates, then their derivatives by each parameter
     double* partial  # one a factor of a reaction
+    double* amounts  # and 1 behind them, where what has fewer than two factors finds the others
     double* frame
     double* one
     double* two
@@ -63,12 +66,17 @@ cdef inline double without(const Network* s, const double* x, double c, Py_ssize
     return c
 
 
+cdef inline double program_of(const Network* s, Py_ssize_t j) noexcept nogil:
+    # What the program of reaction j gives for the amounts in the frame.
+    return evaluated(s.program + s.program_at[j], s.program_at[j + 1] - s.program_at[j], s.frame, s.results)
+
+
 cdef inline double program_rate(const Network* s, const double* x, Py_ssize_t j) noexcept nogil:
-    # What the program of reaction j gives for amounts x.
+    # What it gives for amounts x.
     cdef Py_ssize_t i
     for i in range(s.read_at[j], s.read_at[j + 1]):
         s.frame[s.read[i]] = x[s.read[i]]
-    return evaluated(s.program + s.program_at[j], s.program_at[j + 1] - s.program_at[j], s.frame, s.results)
+    return program_of(s, j)
 
 
 cdef double along(const Network* s, Py_ssize_t j, const double* first, const double* second) noexcept nogil:
@@ -128,25 +136,71 @@ cdef void flux_slopes(const Network* s, const double* y, Py_ssize_t j) noexcept 
         flux[0] = slope
 
 
-cdef void rhs(const Network* s, const double* y, double* out) noexcept nogil:
-    # Rates into the amounts, and their total derivatives into the sensitivities.
-    cdef Py_ssize_t j, i, e, block
-    cdef double total
-    cdef const double* flux = s.flux
+cdef void plain_fluxes(const Network* s, const double* y) noexcept nogil:
+    # Rates, and their total derivatives by each parameter, without a branch between reactions.
+    cdef Py_ssize_t j, p, a, b, n = s.n_species, n_reactions = s.n_reactions, n_params = s.n_params
+    cdef const Rate* rates = s.rates
+    cdef const double* constants = s.constants
+    cdef const double* sens
+    cdef double* amounts = s.amounts
+    cdef double* flux = s.flux
+    cdef double slope, by_a, by_b
+    for j in range(n):
+        amounts[j] = y[j]
+    for j in range(n_reactions):
+        flux[j] = constants[j] * amounts[rates[j].a] * amounts[rates[j].b]
+    if n_params == 0:
+        return
+    for j in range(n_reactions):
+        a, b = rates[j].a, rates[j].b
+        by_a, by_b = constants[j] * amounts[b], constants[j] * amounts[a]
+        sens, flux = y, &s.flux[j]
+        for p in range(n_params):
+            sens += n
+            flux += n_reactions
+            slope = s.slopes[j * n_params + p]
+            if slope != 0.0:
+                slope = slope * amounts[a] * amounts[b]
+            if a < n:
+                slope += by_a * sens[a]
+            if b < n:
+                slope += by_b * sens[b]
+            flux[0] = slope
+
+
+cdef void fluxes(const Network* s, const double* y) noexcept nogil:
+    # The same for rates of any kind.
+    cdef Py_ssize_t j, i
+    for i in range(s.n_species):
+        s.frame[i] = y[i]
     for j in range(s.n_reactions):
-        s.flux[j] = program_rate(s, y, j) if s.rates[j].kind == PROGRAM else scaled(s, y, s.constants[j], j)
+        s.flux[j] = program_of(s, j) if s.rates[j].kind == PROGRAM else scaled(s, y, s.constants[j], j)
         if s.n_params:
             flux_slopes(s, y, j)
+
+
+cdef void rhs(const Network* s, const double* y, double* out) noexcept nogil:
+    # Rates into the amounts, and their total derivatives into the sensitivities.
+    cdef Py_ssize_t i, e, end, block, n = s.n_species
+    cdef const int64_t* into_at = s.into_at
+    cdef const int32_t* into = s.into
+    cdef const double* by = s.into_by
+    cdef const double* flux = s.flux
+    cdef double total
+    if s.plain:
+        plain_fluxes(s, y)
+    else:
+        fluxes(s, y)
     for block in range(s.n_params + 1):
         e = 0
-        for i in range(s.n_species):
-            total = 0.0
-            while e < s.into_at[i + 1]:
-                total += s.into_by[e] * flux[s.into[e]]
+        for i in range(n):
+            total, end = 0.0, into_at[i + 1]
+            while e < end:
+                total += by[e] * flux[into[e]]
                 e += 1
             out[i] = total
         flux += s.n_reactions
-        out += s.n_species
+        out += n
 
 
 cdef void minus_jacobian(const Network* s, const double* x, double* matrix) noexcept nogil:
@@ -197,12 +251,14 @@ cdef int lay_call(Network* s, Py_ssize_t n_columns, Py_ssize_t n_params, Pool* p
     # Room for one call, in one piece.
     cdef Py_ssize_t frame = s.slots + n_columns - s.n_reactions
     cdef double* room = <double*>zeros(
-        pool, (1 + n_params) * s.n_reactions + s.most_factors + 4 * frame + s.results, sizeof(double)
+        pool, (1 + n_params) * s.n_reactions + s.most_factors + s.n_species + 1 + 4 * frame + s.results, sizeof(double)
     )
     s.n_slots, s.n_params, s.size = n_columns - s.n_reactions, n_params, (1 + n_params) * s.n_species
     s.flux = room
     s.partial = s.flux + (1 + n_params) * s.n_reactions
-    s.frame = s.partial + s.most_factors
+    s.amounts = s.partial + s.most_factors
+    s.amounts[s.n_species] = 1.0
+    s.frame = s.amounts + s.n_species + 1
     s.one, s.two, s.both, s.unit = s.frame + frame, s.frame + 2 * frame, s.frame + 3 * frame, s.frame + 4 * frame
     return 0
 
@@ -253,6 +309,7 @@ cdef class System:
         cdef Network* s = &self.network
         cdef Py_ssize_t j, f, n, longest = 0
         cdef bint plain
+        s.plain = True
         s.rates = <Rate*>zeros(&self.pool, s.n_reactions, sizeof(Rate))
         for j in range(s.n_reactions):
             n, plain = s.factor_at[j + 1] - s.factor_at[j], True
@@ -261,12 +318,12 @@ cdef class System:
                 plain = plain and s.shift[f] == 0.0
             s.most_factors = max(s.most_factors, n)
             s.rates[j].kind = <int32_t>n if plain and n <= 2 else FACTORS
-            if n:
-                s.rates[j].a = <int32_t>s.factor[s.factor_at[j]]
-                s.rates[j].b = <int32_t>s.factor[s.factor_at[j + 1] - 1]
+            s.rates[j].a = <int32_t>(s.factor[s.factor_at[j]] if n else s.n_species)
+            s.rates[j].b = <int32_t>(s.factor[s.factor_at[j] + 1] if n > 1 else s.n_species)
             if s.program_at[j + 1] > s.program_at[j]:
                 s.rates[j].kind = PROGRAM
                 longest = max(longest, s.program_at[j + 1] - s.program_at[j])
+            s.plain = s.plain and s.rates[j].kind <= TWO_FACTORS
         s.slots = s.results + longest
         return 0
 
