@@ -282,8 +282,8 @@ def _crowd(n: int) -> Case:
     return Case(network, np.array([99_500, 500, 0]), np.linspace(0, 100, 11), n)
 
 
-def _leaping(case: Case) -> np.ndarray:
-    return simulate(case.network, case.x0, case.span, case.times, n=case.n, rng=1, method="tau").x
+def _stepping(method: str) -> Any:
+    return lambda case: simulate(case.network, case.x0, case.span, case.times, n=case.n, rng=1, method=method).x
 
 
 def _nearly(ours: np.ndarray, theirs: np.ndarray, _name: str) -> bool | str:
@@ -325,7 +325,7 @@ WORKLOADS = [
     Workload(
         name="reactions.leaping",
         make=lambda: _crowd(50),
-        runners={"fastcore": _leaping, "direct": _fastcore},
+        runners={"fastcore": _stepping("tau"), "cle": _stepping("cle"), "direct": _fastcore},
         equal=_nearly,
         twin_make=lambda: _crowd(1),
         amount=lambda case: (case.n_events() / 1e6, "M events"),

@@ -836,6 +836,11 @@ def _(k: Any, name: str) -> Any:
     return lambda: k.poissons(KEY, 0, float(name.split()[1]), 50_000_000)
 
 
+@long("reactions.normals")
+def _(k: Any) -> Any:
+    return lambda: k.normals(KEY, 0, 100_000_000)
+
+
 @long("reactions.reachable")
 def _(k: Any) -> Any:
     nothing, ids = np.zeros(0, np.int64), np.arange(2)
@@ -890,6 +895,15 @@ def _(k: Any, name: str) -> Any:
     x0, times, keep = np.full((1, 2), int(name.split()[-1])), np.array([0.0, 1e9]), np.arange(2)
     return lambda: k.simulate_grid(
         network, constants, x0, (0.0, 1e9), times, KEY, 0, 1, 1, 4, NO_STOPS, 10**7, keep, 0.03
+    )
+
+
+@long("reactions.simulate_grid langevin")
+def _(k: Any) -> Any:
+    network, constants = k.Network(NETWORK.tables), np.array([[1.0, 1.0, 0.0]])
+    x0, times, keep = np.full((1, 2), 1000), np.array([0.0, 1e9]), np.arange(2)
+    return lambda: k.simulate_grid(
+        network, constants, x0, (0.0, 1e9), times, KEY, 0, 1, 1, 5, NO_STOPS, 10**9, keep, 0.03
     )
 
 

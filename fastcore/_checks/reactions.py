@@ -63,13 +63,20 @@ def _crowd() -> ReactionNetwork:
     return ReactionNetwork(_CROWD)
 
 
-def _leapt(network: ReactionNetwork) -> Any:
-    found = simulate(network, None, (0, 60), n=4, method="tau", rng=0)
-    return [found.x, found.n_events]
+def _stepped(method: str) -> Any:
+    def call(network: ReactionNetwork) -> Any:
+        found = simulate(network, None, (0, 60), n=4, method=method, rng=0)
+        return [found.x, found.n_events]
+
+    return call
 
 
 def _poisson_numbers(key: np.ndarray) -> Any:
     return [kernels("reactions").poissons(key, 0, mean, 20_000) for mean in (0.1, 3.0, 10.0, 250.0, 1e12)]
+
+
+def _normal_numbers(key: np.ndarray) -> Any:
+    return kernels("reactions").normals(key, 0, 100_000)
 
 
 def _jumps(network: ReactionNetwork) -> Any:
@@ -91,7 +98,9 @@ CHECKS = [
     Check("reactions.simulate, first reaction", _gene, _simulated("first_reaction", 4), largest_difference),
     Check("reactions.simulate, rssacr", _gene, _simulated("rssacr", 8), largest_difference),
     Check("reactions.simulate, nrm", _rhythm, _simulated("nrm", 8), largest_difference),
-    Check("reactions.simulate, tau", _crowd, _leapt, largest_difference),
+    Check("reactions.simulate, tau", _crowd, _stepped("tau"), largest_difference),
+    Check("reactions.simulate, cle", _crowd, _stepped("cle"), largest_difference),
+    Check("reactions.normals", lambda: stream_key(0), _normal_numbers, largest_difference),
     Check("reactions.poissons", lambda: stream_key(0), _poisson_numbers, largest_difference),
     Check("reactions.simulate, jumps", _gene, _jumps, largest_difference),
     Check("reactions.simulate, expressions", _toggle, _simulated("direct", 8), largest_difference),

@@ -105,8 +105,8 @@ def first_passage(
     n : int, optional
         Number of runs (of each set of parameters). Default: 1, or as many as `x0` has rows for.
     method : {"auto", "direct", "first_reaction", "rssacr", "nrm", "tau"}
-        As for `simulate`. "tau" looks after each step: its times are too late by up to a step, and what holds for less
-        is passed over.
+        As for `simulate`, without "cle". "tau" looks after each step: its times are too late by up to a step, and what
+        holds for less is passed over.
     rng : None, int, SeedSequence or Generator
         Source of randomness (SPEC 7): an int repeats, the others move on. Run i of a call has a stream of its own.
     workers : int, executor or map-like callable, default 1

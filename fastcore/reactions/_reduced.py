@@ -14,6 +14,7 @@ from .._labelled import meant, shown
 from .._validation import as_names
 from ._network import ReactionNetwork
 from ._results import Trajectories
+from ._runs import amounts
 from ._summaries import Histogram, HistogramParts, MomentParts, Moments, Parts, widened
 from ._tables import Structure
 from ._variables import Observed
@@ -79,6 +80,7 @@ def reduced(share: Share) -> tuple[Any, NDArray[np.int64], NDArray[np.int8]]:
     """Make a part, and keep what it is reduced to."""
     kernel = kernels("reactions", share.backend).simulate_grid
     x, n_events, codes = kernel(share.structure.prepared(share.backend), *share.arguments)
+    x = amounts(x, share.method)
     if share.reduce == "histogram":
         return HistogramParts.of(x), n_events, codes
     if share.reduce == "moments" and share.names == share.kept:

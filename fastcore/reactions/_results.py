@@ -27,9 +27,9 @@ class Trajectories:
         Times.
     x : ndarray of int64, shape (n, n_t, n_species)
         Counts; (p, n_t, n_species) for p sets of parameters, (p, n, n_t, n_species) for n runs of each. -1 at times
-        that a run stopped by `max_events` never reached.
+        that a run stopped by `max_events` never reached. For the method "cle" amounts as float64, and NaN.
     n_events : ndarray of int64, shape (n,), (p,) or (p, n)
-        How many reactions fired.
+        How many reactions fired; for "cle" steps.
     status : ndarray of str, shaped alike
         ``"finished"`` (the end of the time span), ``"absorbed"`` (nothing can fire any more), ``"stopped"`` (by the
         condition) or ``"max_events"``.
@@ -40,7 +40,7 @@ class Trajectories:
     """
 
     t: NDArray[np.float64]
-    x: NDArray[np.int64]
+    x: NDArray[Any]
     n_events: NDArray[np.int64]
     status: NDArray[np.str_]
     species: tuple[str, ...]
@@ -52,7 +52,7 @@ class Trajectories:
         return self.observed.value(name, self.species, self.x, self.t)
 
     @property
-    def last(self) -> NDArray[np.int64]:
+    def last(self) -> NDArray[Any]:
         """States at the last time, shape (n, n_species), (p, n_species) or (p, n, n_species)."""
         if not len(self.t):
             raise ValueError("t must hold at least one time for there to be a last state")

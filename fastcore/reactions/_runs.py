@@ -115,6 +115,11 @@ def _part(runs: range, total: int, rng: RNG) -> tuple[int, int]:
     return runs.start, len(runs)
 
 
+def amounts(x: NDArray[Any], method: str) -> NDArray[Any]:
+    """States as they are meant: those of "cle" are real, in the memory of whole numbers."""
+    return x.view(np.float64) if method == "cle" else x
+
+
 def parts_of(total: int, workers: Workers, together: bool, reported: bool) -> int:
     """Into how many parts a call is cut: several a thread, so that all end together, but of enough runs."""
     if workers == 1 and not reported:

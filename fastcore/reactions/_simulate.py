@@ -20,13 +20,15 @@ from .._workers import Workers, check_workers, run, stream
 from ._network import ReactionNetwork
 from ._reduced import Collected, Reduce, Share, as_reduce, names_and_places, reduced, shares
 from ._results import Jumps, Trajectories
-from ._runs import Runs, chunks, of_rows, parts_of
+from ._runs import Runs, amounts, chunks, of_rows, parts_of
 from ._states import State, as_clock, as_times, unresolved
 from ._stopping import Stop, as_stop, unhidden_start
 from ._tables import Structure
 
 # By the kernels' codes.
-_METHODS = {"direct": 0, "first_reaction": 1, "rssacr": 2, "nrm": 3, "tau": 4}
+_METHODS = {"direct": 0, "first_reaction": 1, "rssacr": 2, "nrm": 3, "tau": 4, "cle": 5}
+# Those that go in steps of many events, and only about right.
+_STEPPING = ("tau", "cle")
 # "auto" is the direct method up to so many reactions, RSSACR beyond: about where one costs what the other does.
 MOST_DIRECT = 64
 _STATUS = np.array(["finished", "absorbed", "stopped", "max_events"])
@@ -134,13 +136,14 @@ def simulate(
         Rising times at which states are kept. Default: 101 points from start to end.
     n : int, optional
         Number of runs (of each set of parameters). Default: 1, or as many as `x0` has rows for.
-    method : {"auto", "direct", "first_reaction", "rssacr", "nrm", "tau"}
-        All but "tau" are exact. The direct method draws the time to the next event, then which reaction it is; the
-        first reaction method draws a time for every reaction and takes the shortest; RSSACR proposes events by bounds
-        of the rates, at a cost that hardly depends on how many reactions there are; the modified next reaction method,
-        "nrm", keeps a clock for every reaction, and is the one that takes rates that depend on the time. "auto" is
-        "nrm" where a rate does, else the direct method up to 64 reactions and RSSACR beyond; the result's `method` says
-        which ran. "tau", tau-leaping, is an approximation for large counts: it makes many events in one step.
+    method : {"auto", "direct", "first_reaction", "rssacr", "nrm", "tau", "cle"}
+        All but the last two are exact. The direct method draws the time to the next event, then which reaction it is;
+        the first reaction method draws a time for every reaction and takes the shortest; RSSACR proposes events by
+        bounds of the rates, at a cost that hardly depends on how many reactions there are; the modified next reaction
+        method, "nrm", keeps a clock for every reaction, and is the one that takes rates that depend on the time. "auto"
+        is "nrm" where a rate does, else the direct method up to 64 reactions and RSSACR beyond; the result's `method`
+        says which ran. "tau", tau-leaping, is an approximation for large counts: it makes many events in one step.
+        "cle", the chemical Langevin equation, is a coarser one: its amounts are real.
     rng : None, int, SeedSequence or Generator
         Source of randomness (SPEC 7): an int repeats, the others move on. Run i of a call has a stream of its own.
     workers : int, executor or map-like callable, default 1
@@ -158,14 +161,14 @@ def simulate(
         End a run when a condition holds: ``"I == 0"``, ``"I == 0 or R >= 500"``, ``"I + E == 0 and t > tau"``. Species,
         variables, parameters, and ``t``, which may only be compared with numbers and parameters. It is looked at after
         each event and at the moments that it names; by "tau" after each step, which may pass over what holds for a
-        while, such as ``"I == 3"``.
+        while, such as ``"I == 3"``. Not for "cle".
     species : sequence of str, optional
         Keep only these, in this order; ``reduce="moments"`` takes variables too.
     max_events : int or inf, optional
         End a run before more events than this. Default: 1,000,000,000 (100,000,000 for ``record="jumps"``, which keeps
-        them all), and a warning if that ends a run; ``math.inf`` has no end. For "tau" steps are counted instead.
+        them all), and a warning if that ends a run; ``math.inf`` has no end. For "tau" and "cle" steps are counted.
     epsilon : float, optional
-        For "tau": by which part rates may change in a leap, about, above 0 and at most 1. Default: 0.03.
+        For "tau" and "cle": by which part rates may change in a leap, about, above 0 and at most 1. Default: 0.03.
     runs : range, optional
         Only these of the call's runs, counted through sets of parameters, with the bits that they have in the whole
         call, a row each: parts of one ensemble on several machines. `rng` must be given, the same for all parts.
@@ -224,6 +227,13 @@ def simulate(
     10, else PTRS), a uniform number if one fires alone. A step costs O(number of reactions + species).
     Distributions are approximate: leaps bias them where rates change fast (see the guide).
 
+    "cle" is Euler's and Maruyama's method for the chemical Langevin equation, in steps as long as those leaps would be:
+    a reaction fires a normal number of times, whose mean and variance are its rate in the expected middle times the
+    step (numbers by Marsaglia's polar method, in order, two at a time). Amounts may fall below 0, where rates take them
+    for 0, so that sums which reactions conserve stay what they are. Means and variances come out as those of "tau"
+    where counts are large; what is rare or small, extinction for one, doesn't. D. T. Gillespie, J. Chem. Phys. 113
+    (2000) 297.
+
     A rate that depends on the time is bounded by interval arithmetic on its expression, over stretches of time that are
     shortened until the bound is at most twice as high as the rate or proposes at most one event; proposals happen with
     the probability that the rate is of its bound. So steps and pulses, however short, are where they are, and nothing
@@ -250,6 +260,9 @@ def simulate(
     grid = as_choice(record, "record", ("grid", "jumps")) == "grid"
     stopped = stop if isinstance(stop, Stop) else as_stop(network, stop)
     method, leap = _as_method(network, method, grid, epsilon)
+    if method == "cle" and (stop is not None or reduce == "histogram"):
+        what = "stop must be None" if stop is not None else "reduce must not be 'histogram'"
+        raise ValueError(f"{what} for method='cle', whose amounts are real")
     given = None if n is None else as_index(n, "n", low=1)
     limit = MOST_EVENTS[record]
     if max_events is not None:
@@ -304,7 +317,7 @@ def simulate(
         n_each = which.total if which.part else which.per_set
         return collected.result(which.shape, which.sets, times, n_each, names, more)
     if grid:
-        x = _joined(data[0]).reshape(*which.shape, len(times), len(keep))
+        x = amounts(_joined(data[0]), method).reshape(*which.shape, len(times), len(keep))
         # Rows of several sets, each with its own values, where only some of the runs were asked for.
         own: Any = which.values(network.param_values(params)) if which.part else params
         return Trajectories(times, x, *ended, names, method=method, observed=network.observed(own))
@@ -319,19 +332,19 @@ def _as_method(network: ReactionNetwork, method: str, grid: bool, epsilon: float
     timed = network.structure.timed
     if method == "auto":
         method = "nrm" if timed else "direct" if len(network.reactions) <= MOST_DIRECT else "rssacr"
-    if method == "tau":
+    if method in _STEPPING:
         # A condition that comes true within a leap, and perhaps only there, wouldn't be seen.
-        network.without_events("simulate with method='tau'", "an exact method, which looks after each reaction,")
+        network.without_events(f"simulate with {method=}", "an exact method, which looks after each reaction,")
     elif epsilon is not None:
-        raise ValueError(f"epsilon must be None for method={method!r}: it is for 'tau'")
+        raise ValueError(f"epsilon must be None for {method=}: it is for 'tau' and 'cle'")
     if timed and method != "nrm":
         raise ValueError(
             f"simulate with method={method!r} needs rates that change with events alone, but "
             f"{network.timed_reaction()} changes with the time: method='nrm' takes it"
         )
     if not grid:
-        if method == "tau":
-            raise ValueError("record must be 'grid' for method='tau', which doesn't know when each event comes")
+        if method in _STEPPING:
+            raise ValueError(f"record must be 'grid' for {method=}, which doesn't know when each event comes")
         network.without_events("simulate with record='jumps'", "record='grid'")
     return method, 0.03 if epsilon is None else as_number(epsilon, "epsilon", low=0, open_low=True, high=1)
 
@@ -384,7 +397,7 @@ def _warn(method: str, limit: int, default: bool, n_events: NDArray[np.int64], c
             stacklevel=3,
         )
     if default and (explosive := int(early.sum()) - idle):
-        what = "steps" if method == "tau" else "events"
+        what = "steps" if method in _STEPPING else "events"
         warnings.warn(
             f"{explosive} of {len(codes)} runs ended early, after {limit:,} {what}: "
             "the network may grow without bound (max_events= sets another end, math.inf none)",

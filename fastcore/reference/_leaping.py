@@ -9,6 +9,7 @@ reacting systems*, J. Chem. Phys. 115 (2001) 1716, for the middle.
 """
 
 import math
+from typing import Any
 
 from ._poisson import poisson
 from ._rng import Rng
@@ -91,7 +92,7 @@ class Leaping(Run):
             if moved > 0:
                 longest = min(longest, change / moved)
             longest = min(longest, change * change / variance[i])
-        self.mean = mean
+        self.mean, self.used = mean, used
         return longest
 
     def middle(self, rates: list[float], tau: float) -> list[float]:
@@ -104,10 +105,10 @@ class Leaping(Run):
 
     def run(
         self, rng: Rng, number: int, span: tuple[float, float], times: list[float], most: int, epsilon: float
-    ) -> tuple[list[list[int]], int, int]:
+    ) -> tuple[list[list[Any]], int, int]:
         """States at the grid's times as far as it got, how many reactions fired, and the status."""
         self.rng, self.times = rng, times
-        self.states: list[list[int]] = []
+        self.states: list[list[Any]] = []
         self.orders = orders(self.network)
         self.t, end = span
         self.number = number

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._langevin import Langevin, Normals
 from ._leaping import Leaping
 from ._next_reaction import NextReaction
 from ._poisson import poisson
@@ -43,6 +44,12 @@ def poissons(key: NDArray[np.uint64], stream: int, mean: float, count: int) -> N
     """The first `count` Poisson random numbers of a stream, of a mean from 0 to 1e15."""
     rng = Rng(key.tolist(), stream)
     return np.array([poisson(rng, mean) for _ in range(count)], np.float64)
+
+
+def normals(key: NDArray[np.uint64], stream: int, count: int) -> NDArray[np.float64]:
+    """The first `count` normal random numbers of a stream."""
+    made = Normals(Rng(key.tolist(), stream))
+    return np.array([made.next() for _ in range(count)], np.float64)
 
 
 class _Direct(Run):
@@ -225,7 +232,7 @@ class _Rssacr(Run):
 
 # By the codes that callers know.
 _METHODS = (_Direct, _FirstReaction, _Rssacr, NextReaction)
-LEAPING = len(_METHODS)
+LEAPING, LANGEVIN = len(_METHODS), len(_METHODS) + 1
 
 
 def _simulate(
@@ -316,22 +323,24 @@ def simulate_grid(
     """Trajectories first..first+count-1 at given times: states (-1 where never reached), numbers of events, statuses.
 
     Trajectory i has row i // per of `constants` (of reactions, then slots) and of `x0` (or its only one), and random
-    stream i. Tau-leaping takes `epsilon`, and counts steps for `max_events`.
+    stream i. Tau-leaping takes `epsilon`, and counts steps for `max_events`. So does the Langevin equation, whose
+    states are doubles in the same memory (NaN where never reached), and whose numbers of events are those of steps.
     """
     x = np.full((count, len(times), len(keep)), -1, np.int64)
+    to = x.view(np.float64) if method == LANGEVIN else x
     n_events, statuses = np.zeros(count, np.int64), np.zeros(count, np.int8)
     for k in range(count):
         row = (first + k) // per
         given = (network, constants[row], x0[row if len(x0) > 1 else 0], stops.tolist())
         rng = Rng(key.tolist(), first + k)
-        if method == LEAPING:
-            states, n_events[k], statuses[k] = Leaping(*given).run(
+        if method in (LEAPING, LANGEVIN):
+            states, n_events[k], statuses[k] = (Leaping if method == LEAPING else Langevin)(*given).run(
                 rng, first + k, span, times.tolist(), max_events, epsilon
             )
         else:
             run = _METHODS[method](*given)
             states, n_events[k], statuses[k] = _simulate(run, rng, first + k, span, times.tolist(), max_events, [])
-        for row, state in zip(x[k], states):
+        for row, state in zip(to[k], states):
             row[:] = [state[i] for i in keep]
     return x, n_events, statuses
 

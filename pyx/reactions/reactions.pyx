@@ -32,6 +32,7 @@ cdef enum:
     RSSACR = 2
     NEXT_REACTION = 3
     LEAPING = 4
+    LANGEVIN = 5
     RESUM = 1024  # events after which the running total of the rates is summed afresh
     SHORT_CHANGE = 4  # lists up to these lengths are padded to one length, so that no branch is mispredicted
     SHORT_DEPENDANTS = 8
@@ -63,6 +64,7 @@ cdef struct Sink:
     const int64_t* keep
     Py_ssize_t n_keep
     int64_t* states
+    bint real  # what is kept of a state are doubles, in the same memory
     bint jumps
     Pool pool
     double* event_times
@@ -94,8 +96,12 @@ cdef inline double record(Sink* sink, const double* x, Py_ssize_t stride) noexce
     # Keep the state at the next time; return the one after it.
     cdef Py_ssize_t i
     cdef int64_t* row = &sink.states[sink.at * sink.n_keep]
-    for i in range(sink.n_keep):
-        row[i] = <int64_t>x[sink.keep[i] * stride]
+    if sink.real:
+        for i in range(sink.n_keep):
+            (<double*>row)[i] = x[sink.keep[i] * stride]
+    else:
+        for i in range(sink.n_keep):
+            row[i] = <int64_t>x[sink.keep[i] * stride]
     sink.at += 1
     return next_time(sink)
 
@@ -394,6 +400,7 @@ cdef int first_reaction(const Structure* network, Run* run, Sink* sink, Pace* pa
 include "rssacr.pxi"
 include "next_reaction.pxi"
 include "leaping.pxi"
+include "langevin.pxi"
 
 
 # The trajectories of a call, and how they ended.
@@ -501,7 +508,8 @@ cdef class _Simulation:
             prepare_bounds(structure, &bounds, size, pool)
         if method == NEXT_REACTION:
             prepare_clocks(structure, &clocks, size, pool)
-        if method == LEAPING:
+        self.sink.real = method == LANGEVIN
+        if method == LEAPING or method == LANGEVIN:
             leaps.epsilon = epsilon
             prepare_leaps(structure, &leaps, pool, &pace)
         run.start, run.end, run.max_events = start, end, max_events
@@ -537,6 +545,8 @@ cdef class _Simulation:
                     status = next_reaction(structure, &run, &self.sink, &pace)
                 elif method == LEAPING:
                     status = leaping(structure, &run, &self.sink, &pace)
+                elif method == LANGEVIN:
+                    status = langevin(structure, &run, &self.sink, &pace)
                 else:
                     status = first_reaction(structure, &run, &self.sink, &pace)
                 if status == OVERFLOW:
@@ -553,7 +563,8 @@ def simulate_grid(
     """Trajectories first..first+count-1 at given times: states (-1 where never reached), numbers of events, statuses.
 
     Trajectory i has row i // per of `constants` (of reactions, then slots) and of `x0` (or its only one), and random
-    stream i. Tau-leaping takes `epsilon`, and counts steps for `max_events`.
+    stream i. Tau-leaping takes `epsilon`, and counts steps for `max_events`. So does the Langevin equation, whose
+    states are doubles in the same memory (NaN where never reached), and whose numbers of events are those of steps.
     """
     states = np.full((count, times.shape[0], keep.shape[0]), -1, np.int64)
     n_events, statuses = np.zeros(count, np.int64), np.zeros(count, np.int8)
