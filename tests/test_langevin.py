@@ -120,6 +120,8 @@ class TestSimulate:
                 simulate(ReactionNetwork(text), None, (0, 100), [100], rng=1, method="cle")
         with pytest.raises(ValueError, match=r"must be finite and at least 0, got -\d"):
             simulate(ReactionNetwork("A -> 0 @ A - 50.5; A = 5000"), None, (0, 100), rng=1, method="cle")
+        with pytest.raises(ValueError, match="t_span must lie nearer to 0: in run 0"):  # ever shorter steps
+            simulate(ReactionNetwork("2 A -> 3 A @ 1; A -> 0 @ 1; A = 20"), None, (0, 100), rng=1, method="cle", max_events=10**5)
         network = ReactionNetwork("A -> 0 @ 1; A = 50")
         for options, message in (
             ({"record": "jumps"}, "record must be 'grid' for method='cle'"),
@@ -129,6 +131,8 @@ class TestSimulate:
         ):
             with pytest.raises(ValueError, match=message):
                 simulate(network, None, (0, 1), method="cle", **options)
+        with pytest.raises(ValueError, match="x0 must be trajectories of counts, got those of method='cle'"):
+            simulate(network, simulate(network, None, (0, 1), method="cle"), (1, 2))
         with pytest.raises(ValueError, match="stop must be None"):
             first_passage(network, None, "A < 3", (0, 1), method="cle")
         with pytest.raises(ValueError, match="method='cle' takes no events"):

@@ -99,6 +99,8 @@ def _onward(network: ReactionNetwork, sol: Trajectories) -> NDArray[np.int64]:
             f"x0 must be trajectories of all species of the network, {shown(network.species)}, got those of "
             f"{shown(sol.species)}"
         )
+    if sol.method == "cle":
+        raise ValueError("x0 must be trajectories of counts, got those of method='cle', whose amounts are real")
     if (sol.last < 0).any():
         raise ValueError("x0 must be trajectories that reached their last time, and max_events ended some before")
     return sol.last

@@ -69,7 +69,7 @@ class Langevin(Leaping):
             else:
                 grid = self.times[len(self.states)] if len(self.states) < len(self.times) else math.inf
                 now = min(self.t + self.longest_step(rates, epsilon), grid, end)
-                status = self.moved(rates, now - self.t, normals)
+                status = self.moved(rates, now - self.t, normals) if now > self.t else UNRESOLVED
                 if status == FINISHED:
                     self.t = now
                     steps += 1

@@ -152,8 +152,8 @@ class Leaping(Run):
             critical = [rate if self.critical(j) else 0.0 for j, rate in enumerate(self.rates)]
             others = [rate if alone == 0 else 0.0 for rate, alone in zip(self.rates, critical)]
             leapt = self.leapt(critical, others, total, self.longest(others, epsilon), until)
-            if leapt is None:
-                return OVERFLOW
+            if leapt in (OVERFLOW, UNRESOLVED):
+                return leapt
             if leapt:
                 return self.looked()
             self.single = SINGLE
@@ -182,8 +182,12 @@ class Leaping(Run):
 
     def leapt(
         self, critical: list[float], others: list[float], total: float, longest: float, end: float
-    ) -> bool | None:
-        """Try leaps, each half as long as the one before; False if they would hold too few events, None too many."""
+    ) -> int:
+        """Try leaps, each half as long as the one before.
+
+        Returns 1 if one was made, 0 if they would hold too few events, OVERFLOW if too many, and UNRESOLVED if they are
+        too short for the clock, as in an explosion.
+        """
         alone = 0.0
         for rate in critical:
             alone += rate
@@ -195,11 +199,13 @@ class Leaping(Run):
             fires = first <= until and first < horizon
             now = min(until, first, horizon)
             tau = now - self.t
+            if tau == 0:
+                return UNRESOLVED
             middle, expected = self.middle(others, tau), 0.0
             for rate in middle:
                 expected += rate * tau
             if expected > LARGEST_COUNT or self.fired > MOST_FIRED:
-                return None
+                return OVERFLOW
             fired = 0
             for j, rate in enumerate(middle):
                 times = int(poisson(self.rng, rate * tau)) if others[j] > 0 else 0
@@ -212,7 +218,7 @@ class Leaping(Run):
                 self.t = now
                 self.fired += fired + fires
                 self.steps += 1
-                return True
+                return 1
             self.x = before.copy()
             longest = 0.5 * min(longest, tau)
-        return False
+        return 0

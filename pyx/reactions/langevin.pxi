@@ -94,6 +94,9 @@ cdef int langevin(const Structure* network, Run* run, Sink* sink, Pace* pace) ex
             break
         now = min(min(run.t + longest_step(network, run), next_time(sink)), run.end)
         tau = now - run.t
+        if tau == 0:
+            status = UNRESOLVED
+            break
         if set_middle(network, run, tau) > LARGEST_COUNT:
             status = OVERFLOW
             break

@@ -130,7 +130,8 @@ cdef double set_middle(const Structure* network, Run* run, double tau) noexcept 
 
 
 cdef int leapt(const Structure* network, Run* run, double total, double horizon, Rng* rng, Pace* pace) except -1 nogil:
-    # Try leaps, each half as long as the one before: 1 if one was made, 0 if they would hold too few events, OVERFLOW.
+    # Try leaps, each half as long as the one before: 1 if one was made, 0 if they would hold too few events, OVERFLOW, or
+    # UNRESOLVED if they are too short for the clock, as in an explosion.
     cdef Leaps* leaps = run.leaps
     cdef Py_ssize_t n = network.n_reactions, j, i
     cdef double alone = summed(leaps.critical, n, 1), longest = longest_leap(network, run)
@@ -143,6 +144,8 @@ cdef int leapt(const Structure* network, Run* run, double total, double horizon,
         fires = first <= until and first < horizon
         now = min(min(until, first), horizon)
         tau = now - run.t
+        if tau == 0:
+            return UNRESOLVED
         if set_middle(network, run, tau) > LARGEST_COUNT or <double>leaps.fired > MOST_FIRED:
             return OVERFLOW
         fired = 0.0
@@ -196,8 +199,8 @@ cdef int leaping(const Structure* network, Run* run, Sink* sink, Pace* pace) exc
         if single == 0 and total > 0:
             split(network, run)
             made = leapt(network, run, total, min(recorded, run.until), &rng, pace)
-            if made == OVERFLOW:
-                status = OVERFLOW
+            if made == OVERFLOW or made == UNRESOLVED:
+                status = made
                 break
             if not made:
                 single = SINGLE
