@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from typing import Any
@@ -9,23 +10,31 @@ from typing import Any
 from ._whole import naming
 
 
+class _File(io.FileIO):
+    """A file that is closed when nobody holds it any more, which is no oversight."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Scratch:
-    """A file for what doesn't stay in memory."""
+    """A file for what doesn't stay in memory; gone when this is."""
 
     def __init__(self) -> None:
-        # Unbuffered: blocks are large, and closing it has nothing left to write to a disk that is full.
-        self.file: Any = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 closed by `close`
+        with tempfile.TemporaryFile() as file:
+            # Unbuffered: blocks are large, and closing it has nothing left to write to a disk that is full.
+            self.file = _File(os.dup(file.fileno()), "rb+")
 
     def write(self, data: Any) -> None:
         """Write all of an array."""
         rest = memoryview(data).cast("B") if len(data) else b""
         with naming(tempfile.gettempdir()):
             while len(rest):
-                rest = rest[self.file.write(rest) :]
+                rest = rest[self.file.write(rest) or 0 :]
 
     def read(self, size: int) -> bytes:
         """Read so many bytes."""
-        return bytes(self.file.read(size))
+        return self.file.read(size) or b""
 
     def seek(self, at: int) -> None:
         """Read or write there next."""

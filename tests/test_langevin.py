@@ -121,7 +121,14 @@ class TestSimulate:
         with pytest.raises(ValueError, match=r"must be finite and at least 0, got -\d"):
             simulate(ReactionNetwork("A -> 0 @ A - 50.5; A = 5000"), None, (0, 100), rng=1, method="cle")
         with pytest.raises(ValueError, match="t_span must lie nearer to 0: in run 0"):  # ever shorter steps
-            simulate(ReactionNetwork("2 A -> 3 A @ 1; A -> 0 @ 1; A = 20"), None, (0, 100), rng=1, method="cle", max_events=10**5)
+            simulate(
+                ReactionNetwork("2 A -> 3 A @ 1; A -> 0 @ 1; A = 20"),
+                None,
+                (0, 100),
+                rng=1,
+                method="cle",
+                max_events=10**5,
+            )
         network = ReactionNetwork("A -> 0 @ 1; A = 50")
         for options, message in (
             ({"record": "jumps"}, "record must be 'grid' for method='cle'"),

@@ -150,7 +150,14 @@ class TestSimulate:
         with pytest.raises(ValueError, match=r"must be finite and at least 0, got -\d"):
             simulate(ReactionNetwork("A -> 0 @ A - 50.5; A = 5000"), None, (0, 100), rng=1, method="tau")
         with pytest.raises(ValueError, match="t_span must lie nearer to 0: in run 0"):  # ever shorter steps
-            simulate(ReactionNetwork("2 A -> 3 A @ 1; A -> 0 @ 1; A = 20"), None, (0, 100), rng=1, method="tau", max_events=10**5)
+            simulate(
+                ReactionNetwork("2 A -> 3 A @ 1; A -> 0 @ 1; A = 20"),
+                None,
+                (0, 100),
+                rng=1,
+                method="tau",
+                max_events=10**5,
+            )
 
     def test_refused(self):
         network = ReactionNetwork("A -> 0 @ 1; A = 50")

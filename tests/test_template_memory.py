@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
-
 import numpy as np
 import pytest
 
 from fastcore import use_backend
 from fastcore._backend import kernels
+from fastcore._scratch import Scratch
 from fastcore.templates import Template, TemplateFinder, _numbers
 
 FRAMES = [[fruit, *frame.split()] for fruit in "甲乙丙丁" for frame in ["的 颜色 是 什么", "好吃 吗"]]
@@ -23,9 +22,8 @@ def found(finder: TemplateFinder) -> tuple[object, ...]:
 def files(monkeypatch):
     """Words go to a file soon; the files that were opened."""
     opened = []
-    open_one = tempfile.TemporaryFile
     monkeypatch.setattr(_numbers, "IN_MEMORY", 7)
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **how: opened.append(open_one(**how)) or opened[-1])
+    monkeypatch.setattr(_numbers, "Scratch", lambda: opened.append(Scratch()) or opened[-1])
     return opened
 
 
@@ -39,7 +37,7 @@ class TestFile:
         path.write_text("\n".join(lines) + "\n", "utf-8")
         texts = {"list": MANY, "iterator": iter(MANY), "str": lines, "path": path}[kind]
         finder = TemplateFinder(tokenize, min_pmi=1).fit(texts)
-        assert len(files) == 1 and files[0].closed
+        assert len(files) == 1 and files[0].file.closed
         monkeypatch.setattr(_numbers, "IN_MEMORY", 10**6)
         assert found(finder) == found(TemplateFinder(min_pmi=1).fit(MANY))
         assert len(files) == 1 and finder.templates_
@@ -58,7 +56,7 @@ class TestFile:
         before = found(finder)
         with pytest.raises(error, match=r"texts\[7200\]" if error is TypeError else "enough"):
             finder.fit(texts())
-        assert files and all(file.closed for file in files)
+        assert files and all(file.file.closed for file in files)
         assert found(finder) == before
 
     def test_no_words_and_empty_sentences(self, backend, files):
@@ -66,7 +64,7 @@ class TestFile:
             TemplateFinder().fit([[]] * 9)
         texts = [sentence for one in MANY for sentence in ([], one, [])]
         assert found(TemplateFinder(min_pmi=1).fit(iter(texts))) == found(TemplateFinder(min_pmi=1).fit(MANY))
-        assert all(file.closed for file in files)
+        assert all(file.file.closed for file in files)
 
 
 class TestTokens:

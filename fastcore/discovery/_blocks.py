@@ -82,7 +82,3 @@ class Blocks:
 
     def __len__(self) -> int:
         return len(self._held) + len(self._lengths)
-
-    def __del__(self) -> None:
-        if self._file is not None:
-            self._file.close()

@@ -51,10 +51,6 @@ class Spool:
             ids, offsets = map(self._file.read, sizes)
             yield np.frombuffer(ids, np.int32), np.frombuffer(offsets, np.int64)
 
-    def __del__(self) -> None:
-        if self._file is not None:
-            self._file.close()
-
 
 class Corpus:
     """The texts of a corpus, and the words that are frequent enough: by falling count, equal ones as they come.

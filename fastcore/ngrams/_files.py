@@ -6,8 +6,8 @@ another one depends on. What is written gets its name when it is whole.
 
 import os
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -102,6 +102,8 @@ class Writer(Protocol):
 
     def done(self) -> NDArray[Any]: ...
 
+    def close(self) -> None: ...
+
 
 class MemoryWriter:
     """Rows in memory."""
@@ -116,6 +118,9 @@ class MemoryWriter:
     def done(self) -> NDArray[Any]:
         parts, self.parts = self.parts, []
         return np.concatenate(parts)
+
+    def close(self) -> None:
+        self.parts = []
 
 
 class FileWriter:
@@ -133,7 +138,8 @@ class FileWriter:
         self._called, self._summed, self._sum = called, summed, 0
         self.file.write(self._header())
 
-    def __del__(self) -> None:
+    def close(self) -> None:
+        """Give it up."""
         # What a full disk hasn't taken stays untaken.
         with suppress(OSError):
             self.file.close()
@@ -186,8 +192,26 @@ class Place:
     def on_disk(self) -> bool:
         return self.spill_dir is not None or self.folder is not None
 
-    def writer(self, name: str, dtype: Any, width: int | None = None) -> Writer:
-        """Begin an array of rows."""
+    @contextmanager
+    def writing(self) -> Iterator[Callable[..., Writer]]:
+        """Give what begins an array of rows: a function of its name, dtype and width.
+
+        Where anything fails, files are closed at once: who holds the error holds them, and nobody knows until when.
+        """
+        begun: list[Writer] = []
+
+        def begin(name: str, dtype: Any, width: int | None = None) -> Writer:
+            begun.append(self._writer(name, dtype, width))
+            return begun[-1]
+
+        try:
+            yield begin
+        except BaseException:
+            for writer in begun:
+                writer.close()
+            raise
+
+    def _writer(self, name: str, dtype: Any, width: int | None) -> Writer:
         if self.folder is not None:
             path = self.folder / f"{name}.npy"
             file = open(path, "w+b")  # noqa: SIM115 the writer closes it
@@ -198,9 +222,10 @@ class Place:
 
     def write(self, name: str, array: NDArray[Any]) -> None:
         """Put an array of numbers there."""
-        writer = self.writer(name, array.dtype)
-        writer.append(array)
-        writer.done()
+        with self.writing() as begin:
+            writer = begin(name, array.dtype)
+            writer.append(array)
+            writer.done()
 
     def zeros(self, size: int) -> NDArray[np.float64]:
         """Floats to add up in."""

@@ -171,14 +171,14 @@ class Runs:
         """Merge runs into one."""
         layout = max((r.layout for r in runs), key=lambda it: (-it.per_word, it.radix))
         total = sum(int(r.counts.sum(dtype=np.int64)) for r in runs)
-        place = Place(self.spill_dir)
-        keys = place.writer("keys", np.uint64, layout.words(self.order))
-        counts = place.writer("counts", count_dtype(total))
         rows = part_rows(self.max_bytes, runs, workers)
-        for part in stream(merge_part, merge_tasks(runs, self.order, layout, self.backend, rows), workers):
-            keys.append(part.keys)
-            counts.append(part.counts)
-        return Run(keys.done(), counts.done(), layout)
+        with Place(self.spill_dir).writing() as begin:
+            keys = begin("keys", np.uint64, layout.words(self.order))
+            counts = begin("counts", count_dtype(total))
+            for part in stream(merge_part, merge_tasks(runs, self.order, layout, self.backend, rows), workers):
+                keys.append(part.keys)
+                counts.append(part.counts)
+            return Run(keys.done(), counts.done(), layout)
 
 
 def part_rows(max_bytes: int | None, runs: Sequence[Run], workers: Workers) -> int:
@@ -210,8 +210,17 @@ def join_parts(
 ) -> tuple[list[Keys], list[Counts]]:
     """Put the ranges together; an n-gram that two of them share is counted once."""
     kind = count_dtype(total)
-    keys = [place.writer(f"keys_{k}", np.uint64, layout.words(k)) for k in range(1, order + 1)]
-    counts = [place.writer(f"counts_{k}", kind) for k in range(1, order + 1)]
+    with place.writing() as begin:
+        keys = [begin(f"keys_{k}", np.uint64, layout.words(k)) for k in range(1, order + 1)]
+        counts = [begin(f"counts_{k}", kind) for k in range(1, order + 1)]
+        _join(parts, order, keys, counts)
+        arrays = run(_done, [*keys, *counts], workers)
+    return arrays[:order], arrays[order:]
+
+
+def _join(
+    parts: Iterator[tuple[list[Keys], list[NDArray[np.int64]]]], order: int, keys: list[Writer], counts: list[Writer]
+) -> None:
     # The last row of each order waits: the next range may go on with it.
     waiting: list[tuple[Keys, NDArray[np.int64]]] = [(np.empty((0, 1), np.uint64), np.empty(0, np.int64))] * order
     for rows, sums in parts:
@@ -232,8 +241,6 @@ def join_parts(
         if len(waiting[k][0]):
             keys[k].append(waiting[k][0])
             counts[k].append(waiting[k][1])
-    arrays = run(_done, [*keys, *counts], workers)
-    return arrays[:order], arrays[order:]
 
 
 def _done(writer: Writer) -> NDArray[Any]:

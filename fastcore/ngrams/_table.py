@@ -396,16 +396,16 @@ class NgramTable(Mapping[Any, int]):
             if scored:
                 names += [f"left_{k}", f"right_{k}"]
                 columns += [self._entropies("left", k), self._entropies("right", k)]
-            writers = [
-                place.writer(n, c.dtype, c.shape[1] if c.ndim > 1 else None)
-                for n, c in zip(names, columns, strict=True)
-            ]
-            for start in range(0, len(columns[1]), _scores.SLICE):
-                part = slice(start, start + _scores.SLICE)
-                kept = np.flatnonzero(columns[1][part] >= min_count)
-                for writer, column in zip(writers, columns, strict=True):
-                    writer.append(column[part][kept])
-            made = [writer.done() for writer in writers]
+            with place.writing() as begin:
+                writers = [
+                    begin(n, c.dtype, c.shape[1] if c.ndim > 1 else None) for n, c in zip(names, columns, strict=True)
+                ]
+                for start in range(0, len(columns[1]), _scores.SLICE):
+                    part = slice(start, start + _scores.SLICE)
+                    kept = np.flatnonzero(columns[1][part] >= min_count)
+                    for writer, column in zip(writers, columns, strict=True):
+                        writer.append(column[part][kept])
+                made = [writer.done() for writer in writers]
             keys.append(made[0])
             counts.append(made[1])
             if scored:

@@ -180,9 +180,7 @@ class Leaping(Run):
             self.moment = self.next_moment(self.t)
         return OVERFLOW if max(self.x) > LARGEST_COUNT else STOPPED if self.stopped() else FINISHED
 
-    def leapt(
-        self, critical: list[float], others: list[float], total: float, longest: float, end: float
-    ) -> int:
+    def leapt(self, critical: list[float], others: list[float], total: float, longest: float, end: float) -> int:
         """Try leaps, each half as long as the one before.
 
         Returns 1 if one was made, 0 if they would hold too few events, OVERFLOW if too many, and UNRESOLVED if they are
