@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -302,6 +302,16 @@ def drain(file: int) -> None:
         pass  # the other end was closed
 
 
+def open_below(folder: Path) -> list[str]:
+    """Files below a folder that this process has open by their names (on Linux, which says so)."""
+    descriptors = Path("/proc/self/fd")
+    found = []
+    for descriptor in descriptors.iterdir() if descriptors.exists() else ():
+        with suppress(OSError):
+            found.append(os.readlink(descriptor))
+    return [name for name in found if name.startswith(str(folder)) and os.path.basename(name)[0] != "#"]
+
+
 @contextmanager
 def little_room() -> Iterator[None]:
     """Let no file grow beyond a few thousand bytes: the same failure as a full disk, and as sudden."""
@@ -359,9 +369,10 @@ class TestWhatFails:
             (tmp_path.name, lambda: TemplateFinder(list).fit(texts)),
             (tmp_path.name, lambda: SkipGram(4, min_count=1, epochs=1).fit(map(list, texts))),
         ):
-            with little_room(), pytest.raises(OSError, match=rf"File too large: '.*/{name}'"):
+            with little_room(), pytest.raises(OSError, match=rf"File too large: '.*/{name}'") as held:
                 call()
-            # Nor is anything said of it later.
+            # Whoever holds the error holds no file that had a name. Nor is anything said of it later.
+            assert held.value.errno == errno.EFBIG and not open_below(tmp_path)
             gc.collect()
             assert left_over(tmp_path) == []
         assert counter.finish() == count_ngrams(texts[:9], 2)
