@@ -197,7 +197,7 @@ PLANTED = [
     ("reactions", "fastcore/reference/_leaping.py", "elif total == 0 and self.moment > end:", "elif total == 0:", "tests/test_leaping.py -k stops_of_all"),
     ("ngrams", "fastcore/ngrams/_files.py", "            for writer in begun:\n                writer.close()\n", "", "tests/test_whole.py -k room"),
     ("discovery", "fastcore/_scratch.py", "with naming(tempfile.gettempdir()):", "if True:", "tests/test_whole.py -k room"),
-    ("ode", "pyx/ode/system.pxi", "slope += by_b * sens[b]", "slope += by_a * sens[b]", "tests/test_ode.py -k twin"),
+    ("ode", "pyx/ode/system.pxi", "slope += by_b * sens[b]", "slope += by_a * sens[b]", "tests/test_ode.py -k differences"),
     ("ode", "pyx/ode/system.pxi", "s.amounts[s.n_species] = 1.0", "s.amounts[s.n_species] = 2.0", "tests/test_ode.py -k twin"),
     ("ode", "fastcore/ode/_measured.py", "+ columns)[present]", "+ columns[::-1])[present]", "tests/test_ode.py -k Fit"),
     ("ode", "fastcore/ode/_fit.py", "- experiment.wanted) * factors)", "- experiment.wanted))", "tests/test_ode_experiments.py"),

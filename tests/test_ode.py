@@ -121,11 +121,17 @@ class TestSolve:
             peer = solve_ivp(slope, (0, 3), [1.5, 2, 0.5], "DOP853", t_eval=sol.t, rtol=1e-11, atol=1e-12)
             np.testing.assert_allclose(sol.x, peer.y.T, rtol=1e-7, atol=1e-8)
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "3 A + B -> C @ a*b; 0 -> A @ a; C -> 0 @ b**2; 2 B -> A + C @ 0.3",
+            # No rate has more than two amounts, nor is a program.
+            "0 -> A @ a; A + B -> 2 B @ b; B -> C @ a*b; 2 C -> A @ a; A + C -> B @ 0.3; B + A -> A @ b",
+        ],
+    )
     @pytest.mark.parametrize("method", ["dopri5", "rodas4"])
-    def test_sensitivities_against_differences(self, backend, method):
-        network = ReactionNetwork(
-            "3 A + B -> C @ a*b; 0 -> A @ a; C -> 0 @ b**2; 2 B -> A + C @ 0.3", params={"a": 1.3, "b": 0.4}
-        )
+    def test_sensitivities_against_differences(self, backend, method, text):
+        network = ReactionNetwork(text, params={"a": 1.3, "b": 0.4})
         options = {"method": method, "rtol": 1e-10, "atol": 1e-12}
         sol = solve(network, [1.5, 2, 0.5], (0, 3), [1, 2, 3], sensitivities=["b", "a"], **options)
         for i, (name, value) in enumerate({"b": 0.4, "a": 1.3}.items()):
