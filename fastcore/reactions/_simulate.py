@@ -227,9 +227,10 @@ def simulate(
     10, else PTRS), a uniform number if one fires alone. A step costs O(number of reactions + species).
     Distributions are approximate: leaps bias them where rates change fast (see the guide).
 
-    "cle" is Euler's and Maruyama's method for the chemical Langevin equation, in steps as long as those leaps would be:
-    a reaction fires a normal number of times, whose mean and variance are its rate in the expected middle times the
-    step (numbers by Marsaglia's polar method, in order, two at a time). Amounts may fall below 0, where rates take them
+    "cle" is Euler's and Maruyama's method for the chemical Langevin equation, in steps as long as those leaps would be,
+    of which none uses up more than half of an amount: a reaction fires a normal number of times, whose mean and
+    variance are its rate in the expected middle times the step (numbers by Marsaglia's polar method, in order, two at a
+    time). Amounts may fall below 0, where rates take them
     for 0, so that sums which reactions conserve stay what they are. Means and variances come out as those of "tau"
     where counts are large; what is rare or small, extinction for one, doesn't. D. T. Gillespie, J. Chem. Phys. 113
     (2000) 297.
