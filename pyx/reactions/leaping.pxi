@@ -130,8 +130,8 @@ cdef double set_middle(const Structure* network, Run* run, double tau) noexcept 
 
 
 cdef int leapt(const Structure* network, Run* run, double total, double horizon, Rng* rng, Pace* pace) except -1 nogil:
-    # Try leaps, each half as long as the one before: 1 if one was made, 0 if they would hold too few events, OVERFLOW, or
-    # UNRESOLVED if they are too short for the clock, as in an explosion.
+    # Try leaps, each half as long as the one before: 1 if one was made, 0 if they would hold too few events, OVERFLOW,
+    # or UNRESOLVED if they are too short for the clock, as in an explosion.
     cdef Leaps* leaps = run.leaps
     cdef Py_ssize_t n = network.n_reactions, j, i
     cdef double alone = summed(leaps.critical, n, 1), longest = longest_leap(network, run)
