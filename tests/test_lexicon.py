@@ -950,7 +950,7 @@ tokenizer = Tokenizer(Lexicon(words))
 
     @pytest.mark.compiled
     def test_an_eighth_of_nested_dicts(self):
-        found = count_ngrams(poems()[:20_000], (1, 4), keep="cjk")
+        found = count_ngrams(poems()[:8_000], (1, 4), keep="cjk")
         words = {word: int(count) for word, count in found.items()}
 
         def nested() -> dict:
