@@ -22,6 +22,11 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
 
 
+def all_finite(array: NDArray[Any]) -> bool:
+    """Whether there is neither NaN nor infinity; counting takes half as long as `all` on a few numbers."""
+    return bool(np.count_nonzero(np.isfinite(array)) == array.size)
+
+
 def as_real(
     value: ArrayLike,
     name: str,
@@ -69,7 +74,7 @@ def as_real(
         raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
     if array.dtype is not np.dtype(dtype) or not array.flags.carray:
         array = np.require(array, dtype, ["C", "A"]).reshape(array.shape)
-    if not inf and np.count_nonzero(np.isfinite(array)) == array.size:  # half as long as `all` on a few numbers
+    if not inf and all_finite(array):
         return array
     if not nan and np.isnan(array).any():
         raise ValueError(f"{name} must not hold NaN")

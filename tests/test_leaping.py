@@ -143,19 +143,20 @@ class TestSimulate:
         assert sol["S"][0, 0] == sol["S"][0, 1] == 99500 and (sol.x[0, 3] == sol.x[0, 4]).all()
         assert (sol.x.sum(axis=-1) == 100_000).all()
 
-    def test_too_much(self, backend):
+    @pytest.mark.parametrize("method", ["tau", "cle"])
+    def test_too_much(self, backend, method):
         for text in ("0 -> A @ 1e300; A = 1", "0 -> A @ 1e15; A = 1", "A -> 2 A @ 1; A = 1000000000"):
             with pytest.raises(OverflowError, match="run 0 overflowed"):
-                simulate(ReactionNetwork(text), None, (0, 100), [100], rng=1, method="tau")
+                simulate(ReactionNetwork(text), None, (0, 100), [100], rng=1, method=method)
         with pytest.raises(ValueError, match=r"must be finite and at least 0, got -\d"):
-            simulate(ReactionNetwork("A -> 0 @ A - 50.5; A = 5000"), None, (0, 100), rng=1, method="tau")
+            simulate(ReactionNetwork("A -> 0 @ A - 50.5; A = 5000"), None, (0, 100), rng=1, method=method)
         with pytest.raises(ValueError, match="t_span must lie nearer to 0: in run 0"):  # ever shorter steps
             simulate(
                 ReactionNetwork("2 A -> 3 A @ 1; A -> 0 @ 1; A = 20"),
                 None,
                 (0, 100),
                 rng=1,
-                method="tau",
+                method=method,
                 max_events=10**5,
             )
 

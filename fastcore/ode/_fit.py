@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._extras import require
 from .._labelled import by_label, meant, shown
 from .._random import RNG, stream_key
-from .._validation import as_flag, as_index, as_list, as_names, as_number, as_real
+from .._validation import all_finite, as_flag, as_index, as_list, as_names, as_number, as_real
 from ..reactions import ReactionNetwork
 from ..reactions._states import State
 from ._expressions import Equations, ExpressionSystem, a_network
@@ -80,8 +80,7 @@ class Problem:
             slopes.append(sol.slopes.reshape(-1, len(self.names)).take(places, axis=0) * factors[:, None])
         with np.errstate(over="ignore", invalid="ignore"):
             found = np.concatenate(residuals), np.concatenate(slopes) * (values if self.log else 1.0)
-        whole = all(np.count_nonzero(np.isfinite(part)) == part.size for part in found)
-        return found if whole else None
+        return found if all(map(all_finite, found)) else None
 
 
 @dataclass(frozen=True, repr=False)

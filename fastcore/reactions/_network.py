@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._labelled import by_label, complete, meant, same_rows, shown
-from .._validation import as_flag, as_names, as_number, as_real
+from .._validation import all_finite, as_flag, as_names, as_number, as_real
 from ._events import Event, Events, check_event
 from ._expressions import Expression
 from ._laws import TIME, Law, Laws
@@ -684,7 +684,7 @@ class ReactionNetwork:
             value = constants[..., j][wrong[..., j]].flat[0]
             raise ValueError(f"the rate of '{self._reactions[j]}' must be finite and at least 0, got {value}")
         slopes = gradients.take(self._rate_of, axis=-2) * self._scales[:, None]
-        if np.count_nonzero(np.isfinite(slopes)) < slopes.size:
+        if not all_finite(slopes):
             raise ValueError("a rate has no finite derivative by a parameter at these values")
         return columns, slopes
 
