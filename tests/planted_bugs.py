@@ -481,6 +481,11 @@ PLANTED = [
     ("templates", "fastcore/templates/_frames.py", "spelled < _WHOLE * counts[template]", "spelled < 2 * _WHOLE * counts[template]", "tests/test_templates.py -k Closed"),
     ("templates", "fastcore/templates/_frames.py", "        chosen[longer] = chosen.get(chosen[longer], chosen[longer])", "        pass", "tests/test_templates.py -k Closed"),
     ("ode", "pyx/ode/explicit.pxi", "if end > t and not finite(k1, n):", "if end > t and not finite(k1, 0):"),
+    ("ode", "fastcore/ode/_descent.py", "free &= ~past", "free[:] = False", "tests/test_least_squares.py"),
+    ("ode", "fastcore/ode/_descent.py", "radius = min(2.0 * radius, reach)", "radius = 2.0 * radius", "tests/test_least_squares.py"),
+    ("ode", "fastcore/ode/_descent.py", "if found is not None and won > _KEPT:", "if found is not None:", "tests/test_least_squares.py"),
+    ("ode", "fastcore/ode/_descent.py", "& (slope >= 0)", "& (slope <= 0)", "tests/test_least_squares.py"),
+    ("reactions", "pyx/shared/_programs.pxd", "if a != 0.0 or b <= 0.0:", "if True:", "tests/test_ode.py -k nothing"),
     ("ode", "fastcore/ode/_search.py", "| (high - theta <= near)", "| (high - theta < 0)"),
     ("ode", "fastcore/ode/_search.py", "covariance[np.abs(rest) > 1e-6] = np.inf", "covariance[:] = np.inf"),
     ("ode", "fastcore/ode/_functions.py", "solver.t == before", "solver.t < before"),
@@ -538,11 +543,11 @@ def tests_of(bug: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(files) if other is None else (*files, "-k", f"not {other}")
 
 
-def run_tests(tests: tuple[str, ...]) -> tuple[bool, str]:
+def run_tests(tests: tuple[str, ...], patience: float = PATIENCE) -> tuple[bool, str]:
     """Run tests in the copy: whether they pass, and the first that doesn't. A crash is red too, and what doesn't end."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     try:
-        result = subprocess.run(command, cwd=COPY, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        result = subprocess.run(command, cwd=COPY, capture_output=True, text=True, check=False, timeout=patience)
     except subprocess.TimeoutExpired:
         return False, ""
     if result.returncode in (0, 1) or result.returncode < 0:
@@ -599,8 +604,12 @@ def main(arguments: list[str]) -> int:
     build()
     known = json.loads(SEEN.read_text(encoding="utf-8"))
     quick = {bug: known[name_of(bug)] for bug in chosen if still_there(known.get(name_of(bug), "gone"))}
-    if quick and not run_tests(tuple(sorted(set(quick.values()))))[0]:
-        raise SystemExit("tests that are to see bugs are red without any")
+    if quick:
+        green, test = run_tests(tuple(sorted(set(quick.values()))), 10 * PATIENCE)
+        if not green:
+            raise SystemExit(
+                f"tests that are to see bugs are red without any: {test or 'they crash, or take too long'}"
+            )
     baseline = Baseline()
     for bug in chosen:
         if bug not in quick:
