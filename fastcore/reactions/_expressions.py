@@ -295,7 +295,11 @@ def _arithmetic(kind: str, a: Value, b: Value, by_exponent: bool) -> tuple[Value
         case "negative":
             return -a, (-1.0,)
     value = a**b
-    return value, (np.where(b == 0, 0.0, b * a ** (b - 1)), value * np.log(a) if by_exponent else 0.0)
+    by_a = np.where(b == 0, 0.0, b * a ** (b - 1))
+    if not by_exponent:
+        return value, (by_a, 0.0)
+    # 0 to any power above 0 is 0.
+    return value, (by_a, np.where((a == 0) & (b > 0), 0.0, value * np.log(a)))
 
 
 _INFIX = {

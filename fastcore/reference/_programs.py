@@ -124,7 +124,11 @@ def _partials(name: str, a: float, b: float, r: float) -> tuple[float, float, fl
             by_a = 0.0 if b == 0 else b * _power(a, b - 1.0)
             twice = 0.0 if b in (0, 1) else b * (b - 1.0) * _power(a, b - 2.0)
             log = _log(a)
-            return by_a, r * log, twice, _power(a, b - 1.0) * (1.0 + b * log), r * log * log
+            by_b, by_b_twice, by_both = r * log, r * log * log, _power(a, b - 1.0) * (1.0 + b * log)
+            if a == 0 and b > 0:  # 0 to any power above 0 is 0
+                by_b, by_b_twice = 0.0, 0.0
+                by_both = by_both if b < 1 else 0.0  # infinite for a power of 1, but stiff methods want a number
+            return by_a, by_b, twice, by_both, by_b_twice
         case "minimum":
             first = float(a <= b or a != a)
             return first, 1.0 - first, 0.0, 0.0, 0.0

@@ -163,9 +163,11 @@ cdef inline Partials partials(int32_t op, double a, double b, double r) noexcept
             f.a = b * pow(a, b - 1.0)
             if b != 1.0:
                 f.aa = b * (b - 1.0) * pow(a, b - 2.0)
-        f.b = r * part
-        f.ab = pow(a, b - 1.0) * (1.0 + b * part)
-        f.bb = r * part * part
+        if a != 0.0 or b <= 0.0:  # 0 to any power above 0 is 0
+            f.b = r * part
+            f.bb = r * part * part
+        if a != 0.0 or b < 1.0:  # infinite for a power of 1, but stiff methods want a number
+            f.ab = pow(a, b - 1.0) * (1.0 + b * part)
     elif op == MINIMUM:
         f.a = a <= b or a != a
         f.b = 1.0 - f.a
