@@ -92,6 +92,13 @@ class TestExperiments:
         listed = fit(DECAY, experiments=[Experiment(T, SEEN, [100, 0])])
         assert alone.params == listed.params and alone.stderr == listed.stderr
 
+    def test_a_hill_function_that_begins_at_nothing(self, backend):
+        system = ReactionNetwork("0 -> X @ v / (1 + (Y/K)**n); X -> 0 @ 1; 0 -> Y @ X; Y -> 0 @ 0.5; v=20; K=5; n=2")
+        t = np.linspace(0, 10, 21)
+        data = solve(system, [0, 0], (0, 10), t, rtol=1e-10)
+        found = fit(system, t, {"X": data["X"]}, x0=[0, 0], start={"v": 10, "K": 8, "n": 1.3})
+        assert found.params == pytest.approx({"v": 20, "K": 5, "n": 2}, rel=1e-5) and found.success
+
     def test_halves_are_the_whole(self, backend):
         whole = fit(DECAY, T, SEEN, x0=[100, 0])
         halves = [

@@ -21,7 +21,7 @@ from ._expressions import Equations, ExpressionSystem, a_network
 from ._integrate import How, as_how, integrate
 from ._measured import Experiment, Measured, measured
 from ._profile import Profile, profiled
-from ._search import at_bounds, covariance_of, minimise, rank_of, starts, units_of
+from ._search import at_bounds, covariance_of, minimise, rank_of, reach_of, starts, units_of
 from ._solve import Solution, solve
 
 # Without bounds, logarithms are fitted between the start over this and the start times this.
@@ -323,10 +323,13 @@ def fit(
 
     Notes
     -----
-    Trust-region least squares (`scipy.optimize.least_squares`) whose Jacobian are the forward sensitivities; a trial
-    point with which the system can't be integrated counts as a step too far. Errors and intervals are the linear
-    approximation, for errors of measurement that are independent, normal and of one size.
-    Source: Su Jianlin (苏剑林), *貌离神合的RNN与ODE：花式RNN简介*, 2018,
+    Least squares by the method of Levenberg and Marquardt with a trust region, whose Jacobian are the forward
+    sensitivities; a trial point with which the system can't be integrated counts as a step too far, and no step changes
+    logarithms by more than about 1. Errors and intervals are the linear approximation, for errors of measurement that
+    are independent, normal and of one size.
+    Sources: J. J. Moré, *The Levenberg-Marquardt algorithm: implementation and theory*, in *Numerical Analysis*,
+    Lecture Notes in Mathematics 630, 1978, 105-116;
+    Su Jianlin (苏剑林), *貌离神合的RNN与ODE：花式RNN简介*, 2018,
     https://kexue.fm/archives/5643 (RNNs and ODEs; the competition of two species).
 
     Examples
@@ -367,7 +370,7 @@ def fit(
         return problem.evaluate(theta)
 
     begins = starts(first, low, high, log, tries, np.random.default_rng(stream_key(rng)))
-    found = minimise(evaluate, begins, low, high, units_of(first, log), 10 * noise)
+    found = minimise(evaluate, begins, low, high, units_of(first, log), reach_of(log), 10 * noise)
     if found is None:
         raise ValueError("start must be values with which the system can be integrated over all of t")
     best = problem.values(found.theta)

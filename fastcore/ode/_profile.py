@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ._search import minimise, units_of
+from ._search import minimise, reach_of, units_of
 
 if TYPE_CHECKING:
     from ._fit import Problem
@@ -162,10 +162,7 @@ def _refitted(
         return None if at is None else (at[0], at[1][:, others])
 
     begin, low, high = full[others], bounds[0][others], bounds[1][others]
-    # Least squares begin strictly inside the bounds.
-    edge = 1e-9 * np.where(np.isfinite(high - low), high - low, 1.0)
-    begin = np.clip(begin, low + edge, high - edge)
-    found = minimise(evaluate, [begin], low, high, units_of(begin, problem.log), 0.0)
+    found = minimise(evaluate, [begin], low, high, units_of(begin, problem.log), reach_of(problem.log), 0.0)
     if found is None:
         return None
     full[others] = found.theta

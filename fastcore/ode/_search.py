@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Vector: TypeAlias = NDArray[np.float64]
-# Residuals and their Jacobian, or None where the system can't be integrated.
-Evaluate: TypeAlias = Callable[[Vector], tuple[Vector, Vector] | None]
+from ._descent import Evaluate, Vector, descend
 
 # Further starts lie within this factor of the first (on a linear scale: this often its size).
 _SPREAD = 10.0
@@ -47,61 +44,25 @@ def units_of(first: Vector, log: bool) -> Vector:
     return np.ones(len(first)) if log else np.where(first == 0, 1.0, np.abs(first))
 
 
+def reach_of(log: bool) -> float:
+    """The longest step: a factor of e in a logarithm, lest a step ends where nothing moves any more; else any."""
+    return 1.0 if log else np.inf
+
+
 def minimise(
-    evaluate: Evaluate, begin: Sequence[Vector], low: Vector, high: Vector, units: Vector, noise: float
+    evaluate: Evaluate, begin: Sequence[Vector], low: Vector, high: Vector, units: Vector, reach: float, noise: float
 ) -> Minimum | None:
-    """Trust-region least squares from each start; the best end, or None if no start can be integrated.
-
-    A trial point that can't be integrated is a step too far: the trust region shrinks. `units` are sizes of an ordinary
-    step; `noise` is the size of residuals that integration itself makes.
-    """
-    from scipy.optimize import least_squares
-
-    memory: dict[bytes, tuple[Vector, Vector] | None] = {}
-
-    def at(theta: Vector) -> tuple[Vector, Vector] | None:
-        key = theta.tobytes()
-        if key not in memory:
-            memory.clear()
-            memory[key] = evaluate(theta)
-        return memory[key]
-
-    best, sums, size = None, [], 0
-    for first in begin:
-        found = at(first)
-        if found is None:
-            sums.append(np.nan)
-            continue
-        size = len(found[0])
-
-        def residuals(way: Vector, first: Vector = first, size: int = size) -> Vector:
-            value = at(first + way)
-            return np.full(size, np.inf) if value is None else value[0]
-
-        def jacobian(way: Vector, first: Vector = first) -> Vector:
-            value = at(first + way)
-            assert value is not None
-            return value[1]
-
-        # The way from the start is what is searched for, so that the first trust region is one unit and no more.
-        ended = least_squares(
-            residuals, np.zeros(len(first)), jacobian, bounds=(low - first, high - first), x_scale=units,
-            ftol=1e-12, xtol=1e-12, gtol=1e-12,
-        )  # fmt: skip
-        ended.x = first + ended.x
-        sums.append(2 * float(ended.cost))
-        if best is None or ended.cost < best.cost:
-            best = ended
-    if best is None:
+    """Least squares from each start; the best end, or None if no start can be integrated. Arguments as in `descend`."""
+    ends = [descend(evaluate, first, low, high, units, reach, noise) for first in begin]
+    sums = np.array([np.nan if end is None else end.sse for end in ends])
+    if np.isnan(sums).all():
         return None
-    value = at(best.x)
-    assert value is not None
-    left = _left_to_win(*value, best.x, low, high)
-    won = left <= max(_WON * 2 * best.cost, noise**2 * size)
-    message = (
-        best.message.replace("`", "") if won else f"no minimum: a step would still win {left:.3g} of the sum of squares"
-    )
-    return Minimum(best.x, *value, bool(best.status > 0 and won), message, np.array(sums))
+    best = ends[int(np.nanargmin(sums))]
+    assert best is not None
+    left = _left_to_win(best.residuals, best.jacobian, best.theta, low, high)
+    won = left <= max(_WON * best.sse, noise**2 * len(best.residuals))
+    message = best.message if won else f"no minimum: a step would still win {left:.3g} of the sum of squares"
+    return Minimum(best.theta, best.residuals, best.jacobian, best.settled and won, message, sums)
 
 
 def at_bounds(theta: Vector, low: Vector, high: Vector) -> NDArray[np.bool_]:
