@@ -75,6 +75,24 @@ class TestTwins:
         network = ReactionNetwork(text)
         jumps = both(network, {"S": 200}, (0, 40), n=2, rng=6, max_events=2000)
         assert len(jumps.times) > 2000
+        text = "B -> A @ 10; 0 -> D @ max(A-3, 0); B -> E @ max(A-3, 0)"
+        for seed in range(4):
+            both(ReactionNetwork(text), {"A": 20, "B": 1000}, (0, 2), rng=seed, max_events=2000)
+
+    @pytest.mark.parametrize(
+        ("text", "start"),
+        [
+            ("on -> off @ 1; off -> on @ 1; 0 -> P @ 5/(on + off)", [1, 0, 0]),
+            ("S + I -> 2 I @ 1; I -> S @ 1; 0 -> C @ 3*S*I/(S + I)", [0, 3, 0]),
+            ("A + B -> 0 @ 0.01; 0 -> C @ A - B", [10, 10, 0]),
+            ("A -> B @ 1; B -> A @ 1; 0 -> C @ sqrt(A + B - 10)", [10, 0, 0]),
+            ("A + B -> AB @ 1; AB -> A + B @ 1; 0 -> C @ log(A + AB)", [1, 10, 0, 0]),
+        ],
+    )
+    def test_programs_see_no_state_that_never_is(self, text, start):
+        """Rates that are fine wherever a reaction leads, and not where half of its changes are made."""
+        jumps = both(ReactionNetwork(text), start, (0, 20), n=3, rng=1)
+        assert jumps.status.tolist() != ["stopped"] * 3 and len(jumps.times) > 9
 
 
 class TestDistribution:

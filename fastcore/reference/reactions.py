@@ -219,11 +219,12 @@ class _Rssacr(Run):
         return self.chosen
 
     def update(self, j: int, n_events: int) -> None:
-        for species, _ in self.network.changes[j]:
-            if not self.low[species] <= self.x[species] <= self.high[species]:
-                self.enclose(species)
-                for (i,) in self.network.readers[species]:
-                    self.rebound(i)
+        left = [i for i, _ in self.network.changes[j] if not self.low[i] <= self.x[i] <= self.high[i]]
+        for species in left:
+            self.enclose(species)
+        for species in left:
+            for (i,) in self.network.readers[species]:
+                self.rebound(i)
         if self.total * FALL > self.floor:
             self.floor = self.total * FALL
         if n_events % RESUM == 0:

@@ -32,6 +32,7 @@ cdef struct Bounds:
     double* bound
     int16_t* level  # the group of each reaction
     int32_t* place  # and where it stands there
+    int32_t* left  # species whose counts left their intervals
     Group* groups  # by the exponents of the bounds
     Py_ssize_t top  # no group above or below these has members
     Py_ssize_t bottom
@@ -51,6 +52,7 @@ cdef int prepare_bounds(const Structure* network, Bounds* bounds, Py_ssize_t slo
     bounds.bound = <double*>zeros(pool, n, sizeof(double))
     bounds.level = <int16_t*>zeros(pool, n, sizeof(int16_t))
     bounds.place = <int32_t*>zeros(pool, n, sizeof(int32_t))
+    bounds.left = <int32_t*>zeros(pool, n_species, sizeof(int32_t))
     bounds.groups = <Group*>zeros(pool, LEVELS, sizeof(Group))
     bounds.bottom, bounds.top = LEVELS, NOWHERE
     for i in range(n_species):
@@ -180,7 +182,7 @@ cdef int waited(const Structure* network, Run* run, Sink* sink, Pace* pace) exce
 cdef int rssacr(const Structure* network, Run* run, Sink* sink, Pace* pace) except -1 nogil:
     cdef Rng rng = run.rng
     cdef Bounds* bounds = run.bounds
-    cdef Py_ssize_t j, i, f, species
+    cdef Py_ssize_t j, i, f, species, n_left
     cdef int64_t n_events = 0
     cdef double waiting, following, t = run.start
     cdef double recorded = next_time(sink)
@@ -225,11 +227,16 @@ cdef int rssacr(const Structure* network, Run* run, Sink* sink, Pace* pace) exce
         fire(network, x, j)
         n_events += 1
         t = following
+        # All intervals first: a program that reads several must not see a state that never is.
+        n_left = 0
         for i in range(network.reactions[j].change_start, network.reactions[j].change_end):
             species = network.changes[i].species
-            if bounds.low[species] <= x[species] <= bounds.high[species]:
-                continue
-            enclose(bounds, x, species)
+            if not bounds.low[species] <= x[species] <= bounds.high[species]:
+                enclose(bounds, x, species)
+                bounds.left[n_left] = <int32_t>species
+                n_left += 1
+        for i in range(n_left):
+            species = bounds.left[i]
             for f in range(network.reader_at[species], network.reader_at[species + 1]):
                 rebound(network, run.c, bounds, network.reader[f])
             spend(pace, 8 * (network.reader_at[species + 1] - network.reader_at[species]))
