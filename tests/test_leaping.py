@@ -198,6 +198,21 @@ class TestSimulate:
             values = {**dict(zip(network.species, x)), "t": t}
             assert eval(stop, values) and ("7.25" not in stop or t == 7.25)
 
+    @pytest.mark.parametrize("stop", ["A >= 5", "A + 0 >= 5", "A > 4 and t > 0"])
+    def test_what_no_rate_reads_but_a_stop(self, stop):
+        """Leaps are as short as what is looked at asks for: the time of the fifth birth."""
+        births = ReactionNetwork("0 -> A @ 1")
+        passed = first_passage(births, {"A": 0}, stop, (0, 50), n=2000, rng=3, method="tau")
+        assert abs(passed.t.mean() - 5) < 0.25 and abs(passed.t.var() - 5) < 0.8
+        many = first_passage(ReactionNetwork("0 -> A @ 1000"), {"A": 0}, stop.replace("5", "5000").replace("4", "4999"),
+                             (0, 50), n=20, rng=3, method="tau")  # fmt: skip
+        assert abs(many.t.mean() - 5) < 0.2 and many.x.max() < 5400
+        found = []
+        for name in ("compiled", "reference"):
+            with use_backend(name):
+                found.append(first_passage(births, {"A": 0}, stop, (0, 50), n=3, rng=5, method="tau").t.tolist())
+        assert found[0] == found[1]
+
     def test_a_stop_at_the_end_and_at_a_kept_time(self, backend):
         network = ReactionNetwork(SIR)
         for end, status in ((7.25, "stopped"), (np.nextafter(7.25, 0), "finished")):

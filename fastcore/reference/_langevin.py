@@ -44,7 +44,7 @@ class Langevin(Leaping):
     ) -> tuple[list[list[Any]], int, int]:
         """States at the grid's times as far as it got, the number of steps, and the status."""
         self.times, self.states, normals = times, [], Normals(rng)
-        self.orders = orders(self.network)
+        self.orders = orders(self.network, self.stops)
         self.x = [float(x) for x in self.x]
         self.t, end = span
         steps, status = 0, FINISHED

@@ -28,9 +28,13 @@ MOST_FIRED = 4 * 10**18
 ORDER_OF_PROGRAMS = 3
 
 
-def orders(network: NetworkLists) -> list[list[tuple[int, int]]]:
-    """For each species: orders of the reactions that it enters, and how often it stands in each; none twice."""
+def orders(network: NetworkLists, stops: list[Any]) -> list[list[tuple[int, int]]]:
+    """For each species: orders of the reactions that it enters, and how often it stands in each; none twice.
+
+    Species that events or stops read are as if they entered a reaction by themselves.
+    """
     found: list[list[tuple[int, int]]] = []
+    looked = {species for species, _, _ in stops} | set(network.events.read if network.events else ())
     for species, readers in enumerate(network.readers):
         pairs: list[tuple[int, int]] = []
         for (j,) in readers:
@@ -38,6 +42,8 @@ def orders(network: NetworkLists) -> list[list[tuple[int, int]]]:
             pair = (ORDER_OF_PROGRAMS, 1) if network.programs[j] else (len(factors), factors.count(species))
             if pair not in pairs:
                 pairs.append(pair)
+        if species in looked and (1, 1) not in pairs:
+            pairs.append((1, 1))
         found.append(pairs)
     return found
 
@@ -109,7 +115,7 @@ class Leaping(Run):
         """States at the grid's times as far as it got, how many reactions fired, and the status."""
         self.rng, self.times = rng, times
         self.states: list[list[Any]] = []
-        self.orders = orders(self.network)
+        self.orders = orders(self.network, self.stops)
         self.t, end = span
         self.number = number
         self.fired, self.steps, self.single = 0, 0, 0

@@ -72,6 +72,7 @@ class _EventLists:
         self.before = [bool(held) for held in events.before.tolist()]
         self.moments = list(zip(events.moment.tolist(), events.after.tolist()))
         self.longest = events.longest
+        self.read: list[int] = events.read.tolist()
 
 
 def _lists(offsets: NDArray[np.int64], *columns: NDArray[np.int64]) -> list[list[Any]]:

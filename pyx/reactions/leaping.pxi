@@ -29,10 +29,31 @@ cdef struct Leaps:
     int64_t fired
 
 
-cdef int prepare_leaps(const Structure* network, Leaps* leaps, Pool* pool, Pace* pace) except -1 nogil:
+cdef int add_pair(Leaps* leaps, Py_ssize_t first, Py_ssize_t* at, Py_ssize_t* room, Pair pair, Pool* pool) except -1 nogil:
+    # One more of a species whose pairs begin at `first`, if it isn't there yet.
+    cdef Py_ssize_t k = first
+    while k < at[0] and (leaps.pairs[k].order != pair.order or leaps.pairs[k].times != pair.times):
+        k += 1
+    if k == at[0]:
+        leaps.pairs = <Pair*>roomy(pool, leaps.pairs, room, k + 1, sizeof(Pair))
+        leaps.pairs[k] = pair
+        at[0] += 1
+    return 0
+
+
+cdef int prepare_leaps(
+    const Structure* network, const Events* events, const Stop* stops, Py_ssize_t n_stops, Leaps* leaps, Pool* pool,
+    Pace* pace
+) except -1 nogil:
     cdef Py_ssize_t n = network.n_reactions, n_species = network.n_species, room = 0, at = 0, i, f, k
+    cdef bint* looked = <bint*>zeros(pool, n_species, sizeof(bint))  # species that decide what happens when
     cdef const Law* law
     cdef Pair pair
+    for i in range(n_stops):
+        looked[stops[i].species] = True
+    if events.count > 0:
+        for i in range(events.n_reads):
+            looked[events.read[i]] = True
     leaps.critical = <double*>zeros(pool, n, sizeof(double))
     leaps.others = <double*>zeros(pool, n, sizeof(double))
     leaps.mean = <double*>zeros(pool, n_species + 2, sizeof(double))
@@ -52,14 +73,11 @@ cdef int prepare_leaps(const Structure* network, Leaps* leaps, Pool* pool, Pace*
                 for k in range(law.more_start, law.more_start + law.more):
                     pair.times += network.more_species[k] == i
                 spend(pace, law.more)
-            k = leaps.pair_at[i]
-            while k < at and (leaps.pairs[k].order != pair.order or leaps.pairs[k].times != pair.times):
-                k += 1
-            if k == at:
-                leaps.pairs = <Pair*>roomy(pool, leaps.pairs, &room, at + 1, sizeof(Pair))
-                leaps.pairs[at] = pair
-                at += 1
+            add_pair(leaps, leaps.pair_at[i], &at, &room, pair, pool)
             spend(pace, 16)
+        if looked[i]:
+            pair.order, pair.times = 1, 1
+            add_pair(leaps, leaps.pair_at[i], &at, &room, pair, pool)
         leaps.pair_at[i + 1] = at
     return 0
 

@@ -509,9 +509,6 @@ cdef class _Simulation:
         if method == NEXT_REACTION:
             prepare_clocks(structure, &clocks, size, pool)
         self.sink.real = method == LANGEVIN
-        if method == LEAPING or method == LANGEVIN:
-            leaps.epsilon = epsilon
-            prepare_leaps(structure, &leaps, pool, &pace)
         run.start, run.end, run.max_events = start, end, max_events
         run.c = <double*>zeros(pool, n + 1, sizeof(double))
         run.x = <double*>zeros(pool, size, sizeof(double))
@@ -528,6 +525,9 @@ cdef class _Simulation:
             run.watch.fires = <int8_t*>zeros(pool, events.count, sizeof(int8_t))
         self.sink.n_stops = stops.shape[0]
         self.sink.stops = <const Stop*>&stops[0, 0] if stops.shape[0] else NULL
+        if method == LEAPING or method == LANGEVIN:
+            leaps.epsilon = epsilon
+            prepare_leaps(structure, events, self.sink.stops, self.sink.n_stops, &leaps, pool, &pace)
         if method == DIRECT and flies(structure, &run, &self.sink, count):
             with nogil:
                 fly(structure, &ensemble, &self.sink, &run, pool, &pace)
