@@ -147,6 +147,18 @@ class TestSolve:
         sol = solve(network, [0], (0, 2), [0, 1, 2], sensitivities=True)
         np.testing.assert_allclose(sol.sensitivities[:, 0, 0], [0, 1, 2], atol=1e-12)
 
+    @pytest.mark.parametrize("method", ["auto", "dopri5", "dop853", "rodas4"])
+    def test_any_units_of_time_from_any_start(self, backend, method):
+        for unit in (1e-12, 1.0, 1e12):
+            for begin in (0, 1, -3):
+                span = begin * unit, (begin + 1) * unit
+                sol = solve(ReactionNetwork(f"A -> 0 @ {1 / unit!r}"), {"A": 3}, span, [span[1]], method=method)
+                assert sol.status == "finished" and sol["A"][0] == pytest.approx(3 / math.e, rel=1e-4)
+        next_to = np.nextafter(1e12, 2e12)
+        assert solve(ReactionNetwork("A -> 0 @ 1"), {"A": 3}, (1e12, next_to), [next_to], method=method)["A"] == (
+            pytest.approx(3 * math.exp(1e12 - next_to), rel=1e-6)
+        )
+
     @pytest.mark.parametrize(
         ("method", "n"),
         [("dopri5", 0.5), ("dopri5", 1.0), ("dop853", 1.5), ("dopri5", 3.0), ("rodas4", 1.5), ("rodas4", 2.0)],

@@ -49,6 +49,12 @@ class TestMoments:
         sol = solve(network, None, (0, 5), [1, 5], **TIGHT)
         assert sol["A"] == pytest.approx([3 + 1 + 1 - math.cos(1), 3 + math.cos(2) - math.cos(5)], abs=1e-8)
 
+    def test_late_and_slow(self, backend):
+        """After an event the first step is longer than the clock's."""
+        network = ReactionNetwork("A -> 0 @ 1e-12; at t >= 2e12: A = 7")
+        sol = solve(network, {"A": 3}, (0, 4e12), [0, 2e12, 3e12])
+        assert sol["A"] == pytest.approx([3, 7, 7 / math.e], rel=1e-5)
+
 
 class TestStates:
     def test_when_an_amount_has_fallen(self, backend):
@@ -141,6 +147,22 @@ class TestEnds:
         with pytest.warns(RuntimeWarning, match="ended early"):
             sol = solve(network, None, (0, 5), [0.5, 1, 1.5, 5])
         assert sol["A"][:3] == pytest.approx([0, 1, 2], rel=1e-4) and np.isnan(sol["A"][3])
+
+    def test_events_a_few_numbers_of_the_clock_apart(self, backend):
+        """A + B stays, so that both conditions come true together, but for rounding."""
+        rng = np.random.default_rng(0)
+        for _ in range(60 if backend.name == "compiled" else 4):
+            rate, half = rng.uniform(0.1, 2), round(rng.uniform(2, 50), 3)
+            text = f"A -> B @ {rate}; C -> 0 @ 0; D -> 0 @ 0; at A <= {half}: C = C + 1; at B >= {half}: D = D + 1"
+            sol = solve(ReactionNetwork(text), {"A": 2 * half}, (0, 12), [0, 12])
+            assert sol.status == "finished" and sol.x[1, 2:].tolist() == [1, 1]
+        near = ReactionNetwork("A -> 0 @ 0.1; C -> 0 @ 0; at A <= 5: C = C + 1; at A <= 4.999999999999998: C = C + 10")
+        assert solve(near, {"A": 10}, (0, 10), [10])["C"].tolist() == [11]
+
+    def test_no_sets_of_parameters(self, backend):
+        network = ReactionNetwork(f"{DECAY}; at A < 1: A = 5")
+        sol = solve(network, None, (0, 1), [0, 0.5, 1], params={"k": np.empty(0)})
+        assert sol.x.shape == (0, 3, 1) and len(sol.status) == len(sol.nfev) == 0
 
     def test_refused(self, backend):
         for text in ("at A == 3: A = 1", "at t > 1 and A != 3: A = 1", "at A - 1 == 2 or t > 5: A = 1"):

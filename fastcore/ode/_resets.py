@@ -15,6 +15,8 @@ from ._integrate import STATUS, How, Params, integrate
 
 # Events that set each other off at one moment end after so many rounds.
 _MOST_ROUNDS = 1000
+# Between events the clock must have so many numbers at least for a stretch to be integrated.
+_SHORTEST = 256
 _FINISHED, _MAX_STEPS = STATUS.index("finished"), STATUS.index("max_steps")
 
 
@@ -80,7 +82,7 @@ class Followed:
                 return out, nfev, _MAX_STEPS, np.concatenate(ends)
             horizon = min(end, next((moment for moment in self.moments if moment > t), end))
             reach = min(horizon, t + stride)
-            if not reach > t + 4 * np.spacing(max(abs(t), abs(reach))):
+            if not reach > t + 4 * np.spacing(max(abs(t), abs(reach))):  # the horizon: strides are longer
                 t, x = reach, self.settled(reach, x, held)
                 continue
             how = self.how._replace(limit=self.how.limit - steps)
@@ -100,7 +102,7 @@ class Followed:
             done += len(kept)
             ends.append(np.append(raw.ends[raw.ends < now], now))
             # After an event the next may be as near: so far, and then twice as far, and so on.
-            stride = 2 * stride if stop is None else 2 * (now - since)
+            stride = 2 * stride if stop is None else max(2 * (now - since), _SHORTEST * np.spacing(abs(now)))
             since = since if stop is None else now
             t, x = now, self.settled(now, states[-1], held)
 
@@ -142,10 +144,12 @@ def follow(
     if not sizes:
         return Followed(network, values, how).solve(begins, span, times)
     (p,) = sizes.pop()
-    begins = np.broadcast_to(begins, (p, begins.shape[-1]))
+    n = begins.shape[-1]
+    begins = np.broadcast_to(begins, (p, n))
     found = []
     for i in range(p):
         one = {name: float(value[i]) if np.ndim(value) else value for name, value in values.items()}
         found.append(Followed(network, one, how).solve(begins[i], span, times))
-    x, nfev, codes, _ = zip(*found)
-    return np.array(x), np.array(nfev, np.int64), np.array(codes), np.empty(0)
+    x, nfev, codes, _ = zip(*found) if found else ((), (), (), ())
+    shape = (p, len(times), n)
+    return np.array(x).reshape(shape), np.array(nfev, np.int64), np.array(codes, np.int64), np.empty(0)

@@ -242,13 +242,14 @@ class _Integration:
         steepest = max(speed, bend)
         flat = steepest <= 1e-15 or not bend < math.inf
         longer = max(1e-6, h * 1e-3) if flat else (0.01 / steepest) ** (1 / (order + 1))
-        return min(100 * h, longer, span)
+        least = 100 * (abs(self.t) * 2.0**-52 + 1e-300)
+        return min(max(min(100 * h, longer), least), span)
 
     def next_step(self) -> tuple[int, bool]:
         """Count a step and cut it at the end; return a status and whether it is the last."""
         if self.n_steps >= self.max_steps:
             return MAX_STEPS, False
-        if not 0.1 * self.h > abs(self.t) * 2.0**-52 + 1e-300:
+        if not (0.1 * self.h > abs(self.t) * 2.0**-52 + 1e-300 or self.h >= self.end - self.t):
             return STEP_TOO_SMALL, False
         last = self.t + 1.01 * self.h >= self.end
         if last:

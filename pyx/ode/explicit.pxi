@@ -46,10 +46,17 @@ cdef double norm(const Network* s, const double* v, const double* a, const doubl
     return sqrt(largest / <double>n)
 
 
+cdef inline bint too_small(double h, double t, double end) noexcept nogil:
+    # The clock has too few numbers for such a step, and it isn't the last.
+    return not (0.1 * h > fabs(t) * EPSILON + TINY or h >= end - t)
+
+
 cdef double first_step(const Network* s, const double* y, const double* slope, double* moved, double* following,
-                       double span, double order, double rtol, const double* atol) noexcept nogil:
-    # Hairer, Norsett and Wanner I, section II.4; uses two work vectors.
+                       double t, double end, double order, double rtol, const double* atol) noexcept nogil:
+    # Hairer, Norsett and Wanner I, section II.4; uses two work vectors. No less than the clock can tell: a first guess
+    # in absolute numbers may be.
     cdef Py_ssize_t i
+    cdef double span = end - t, least = 100.0 * (fabs(t) * EPSILON + TINY)
     cdef double size = norm(s, y, y, y, rtol, atol), speed = norm(s, slope, y, y, rtol, atol), bend, steepest, h, longer
     if not (size < INFINITY and speed < INFINITY):
         return 0.0
@@ -67,6 +74,7 @@ cdef double first_step(const Network* s, const double* y, const double* slope, d
     else:
         longer = pow(0.01 / steepest, 1.0 / (order + 1.0))
     h = 100.0 * h if 100.0 * h < longer else longer
+    h = h if h > least else least
     return h if h < span else span
 
 
@@ -103,12 +111,12 @@ cdef int dopri5(
     if end > t and not finite(k1, n):
         return NOT_FINITE
     if h == 0.0 and end > t:
-        h = first_step(s, y, k1, moved, k2, end - t, 5.0, rtol, atol)
+        h = first_step(s, y, k1, moved, k2, t, end, 5.0, rtol, atol)
         state.nfev += 1
     while t < end:
         if state.n_steps >= max_steps:
             return MAX_STEPS
-        if not 0.1 * h > fabs(t) * EPSILON + TINY:
+        if too_small(h, t, end):
             return STEP_TOO_SMALL
         last = t + 1.01 * h >= end
         if last:
@@ -255,12 +263,12 @@ cdef int dop853(
     if end > t and not finite(k, n):
         return NOT_FINITE
     if h == 0.0 and end > t:
-        h = first_step(s, y, k, moved, new, end - t, 8.0, rtol, atol)
+        h = first_step(s, y, k, moved, new, t, end, 8.0, rtol, atol)
         state.nfev += 1
     while t < end:
         if state.n_steps >= max_steps:
             return MAX_STEPS
-        if not 0.1 * h > fabs(t) * EPSILON + TINY:
+        if too_small(h, t, end):
             return STEP_TOO_SMALL
         last = t + 1.01 * h >= end
         if last:

@@ -78,12 +78,12 @@ cdef int rodas4(
         if not finite(slope, n):
             return NOT_FINITE
         if h == 0.0:
-            h = first_step(s, y, slope, moved, u1, end - t, 4.0, rtol, atol)
+            h = first_step(s, y, slope, moved, u1, t, end, 4.0, rtol, atol)
             state.nfev += 1
         while True:
             if state.n_steps >= max_steps:
                 return MAX_STEPS
-            if not 0.1 * h > fabs(t) * EPSILON + TINY:
+            if too_small(h, t, end):
                 return STEP_TOO_SMALL
             last = t + 1.01 * h >= end
             if last:
