@@ -33,8 +33,12 @@ class Scratch:
                 rest = rest[self.file.write(rest) or 0 :]
 
     def read(self, size: int) -> bytes:
-        """Read so many bytes."""
-        return self.file.read(size) or b""
+        """Read so many bytes, or what is left."""
+        parts = []
+        while size and (part := self.file.read(size)):  # one call of the system gives no more than 2 GiB
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
 
     def seek(self, at: int) -> None:
         """Read or write there next."""

@@ -338,6 +338,24 @@ def test_a_bad_byte_of_another_encoding(backend, tmp_path, door):
             door(path, encoding=encoding)
 
 
+def test_bad_bytes_behind_a_mark(backend, tmp_path, door):
+    """Places count the mark, whoever takes it off; without the one that it needs, UTF-16 isn't read."""
+    path = tmp_path / "bad.txt"
+    for encoding, data, words in (
+        ("utf-8-sig", "\ufeffab cd".encode() + b"\xff", r"byte 9: not UTF-8-SIG \(0xff\)"),
+        ("utf-16", "\ufeffa b".encode("utf-16-le") + b"\x00\xdc", r"byte 9: not UTF-16 \(0x00\)"),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=words):
+            door(path, encoding=encoding)
+        # Vectorizers decode what isn't a file as scikit-learn's do, whose error is Python's.
+        with pytest.raises(ValueError, match=f"{words}|codec can't decode byte"):
+            door([data], encoding=encoding)
+    path.write_bytes("a b".encode("utf-16-le"))
+    with pytest.raises(ValueError, match=r"bad\.txt: UTF-16 stream does not start with BOM"):
+        door(path, encoding="utf-16")
+
+
 @pytest.mark.parametrize(
     ("texts", "error", "words"),
     [

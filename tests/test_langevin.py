@@ -126,7 +126,9 @@ class TestSimulate:
                 simulate(network, None, (0, 1), method="cle", **options)
         with pytest.raises(ValueError, match="x0 must be trajectories of counts, got those of method='cle'"):
             simulate(network, simulate(network, None, (0, 1), method="cle"), (1, 2))
-        with pytest.raises(ValueError, match="stop must be None"):
+        with pytest.raises(TypeError, match="reduce must be None, 'moments'"):
+            simulate(network, None, (0, 1), method="cle", reduce=np.array([1, 2]))
+        with pytest.raises(ValueError, match="method must be one that counts molecules, got 'cle'"):
             first_passage(network, None, "A < 3", (0, 1), method="cle")
         with pytest.raises(ValueError, match="method='cle' takes no events"):
             simulate(ReactionNetwork("A -> 0 @ 1; A = 50; at A < 3: A = 9"), None, (0, 1), method="cle")

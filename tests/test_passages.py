@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import pytest
 from scipy import stats
 
 from fastcore.reactions import ReactionNetwork, first_passage, read_net, simulate
+from fastcore.reactions._stopping import as_stop
 
 SIR = ReactionNetwork("S + I -> 2 I @ beta; I -> R @ gamma; beta = 0.002; gamma = 1; sick := I + R; S = 190; I = 10")
 NOISE = ReactionNetwork(
@@ -160,11 +163,27 @@ class TestFirstPassage:
             ((SIR, None, "I == 0", (0, np.inf)), ValueError, r"t_span\[1\] must be"),
             ((SIR, None, "I == 0", (0, "x")), TypeError, r"t_span\[1\] must be"),
             ((SIR, None, "I == 0", (-np.inf, 0)), ValueError, r"t_span\[0\] must be"),
+            ((SIR, None, "I == 0", (0, 9), None, "cle"), ValueError, "method must be one that counts molecules"),
         ],
     )
     def test_bad_input(self, arguments, error, words):
+        network, x0, stop, span, *more = arguments
         with pytest.raises(error, match=words):
-            first_passage(*arguments)
+            first_passage(network, x0, stop, span, **dict(zip(("n", "method"), more)))
+
+    def test_conditions_from_many_threads(self):
+        """Networks with a condition are kept, the latest few: more conditions than those, all at once."""
+        network = ReactionNetwork("A -> 0 @ 1; A = 3")
+        stops = [f"A + 0 < {i}" for i in range(1, 12)]
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            with ThreadPoolExecutor(8) as pool:
+                found = list(pool.map(lambda i: as_stop(network, stops[i % 11]).network, range(600)))
+        finally:
+            sys.setswitchinterval(interval)
+        assert all(str(i % 11 + 1) in str(made.events[-1]) for i, made in enumerate(found))
+        assert len(network.structure.stopping) <= 8
 
 
 class TestStarts:

@@ -116,8 +116,8 @@ class Lines:
         self._stream = stream
         self._decoder: Any = None if manner.as_is else codecs.getincrementaldecoder(manner.encoding)(manner.errors)
         self._begun = False
-        # Where the next byte stands that is to be taken, or with a decoder to be read.
-        self._line, self._column = 1, 0
+        # Where the next byte stands that is to be taken, or with a decoder to be read: behind its mark, if it has one.
+        self._line, self._column = 1, 0 if self._decoder is None else len("".encode(manner.encoding))
 
     def read(self, size: int, *, soon: bool = False) -> bytes:
         """Return `size` more bytes, or what is left, without a byte order mark; if `soon`, what is there by now."""
@@ -152,6 +152,8 @@ class Lines:
                 fine = self._decoder.decode(raw[: max(0, error.start - len(before[0]))])
                 self._count(fine)
                 raise self._bad(error.object[error.start]) from None
+            except UnicodeError as error:  # no byte order mark
+                raise ValueError(f"{self._name}: {error}") from None
             self._count(text)
             if text or not raw:
                 return text.encode("utf-8", "surrogatepass")  # type: ignore[no-any-return]
@@ -388,7 +390,9 @@ def decoded(data: bytes, where: str, manner: Manner) -> str:
     try:
         return data.decode(manner.encoding, manner.errors)
     except UnicodeDecodeError as error:
-        raise bad_byte(where, error.start, data[error.start], manner) from None
+        # A codec may have taken a byte order mark off before it counts.
+        place = len(data) - len(error.object) + error.start
+        raise bad_byte(where, place, error.object[error.start], manner) from None
 
 
 def bad_byte(where: str, place: int, byte: int, manner: Manner = Manner()) -> ValueError:

@@ -261,14 +261,15 @@ def simulate(
     grid = as_choice(record, "record", ("grid", "jumps")) == "grid"
     stopped = stop if isinstance(stop, Stop) else as_stop(network, stop)
     method, leap = _as_method(network, method, grid, epsilon)
-    if method == "cle" and (stop is not None or reduce == "histogram"):
-        what = "stop must be None" if stop is not None else "reduce must not be 'histogram'"
-        raise ValueError(f"{what} for method='cle', whose amounts are real")
     given = None if n is None else as_index(n, "n", low=1)
     limit = MOST_EVENTS[record]
     if max_events is not None:
         limit = _NO_END if max_events == math.inf else as_index(max_events, "max_events", high=_NO_END)
-    names, keep = names_and_places(network, species, as_reduce(reduce))
+    reduce = as_reduce(reduce)
+    if method == "cle" and (stop is not None or reduce == "histogram"):
+        what = "stop must be None" if stop is not None else "reduce must not be 'histogram'"
+        raise ValueError(f"{what} for method='cle', whose amounts are real")
+    names, keep = names_and_places(network, species, reduce)
     keep = stopped.kept(keep)
     check_workers(workers)
     which = Runs.of(network, stopped.network, x0, params, given, runs, rng)
@@ -379,8 +380,8 @@ def _refuse(span: tuple[float, float], first: int, codes: NDArray[np.int8]) -> N
     """Raise if a run couldn't be made."""
     if (codes == _OVERFLOW).any():
         raise OverflowError(
-            f"run {first + int(np.argmax(codes == _OVERFLOW))} overflowed: a rate became infinite, or a count passed "
-            "2**53 - 2**31"
+            f"run {first + int(np.argmax(codes == _OVERFLOW))} overflowed: a rate became infinite (with 'rssacr': "
+            "passed 2**1000), or a count passed 2**53 - 2**31"
         )
     if (codes == _UNRESOLVED).any():
         raise ValueError(unresolved(span, first + int(np.argmax(codes == _UNRESOLVED))))

@@ -121,7 +121,8 @@ def unresolved(span: tuple[float, float], run: int) -> str:
     """What to say of a run whose waiting times were too short for its clock."""
     return (
         f"t_span must lie nearer to 0: in run {run} waiting times were, in the mean, shorter than 32 steps from one "
-        f"double to the next, which are up to {_step(span):.3g} long there, got {span}"
+        f"double to the next, which are up to {_step(span):.3g} long there, got {span}; or events follow one another "
+        "ever faster, as in an explosion"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ _STOPPED, _TICKS, _REST = " stopped", " ticks", " rest"
 _BITS = 52
 # Networks that are kept with the conditions that were added to them.
 _MOST_KEPT = 8
+_KEEPING = threading.Lock()
 
 
 class Stop(NamedTuple):
@@ -120,12 +122,16 @@ def _hidden(
     """The network with one more event, which says that the run ends."""
     event = Event(condition, ((_STOPPED, Expression("1")), *changes), before=False)
     kept, key = network.structure.stopping, (condition, changes)
-    if key not in kept:
-        while len(kept) >= _MOST_KEPT:
-            kept.pop(next(iter(kept)), None)
-        kept[key] = network.with_event(event, (_STOPPED, _TICKS, _REST)[:hidden])
+    with _KEEPING:
+        found = kept.get(key)
+    if found is None:
+        found = network.with_event(event, (_STOPPED, _TICKS, _REST)[:hidden])
+        with _KEEPING:
+            while len(kept) >= _MOST_KEPT:
+                kept.pop(next(iter(kept)))
+            kept[key] = found
     n = len(network.species)
-    return Stop(kept[key], np.array([[n, _KINDS[">="], 1]], np.int64), hidden)
+    return Stop(found, np.array([[n, _KINDS[">="], 1]], np.int64), hidden)
 
 
 def unhidden_start(counts: NDArray[np.int64], hidden: int) -> NDArray[np.int64]:
