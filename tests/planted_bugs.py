@@ -484,6 +484,7 @@ PLANTED = [
     ("ode", "fastcore/ode/_descent.py", "free &= ~past", "free[:] = False", "tests/test_least_squares.py"),
     ("ode", "fastcore/ode/_descent.py", "radius = min(2.0 * radius, reach)", "radius = 2.0 * radius", "tests/test_least_squares.py"),
     ("ode", "fastcore/ode/_descent.py", "if found is not None and won > _KEPT:", "if found is not None:", "tests/test_least_squares.py"),
+    ("ode", "fastcore/ode/_descent.py", "            if not hope > _ROUNDING * sse:", "            if True:", "tests/test_least_squares.py"),
     ("ode", "fastcore/ode/_descent.py", "& (slope >= 0)", "& (slope <= 0)", "tests/test_least_squares.py"),
     ("reactions", "pyx/shared/_programs.pxd", "if a != 0.0 or b <= 0.0:", "if True:", "tests/test_ode.py -k nothing"),
     ("reactions", "pyx/reactions/rssacr.pxi", "                bounds.left[n_left] = <int32_t>species\n", "                bounds.left[n_left] = <int32_t>species\n                rebound(network, run.c, bounds, network.reader[network.reader_at[species]])\n", "tests/test_rssacr.py -k Twins"),

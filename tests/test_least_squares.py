@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fastcore.ode._descent import descend
@@ -119,6 +119,8 @@ class TestCertified:
 
 class TestBounds:
     @given(st.integers(0, 10_000))
+    @example(285)
+    @example(387)
     @settings(deadline=None)
     def test_linear_problems_as_scipy_has_them(self, seed):
         from scipy.optimize import lsq_linear

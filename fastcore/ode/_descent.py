@@ -28,6 +28,8 @@ _SETTLED = 1e-12
 _TOLD = 1e-8
 # A step wins at least this share of what its linear model promises, or isn't made.
 _KEPT = 1e-4
+# A step that bounds have cut wins at least this share of what the steepest way does, or a shorter one is looked for.
+_FAIR = 0.1
 # Singular values below this share of the largest are rounding.
 _ROUNDING = 1e-13
 # Steps are this near to the trust region's radius, after so many turns at most.
@@ -64,10 +66,14 @@ def descend(
     radius = min(1.0, reach)
     limit = _MOST * len(first)
     for _ in range(limit):
-        step, gain = _step(residuals, jacobian, theta, low, high, units, radius)
+        while True:
+            step, gain, least, hope = _step(residuals, jacobian, theta, low, high, units, radius)
+            if gain >= least and gain > 0:
+                break
+            if not hope > _ROUNDING * sse:
+                return End(theta, residuals, jacobian, sse, True, "no step lessens the sum of squares")
+            radius *= 0.25
         length = _norm(step / units)
-        if not gain > 0:
-            return End(theta, residuals, jacobian, sse, True, "no step lessens the sum of squares")
         there = np.minimum(np.maximum(theta + step, low), high)
         found = evaluate(there)
         after = np.inf if found is None else float(found[0] @ found[0])
@@ -77,22 +83,25 @@ def descend(
         elif won > 0.75 and length * _NEAR > radius:
             radius = min(2.0 * radius, reach)
         if found is not None and won > _KEPT:
-            settled = max(sse - after, gain) <= _SETTLED * sse
+            settled = max(sse - after, gain, hope) <= _SETTLED * sse
             theta, (residuals, jacobian), sse = there, found, after
             if settled:
                 return End(theta, residuals, jacobian, sse, True, "the sum of squares doesn't change any more")
-        elif gain <= max(_TOLD * sse, noise**2 * len(residuals)) or (there == theta).all():
+        elif max(gain, hope) <= max(_TOLD * sse, noise**2 * len(residuals)) or (there == theta).all():
             return End(theta, residuals, jacobian, sse, True, "the sum of squares changes by rounding only")
     return End(theta, residuals, jacobian, sse, False, f"the search took {limit} evaluations")
 
 
 def _step(
     residuals: Vector, jacobian: Vector, theta: Vector, low: Vector, high: Vector, units: Vector, radius: float
-) -> tuple[Vector, float]:
-    """A step within the bounds, and by how much it lessens the sum of squares of the linear model."""
+) -> tuple[Vector, float, float, float]:
+    """A step within the bounds; by how much it lessens the linear model's sum of squares, should, and might at most.
+
+    A step that bounds have cut may be worse than the steepest way, which no short step is.
+    """
     slope = jacobian.T @ residuals
-    free = ~((theta <= low) & (slope >= 0) | (theta >= high) & (slope <= 0))
-    step, rest = np.zeros(len(theta)), residuals
+    downhill = ~((theta <= low) & (slope >= 0) | (theta >= high) & (slope <= 0))
+    step, rest, free, cut = np.zeros(len(theta)), residuals, downhill.copy(), False
     while free.any():
         if free.all():
             step = _within(rest, jacobian, units, radius)
@@ -105,8 +114,22 @@ def _step(
         step[past] = np.where(there < low, low - theta, high - theta)[past]
         free &= ~past
         rest = residuals + jacobian[:, ~free] @ step[~free]
+        cut = True
+    gain = _gain(slope, jacobian, step)
+    least, hope = 0.0, gain
+    if cut:
+        way = np.where(downhill, -slope * units**2, 0.0)
+        bend = jacobian @ way
+        far = min(radius / _norm(way / units), -float(slope @ way) / max(float(bend @ bend), 1e-300))
+        steepest = np.minimum(np.maximum(theta + far * way, low), high) - theta
+        least, hope = _FAIR * _gain(slope, jacobian, steepest), -2.0 * far * float(slope @ way)
+    return step, gain, least, hope
+
+
+def _gain(slope: Vector, jacobian: Vector, step: Vector) -> float:
+    """By how much a step lessens the linear model's sum of squares."""
     change = jacobian @ step
-    return step, -float(2.0 * (slope @ step) + change @ change)
+    return -float(2.0 * (slope @ step) + change @ change)
 
 
 def _within(residuals: Vector, jacobian: Vector, units: Vector, radius: float) -> Vector:
