@@ -211,6 +211,8 @@ class TestSimulate:
         for name in ("compiled", "reference"):
             with use_backend(name):
                 found.append(first_passage(births, {"A": 0}, stop, (0, 50), n=3, rng=5, method="tau").t.tolist())
+                sol = simulate(births, {"A": 0}, (0, 50), [50], n=3, rng=5, method="tau", stop=stop)
+                assert sol.x[:, 0, 0].tolist() == [5, 5, 5]
         assert found[0] == found[1]
 
     def test_a_stop_at_the_end_and_at_a_kept_time(self, backend):

@@ -29,7 +29,9 @@ cdef struct Leaps:
     int64_t fired
 
 
-cdef int add_pair(Leaps* leaps, Py_ssize_t first, Py_ssize_t* at, Py_ssize_t* room, Pair pair, Pool* pool) except -1 nogil:
+cdef int add_pair(
+    Leaps* leaps, Py_ssize_t first, Py_ssize_t* at, Py_ssize_t* room, Pair pair, Pool* pool
+) except -1 nogil:
     # One more of a species whose pairs begin at `first`, if it isn't there yet.
     cdef Py_ssize_t k = first
     while k < at[0] and (leaps.pairs[k].order != pair.order or leaps.pairs[k].times != pair.times):
