@@ -82,6 +82,16 @@ def is_table(value: Any) -> bool:
     return hasattr(value, "columns") and hasattr(value, "__getitem__") and not isinstance(value, Mapping)
 
 
+def rows_of(value: Any, name: str) -> Any:
+    """Rows of a table, tuples of what stands in its columns; anything else as it is."""
+    if not is_table(value):
+        return value
+    labelled = by_label(value, name)
+    if not isinstance(labelled, dict):
+        return labelled
+    return list(zip(*(np.asarray(column, object).tolist() for column in labelled.values())))
+
+
 def row_labels(value: Any) -> NDArray[Any] | None:
     """The labels of a Series' or a table's rows; None if they are the default, or there are none."""
     index = getattr(value, "index", None)

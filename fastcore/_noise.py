@@ -16,6 +16,7 @@ Array: TypeAlias = NDArray[np.float64]
 # Degrees of freedom of Student's t, as few as leave a fourth moment.
 _FREEDOM = 5.0
 # A box is this share of the data's range wider, on each side.
+_ROUNDED = 1e-13
 _MARGIN = 0.05
 # Kernels of a density at most, and densities computed at a time.
 _CENTRES = 500
@@ -76,7 +77,7 @@ def noise_of(noise: Any, data: Array) -> Noise:
     if isinstance(noise, list):
         noise = Mixture(noise)
     if isinstance(noise, Mixture):
-        return _Mixed([noise_of(part, data) for part in noise.noises], noise.weights)
+        return _Mixed([noise_of(part, data) for part in noise.noises], noise.weights, data.shape[1:])
     if isinstance(noise, tuple):
         if len(noise) != 2 or not all(map(callable, noise)):
             raise TypeError(
@@ -94,6 +95,14 @@ def noise_of(noise: Any, data: Array) -> Noise:
     )
 
 
+def _spreads(rows: Array, covariance: Array) -> bool:
+    """Whether data fills all its dimensions: no column, nor a combination of them, is constant but for rounding."""
+    sizes = np.sqrt(np.diag(covariance))
+    if not (sizes > _ROUNDED * np.abs(rows).max(axis=0)).all():
+        return False
+    return bool(np.linalg.eigvalsh(covariance / np.outer(sizes, sizes))[0] > _ROUNDED)
+
+
 class _Gaussian:
     """A normal distribution with the data's mean and covariance."""
 
@@ -101,12 +110,12 @@ class _Gaussian:
         rows = x.reshape(len(x), -1)
         self.flat = x.ndim == 1
         self.mean = rows.mean(axis=0)
-        try:
-            self.factor = np.linalg.cholesky(np.atleast_2d(np.cov(rows, rowvar=False)))
-        except np.linalg.LinAlgError:
+        covariance = np.atleast_2d(np.cov(rows, rowvar=False))
+        if not _spreads(rows, covariance):
             raise ValueError(
                 "x has no spread in some direction, so this noise has no density: drop it or give other noise"
-            ) from None
+            )
+        self.factor = np.linalg.cholesky(covariance)
 
     def rvs(self, *, size: int, random_state: np.random.Generator) -> Array:
         drawn: Array = self.mean + random_state.standard_normal((size, len(self.mean))) @ self.factor.T
@@ -186,25 +195,31 @@ class _Kernels:
             distances = np.zeros((len(part), m))
             for column in range(d):
                 distances += (part[:, column, None] - centres[:, column]) ** 2
+            # What is itself a centre is as likely as the others' kernels say: its own would follow it anywhere.
+            nearest = distances.argmin(axis=1)
+            own = np.flatnonzero(distances[np.arange(len(part)), nearest] == 0.0)
+            distances[own, nearest[own]] = np.inf
             least = distances.min(axis=1)
             total = np.exp(-0.5 * (distances - least[:, None])).sum(axis=1)
             density[i : i + _AT_ONCE] = np.log(total) - 0.5 * least - scale
+            density[i + own] += math.log(m / (m - 1)) if m > 1 else 0.0
         return density
 
 
 class _Mixed:
     """Several distributions, each drawn from as often as its weight says."""
 
-    def __init__(self, parts: Sequence[Noise], weights: Array) -> None:
-        self.parts, self.weights = parts, weights
+    def __init__(self, parts: Sequence[Noise], weights: Array, shape: tuple[int, ...]) -> None:
+        self.parts, self.weights, self.shape = parts, weights, shape
 
     def rvs(self, *, size: int, random_state: np.random.Generator) -> Array:
         counts = random_state.multinomial(size, self.weights)
-        drawn = [
-            as_real(part.rvs(size=int(n), random_state=random_state), "the noise's rvs", dtype=np.float64)
-            for part, n in zip(self.parts, counts)
-            if n
-        ]
+        drawn = []
+        for part, n in zip(self.parts, counts.tolist()):
+            if n:
+                rows = as_real(part.rvs(size=n, random_state=random_state), "the noise's rvs", dtype=np.float64)
+                # SciPy's distributions of several dimensions give one row without the dimension of rows.
+                drawn.append(rows[None] if n == 1 and rows.shape == self.shape else rows)
         return np.concatenate(drawn)
 
     def logpdf(self, x: Array) -> Array:

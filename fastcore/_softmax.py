@@ -18,7 +18,7 @@ Array: TypeAlias = NDArray[np.float64]
 _AT_ONCE = 1 << 22
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Softmax:
     """Classes with probabilities proportional to ``exp(x @ coef[k] + intercept[k])``.
 
@@ -99,7 +99,8 @@ def fit_softmax(
     noise_exponent : float, default 1
         Classes are drawn as often as they stand in `y` (and once more), to this power; between -10 and 10.
     penalty : float, default 1e-5
-        Half of this times the sum of squared coefficients and intercepts is added to the loss of a row; without it,
+        Half of this times a sum of squares is added to the loss of a row: of the scores of classes at the features'
+        means, and of what a standard deviation of a feature adds to them, so that units don't matter. Without it,
         what is said of a class that no row has would have no end.
     rng : None, int, SeedSequence or Generator
         Source of randomness (SPEC 7): an int repeats, the others move on. For the classes drawn.
@@ -159,7 +160,13 @@ def fit_softmax(
     candidates = np.concatenate([classes[:, None], drawn], axis=1)
     log_q = np.log(shares)[candidates]
     ends = np.arange(0, candidates.size + 1, 1 + n_drawn)
-    with_one = np.append(rows, np.ones((n, 1)), axis=1)
+    # Features in units of their spread about their means: from there the search is as short for all units.
+    peaks = np.abs(rows).max(axis=0)
+    peaks[peaks == 0] = 1.0
+    shares = rows / peaks
+    middle, sizes = shares.mean(axis=0) * peaks, shares.std(axis=0)
+    sizes = np.where(sizes > 1e-13, sizes, 1.0) * peaks
+    with_one = np.append((rows - middle) / sizes, np.ones((n, 1)), axis=1)
 
     def objective(flat: Array) -> tuple[float, Array]:
         weights = flat.reshape(k, d + 1)
@@ -178,12 +185,16 @@ def fit_softmax(
     with np.errstate(over="ignore", invalid="ignore"):  # said below
         found = minimize(
             objective, np.zeros(k * (d + 1)), jac=True, method="L-BFGS-B",
-            options={"maxiter": limit, "maxfun": 4 * limit, "ftol": 1e-9, "gtol": 1e-6},
+            options={"maxiter": limit, "maxfun": 4 * limit, "ftol": 1e-10, "gtol": 1e-6},
         )  # fmt: skip
     if found.status == 1:
         raise RuntimeError(f"the fit did not converge in max_iterations={limit} iterations")
-    # It may also stop where rounding lets no step lower the loss, which is a minimum only if the slope is all but 0.
-    if not found.success and not np.abs(found.jac).max() <= 1e-4:
+    # It may also stop where steps win little, or rounding lets none lower the loss: a minimum only if the slope is all
+    # but 0.
+    if not np.abs(found.jac).max() <= (1e-3 if found.success else 1e-4):
         raise RuntimeError(f"no minimum of the loss was found (it is {found.fun:.6g}): features may be too large")
     weights = found.x.reshape(k, d + 1)
-    return Softmax(weights[:, :d].copy(), weights[:, d].copy(), float(found.fun), int(found.nit), columns_of(x, "x"))
+    coefficients = weights[:, :d] / sizes
+    return Softmax(
+        coefficients, weights[:, d] - coefficients @ middle, float(found.fun), int(found.nit), columns_of(x, "x")
+    )

@@ -194,14 +194,22 @@ def _words(options: argparse.Namespace) -> int:
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     finder = WordFinder(method=options.method, min_length=options.min_length, **chosen)
+    without_text = 0
     with _output(options.output) as file:
         finder.fit(_counted(_lines(options), options.progress))
         found = sorted(finder.words_.items(), key=lambda item: -item[1])[: options.top]
         for word, count in found:
             if options.json:
                 file.write(json.dumps({"word": word, "count": count}, ensure_ascii=False) + "\n")
-            else:
+            elif word.split() == [word] and "\0" not in word:
                 file.write(f"{word} {count}\n")
+            else:
+                without_text += 1
+    if without_text:
+        print(
+            f"fastcore words: {without_text} left out, with white space or NUL as no lexicon holds; --json gives them",
+            file=sys.stderr,
+        )
     return 0
 
 
@@ -262,6 +270,8 @@ def _parse(options: argparse.Namespace) -> int:
     with _output(options.output) as file:
         for line in itertools.chain.from_iterable(_shares(options, file)):
             if not line.strip():
+                # A drawing has any number of lines; the others have one a line.
+                file.write('{"words": [], "trees": []}\n' if options.json else "\n" * options.brackets)
                 continue
             tree = parser.parse(line)
             if options.json:

@@ -152,7 +152,7 @@ class AliasSampler:
         return np.asarray(drawn, np.int32).reshape(shape)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FittedModel:
     """A density fitted by noise contrastive estimation.
 
@@ -438,7 +438,14 @@ def fit(
     if np.isinf(logits[: len(data)]).any() or (logits == np.inf).any():
         raise ValueError("log_unnormalized(start, x) must be finite at every data point and nowhere plus infinity")
     begin = np.append(first, -np.mean(logits[np.isfinite(logits)]) if log_z is None else -as_number(log_z, "log_z"))
-    theta, loss, hessian, steps = _minimise(objective, begin, max_iterations)
+    try:
+        theta, loss, hessian, steps = _minimise(objective, begin, max_iterations)
+    except RuntimeError:
+        # From a start far off Newton's steps may lead where nothing changes any more.
+        near = _nearer(objective, begin, max_iterations)
+        if near is None:
+            raise
+        theta, loss, hessian, steps = _minimise(objective, near, max_iterations)
     return _result(theta, loss, _inverse(hessian), len(data), nu, steps, energy, columns_of(x, "x"))
 
 
@@ -542,6 +549,33 @@ def _minimise(
         theta = theta + size * step
         loss, gradient, hessian = tried
     raise RuntimeError(f"the fit did not converge in max_iterations={limit} steps")
+
+
+def _nearer(objective: Callable[[Array], tuple[float, Array, Array]], theta: Array, most: int) -> Array | None:
+    """Where short steps lead, damped as Levenberg has it, from which Newton's method may do better; None if nowhere."""
+    loss, gradient, hessian = objective(theta)
+    damping, radius, began = 1e-3, 1.0, loss
+    for _ in range(most):
+        curvature = np.diag(hessian)
+        damped = hessian + np.diag(damping * np.maximum(curvature, 1e-12 * max(float(curvature.max()), 1e-300)))
+        step = -np.linalg.lstsq(damped, gradient, rcond=None)[0]
+        # Parameters by no more than the radius, as large as they are; the intercept goes where it must.
+        length = float((np.abs(step) / np.maximum(np.abs(theta), 1.0))[:-1].max(initial=0.0))
+        if not length < np.inf:
+            break
+        step *= min(1.0, radius / length) if length > 0 else 1.0
+        promised = -float(gradient @ step) - 0.5 * float(step @ hessian @ step)
+        if not promised > 1e-9 * loss:
+            break
+        tried = objective(theta + step)
+        won = (loss - tried[0]) / promised
+        if won > 1e-3:
+            theta = theta + step
+            loss, gradient, hessian = tried
+        radius = 2 * radius if won > 0.75 else radius if won > 0.25 else 0.25 * min(radius, length)
+        if radius < 1e-12:
+            break
+    return theta if loss < began else None
 
 
 def _inverse(hessian: Array, *, at_start: bool = False) -> Array:

@@ -21,6 +21,7 @@ from scipy.optimize import minimize
 
 from fastcore import _data, active_backend, chain, use_backend
 from fastcore._backend import kernels
+from fastcore.compat import pycrfsuite
 from fastcore.crf import CRF, ItemSequence, Segmenter
 from fastcore.crf._features import AttributeIds, index_chunks
 from fastcore.crf._search import search
@@ -953,3 +954,60 @@ class TestDoors:
         for y in (5, [5]):
             with pytest.raises(TypeError, match="y must be a list of lists of labels, got int"):
                 fitted.score([[{"a": 1}]], y)
+
+
+class TestValuesBelowZero:
+    X, Y = [[{"logp": -8.0}], [{"logp": -1.0}]] * 20, [["rare"], ["common"]] * 20
+
+    @pytest.mark.parametrize("options", [{}, {"all_possible_states": True}, {"algorithm": "ap"}])
+    def test_are_features_like_others(self, options):
+        crf = CRF(**options).fit(self.X, self.Y)
+        assert {("logp", "rare"), ("logp", "common")} == set(crf.state_features_)
+        assert crf.predict([[{"logp": -9.0}], [{"logp": 0.1}]]) == [["rare"], ["common"]] or options.get("algorithm")
+
+    def test_min_freq_is_of_sums_where_it_is_asked_for(self):
+        X = [[{"len": 0.1}]] * 10 + [[{"x": 5.0}]]
+        crf = CRF(min_freq=2).fit(X, [["a"]] * 10 + [["b"]])
+        assert set(crf.state_features_) == {("x", "b")}
+
+    def test_faces_choose_as_crfsuite_does(self, tmp_path):
+        trainer = pycrfsuite.Trainer(verbose=False)
+        for x, y in zip(self.X, self.Y):
+            trainer.append(x, y)
+        trainer.train(str(tmp_path / "model"))
+        assert not CRF.load_crfsuite(tmp_path / "model").state_features_
+
+
+class TestNoLabels:
+    """Models that were trained on nothing: errors, where kernels would have divided by the number of labels."""
+
+    def model(self, tmp_path):
+        trainer = pycrfsuite.Trainer(verbose=False)
+        trainer.append([["a"]], ["x"])
+        trainer.train(str(tmp_path / "model"), 0)  # all of it is held out
+        return tmp_path / "model"
+
+    def test_tagger(self, tmp_path):
+        tagger = pycrfsuite.Tagger()
+        tagger.open(str(self.model(tmp_path)))
+        assert tagger.labels() == []
+        with pytest.raises(ValueError, match="the model has no labels"):
+            tagger.tag([["a"]])
+        with pytest.raises(ValueError, match="the model has no labels"):
+            tagger.set([["a"]])
+            tagger.marginal("x", 0)
+
+    def test_crf(self, tmp_path):
+        crf = CRF.load_crfsuite(self.model(tmp_path))
+        X = [[{"a": 1.0}]]
+        for ask in (crf.predict, crf.predict_marginals, lambda X: crf.predict_nbest(X, 2),
+                    lambda X: list(crf.predict_stream(X[0]))):  # fmt: skip
+            with pytest.raises(ValueError, match="the model has no labels"):
+                ask(X)
+
+
+def test_numbers_of_any_kind_are_saved(tmp_path):
+    options = {"c2": Decimal("0.5"), "c1": Fraction(1, 4), "max_iterations": np.int64(3)}
+    CRF(**options).fit([[{"a": 1}]], [["x"]]).save(tmp_path / "model.npz")
+    loaded = CRF.load(tmp_path / "model.npz")
+    assert (loaded.c2, loaded.c1, loaded.max_iterations) == (0.5, 0.25, 3)

@@ -8,6 +8,8 @@ import pickle
 import threading
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -368,3 +370,13 @@ class TestItems:
         for thread in threads:
             thread.join()
         assert found == [True] * 4
+
+
+@pytest.mark.parametrize("made", [pd.DataFrame, pa.table])
+def test_tables_are_rows_of_their_columns(backend, made):
+    table = made({"word": ["the", "dog", "barks"], "tag": ["DT", "NN", "VB"]})
+    template = FeatureTemplate("U0:%x[0,0]\nU1:%x[-1,1]")
+    rows = [("the", "DT"), ("dog", "NN"), ("barks", "VB")]
+    assert list(template.apply(table).items()) == list(template.apply(rows).items())
+    fitted = [CRF().fit(template.items(X), [["a", "b", "c"]]).state_features_ for X in ([table], [rows])]
+    assert fitted[0] == fitted[1]

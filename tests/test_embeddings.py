@@ -641,6 +641,8 @@ class TestWord2vecFiles:
             (b"-1 2\n", "line 1: expected 'words dimensions'"),
             (b"1 99999999\n", "line 1: expected at most"),
             (b"2 1\na 1\n", "is cut short: line 1 says 2 words, got 1"),
+            (b"1 1\na 1_0\n", "line 2: expected 1 numbers, got 'a 1_0'"),
+            ("1 1\na ٣\n".encode(), "line 2: expected 1 numbers"),
             (b"1 2\na 1\n", "line 2: expected a word and 2 numbers, separated by one blank each, got 'a 1'"),
             (b"1 1\na b 1\n", "line 2: expected a word and 1 numbers"),
             (b"1 1\n 1\n", "line 2: expected a word and 1 numbers"),

@@ -710,3 +710,19 @@ class TestObject:
         by_state = begun(CategoricalHMM(3, algorithm="map"), **TABLE)
         assert by_state.predict(X, LENGTHS).tolist() == model.predict_proba(X, LENGTHS).argmax(axis=1).tolist()
         assert by_state.decode(X, LENGTHS, "viterbi")[1].tolist() == model.predict(X, LENGTHS).tolist()
+
+
+class TestEdges:
+    def test_nothing_follows(self):
+        model = CategoricalHMM(2)
+        model.startprob_, model.transmat_, model.emissionprob_ = [0, 1.0], [[0, 1.0], [0, 0]], [[1, 0], [0, 1.0]]
+        assert model.sample(1)[1].tolist() == [1]
+        with pytest.raises(ValueError, match="n_samples must be 1 at most: nothing follows state 1, got 5"):
+            model.sample(5)
+
+    def test_too_large(self):
+        with pytest.raises(ValueError, match="X must hold numbers up to 1e"):
+            GaussianHMM(2).fit(np.random.default_rng(0).normal(size=(50, 1)) * 1e160)
+        for ids in ([0, 10**9], [0, 2**62]):
+            with pytest.raises(ValueError, match="symbols are too many for a table"):
+                CategoricalHMM(2).fit(ids)

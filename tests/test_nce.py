@@ -552,3 +552,18 @@ class TestDoors:
             AliasSampler([1, 2]).draw(2**63)
         with pytest.raises(ValueError, match="x must have 1 or 2 dimensions"):
             ExponentialFamily([np.square]).evaluate(3.0)
+
+
+class TestFarStarts:
+    def test_a_mean_and_a_precision(self):
+        """From starts that are too narrow Newton's steps alone run out to where nothing changes."""
+        x = np.random.default_rng(1).normal(size=1000)
+
+        def energy(theta, x):
+            with np.errstate(over="ignore"):
+                return -0.5 * (x - theta[0]) ** 2 * np.exp(theta[1])
+
+        for mean in (0, 0.5, 2, 5):
+            for precision in (-2, 0, 1, 2, 3):
+                found = nce.fit(energy, x, [mean, precision], rng=0)
+                np.testing.assert_allclose(found.params, [x.mean(), 0], atol=0.15)

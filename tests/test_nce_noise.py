@@ -113,6 +113,33 @@ class TestNoise:
         with pytest.raises(ValueError, match="x has no spread in some direction"):
             ExponentialFamily([lambda x: x]).fit([1.0, 1.0, 1.0], noise, rng=0)
 
+    @pytest.mark.parametrize("noise", ["gaussian", "t", "kde"])
+    def test_data_without_spread_but_for_rounding(self, noise):
+        rng = np.random.default_rng(0)
+        z = rng.normal(size=(300, 2))
+        for _ in range(20):
+            constant, weights = np.full((300, 1), rng.uniform(-9, 9)), rng.normal(size=2)
+            for column in (constant, z @ weights[:, None] + constant):
+                with pytest.raises(ValueError, match="x has no spread in some direction"):
+                    noise_of(noise, np.append(z, column, axis=1))
+        noise_of(noise, z * [1e-6, 1e6] + [1e6, 1e-6])
+
+    @pytest.mark.parametrize(("d", "n"), [(1, 300), (10, 300), (20, 500)])
+    def test_kernels_do_not_follow_the_data_that_they_stand_at(self, d, n):
+        """The normalisation of a normal density, in units of its error: without bias in many dimensions too."""
+        off = []
+        for seed in range(4):
+            x = np.random.default_rng(seed).normal(size=(n, d))
+            model = ExponentialFamily(lambda x: np.c_[x, -(x**2)]).fit(x, "kde", rng=seed)
+            off.append((model.log_z - d / 2 * np.log(2 * np.pi)) / model.log_z_stderr)
+        assert abs(np.mean(off)) < 2
+
+    def test_a_part_of_a_mixture_that_is_drawn_once(self):
+        x = np.random.default_rng(0).normal(size=(50, 2))
+        mixed = Mixture(["gaussian", stats.multivariate_normal([0, 0])], [0.998, 0.002])
+        for seed in range(8):
+            assert ExponentialFamily(lambda x: np.c_[x, -(x**2)]).fit(x, mixed, rng=seed).iterations > 0
+
 
 class TestEvidence:
     def test_banana(self):

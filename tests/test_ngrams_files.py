@@ -366,6 +366,8 @@ class TestSaved:
 
     def test_write_counts(self, backend, tmp_path):
         count_ngrams(["a b a b"], (1, 2), unit="token").write_counts(tmp_path / "c")
+        count_ngrams(["a b a b"], (1, 2), unit="token").write_counts(tmp_path / "c.gz")
+        assert gzip.decompress((tmp_path / "c.gz").read_bytes()) == (tmp_path / "c").read_bytes()
         assert (tmp_path / "c").read_text("utf-8") == "a\t2\nb\t2\na b\t2\nb a\t1\n"
         with pytest.raises(ValueError, match=r"white space in a file of counts, got ' '"):
             count_ngrams(["a b"]).write_counts(tmp_path / "d")

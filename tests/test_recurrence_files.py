@@ -375,3 +375,8 @@ def test_layers_of_a_stack_fit():
     one, other = SimpleRNNCell(np.ones((2, 3)), np.eye(3)), SimpleRNNCell(np.ones((2, 3)), np.eye(3))
     with pytest.raises(ValueError, match=r"expected a cell of 3 features with states of \(3,\) units, got <SimpleRNN"):
         RecurrentStack("RNN_TANH", [[one], [other]])
+    for layers in ([], [[]]):
+        with pytest.raises(ValueError, match="layers must hold at least one layer"):
+            RecurrentStack("GRU", layers)
+    with pytest.raises(ValueError, match="kind must be one of 'RNN_TANH'"):
+        RecurrentStack("FOO", [[one]])

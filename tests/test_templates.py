@@ -1082,6 +1082,8 @@ class TestForms:
         [
             ("a [X]\t0\n", "line 1: not a template and its count .the count must be at least 1"),
             ("a\n\nb\tx\n", "line 3: not a template and its count"),
+            ("a\t1_0\n", "the count must be a whole number, got '1_0'"),
+            ("a\t٣\n", "the count must be a whole number"),
             ("[X]\t3\n", "line 1: not a template"),
             ("a\na\t2\n", "line 2: .*it stood there before"),
             ("\n", "holds no template"),
@@ -1172,3 +1174,13 @@ class TestForms:
         assert len(json.loads(json.dumps(tree.to_rows()))) == 700
         assert tree.to_brackets().count("(") == 700
         assert tree.drawing().count("\n") == 2 * 699
+
+
+def test_what_reads_follows_what_was_found():
+    """Prepared once a fit, and not again for each call; a copy prepares its own."""
+    first, second = ([f"{verb} user{i} now".split() for i in range(9)] for verb in ("open", "close"))
+    finder = TemplateFinder(min_count=3).fit(first)
+    assert finder.predict(first[:1]) == [Template(["open", None, "now"])] and finder.predict(second[:1]) == [None]
+    assert "_kept_reader" not in vars(pickle.loads(pickle.dumps(finder)))
+    finder.fit(second)
+    assert finder.predict(second[:1]) == [Template(["close", None, "now"])] and finder.predict(first[:1]) == [None]

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -66,7 +66,8 @@ class CRF(InFiles):
         adaptive regularisation of weights. Below, None stands for the algorithm's own value, CRFsuite's; what an
         algorithm has no use for must be None.
     min_freq : float, optional
-        Features that occur less often are left out; None: 0.
+        Features are left out whose values in the data sum to less (where values are 1: that occur less often); None:
+        0, which leaves out none. (CRFsuite, and so its faces in `fastcore.compat`, leaves out sums below 0 even then.)
     all_possible_states, all_possible_transitions : bool, optional
         Also make features of pairs (attribute, label) or (label, label) that the data don't hold; None: False.
     c1, c2 : float, optional
@@ -183,6 +184,8 @@ class CRF(InFiles):
     >>> crf.classes_
     ['DET', 'NOUN', 'VERB']
     """
+
+    _by_sums: ClassVar[bool] = False  # whether features are chosen as CRFsuite does where values are below 0
 
     def __init__(
         self,
@@ -325,6 +328,7 @@ class CRF(InFiles):
             options["all_possible_transitions"],
             self._backend,
             restrictions,
+            by_sums=self._by_sums,
         )
         order = np.argsort(-occurrences(blocks, len(attributes)), kind="stable")
         start = np.zeros(features.size)

@@ -40,7 +40,8 @@ class InFiles(Estimator, ABC):
 
         Notes
         -----
-        Parameters are written too, but for `workers` that are no number. O(size of the model) time.
+        Parameters are written too, numbers as plain ones, but for what is no number, bool or str: `workers`, `progress`
+        and `rng` that are objects. O(size of the model) time.
         """
         from ._saved import FIELD, describe  # with what reads archives, which no import of the package is to load
 
@@ -61,7 +62,7 @@ class InFiles(Estimator, ABC):
         Returns
         -------
         CRF
-            Fitted, with the parameters it had.
+            Fitted, with the parameters that were written; the others are the default.
 
         Raises
         ------

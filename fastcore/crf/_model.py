@@ -100,6 +100,7 @@ class Decoder:
 
     def _emissions(self, items: Items) -> Array:
         """Scores (N, L) of every label at every step."""
+        self.check_labels()
         features = self.features
         values = items.checked(self.dtype).values.astype(self.dtype, copy=False)
         scores: Array = self._scores(
@@ -114,6 +115,11 @@ class Decoder:
         if not self.sound(scores, values):
             raise self._too_large()
         return scores
+
+    def check_labels(self) -> None:
+        """Refuse a model that was trained on nothing: kernels take it that there are labels."""
+        if not self.features.labels:
+            raise ValueError("the model has no labels: it was trained on no sequence")
 
     def sound(self, scores: Array, values: Array) -> bool:
         """Whether the scores that values gave are finite, without a look at them where they must be."""
@@ -155,6 +161,7 @@ class Decoder:
 
     def stream(self, pieces: Iterator[Items], max_delay: int) -> Iterator[int]:
         """Best labels of one sequence that comes in pieces, as soon as they are certain."""
+        self.check_labels()
         with use_backend(self.backend):
             decoder = ViterbiDecoder(self._matrix, start=self.features.start, max_delay=max_delay)
         return self._streamed(pieces, decoder)

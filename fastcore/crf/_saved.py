@@ -1,6 +1,8 @@
 """A trained field as a description and plain arrays, and back."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ FIELD = Kind("CRF", "a CRF", 1, (1,), DTYPES.get)
 def describe(model: Model, params: Mapping[str, Any]) -> tuple[dict[str, Any], Arrays]:
     """Return a model and those parameters that are plain values (no executor) as a description and arrays."""
     features, weights, attributes, classes = model
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in params.items()}
+    plain = {name: _plain(value) for name, value in params.items()}
     arrays = {
         "offsets": features.offsets.astype("<i8"),
         "state_labels": features.state_labels.astype("<i4"),
@@ -67,6 +69,14 @@ def parts(meta: Mapping[str, Any], arrays: Arrays) -> Model:
     native = [array.astype(array.dtype.newbyteorder("=")) for array in (offsets, labels, pairs, weights)]
     features = Features(n, native[0], native[1], native[2], np.zeros((n, n)), np.zeros(n), np.zeros(n))
     return Model(features, native[3], attributes, classes)
+
+
+def _plain(value: Any) -> Any:
+    """A number as a file has it."""
+    if isinstance(value, np.generic):
+        return value.item()
+    # Decimal and Fraction, which `fit` takes.
+    return float(str(value)) if isinstance(value, Decimal) else float(value) if isinstance(value, Fraction) else value
 
 
 def _rise(keys: Array) -> bool:

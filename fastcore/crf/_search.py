@@ -150,7 +150,7 @@ def _stuck(point: _Point, slope: float, noise: float) -> str:
     warnings.warn(
         f"training stopped early: {message}; values in X of very different sizes may be the reason",
         RuntimeWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
     return message
 

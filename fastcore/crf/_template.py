@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from .._backend import kernels
 from .._immutable import Immutable
+from .._labelled import rows_of
 from .._validation import as_choice
 from ._sequence import ItemSequence
 
@@ -134,8 +135,8 @@ class FeatureTemplate(Immutable):
 
         Parameters
         ----------
-        rows : str or iterable of rows
-            A row is a str (one column) or an iterable of str.
+        rows : str, iterable of rows, or table
+            A row is a str (one column) or an iterable of str. A DataFrame's columns are taken in their order.
 
         Raises
         ------
@@ -145,7 +146,7 @@ class FeatureTemplate(Immutable):
             If rows have different numbers of columns, or fewer than the template asks for.
         """
         names = names_of(self, None)
-        _, bounds, ids = names.read(iter([rows]), -1, 0)
+        _, bounds, ids = names.read(iter([rows_of(rows, "rows")]), -1, 0)
         known = names.names()
         return ItemSequence([[known[i] for i in ids[a:b].tolist()] for a, b in pairwise(bounds.tolist())])
 
@@ -216,7 +217,7 @@ class Columns(Iterator[Any]):
         self._rest = iter(items.X)
 
     def __next__(self) -> Any:
-        return next(self._rest)
+        return rows_of(next(self._rest), "rows")
 
 
 def names_of(template: FeatureTemplate, known: Iterable[str] | None, backend: str | None = None) -> Any:

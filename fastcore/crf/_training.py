@@ -73,8 +73,12 @@ def select_features(
     all_transitions: bool,
     backend: str,
     restrictions: Sequence[Restriction | None] = (),
+    by_sums: bool = False,
 ) -> tuple[Features, Array]:
-    """Choose features as CRFsuite does; return them and how often each occurs in the sequences labelled in full.
+    """Choose features; return them and the sums of their values in the sequences labelled in full.
+
+    The sum of a feature's values must reach `min_freq`, unless that is 0. CRFsuite asks for it then too (`by_sums`): so
+    features whose values are below 0 are none.
 
     What a label is possible for counts as if it had it. Labels are counted for some attributes at a time, in a table of
     bounded size.
@@ -98,7 +102,7 @@ def select_features(
             for block, restriction in zip(blocks, restrictions):
                 for own in _possible(restriction, block.length):
                     count(*block.between(first, last), own, first, possible, seen)
-        kept = possible >= min_freq
+        kept = possible >= min_freq if min_freq > 0 or by_sums else np.ones(possible.shape, bool)
         if not all_states:
             kept &= seen.astype(bool)
         sizes.append(kept.sum(axis=1))

@@ -175,6 +175,9 @@ def read_text(path: AnyPath, errors: str) -> Found:
                 wanted = f"a word and {dim} numbers, separated by one blank each"
                 raise ValueError(f"{name}, line {number}: expected {wanted}, got {line[:60]!r}")
             try:
+                # Python also reads underscores and the digits of all scripts.
+                if "_" in line[len(parts[0]) :] or not line[len(parts[0]) :].isascii():
+                    raise ValueError(f"expected {dim} numbers, got {line[:60]!r}")
                 numbers = np.array(array("d", map(float, parts[1:])), np.float64)
             except ValueError as error:
                 raise ValueError(f"{name}, line {number}: {error}") from None

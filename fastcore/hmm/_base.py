@@ -351,6 +351,8 @@ class HiddenMarkovModel(Estimator, ABC):
             state = as_index(currstate, "currstate", high=len(moves) - 1)
         states, drawn = [state], [self._drawn(model, state, random)]
         for _ in range(count - 1):
+            if not moves[state, -1]:
+                raise ValueError(f"n_samples must be {len(states)} at most: nothing follows state {state}, got {count}")
             state = int((moves[state] > random.rand()).argmax())
             states.append(state)
             drawn.append(self._drawn(model, state, random))

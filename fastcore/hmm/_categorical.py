@@ -28,6 +28,10 @@ class _Symbols:
         return (kernels("hmm", backend).count_symbols(weights, rows[0], len(self.table)),)
 
 
+# Probabilities of symbols in states: 1 GiB.
+_MOST_CELLS = 1 << 27
+
+
 class CategoricalHMM(HiddenMarkovModel):
     """Hidden Markov model whose states show symbols.
 
@@ -145,6 +149,8 @@ class CategoricalHMM(HiddenMarkovModel):
             return {}
         given_size = given["n_features"]
         size = int(rows[0].max()) + 1 if given_size is None else as_index(given_size, "n_features", low=1)
+        if size * len(given["startprob_"]) > _MOST_CELLS:
+            raise ValueError(f"X must hold ids from 0 on that leave few out: {size} symbols are too many for a table")
         return {"emissionprob_": normalised(self._random().rand(len(given["startprob_"]), size))}
 
     def _check_emissions(self, model: dict[str, Any], states: int) -> None:

@@ -39,6 +39,10 @@ class _Normal:
         return found
 
 
+# Squares of larger numbers are near infinity.
+_LARGEST = 1e150
+
+
 class GaussianHMM(HiddenMarkovModel):
     """Hidden Markov model whose states show normally distributed vectors.
 
@@ -187,6 +191,9 @@ class GaussianHMM(HiddenMarkovModel):
         rows = as_real(X, "X", ndim=2, dtype=np.float64, inf=False)
         if rows.shape[1] == 0:
             raise ValueError("X must have at least one column")
+        most = float(np.abs(rows).max(initial=0.0))
+        if most > _LARGEST:
+            raise ValueError(f"X must hold numbers up to {_LARGEST:.0e}, got one of {most:.3g}")
         return (rows,)
 
     def _match(self, rows: tuple[Array, ...], model: dict[str, Any]) -> None:

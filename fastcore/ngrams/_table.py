@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .._backend import active_backend, kernels
 from .._extras import require
+from .._texts import packing
 from .._validation import as_index
 from .._whole import whole_file, whole_folder
 from . import _files, _merging, _saved, _scores
@@ -591,8 +592,9 @@ class NgramTable(Mapping[Any, int]):
         Parameters
         ----------
         path : path-like
-            The file: UTF-8, an n-gram a line, its symbols separated by spaces, in the order of the table (lower
-            orders first). SRILM's ``ngram-count -read`` and its relatives take it.
+            The file, compressed by suffix (.gz, .bz2, .xz, .zst): UTF-8, an n-gram a line, its symbols separated by
+            spaces, in the order of the table (lower orders first). SRILM's ``ngram-count -read`` and its relatives take
+            it.
 
         Raises
         ------
@@ -602,9 +604,9 @@ class NgramTable(Mapping[Any, int]):
         for symbol in self._strings():
             if not symbol or symbol.split() != [symbol]:
                 raise ValueError(f"symbols must not be empty or hold white space in a file of counts, got {symbol!r}")
-        with whole_file(path) as file:
+        with whole_file(path) as file, packing(file, os.fspath(path)) as stream:
             for ngram, count in self._pairs():
-                file.write(f"{' '.join(ngram)}\t{count}\n".encode())
+                stream.write(f"{' '.join(ngram)}\t{count}\n".encode())
 
 
 class _Items(ItemsView[Any, int]):

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from .._labelled import is_table
 from .._validation import as_flag, as_index
 
 State = TypeVar("State")
@@ -108,6 +109,10 @@ def _elements(xs: Any, length: int | None) -> Iterable[Any]:
         rows = _side_by_side(list(xs), "tuple")
         # A namedtuple is made of its fields, not of one iterable.
         return map(type(xs)._make, rows) if hasattr(xs, "_make") else rows
+    if is_table(xs):
+        raise TypeError(
+            f"xs must be an array, a tuple or a mapping of arrays, got {type(xs).__name__}: give its values"
+        )
     if not isinstance(xs, Iterable) or (isinstance(xs, np.ndarray) and not xs.ndim):
         raise TypeError(f"xs must be an array, a tuple of arrays or an iterable, got {type(xs).__name__}")
     return xs

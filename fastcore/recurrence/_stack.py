@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import as_real
+from .._validation import as_choice, as_real
 from .._workers import Workers
 from ._cells import Cell, as_pair
 from ._sequences import Array, as_numpy, sequences
@@ -28,7 +28,9 @@ class RecurrentStack:
     """
 
     def __init__(self, kind: str, layers: list[list[Any]], reverse: list[list[bool]] | None = None) -> None:
-        self.kind = kind
+        self.kind = as_choice(kind, "kind", ("RNN_TANH", "RNN_RELU", "GRU", "LSTM"))
+        if not layers or not all(layers):
+            raise ValueError("layers must hold at least one layer, and each a cell, got none")
         self.layers: list[list[Cell]] = layers
         self.reverse = [[False, True][: len(layer)] for layer in layers] if reverse is None else reverse
         sizes = layers[0][0].sizes()

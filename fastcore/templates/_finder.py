@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -376,14 +376,7 @@ class TemplateFinder(Estimator):
     def _readings(self, texts: Texts, manner: Manner) -> Iterator[Reading | None]:
         if not hasattr(self, "templates_"):
             raise not_fitted("this TemplateFinder isn't fitted yet: call fit first")
-        templates = sorted(self.templates_, key=lambda template: (-template.n_words, -self.templates_[template]))
-        # Each under its word that the fewest have.
-        held = Counter(word for template in templates for word in {*template.words} - {None})
-        under: dict[str, list[int]] = {}
-        for i, template in enumerate(templates):
-            rarest = min({*template.words} - {None}, key=lambda word: (held[word], word))
-            under.setdefault(str(rarest), []).append(i)
-        frames = frames_of(self.templates_)
+        templates, under, frames = self._reader()
         number = 0
         for sentences in sentence_lists(texts, manner, self.tokenize):
             for i, words in enumerate(sentences, number):
@@ -396,6 +389,16 @@ class TemplateFinder(Estimator):
                 slots = frame._match(words) if frame is not None else None
                 yield (frame, slots) if frame is not None and slots is not None else None
             number += len(sentences)
+
+    def _reader(self) -> _Reader:
+        """What reads sentences, made once for what was found."""
+        kept = self.__dict__.get("_kept_reader")
+        if kept is None or kept[0] is not self.templates_:
+            kept = self._kept_reader = self.templates_, _Reader.of(self.templates_)
+        return kept[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_kept_reader"}
 
     def _numbered(
         self, texts: Texts, manner: Manner, step: Callable[[int], object]
@@ -413,6 +416,24 @@ class TemplateFinder(Estimator):
                 number += len(sentences)
                 step(len(sentences))
             return numbers.finish()
+
+
+class _Reader(NamedTuple):
+    """Templates, those with the most words first; which have each word as the rarest of theirs; their frames."""
+
+    templates: list[Template]
+    under: dict[str, list[int]]
+    frames: dict[Template, Template]
+
+    @classmethod
+    def of(cls, counts: Mapping[Template, int]) -> _Reader:
+        templates = sorted(counts, key=lambda template: (-template.n_words, -counts[template]))
+        held = Counter(word for template in templates for word in {*template.words} - {None})
+        under: dict[str, list[int]] = {}
+        for i, template in enumerate(templates):
+            rarest = min({*template.words} - {None}, key=lambda word: (held[word], word))
+            under.setdefault(str(rarest), []).append(i)
+        return cls(templates, under, frames_of(counts))
 
 
 def _explained(template: Template, count: int) -> int:

@@ -90,7 +90,9 @@ class TemplateTrie(Immutable):
         self._list = list(self._counts)
         self._ids: dict[str, int] = {}
         symbols = [-1 if w is None else self._ids.setdefault(w, len(self._ids)) for t in self._list for w in t]
-        log_total = math.log(self.total)
+        # Never changes: what every call asks for is found once.
+        self._total, self._each = sum(self._counts.values()), list(self._counts.values())
+        log_total = math.log(self._total)
         self._scores = [round((math.log(count) - log_total) / UNIT) for count in self._counts.values()]
         self._trie = kernels("templates.trie", self._backend).TemplateTrie(
             np.array(symbols, np.int64),
@@ -132,6 +134,8 @@ class TemplateTrie(Immutable):
                     continue
                 text, tab, count = line.partition("\t")
                 try:
+                    if tab and not (count.isascii() and count.isdigit()):
+                        raise ValueError(f"the count must be a whole number, got {count!r}")
                     template, n = Template.parse(text), int(count) if tab else 1
                     if n < 1 or template in counts:
                         raise ValueError("the count must be at least 1" if n < 1 else "it stood there before")
@@ -193,7 +197,7 @@ class TemplateTrie(Immutable):
     @property
     def total(self) -> int:
         """Sum of all counts."""
-        return sum(self._counts.values())
+        return self._total
 
     def log_proba(self, template: Template) -> float:
         """Return the logarithm of a template's share of all counts, minus infinity if it isn't there."""
@@ -209,8 +213,7 @@ class TemplateTrie(Immutable):
             If `words` isn't a list of str.
         """
         found = self._trie.search(self._encode(as_words(words)))
-        counts = list(self._counts.values())
-        return [Match(start, end, self._list[t], counts[t]) for start, end, t in found.tolist()]
+        return [Match(start, end, self._list[t], self._each[t]) for start, end, t in found.tolist()]
 
     def _encode(self, words: Sequence[str]) -> NDArray[np.int64]:
         return np.fromiter(map(self._ids.get, words, repeat(-1)), np.int64, len(words))

@@ -150,6 +150,7 @@ class ToldCRF(CRF):
     """A CRF whose training is told as it goes on."""
 
     told: Messages
+    _by_sums = True
 
     def _begin_log(
         self,

@@ -48,6 +48,7 @@ class _Opened:
         self.shape = self.features.offsets, self.features.state_labels, self.decoder._weights, self.features.labels
 
     def sentence(self, xseq: Any) -> _Sentence:
+        self.decoder.check_labels()
         if isinstance(xseq, crf.ItemSequence):
             xseq = xseq.read_on(self.backend)
         offsets, rows, attributes, values = self.read(iter((xseq,)), -1)
