@@ -261,3 +261,41 @@ class TestEulerRNN:
                                ({"learning_rate": -1}, "learning_rate must be")):  # fmt: skip
             with pytest.raises(ValueError, match=words):
                 euler_rnn(DECAY, T, SEEN, x0=[100, 0], **options)
+
+
+class TestEdgesOfFits:
+    T = np.arange(6.0)
+    DATA = 100 * np.exp(-0.5 * T) * (1 + 0.01 * np.random.default_rng(0).standard_normal(6))
+    FREE = ReactionNetwork("A -> 0 @ k; k = 1")
+
+    @pytest.mark.parametrize("rate", ["k1*k2", "k1/k2", "k1+k2"])
+    @pytest.mark.parametrize("options", [{"log": True}, {"log": False}])
+    def test_profiles_of_what_nothing_determines(self, rate, options):
+        found = fit(ReactionNetwork(f"A -> 0 @ {rate}; k1 = 1; k2 = 1"), self.T, {"A": self.DATA}, x0=[100], **options)
+        for reach in (1e3, 1e6):
+            low, high = found.profile("k1", reach=reach).interval
+            assert high == np.inf and low <= 1e-12
+
+    @pytest.mark.parametrize("start", [{"k": 0.3, "A": 0}, {"k": 2, "A": 0}, {"k": 1, "A": 1}])
+    def test_amounts_and_constants_stop_at_nothing(self, start):
+        found = fit(self.FREE, self.T, {"A": self.DATA}, x0=[start["A"]], start=start, free=["k", "A"], log=False)
+        assert found.success and found.params == pytest.approx({"k": 0.4998, "A": 100.09}, rel=1e-3)
+
+    def test_parameters_far_from_wide_bounds_do_not_stand_there(self):
+        for bounds in ((0, 1e6), (0.499, 1e6), (-1e9, 0.51)):
+            found = fit(
+                self.FREE, self.T, {"A": self.DATA}, x0=[100], log=False, bounds={"k": bounds}, start={"k": 0.505}
+            )
+            assert found.success and "bound" not in found.message
+        near = fit(self.FREE, self.T, {"A": self.DATA}, x0=[100], start={"k": 0.0005})
+        assert near.success and near.params["k"] == pytest.approx(0.4994, rel=1e-3)
+        short = fit(self.FREE, self.T, {"A": self.DATA}, x0=[100], start={"k": 0.0004})
+        assert not short.success and "k ended at a bound of start / 1000" in short.message
+
+    @pytest.mark.parametrize("unit", [1e-12, 1e-6, 1e6])
+    def test_units_of_amounts(self, unit):
+        plain = fit(self.FREE, self.T, {"A": self.DATA}, x0=[100])
+        for weights in (None, {"A": unit**-2}):
+            found = fit(self.FREE, self.T, {"A": unit * self.DATA}, x0=[100 * unit], weights=weights)
+            assert found.params["k"] == pytest.approx(plain.params["k"], rel=1e-6)
+            assert found.stderr["k"] == pytest.approx(plain.stderr["k"], rel=1e-4) and found.success

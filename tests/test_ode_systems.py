@@ -407,3 +407,19 @@ class TestSteadyState:
             steady_state(prey, [1, 1])
         with pytest.raises(KeyError, match="no species 'Q'"):
             steady_state(ReactionNetwork("A -> B @ 1"), [1, 0])["Q"]
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("0 -> A @ 1; A -> 0 @ 1", 1),
+        ("0 -> A @ 1; A -> 0 @ sqrt(A)", 1),
+        ("0 -> A @ 0.1 + A/(1 + A); A -> 0 @ 1", 0.3701562),
+        ("0 -> A @ 2*A**2/(9 + A**2) + 0.1; A -> 0 @ 1", 0.10232401),
+        ("0 -> A @ 1e-12; A -> 0 @ 1e-3", 1e-9),
+        ("0 -> A @ 1e12; A -> 0 @ 1e3", 1e9),
+    ],
+)
+def test_rest_that_is_reached_from_nothing(backend, text, amount):
+    found = steady_state(ReactionNetwork(text), {"A": 0})
+    assert found.success and found.x[0] == pytest.approx(amount, rel=1e-6)

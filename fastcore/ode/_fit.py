@@ -265,7 +265,7 @@ def fit(
     experiments: Iterable[Experiment] | None = None,
     method: str = "auto",
     rtol: float = 1e-8,
-    atol: ArrayLike = 1e-9,
+    atol: ArrayLike | None = None,
     step: float | None = None,
     max_steps: int = 100_000,
 ) -> Fit:
@@ -288,7 +288,8 @@ def fit(
     start : mapping of str to float, optional
         Where to begin; default the network's values, and the amounts in `x0`.
     bounds : mapping of str to (low, high), optional
-        Default: from start / 1000 to start * 1000, and none with ``log=False``.
+        Default: from start / 1000 to start * 1000. With ``log=False`` none, but from 0 on for initial amounts, and for
+        parameters with which a rate would be refused below 0.
     log : bool, default True
         Fit logarithms: parameters stay positive, and steps are relative.
     n_starts : int, default 1
@@ -305,7 +306,7 @@ def fit(
     experiments : iterable of Experiment, optional
         Several experiments instead of `t`, `data`, `x0`, `t0` and `weights`.
     method, rtol, atol, step, max_steps
-        As in `solve`.
+        As in `solve`; `atol` None is 1e-9, or 1e-10 of the largest amount that was measured where that is less.
 
     Returns
     -------
@@ -356,13 +357,15 @@ def fit(
             if given is not None:
                 raise TypeError(f"{label} must be given in the experiments, or instead of them")
         runs = _several(system, experiments, names)
+    if atol is None:
+        largest = max(float(np.abs(run.wanted).max(initial=0.0)) for run in runs)
+        atol = min(1e-9, 1e-10 * largest) if largest > 1e-290 else 1e-9
     how = as_how(method, rtol, atol, max_steps, step, system.species, runs[0].span)
     problem = Problem(system, names, log, tuple(runs), how)
     if not problem.n:
         raise ValueError(f"data must hold at least 1 observations for {len(names)} free parameters, got 0")
     first, low, high = start_and_bounds(problem, start, bounds)
-    sizes = [np.abs(run.amounts * run.roots)[run.present].max(initial=0.0) for run in runs]
-    noise = float(how.atol.max()) + how.rtol * float(max(sizes))
+    noise = max(run.noise(how.rtol, float(how.atol.max())) for run in runs)
     counter = [0]
 
     def evaluate(theta: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -459,7 +462,9 @@ def start_and_bounds(
         value = as_number(given_start.get(name, defaults[name]), f"start[{name!r}]", low=0 if log else None,
                           open_low=log)  # fmt: skip
         try:
-            low, high = given_bounds.get(name, (value / _WIDE, value * _WIDE) if log else (-np.inf, np.inf))
+            low, high = given_bounds.get(name) or (
+                (value / _WIDE, value * _WIDE) if log else (_lowest(problem, name, value), np.inf)
+            )
             low, high = float(low), float(high)
         except (TypeError, ValueError):
             raise ValueError(f"bounds[{name!r}] must be (low, high), got {given_bounds[name]!r}") from None
@@ -473,6 +478,24 @@ def start_and_bounds(
     with np.errstate(divide="ignore"):
         value, low, high = np.log(table) if log else table
     return value, low, high
+
+
+def _lowest(problem: Problem, name: str, value: float) -> float:
+    """0 for initial amounts and for parameters that must not be below it, else minus infinity."""
+    if value < 0:
+        return -np.inf
+    if name not in problem.network.params:
+        return 0.0
+    # Not if the limit is elsewhere, as of a in a rate a - b.
+    fine, near = [], 1e-6 * value or 1.0
+    for tried in (near, -near):
+        try:
+            problem.network.columns({**problem.network.params, **problem.experiments[0].params, name: tried}, ())
+        except ValueError:
+            fine.append(False)
+        else:
+            fine.append(True)
+    return 0.0 if fine == [True, False] else -np.inf
 
 
 def _defaults(problem: Problem) -> dict[str, float]:

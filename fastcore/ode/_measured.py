@@ -86,6 +86,11 @@ class Measured:
     def span(self) -> tuple[float, float]:
         return self.t0, float(self.t[-1])
 
+    def noise(self, rtol: float, atol: float) -> float:
+        """The size of residuals that integration with these tolerances makes."""
+        largest = np.abs(self.wanted * self.factors).max(initial=0.0)
+        return float(atol * self.factors.max(initial=0.0) + rtol * largest)
+
     def table(self, residuals: Array) -> dict[str, Array]:
         """Residuals (in units of the weights) as model minus data, by species; NaN where nothing counts."""
         found = np.full(self.amounts.shape, np.nan)

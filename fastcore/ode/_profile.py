@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,18 @@ Array = NDArray[np.float64]
 
 # First steps are this share of what the linear approximation takes for the way to the end of the interval.
 _SHARE = 0.5
-# Halvings of the last step, in which the end of the interval lies.
-_HALVINGS = 20
+# Halvings of the last step, in which the end of the interval lies, until that is known to this share.
+_HALVINGS, _EXACT = 60, 1e-6
+# So often a step is made shorter from whose end a search doesn't find down.
+_SHORTENED = 16
+
+
+class Refitted(NamedTuple):
+    """Where all but one parameter were fitted anew: values, sum of squares, and whether that is a minimum."""
+
+    theta: Array
+    sse: float
+    sure: bool
 
 
 @dataclass(frozen=True)
@@ -106,19 +116,30 @@ def _walk(
     """Points to one side, each from the one before, in steps that double; and the end of the interval."""
     rows: list[tuple[Array, float]] = []
     here, at = theta, float(theta[place])
+    ahead = np.zeros_like(theta)  # how the others went with it at last
+    found = None
     for _ in range(turns):
-        value = float(theta[place]) + sign * min(abs(at - float(theta[place])) + step, far)
-        stopped = sign * (value - side) >= 0
-        value = side if stopped else value
-        found = _refitted(problem, here, place, value, bounds)
-        if found is None or found[1] > threshold:
+        for _ in range(_SHORTENED):
+            value = float(theta[place]) + sign * min(abs(at - float(theta[place])) + step, far)
+            stopped = sign * (value - side) >= 0
+            value = side if stopped else value
+            found = _refitted(problem, here + (value - at) * ahead, place, value, bounds)
+            # A search that stuck, or couldn't begin, says nothing of what is beyond: one from nearer on may.
+            if found is not None and (found.sure or found.sse <= threshold):
+                break
+            step *= 0.25
+        else:
+            if found is not None:
+                return rows, sign * np.inf
+        if found is None or found.sse > threshold:
             return rows, _end(problem, here, place, at, value, threshold, bounds, rows)
-        rows.append(found)
+        rows.append((found.theta, found.sse))
         if stopped:
             return rows, side
         if abs(value - theta[place]) >= far * (1 - 1e-12):
             break
-        here, at, step = found[0], value, 2 * step
+        ahead = (found.theta - here) / (value - at)
+        here, at, step = found.theta, value, 2 * step
     return rows, sign * np.inf
 
 
@@ -134,26 +155,26 @@ def _end(
 ) -> float:
     """Halve the way between a value inside the interval and one outside."""
     for _ in range(_HALVINGS):
+        if abs(outside - inside) <= _EXACT * (1.0 if problem.log else max(abs(inside), abs(outside))):
+            break
         middle = 0.5 * (inside + outside)
         found = _refitted(problem, here, place, middle, bounds)
-        if found is None or found[1] > threshold:
+        if found is None or found.sse > threshold:
             outside = middle
         else:
-            here, inside = found[0], middle
-            rows.append(found)
+            here, inside = found.theta, middle
+            rows.append((found.theta, found.sse))
     return 0.5 * (inside + outside)
 
 
-def _refitted(
-    problem: Problem, here: Array, place: int, value: float, bounds: tuple[Array, Array]
-) -> tuple[Array, float] | None:
+def _refitted(problem: Problem, here: Array, place: int, value: float, bounds: tuple[Array, Array]) -> Refitted | None:
     """The least sum of squares with one parameter held, from a point near; None if it can't be integrated."""
     others = np.arange(len(here)) != place
     full = here.copy()
     full[place] = value
     if not others.any():
         at = problem.evaluate(full)
-        return None if at is None else (full, float(at[0] @ at[0]))
+        return None if at is None else Refitted(full, float(at[0] @ at[0]), True)
 
     def evaluate(theta: Array) -> tuple[Array, Array] | None:
         trial = full.copy()
@@ -161,9 +182,10 @@ def _refitted(
         at = problem.evaluate(trial)
         return None if at is None else (at[0], at[1][:, others])
 
-    begin, low, high = full[others], bounds[0][others], bounds[1][others]
+    low, high = bounds[0][others], bounds[1][others]
+    begin = np.minimum(np.maximum(full[others], low), high)
     found = minimise(evaluate, [begin], low, high, units_of(begin, problem.log), reach_of(problem.log), 0.0)
     if found is None:
         return None
     full[others] = found.theta
-    return full, float(found.residuals @ found.residuals)
+    return Refitted(full, float(found.residuals @ found.residuals), found.converged)

@@ -16,8 +16,8 @@ _SPREAD = 10.0
 _UNDETERMINED = 1e-8
 # At a minimum a linear step would win less than this share of the sum of squares.
 _WON = 1e-6
-# A parameter this near to its bound, as a share of the way between the bounds, stands there.
-_NEAR = 1e-3
+# A parameter this near to its bound, but for rounding, stands there.
+_NEAR = 1e-12
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,14 @@ def minimise(
 
 def at_bounds(theta: Vector, low: Vector, high: Vector) -> NDArray[np.bool_]:
     """Which parameters stand at a bound."""
-    with np.errstate(invalid="ignore"):
-        width = np.where(np.isfinite(high - low), high - low, np.inf)
-        near = np.where(np.isfinite(width), _NEAR * width, 0.0)
+    near = _NEAR * np.abs(theta)
     return (theta - low <= near) | (high - theta <= near)
 
 
 def _left_to_win(residuals: Vector, jacobian: Vector, theta: Vector, low: Vector, high: Vector) -> float:
-    """By how much a linear step of the parameters that aren't at a bound would lessen the sum of squares."""
-    free = jacobian[:, ~at_bounds(theta, low, high)]
+    """By how much a linear step of the parameters that no bound holds would lessen the sum of squares."""
+    slope, near = jacobian.T @ residuals, _NEAR * np.abs(theta)
+    free = jacobian[:, ~((theta - low <= near) & (slope >= 0) | (high - theta <= near) & (slope <= 0))]
     if not free.size:
         return 0.0
     left, sizes, _ = np.linalg.svd(free / _norms(free), full_matrices=False)

@@ -29,8 +29,8 @@ Events: TypeAlias = Event | str | Callable[[float, NDArray[np.float64]], float] 
 
 _REASONS = {
     "max_steps": "it took more than max_steps={limit} steps",
-    "step_too_small": "its step became too small, as before a pole",
-    "not_finite": "the right-hand side isn't finite there",
+    "step_too_small": "its step became too small, as before a pole, or where the Jacobian is infinite",
+    "not_finite": "the right-hand side, or what sensitivities ask of it, isn't finite there",
 }
 
 

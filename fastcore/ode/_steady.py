@@ -116,14 +116,19 @@ def steady_state(
     x = network.starts(None, params)[0] if x0 is None else as_amounts(x0, network.species)
     functions = Functions(network, columns_of(network, params))
     held = _conserved(network)
-    size = max(float(np.abs(x).max()), 1e-300)
-    speed = float(np.abs(functions.fun(0.0, x)).max())
-    length, t = size / speed if 0 < speed < np.inf else 1.0, 0.0
+    least, speed, t = float(np.abs(x).max()), float(np.abs(functions.fun(0.0, x)).max()), 0.0
+    length = least / speed if 0 < speed < np.inf else 1.0
+    if not least:
+        # From nothing on the slopes alone say what is long, and so what is large.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            steepest = float(np.abs(functions.jac(0.0, x)).max())
+        length = 1 / steepest if 0 < steepest < np.inf else 1.0
+        least = length * speed if 0 < speed < np.inf else 1.0
     found = _rest(functions, x, held, share)
     for _ in range(_PERIODS):
         if found is not None or not np.isfinite(x).all():
             break
-        size = max(float(np.abs(x).max()), 1e-300)
+        size = max(float(np.abs(x).max()), 1e-10 * least, 1e-290)
         how = as_how("auto", 1e-8, 1e-10 * size, limit, None, network.species, (0.0, length))
         raw = integrate(network, x, (0.0, length), np.array([length]), params, None, how)
         if raw.codes != 0:
