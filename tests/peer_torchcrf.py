@@ -124,6 +124,22 @@ def test_what_is_refused(backend):
         CRF(2, workers=0)
 
 
+def test_types_meet_in_the_wider(backend):
+    """As under autocast: half emissions, parameters in float32."""
+    layer, emissions, tags, mask = made(dtype=torch.float32)
+    for kind in (torch.float16, torch.bfloat16, torch.int64):
+        given = (emissions.detach() * 100).to(kind)
+        found = layer(given, tags, mask)
+        assert found.dtype == torch.float32 and found.requires_grad
+        assert found.item() == pytest.approx(layer(given.float(), tags, mask).item(), rel=1e-6)
+    assert layer.double()(emissions, tags, mask).dtype == torch.float64
+    learnt = (emissions.detach() * 0.1).bfloat16().requires_grad_()
+    made(dtype=torch.float32)[0](learnt, tags, mask).backward()
+    assert learnt.grad.dtype == torch.bfloat16 and learnt.grad.abs().sum() > 0
+    with pytest.raises(TypeError, match="emissions must be a tensor, got ndarray"):
+        layer(emissions.detach().numpy(), tags, mask)
+
+
 def test_copies(backend):
     layer, emissions, tags, mask = made()
     again = pickle.loads(pickle.dumps(layer))

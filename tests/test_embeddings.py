@@ -491,10 +491,11 @@ class TestWordVectors:
         assert "x" in words
         assert "y" not in words
         assert words["x"].tolist() == VECTORS[2].tolist()
+        assert words[["x", WORDS[0], "x"]].tolist() == VECTORS[[2, 0, 2]].tolist() and words[[]].shape == (0, 3)
         assert words.vocabulary == tuple(WORDS)
         assert repr(words) == "<WordVectors: 3 words, 3 dimensions>"
         assert pickle.loads(pickle.dumps(words)).counts.tolist() == [3, 2, 1]
-        for ask in (lambda: words["y"], lambda: words.similarity("x", "y"), lambda: words.most_similar("y"), lambda: words[["x"]]):  # fmt: skip # noqa: E501
+        for ask in (lambda: words["y"], lambda: words.similarity("x", "y"), lambda: words.most_similar("y"), lambda: words[["x", "y"]]):  # fmt: skip # noqa: E501
             with pytest.raises(KeyError, match="isn't among the 3 words"):
                 ask()
         with pytest.raises(ValueError, match="read-only"):

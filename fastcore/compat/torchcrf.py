@@ -42,10 +42,10 @@ class CRF(torch.nn.Module):  # type: ignore[misc]
 
     Notes
     -----
-    Gradients are the chain's own: what was observed less what is expected. A mask must be True up to each sequence's
-    length and False from there; one with holes is refused unless `holes` allows it (pytorch-crf then adds transitions
-    of steps that its mask leaves out), and so are scores that are NaN or plus infinity. TorchScript can call the layer,
-    but not save it.
+    Gradients are the chain's own: what was observed less what is expected; there are no second derivatives. A mask
+    must be True up to each sequence's length and False from there; one with holes is refused unless `holes` allows it
+    (pytorch-crf then adds transitions of steps that its mask leaves out), and so are scores that are NaN or plus
+    infinity. TorchScript can call the layer, but not save it.
     """
 
     def __init__(self, num_tags: int, batch_first: bool = False, *, holes: bool = False, workers: Workers = 1) -> None:
@@ -111,9 +111,12 @@ class CRF(torch.nn.Module):  # type: ignore[misc]
         scores, lengths, order = _batched(self, emissions, mask)
         paths = (tags if self.batch_first else tags.transpose(0, 1)).detach()
         paths = (paths if order is None else paths.gather(1, order)).numpy()
-        found = _LogLikelihood.apply(
-            scores, self.transitions, self.start_transitions, self.end_transitions, paths, lengths, self.workers
-        )
+        # Emissions and parameters of several types meet in the wider one, as in sums of them.
+        kind = self.transitions.dtype
+        for tensor in (scores, self.start_transitions, self.end_transitions):
+            kind = torch.promote_types(kind, tensor.dtype)
+        parts = scores, self.transitions, self.start_transitions, self.end_transitions
+        found = _LogLikelihood.apply(*(tensor.to(kind) for tensor in parts), paths, lengths, self.workers)
         if reduction == "none":
             return found
         if reduction == "sum":
@@ -143,6 +146,8 @@ def _validate(layer: CRF, emissions: Any, tags: Any, mask: Any) -> None:
         ("mask", mask),
         ("the parameters", layer.transitions),
     ):
+        if tensor is not None and not isinstance(tensor, torch.Tensor):
+            raise TypeError(f"{name} must be a tensor, got {type(tensor).__name__}")
         if tensor is not None and tensor.device.type != "cpu":
             raise ValueError(f"{name} must be on the CPU, got a tensor on {tensor.device}: move it with .cpu()")
     if emissions.dim() != 3:

@@ -93,15 +93,16 @@ class WordVectors(Immutable):
     def __contains__(self, word: object) -> bool:
         return word in self._places
 
-    def __getitem__(self, word: str) -> NDArray[np.float32]:
-        """Return the vector of a word.
+    def __getitem__(self, word: str | list[str]) -> NDArray[np.float32]:
+        """Return the vector of a word, shape (D,), or those of a list of words, shape (n, D).
 
         Raises
         ------
         KeyError
             If there is no such word.
         """
-        row: NDArray[np.float32] = self.vectors[self._place(word)]
+        place = [self._place(each) for each in word] if isinstance(word, list) else self._place(word)
+        row: NDArray[np.float32] = self.vectors[place]
         return row
 
     def _place(self, word: Any) -> int:

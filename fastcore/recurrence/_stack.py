@@ -88,7 +88,7 @@ class RecurrentStack:
         """
         batch = sequences(x, lengths, mask)
         if batch.form == "one":
-            raise ValueError(f"x must have 3 dimensions, got shape {batch.rows.shape}")
+            raise ValueError(f"x must have 3 dimensions, (B, T, D), got shape {batch.rows.shape}: give x[None]")
         first = self.layers[0][0]
         first.check_width(batch.rows, f"x {batch.rows.shape}")
         dtype = np.result_type(batch.rows, first.W)

@@ -106,9 +106,10 @@ class CRF(Estimator):
 
     Notes
     -----
-    Different from sklearn-crfsuite: `predict` and `predict_marginals` label all sequences at a time; `X` and `y`
-    of different lengths are refused; what isn't fitted raises a `NotFittedError`. `fastcore.crf.CRF` is the estimator
-    without files, with workers, n best labellings and more.
+    Different from sklearn-crfsuite: `predict` and `predict_marginals` label all sequences at a time, and return lists
+    as it did up to 0.3 (from 0.5 on arrays, as ``np.array([*found], object)`` is one); `X` and `y` of different lengths
+    are refused; what isn't fitted raises a `NotFittedError`. `fastcore.crf.CRF` is the estimator without files, with
+    workers, n best labellings and more.
 
     Examples
     --------
