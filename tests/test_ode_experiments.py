@@ -282,7 +282,7 @@ class TestEdgesOfFits:
         assert found.success and found.params == pytest.approx({"k": 0.4998, "A": 100.09}, rel=1e-3)
 
     def test_parameters_far_from_wide_bounds_do_not_stand_there(self):
-        for bounds in ((0, 1e6), (0.499, 1e6), (-1e9, 0.51)):
+        for bounds in ((0, 1e6), (0.499, 1e6), (-1e9, 0.51), np.array([0.0, 0.6])):
             found = fit(
                 self.FREE, self.T, {"A": self.DATA}, x0=[100], log=False, bounds={"k": bounds}, start={"k": 0.505}
             )

@@ -462,9 +462,10 @@ def start_and_bounds(
         value = as_number(given_start.get(name, defaults[name]), f"start[{name!r}]", low=0 if log else None,
                           open_low=log)  # fmt: skip
         try:
-            low, high = given_bounds.get(name) or (
-                (value / _WIDE, value * _WIDE) if log else (_lowest(problem, name, value), np.inf)
-            )
+            if name in given_bounds:
+                low, high = given_bounds[name]
+            else:
+                low, high = (value / _WIDE, value * _WIDE) if log else (_lowest(problem, name, value), np.inf)
             low, high = float(low), float(high)
         except (TypeError, ValueError):
             raise ValueError(f"bounds[{name!r}] must be (low, high), got {given_bounds[name]!r}") from None

@@ -136,7 +136,7 @@ def _walk(
         rows.append((found.theta, found.sse))
         if stopped:
             return rows, side
-        if abs(value - theta[place]) >= far * (1 - 1e-12):
+        if value == at or abs(value - theta[place]) >= far * (1 - 1e-12):
             break
         ahead = (found.theta - here) / (value - at)
         here, at, step = found.theta, value, 2 * step
