@@ -147,13 +147,15 @@ class Lines:
             before = self._decoder.getstate()
             try:
                 text = self._decoder.decode(raw, not raw)
-            except UnicodeDecodeError as error:
+            except UnicodeError as error:
+                # From Python 3.13 on a missing mark is a UnicodeDecodeError too.
+                if not isinstance(error, UnicodeDecodeError) or "BOM" in error.reason:
+                    codec = self._manner.codec.upper()
+                    raise ValueError(f"{self._name}: {codec} must begin with a byte order mark") from None
                 self._decoder.setstate(before)
                 fine = self._decoder.decode(raw[: max(0, error.start - len(before[0]))])
                 self._count(fine)
                 raise self._bad(error.object[error.start]) from None
-            except UnicodeError as error:  # no byte order mark
-                raise ValueError(f"{self._name}: {error}") from None
             self._count(text)
             if text or not raw:
                 return text.encode("utf-8", "surrogatepass")  # type: ignore[no-any-return]
