@@ -183,6 +183,7 @@ def _counted(lines: Iterable[str], show: bool) -> Iterator[str]:
 
 def _words(options: argparse.Namespace) -> int:
     from .lexicon import Lexicon, WordFinder
+    from .lexicon._files import fits_text
 
     given = {
         "min_count": options.min_count,
@@ -201,7 +202,7 @@ def _words(options: argparse.Namespace) -> int:
         for word, count in found:
             if options.json:
                 file.write(json.dumps({"word": word, "count": count}, ensure_ascii=False) + "\n")
-            elif word.split() == [word] and "\0" not in word:
+            elif fits_text(word):
                 file.write(f"{word} {count}\n")
             else:
                 without_text += 1

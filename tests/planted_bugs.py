@@ -503,7 +503,7 @@ PLANTED = [
     ("nce", "fastcore/_softmax.py", "weights[:, d] - coefficients @ middle", "weights[:, d] + coefficients @ middle", "tests/test_nce_softmax.py"),
     ("nce", "fastcore/nce.py", "step *= min(1.0, radius / length) if length > 0 else 1.0", "step *= 1.0", "tests/test_nce.py -k FarStarts"),
     ("templates", "fastcore/templates/_finder.py", "kept[0] is not self.templates_", "False", "tests/test_templates.py"),
-    ("ode", "fastcore/ode/_search.py", "<= near) | (high - theta <= near)", "<= near) | (high - theta < 0)"),
+    ("ode", "fastcore/ode/_search.py", "<= near, high - theta <= near", "<= near, high - theta < 0"),
     ("ode", "fastcore/ode/_search.py", "covariance[np.abs(rest) > 1e-6] = np.inf", "covariance[:] = np.inf"),
     ("ode", "fastcore/ode/_functions.py", "solver.t == before", "solver.t < before"),
     ("nce", "fastcore/nce.py", "_nearest(rows[: len(data)], noise_of(", "_nearest(0 * rows[: len(data)], noise_of("),

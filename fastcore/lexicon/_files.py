@@ -68,11 +68,16 @@ def parse_text(data: bytes, name: str) -> dict[str, int]:
     return words
 
 
+def fits_text(word: str) -> bool:
+    """Whether a text file's line may hold the word: without white space and NUL."""
+    return not any(character.isspace() or character == "\0" for character in word)
+
+
 def write_text(path: AnyPath, items: Iterable[tuple[str, int]]) -> None:
     """Write lines ``word count``."""
     lines = []
     for word, count in items:
-        if any(character.isspace() or character == "\0" for character in word):
+        if not fits_text(word):
             raise ValueError(
                 f"{word!r} can't be saved as text, since it holds white space or NUL: save with binary=True"
             )

@@ -67,14 +67,20 @@ def minimise(
 
 def at_bounds(theta: Vector, low: Vector, high: Vector) -> NDArray[np.bool_]:
     """Which parameters stand at a bound."""
+    at_low, at_high = _sides(theta, low, high)
+    return at_low | at_high
+
+
+def _sides(theta: Vector, low: Vector, high: Vector) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which parameters stand at their lower bounds, and which at their upper ones."""
     near = _NEAR * np.abs(theta)
-    return (theta - low <= near) | (high - theta <= near)
+    return theta - low <= near, high - theta <= near
 
 
 def _left_to_win(residuals: Vector, jacobian: Vector, theta: Vector, low: Vector, high: Vector) -> float:
     """By how much a linear step of the parameters that no bound holds would lessen the sum of squares."""
-    slope, near = jacobian.T @ residuals, _NEAR * np.abs(theta)
-    free = jacobian[:, ~((theta - low <= near) & (slope >= 0) | (high - theta <= near) & (slope <= 0))]
+    slope, (at_low, at_high) = jacobian.T @ residuals, _sides(theta, low, high)
+    free = jacobian[:, ~(at_low & (slope >= 0) | at_high & (slope <= 0))]
     if not free.size:
         return 0.0
     left, sizes, _ = np.linalg.svd(free / _norms(free), full_matrices=False)
