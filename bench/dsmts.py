@@ -5,12 +5,17 @@ lie in (-3, 3), and ``sqrt(n/2) (variance / s**2 - 1)`` in (-5, 5), at each of 5
 must be exact. Values along a run are strongly correlated, so that a few may lie outside by chance; a case is doubtful
 if more do. Case 00003 is with most seeds: nearly all its runs die out, so that the excess kurtosis (by `fsp`, whose
 mean and standard deviation are the suite's) is 93 at the end, and the second quantity spreads by 6.9 there, not by 1.
+
+The cases are those that come with the tests; ``FASTCORE_DSMTS`` may name the folder ``cases/stochastic`` of a copy of
+the SBML test suite (https://github.com/sbmlteam/sbml-test-suite), which has them all. Cases that need a package that
+isn't supported are left out there, and counted.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -19,19 +24,19 @@ import numpy as np
 
 from fastcore.reactions import read_sbml, simulate
 
-FOLDER = Path(__file__).parents[1] / "tests" / "dsmts"
+FOLDER = Path(os.environ.get("FASTCORE_DSMTS") or Path(__file__).parents[1] / "tests" / "dsmts")
 # Values of a case that may lie outside: two of a hundred.
 ALLOWED = 0.02
 
 
-def cases() -> list[str]:
-    """The numbers of the cases, as the suite writes them."""
-    return sorted(path.name.partition("-")[0] for path in FOLDER.glob("*-results.csv"))
+def cases() -> list[Path]:
+    """What all files of a case begin with, up to its number as the suite writes it."""
+    return sorted(path.with_name(path.name.partition("-")[0]) for path in FOLDER.rglob("*-results.csv"))
 
 
-def exact(case: str) -> dict[str, np.ndarray]:
+def exact(case: Path) -> dict[str, np.ndarray]:
     """Exact results of a case: ``time``, ``X-mean``, ``X-sd`` and so on."""
-    with (FOLDER / f"{case}-results.csv").open(encoding="utf-8") as file:
+    with Path(f"{case}-results.csv").open(encoding="utf-8") as file:
         head, *rows = [row for row in csv.reader(file) if row]
     columns = np.array(rows, np.float64).T
     return {name.strip(): column for name, column in zip(head, columns)}
@@ -50,11 +55,11 @@ def deviations(values: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> tuple[np
     return z, y
 
 
-def measured(case: str, n: int, level: str, seed: int, workers: int) -> dict[str, Any]:
+def measured(case: Path, n: int, level: str, seed: int, workers: int) -> dict[str, Any]:
     """Simulate a case, and count what lies outside."""
     expected = exact(case)
     begin, used = time.perf_counter(), time.process_time()
-    network = read_sbml(FOLDER / f"{case}-sbml-{level}.xml")
+    network = read_sbml(f"{case}-sbml-{level}.xml")
     sol = simulate(network, None, (0, 50), expected["time"], n=n, rng=seed, workers=workers)
     seconds, used = time.perf_counter() - begin, time.process_time() - used
     names = [name.removesuffix("-mean") for name in expected if name.endswith("-mean")]
@@ -62,7 +67,7 @@ def measured(case: str, n: int, level: str, seed: int, workers: int) -> dict[str
     z, y = (np.abs(np.concatenate(part)) for part in zip(*found))
     outside = int((z >= 3).sum()), int((y >= 5).sum())
     return {
-        "case": case,
+        "case": case.name,
         "seed": seed,
         "values": len(z),
         "means outside": outside[0],
@@ -79,9 +84,15 @@ def measured(case: str, n: int, level: str, seed: int, workers: int) -> dict[str
 def main(out: Path, n: int = 10_000, level: str = "l3v1", seed: int = 1, workers: int = -1) -> int:
     """Print the table and write it as JSON."""
     print(f"{'case':<7}{'values':>7}{'means out':>11}{'sd out':>8}{'max z':>8}{'max y':>8}{'events':>14}{'s':>8}")
-    found = []
+    found, left_out = [], 0
     for case in cases():
-        row = measured(case, n, level, seed, workers)
+        try:
+            row = measured(case, n, level, seed, workers)
+        except ValueError as error:
+            if "the package" not in str(error):
+                raise
+            left_out += 1
+            continue
         found.append(row)
         print(
             f"{row['case']:<7}{row['values']:>7}{row['means outside']:>11}{row['deviations outside']:>8}"
@@ -91,7 +102,9 @@ def main(out: Path, n: int = 10_000, level: str = "l3v1", seed: int = 1, workers
         )
     passed = sum(row["passed"] for row in found)
     seconds, used = (sum(row[name] for row in found) for name in ("seconds", "cpu seconds"))
-    print(f"{passed} of {len(cases())} cases, {n:,} runs each: {seconds:.1f} s, {used:.1f} s of processor time")
+    print(f"{passed} of {len(found)} cases, {n:,} runs each: {seconds:.1f} s, {used:.1f} s of processor time")
+    if left_out:
+        print(f"{left_out} cases need a package that isn't supported")
     out.mkdir(exist_ok=True)
     (out / "dsmts.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
-    return 0 if passed == len(cases()) else 1
+    return 0 if passed == len(found) else 1

@@ -219,6 +219,53 @@ class TestNet:
         clocked = read_net(NET.replace("half+1", "time+1"))
         assert clocked.propensities({A1: 1}, t=2)[3] == pytest.approx(3 / (10 + 9), rel=1e-15)
 
+    def test_fixed_within_a_compartment(self):
+        plain, placed = read_net(NET), read_net(NET.replace("$F()", "@CP::$F()"))
+        assert placed.species[3] == "@CP::F()" and (placed.stoichiometry == plain.stoichiometry).all()
+        assert read_net(NET.replace("$F()", "F$()")).stoichiometry[3].tolist() != [0] * 7
+
+    def test_laws(self, backend):
+        """What the rate laws of BioNetGen's manual say, and a function of parameters, which two alike may have."""
+        text = NET.replace("2 3 1,2 0.5*k1", "2 3,1 1,2 2*Sat vmax A0").replace("4 5 1 law", "4 5,2 1 Hill vmax k2 n")
+        text = text.replace("5 4,5 1 k1", "5 1,2,3 1 MM vmax A0").replace("6 0 5 n", "6 0 5 3*Ele n")
+        text = text.replace("7 1 4,4,5 law()", "7 3,2,1 5 Sat n 5 A0").replace(
+            "3 1,1 5,5 0.5*k1", "3 1,1 5,5 0.5*twice()"
+        )
+        network = read_net(text.replace("2 law() vmax/(10+busy()^2)", "2 twice() 2*k1"))
+        x = {A: 50, B: 20, AB: 4, F: 7, A1: 6}
+        b = 50 - 60 - 24
+        free = 0.5 * (b + math.sqrt(b * b + 4 * 60 * 50))
+        expected = [
+            0.004 * 50 * 20,
+            2 * 3 * 4 * 50 / (60 + 4),
+            0.002 * 50 * 49,
+            3 * 36 / (0.004**2 + 36) * 20,
+            3 * 24 * free / (60 + free),
+            6,
+            2 * 4 * 20 * 50 / (5 + 4) / (60 + 20),
+        ]
+        np.testing.assert_allclose(network.propensities(x), expected, rtol=1e-13)
+        assert (simulate(network, None, (0, 0.1), n=3, rng=1).x >= 0).all()
+
+    def test_an_enzyme_that_is_not_scarce(self, backend):
+        """Michaelis and Menten's law for the free substrate, against its own equation written out."""
+        sol = solve(read_net(
+            "begin parameters\n1 k 1\n2 K 1\nend parameters\n"
+            "begin species\n1 S() 100\n2 E() 100\n3 P() 0\nend species\n"
+            "begin reactions\n1 1,2 3,2 MM k K\nend reactions\n"
+        ), None, (0, 5), [0.25, 5], rtol=1e-9)  # fmt: skip
+        # As BioNetGen 2.9 gives them for its test_MM.bngl, to its tolerance of 1e-8.
+        np.testing.assert_allclose(sol["S()"][0], 79.08583802054, rtol=1e-6)
+
+    def test_blocks_of_the_model_are_passed_over(self):
+        more = (
+            'substanceUnits("Number")\nbegin molecule types\n1 A(b,x~0~1)\nend molecule types\n'
+            "begin compartments\n  EC 3 v\nend compartments\nbegin observables\n1 Molecules all A()\n"
+            "end observables\nbegin energy patterns\nend energy patterns\n"
+            "begin reaction rules\n  R: A(b) -> 0 k\nend reaction rules\n"
+        )
+        assert str(read_net(NET + more)) == str(read_net(NET))
+
     def test_sources(self, tmp_path: Path):
         plain, packed = tmp_path / "model.net", tmp_path / "model.net.gz"
         plain.write_text(NET, "utf-8")
@@ -257,8 +304,14 @@ class TestNet:
             ("2 3 1,2 0.5*k1", "2 3 1,x 0.5*k1", "line 22: expected numbers of species from 1 to 5, got '1,x'"),
             ("2 3 1,2 0.5*k1", "2 3 1,02 0.5*k1", "line 22: expected numbers of species from 1 to 5, got '1,02'"),
             ("2 3 1,2 0.5*k1", "2 3 1,2 0.5*k3", "line 22: the rate '0.5\\*k3' names 'k3', which has no value"),
-            ("2 3 1,2 0.5*k1", "2 3 1,2 Sat k1 n", "line 22: the rate law 'Sat' isn't supported"),
-            ("2 3 1,2 0.5*k1", "2 3 1,2 MM", "line 22: the rate law 'MM' isn't supported"),
+            ("2 3 1,2 0.5*k1", "2 3 1,2 Sat k1", "line 22: expected 'Sat k K' for its reactants, got '3 1,2 Sat k1'"),
+            ("2 3 1,2 0.5*k1", "2 3 1,2 Sat k1 n n", "line 22: expected 'Sat k K' for its reactants"),
+            ("2 3 1,2 0.5*k1", "2 0 1,2 2*Sat k1 n", "line 22: expected 'Sat k K' for its reactants"),
+            ("2 3 1,2 0.5*k1", "2 3 1,2 MM k1 n", "line 22: expected 'MM k K' for its reactants"),
+            ("2 3 1,2 0.5*k1", "2 3 1,2 Hill k1 n", "line 22: expected 'Hill k K h' for its reactants"),
+            ("2 3 1,2 0.5*k1", "2 3 1,2 Ele", "line 22: expected 'Ele k' for its reactants"),
+            ("2 3 1,2 0.5*k1", "2 3 1,2 Sat k1 m", "line 22: .*names 'm'"),
+            ("3 1,1 5,5 0.5*k1", "3 1,1 5,5 Sat k1 n", "line 23: the rate law 'Sat' isn't supported for two"),
             ("3 1,1 5,5 0.5*k1", "3 1,1 5,5 law", "line 23: a rate that is a function isn't supported for two"),
             ("2*1,0.5*3", "2*1,q*3", "line 31: expected a number times a species, got 'q'"),
             ("2*1,0.5*3", "2*1,6", "line 31: expected numbers of species from 1 to 5, got '6'"),

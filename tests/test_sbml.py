@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 
 from fastcore.ode import solve
-from fastcore.reactions import ReactionNetwork, read_sbml, simulate
+from fastcore.reactions import ReactionNetwork, fsp, read_sbml, simulate, write_sbml
 
 from .helpers import dsmts, sized
 
@@ -398,6 +398,49 @@ class TestEvents:
         assert (sol["X"][:, 1] == 15).all() and (sol["C"][:, 0] == 8).all()
         assert (sol["C"][:, 1] >= sol["X"][:, 0]).all()
 
+    def test_a_parameter_that_varies(self, backend):
+        """It is a species that no reaction changes, and is counted as one."""
+        text = model(
+            parameters=parameter("k", 3, False) + parameter("half", 0.5, False),
+            events=event("time >= 2", "k = 2*k; half = k/8"),
+        )
+        network = read_sbml(text)
+        assert network.species == ("X", "Y", "C", "k", "half") and dict(network.params) == {"cell": 2}
+        sol = solve(network, None, (0, 3), [1, 3], rtol=1e-9)
+        assert sol["k"].tolist() == [3, 6] and sol["half"].tolist() == [0.5, 0.375]
+        np.testing.assert_allclose(sol["X"], [10 * math.exp(-3), 10 * math.exp(-3 * 2 - 6)], rtol=1e-4)
+        whole = read_sbml(model(parameters=parameter("k", 0, False), events=event("time >= 2", "k = 3")))
+        runs = simulate(whole, None, (0, 9), [1.9, 9], n=5, rng=0)
+        assert (runs["X"][:, 0] == 10).all() and (runs["X"][:, 1] < 10).all() and (runs["k"][:, 1] == 3).all()
+        with pytest.raises(ValueError, match="whole"):
+            simulate(network, None, (0, 3))
+
+    def test_rate_rules(self, backend):
+        """Of a parameter, an amount, and a concentration in a cell of size 2; rates of either sign, constant or not."""
+        text = model(
+            species=species("X", ' initialAmount="10"')
+            + species("Y", boundary=True)
+            + species("C", ' initialConcentration="4"', False, boundary=True),
+            parameters=parameter("k", 3, False),
+            rules=rule("k", "0 - 1", "rateRule") + rule("Y", "k*C", "rateRule") + rule("C", "0 - C", "rateRule"),
+        )
+        network = read_sbml(text)
+        assert network.species == ("X", "Y", "C", "k") and str(network.reactions[-1]) == "0 -> C @ (0 - C/cell)*cell"
+        t = 1.5
+        for again in (network, pickle.loads(pickle.dumps(network)), read_sbml(write_sbml(network))):
+            sol = solve(again, None, (0, t), [t], rtol=1e-10, atol=1e-12)
+            # Y' = k c with k = 3 - t and c = 4 exp(-t), and X' = -k X.
+            integral = 4 * (3 * (1 - math.exp(-t)) - (1 - math.exp(-t) * (1 + t)))
+            expected = [10 * math.exp(-(3 * t - t * t / 2)), integral, 8 * math.exp(-t), 3 - t]
+            np.testing.assert_allclose(sol.x[0], expected, rtol=1e-8)
+            for call, time in ((simulate, (0, 1)), (fsp, 1)):
+                with pytest.raises(ValueError, match=r"stands for a rate rule: ode\.solve takes it"):
+                    call(again, None, time)
+        alone = document(lists(parameters=parameter("p", 1, False), rules=rule("p", "0.5 - p", "rateRule")))
+        np.testing.assert_allclose(
+            solve(read_sbml(alone), None, (0, 1), [1], rtol=1e-9).x[0], [0.5 + 0.5 * math.exp(-1)]
+        )
+
     def test_at_the_start(self, backend):
         for initial, expected in ((True, 10), (False, 3)):
             text = model(events=event("X > 5", "X = 3", initial=initial))
@@ -414,9 +457,9 @@ class TestEvents:
         [
             (event("X > 5", "X = 3", extra=f"<delay>{math_ml('1')}</delay>"), "event 'e': a delay isn't supported"),
             (event("X > 5", "X = 3", extra=f"<priority>{math_ml('1')}</priority>"), "a priority isn't supported"),
-            (event("X > 5", "k = 3"), "event 'e': it sets 'k', and only species that vary"),
-            (event("X > 5", "cell = 3"), "event 'e': it sets 'cell', and only species that vary"),
-            (event("X > 5", "Z = 3"), "event 'e': it sets 'Z', and only species that vary"),
+            (event("X > 5", "k = 3"), "event 'e': it sets 'k', and only species and parameters that vary"),
+            (event("X > 5", "cell = 3"), "event 'e': it sets 'cell', and only species and parameters that vary"),
+            (event("X > 5", "Z = 3"), "event 'e': it sets 'Z', and only species and parameters that vary"),
             (event("sin(time) > 0", "X = 3"), "must compare t itself with numbers or parameters"),
             (event("time > X", "X = 3"), "must compare t itself with numbers or parameters"),
             (2 * event("X > 5", "X = 3", persistent=False), "isn't persistent isn't supported among several"),
@@ -446,14 +489,22 @@ class TestRefused:
             (model().replace('level="3"', 'level="9"'), "not SBML"),
             ('<sbml xmlns="http://www.sbml.org/sbml/level3/version2/core" level="3" version="2"/>', "has no model"),
             ('<sbml xmlns="http://www.sbml.org/sbml/level1" level="1" version="2"><model/></sbml>', "level 1 isn't"),
-            (model(rules=rule("X", "1", "rateRule")), "rateRule 'X': only assignment rules are supported"),
+            (model(rules=rule("X", "1", "rateRule")), "the reaction 'death' and a rule both change 'X'"),
+            (model(rules=rule("X", "1")), "the reaction 'death' and a rule both change 'X'"),
+            (model(rules=rule("k", "1", "rateRule")), "rateRule 'k': it is for 'k', which doesn't vary"),
+            (model(rules=rule("Z", "1", "rateRule")), "rateRule 'Z': it is for 'Z', which isn't in the model"),
             (model(rules=f"<algebraicRule>{math_ml('X - Y')}</algebraicRule>"), "algebraicRule.*: only assignment"),
             (model(rules=rule("cell", "X")), "compartment 'cell': a size that a rule gives isn't supported"),
+            (model(rules=rule("cell", "X", "rateRule")), "compartment 'cell': a size that a rule gives isn't"),
             (model(rules=rule("Z", "X")), "assignmentRule 'Z': it is for 'Z', which isn't in the model"),
             (model(rules=rule("Y", "Y + X")), "assignmentRule 'Y': 'Y' depends on itself"),
             (model(rules=rule("Y", "C") + rule("C", "Y")), "depends on itself"),
             (model(rules=rule("Y", "Q + X")), "assignmentRule 'Y': its formula names 'Q', which isn't in the model"),
-            (model(rules=rule("Y", "delay(X, 1)")), "assignmentRule 'Y': 'delay' with 2 operands isn't supported"),
+            (model(rules=rule("Y", "delay(X, 1)")), "assignmentRule 'Y': 'delay' isn't supported"),
+            # What a symbol means doesn't go by what it is called.
+            (model(rules=rule("Y", "delay(X, 1)").replace(" delay ", " plus ")), "'delay' isn't supported"),
+            (model(rules=rule("Y", "rateOf(X)").replace(" rateOf ", " minus ")), "'rateOf' isn't supported"),
+
             (model(rules=rule("Y", "factorial(X)")), "'factorial' with 1 operands isn't supported"),
             (model(rules=rule("Y", "f(X)")), "the function 'f' isn't defined"),
             (model(rules=rule("Y", "INF*X")), "the number inf isn't supported"),

@@ -162,6 +162,7 @@ def fsp(
     if not isinstance(network, ReactionNetwork):
         raise TypeError(f"network must be a ReactionNetwork, got {type(network).__name__}")
     network.without_events("fsp")
+    network.without_rate_rules("fsp")
     if network.structure.timed:
         raise ValueError(
             f"fsp needs rates that don't change with the time, but {network.timed_reaction()} does: simulate with "

@@ -46,6 +46,9 @@ class Mathematics:
             libsbml.AST_NAME_TIME: "time",
             libsbml.AST_NAME_AVOGADRO: "avogadro",
             libsbml.AST_FUNCTION: "function",
+            # Whatever they are called in a file, "plus" for one.
+            libsbml.AST_FUNCTION_DELAY: "delay",
+            libsbml.AST_FUNCTION_RATE_OF: "rateOf",
         }
 
     def operands(self, tree: Any) -> list[Any]:
@@ -89,6 +92,8 @@ class _Walk:
             return graph("name", "t")
         if kind == "avogadro":
             return graph("number", AVOGADRO)
+        if kind in ("delay", "rateOf"):
+            raise NotSupported(f"{kind!r} isn't supported")
         operands = [self.node(child, names, depth + 1) for child in self.math.operands(tree)]
         if kind == "function":
             return self.call(name, operands, depth)

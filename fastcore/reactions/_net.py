@@ -13,9 +13,20 @@ from ._reading import Parts, Reaction
 from ._sources import source_bytes
 
 _BLOCKS = ("parameters", "species", "reactions", "groups", "functions")
+# What the network was made from: its amounts and rates already hold what these say.
+_PASSED_OVER = (
+    "compartments",
+    "energy patterns",
+    "molecule types",
+    "observables",
+    "population maps",
+    "population types",
+    "reaction rules",
+)
 _CALL = re.compile(r"\b([^\W\d]\w*)\s*\(\s*\)")
 _CONSTANTS = {"_pi": Expression("pi"), "_e": Expression("exp(1)"), "time": Expression("t")}
-_LAWS = ("Sat", "MM", "Hill", "Ele")
+_LAW = re.compile(r"(?:([^*\s]+)\*)?(Ele|Sat|MM|Hill)")
+_FORMS = {"Ele": "Ele k", "Sat": "Sat k K", "MM": "MM k K", "Hill": "Hill k K h"}
 
 
 def read_net(source: str | bytes | os.PathLike[str]) -> ReactionNetwork:
@@ -37,14 +48,18 @@ def read_net(source: str | bytes | os.PathLike[str]) -> ReactionNetwork:
     OSError
         If the file can't be read.
     ValueError
-        If the text isn't such a network, or has a rate law that isn't supported (``Sat``, ``MM``, ``Hill``); the line
-        is named.
+        If the text isn't such a network; the line is named. If a function, or one of the laws ``Sat``, ``MM`` and
+        ``Hill``, is the rate of two reactants that are alike, which isn't supported.
 
     Notes
     -----
-    Linear in the file. A rate that is a function multiplies the amounts of the reactants, as in BioNetGen. Of a species
-    that is held fixed (``$A``) reactions change nothing. Source: Harris et al., *BioNetGen 2.2: advances in rule-based
-    modeling*, Bioinformatics 32 (2016) 3366.
+    Linear in the file. A rate that is a function multiplies the amounts of the reactants, as in BioNetGen. With
+    reactants x, y, ... ``Sat k K`` is k x y .../(K + x), further constants being those of further reactants;
+    ``Hill k K h`` is k x^h y .../(K^h + x^h); ``MM k K`` is k e s/(K + s), with an enzyme e = y + ... and what is free
+    of its substrate, s = (b + (b^2 + 4 K x)^(1/2))/2, b = x - K - e. Of a species that is held fixed (``$A``) reactions
+    change nothing. Blocks of the model that the network was made from, such as its rules and compartments, are passed
+    over: the network's amounts and rates hold what they say. Source: Harris et al., *BioNetGen 2.2: advances in
+    rule-based modeling*, Bioinformatics 32 (2016) 3366, and its simulator for the laws.
 
     Examples
     --------
@@ -96,7 +111,7 @@ def _blocks(text: str, name: str) -> dict[str, list[tuple[int, str]]]:
     if "species" not in found or "reactions" not in found:
         raise ValueError(f"{name} must hold blocks 'species' and 'reactions' as BioNetGen's .net files do")
     for block in found:
-        if block not in _BLOCKS:
+        if block not in _BLOCKS and block not in _PASSED_OVER:
             raise ValueError(f"{name}: the block {block!r} isn't supported")
     return found
 
@@ -110,11 +125,11 @@ class _Reader:
         self.species: list[str] = []
         self.numbered: dict[str, str] = {}
         self.fixed: set[str] = set()
-        self.functional: set[str] = set()
+        self.varying = {"t"}  # names of groups, and of functions that depend on them or on the time
         # The same words come again and again: each is read once, and reactions share what it means.
         self.expressions: dict[str, Expression] = {}
         self.sides: dict[str, Mapping[str, int]] = {}
-        self.laws: dict[tuple[str, tuple[str, ...]], str] = {}
+        self.laws: dict[tuple[str, ...], str] = {}
 
     def wrong(self, number: int, why: str) -> ValueError:
         return ValueError(f"{self.name}, line {number}: {why}")
@@ -142,10 +157,13 @@ class _Reader:
         for number, words in self.lines("parameters", 3, "name value"):
             self.define(number, words[0], self.expression(number, words[1:]))
         for number, words in self.lines("species", 3, "name amount"):
-            name = words[0].removeprefix("$")
+            # A compartment may stand before the dollar that holds a species fixed.
+            place, dollar, rest = words[0].partition("$")
+            fixed = dollar and (not place or (place[0] == "@" and place[-1] == ":"))
+            name = place + rest if fixed else words[0]
             if name in parts.values:
                 raise self.wrong(number, f"the species {name!r} comes twice")
-            if name != words[0]:
+            if fixed:
                 self.fixed.add(name)
             self.species.append(name)
             self.numbered[str(len(self.species))] = name
@@ -153,8 +171,11 @@ class _Reader:
         self.groups()
         for number, words in self.lines("functions", 3, "name() expression"):
             name = words[0].removesuffix("()")
-            self.functional.add(name)
-            self.define(number, name, self.expression(number, words[1:]))
+            value = self.expression(number, words[1:])
+            # A name that comes later may be a function's.
+            if any(used in self.varying or used not in self.parts.places for used in value.names):
+                self.varying.add(name)
+            self.define(number, name, value)
         self.reactions()
         return ReactionNetwork._of(parts, tuple(self.species))
 
@@ -195,6 +216,7 @@ class _Reader:
                 raise self.wrong(number, f"{name!r} must be a name that isn't given twice")
             self.parts.places[name] = f"{self.name}, line {number}"
             self.parts.variables[name] = Expression.of(graph.nodes[: whole + 1])
+            self.varying.add(name)
 
     def factor(self, number: int, text: str) -> float:
         try:
@@ -225,24 +247,61 @@ class _Reader:
 
     def rate(self, number: int, words: list[str]) -> str:
         """The text of a rate: as it is, if it names no function; otherwise a variable's name."""
-        if words[2] in _LAWS:
-            raise self.wrong(number, f"the rate law {words[2]!r} isn't supported")
-        expression = self.expression(number, words[2:])
-        if self.functional.intersection(expression.names):
-            return self.law(number, expression, self.named(number, words[0]))
-        return expression.text
+        named, kind, constants = _LAW.fullmatch(words[2]), "", [" ".join(words[2:])]
+        if named:
+            factor, kind = named.groups()
+            reactants, constants = self.named(number, words[0]), words[3:]
+            least, most, wanted = {
+                "Ele": (1, 1, 0),
+                "Sat": (2, len(reactants) + 1, 1),
+                "MM": (2, 2, 2),
+                "Hill": (3, 3, 1),
+            }[kind]
+            if not least <= len(constants) <= most or len(reactants) < wanted:
+                raise self.wrong(number, f"expected '{_FORMS[kind]}' for its reactants, got {' '.join(words)[:80]!r}")
+            if factor:
+                constants = [f"{factor}*({constants[0]})", *constants[1:]]
+        given = [self.expression(number, [constant]) for constant in constants]
+        if kind in ("", "Ele") and self.varying.isdisjoint(given[0].names):
+            return given[0].text
+        return self.law(number, kind, given, self.named(number, words[0]))
 
-    def law(self, number: int, rate: Expression, reactants: list[str]) -> str:
-        """A variable for a rate that is a function: it times the reactants' amounts."""
+    def law(self, number: int, kind: str, given: list[Expression], reactants: list[str]) -> str:
+        """A variable for a rate that is a function, which multiplies the reactants' amounts, or that has a law."""
         if len(set(reactants)) < len(reactants):
-            raise self.wrong(number, "a rate that is a function isn't supported for two reactants that are alike")
-        key = rate.text, tuple(reactants)
+            what = "a rate that is a function" if kind in ("", "Ele") else f"the rate law {kind!r}"
+            raise self.wrong(number, f"{what} isn't supported for two reactants that are alike")
+        key = kind, *(one.text for one in given), *reactants
         if key not in self.laws:
             graph = Graph()
-            whole = graph.copied(rate.nodes)
-            for name in reactants:
-                whole = graph("multiply", whole, graph("name", name))
+            constants = [graph.copied(one.nodes) for one in given]
+            whole = _law(graph, kind, constants, [graph("name", name) for name in reactants])
             name = f"rate_of_line_{number}"
             self.laws[key], self.parts.places[name] = name, f"{self.name}, line {number}"
             self.parts.variables[name] = Expression.of(graph.nodes[: whole + 1])
         return self.laws[key]
+
+
+def _law(graph: Graph, kind: str, constants: list[int], amounts: list[int]) -> int:
+    """The rate of a law, or a constant times the amounts if it is none."""
+    whole, first, others = constants[0], amounts[0] if amounts else 0, amounts[1:]
+    if kind == "MM":
+        enzyme = others[0]
+        for amount in others[1:]:
+            enzyme = graph("add", enzyme, amount)
+        less = graph("subtract", graph("subtract", first, constants[1]), enzyme)
+        square = graph("multiply", less, less)
+        product = graph("multiply", graph("multiply", graph("number", 4.0), constants[1]), first)
+        free = graph("multiply", graph("number", 0.5), graph("add", less, graph("sqrt", graph("add", square, product))))
+        share = graph("divide", free, graph("add", constants[1], free))
+        return graph("multiply", graph("multiply", whole, enzyme), share)
+    if kind == "Hill":
+        power = graph("power", first, constants[2])
+        share = graph("divide", power, graph("add", graph("power", constants[1], constants[2]), power))
+        whole, amounts = graph("multiply", whole, share), others
+    for amount in amounts:
+        whole = graph("multiply", whole, amount)
+    if kind == "Sat":
+        for constant, amount in zip(constants[1:], amounts):
+            whole = graph("divide", whole, graph("add", constant, amount))
+    return whole

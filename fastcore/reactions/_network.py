@@ -279,12 +279,17 @@ class ReactionNetwork:
         rates: dict[str, Expression] = {}
         laws = Laws(self._place)
         self._laws: list[Law] = []
+        self._rate_rule: Reaction | None = None
         scales = []
         for where, reaction in found:
             if reaction.rate not in rates:
                 rates[reaction.rate] = self._rate_expression(where, reaction)
             scale = self._scale(reaction.reactants)
-            self._laws.append(self._law(laws, rates[reaction.rate], reaction.reactants, scale))
+            if reaction.continuous:
+                self._rate_rule = reaction
+                self._laws.append(laws.program(rates[reaction.rate]))  # of either sign
+            else:
+                self._laws.append(self._law(laws, rates[reaction.rate], reaction.reactants, scale))
             scales.append(scale if self._laws[-1].scaled else 1.0)
         self._event_arrays = Events.of(self._events, self._place, laws) if self._events else None
         numbers: dict[Expression, int] = {}
@@ -855,6 +860,14 @@ class ReactionNetwork:
         """Refuse a network with events where they aren't there."""
         if self._events:
             raise ValueError(f"{what} takes no events, and the network has '{self._events[0]}': {other} does")
+
+    def without_rate_rules(self, what: str) -> None:
+        """Refuse a network with amounts that change all the time where they change in events only."""
+        if self._rate_rule:
+            raise ValueError(
+                f"{what} needs amounts that only reactions and events change, but '{self._rate_rule}' stands for a "
+                "rate rule: ode.solve takes it"
+            )
 
     def timed_reaction(self) -> str:
         """The first reaction whose rate names the time, as an error shows it."""

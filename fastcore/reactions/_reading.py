@@ -39,22 +39,28 @@ class Reaction:
         Species and how many of each.
     rate : str
         The rate constant, or the whole rate: a number or an expression.
+    continuous : bool
+        Whether it stands for a rate rule of SBML: an amount changes at a rate of either sign, all the time and not in
+        events.
     """
 
     reactants: Mapping[str, int]
     products: Mapping[str, int]
     rate: str
+    continuous: bool = False
 
     def __str__(self) -> str:
         return f"{_side_text(self.reactants)} -> {_side_text(self.products)} @ {self.rate}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reaction, (dict(self.reactants), dict(self.products), self.rate)
+        return _reaction, (dict(self.reactants), dict(self.products), self.rate, self.continuous)
 
 
-def _reaction(reactants: Mapping[str, int], products: Mapping[str, int], rate: str) -> Reaction:
+def _reaction(
+    reactants: Mapping[str, int], products: Mapping[str, int], rate: str, continuous: bool = False
+) -> Reaction:
     """Of mappings that nobody else changes."""
-    return Reaction(MappingProxyType(reactants), MappingProxyType(products), rate)
+    return Reaction(MappingProxyType(reactants), MappingProxyType(products), rate, continuous)
 
 
 def _side_text(side: Mapping[str, int]) -> str:

@@ -40,8 +40,9 @@ def read_sbml(source: str | bytes | os.PathLike[str]) -> ReactionNetwork:
     -------
     ReactionNetwork
         Amounts are its states, whatever unit the file has for a species. Compartments and constants are parameters,
-        assignment rules variables. A name that is reserved here (``t``, ``and``, ``or``, ``not``) gets a ``_`` after
-        it; the parameter k of reaction R is ``R_k``.
+        assignment rules variables, and parameters that events set or rate rules change species. A network with rate
+        rules is for `ode` alone. A name that is reserved here (``t``, ``and``, ``or``, ``not``) gets a ``_`` after it;
+        the parameter k of reaction R is ``R_k``.
 
     Raises
     ------
@@ -169,7 +170,11 @@ class _Reader:
         self.constants: set[str] = set()
         self.sizes: dict[str, str] = {}  # species to compartments, where a species stands for a concentration
         self.held: set[str] = set()  # species that reactions don't change
-        self.ruled: set[str] = set()
+        self.ruled: set[str] = set()  # by assignment rules
+        self.rated: set[str] = set()  # by rate rules
+        self.torn: set[str] = set()  # by either, though reactions may change them too
+        self.set_by_events: set[str] = set()
+        self.states: list[str] = []  # parameters that events or rate rules change: species that no reaction does
         self.stoichiometries: dict[str, float] = {}
 
     def network(self) -> ReactionNetwork:
@@ -177,7 +182,13 @@ class _Reader:
         functions = {f.getId(): _function(f) for f in self.model.getListOfFunctionDefinitions()}
         self.math = Mathematics(self.libsbml, functions)
         assigned = self.initially_assigned()
-        self.ruled = {rule.getVariable() for rule in self.model.getListOfRules()}
+        self.ruled = {rule.getVariable() for rule in self.model.getListOfRules() if rule.isAssignment()}
+        self.rated = {rule.getVariable() for rule in self.model.getListOfRules() if rule.isRate()}
+        self.set_by_events = {
+            assignment.getVariable()
+            for event in self.model.getListOfEvents()
+            for assignment in event.getListOfEventAssignments()
+        }
         self.read_compartments(assigned)
         self.read_parameters(assigned)
         self.read_species(assigned)
@@ -259,8 +270,8 @@ class _Reader:
         if model.isSetConversionFactor():
             raise self.wrong(model, "a conversion factor isn't supported")
         for rule in model.getListOfRules():
-            if not rule.isAssignment():
-                raise self.wrong(rule, "only assignment rules are supported")
+            if not (rule.isAssignment() or rule.isRate()):
+                raise self.wrong(rule, "only assignment and rate rules are supported")
 
     def initially_assigned(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -282,7 +293,7 @@ class _Reader:
     def read_compartments(self, assigned: Mapping[str, Any]) -> None:
         for compartment in self.model.getListOfCompartments():
             name = self.name_of(compartment)
-            if compartment.getId() in self.ruled:
+            if compartment.getId() in self.ruled | self.rated:
                 raise self.wrong(compartment, "a size that a rule gives isn't supported")
             if compartment.getId() not in assigned:
                 self.give(name, compartment, compartment.getSize() if compartment.isSetSize() else 1.0)
@@ -290,7 +301,10 @@ class _Reader:
     def read_parameters(self, assigned: Mapping[str, Any]) -> None:
         for parameter in self.model.getListOfParameters():
             name = self.name_of(parameter)
-            if parameter.getId() not in assigned and parameter.getId() not in self.ruled:
+            own = parameter.getId()
+            if own in self.set_by_events | self.rated and own not in self.ruled and not parameter.getConstant():
+                self.states.append(name)
+            if own not in assigned and own not in self.ruled:
                 self.give(name, parameter, parameter.getValue() if parameter.isSetValue() else None)
 
     def read_species(self, assigned: Mapping[str, Any]) -> None:
@@ -305,8 +319,10 @@ class _Reader:
             point = compartment.isSetSpatialDimensions() and compartment.getSpatialDimensions() == 0
             if not (species.getHasOnlySubstanceUnits() or point):
                 self.sizes[own] = self.names[compartment.getId()]
-            if species.getBoundaryCondition() or species.getConstant() or own in self.ruled:
+            if species.getBoundaryCondition() or species.getConstant() or own in self.ruled | self.rated:
                 self.held.add(own)
+            if own in self.ruled | self.rated and not species.getBoundaryCondition():
+                self.torn.add(own)
             if own in self.ruled:
                 continue
             self.species[name] = None
@@ -319,12 +335,17 @@ class _Reader:
                 self.parts.values[name] = _times(given, self.names[compartment.getId()])
             else:
                 self.give(name, species, species.getInitialAmount() if species.isSetInitialAmount() else 0.0)
+        self.species.update(dict.fromkeys(self.states))
 
     def read_rules(self) -> None:
         for rule in self.model.getListOfRules():
             target = rule.getVariable()
             if target not in self.names:
                 raise self.wrong(rule, f"it is for {target!r}, which isn't in the model")
+            if rule.isRate():
+                if self.names[target] not in self.species or self.names[target] in self.constants:
+                    raise self.wrong(rule, f"it is for {target!r}, which doesn't vary")
+                continue
             self.parts.variables[self.names[target]] = self.amount(target, self.formula(rule))
             self.parts.places[self.names[target]] = self.where(rule)
 
@@ -393,6 +414,8 @@ class _Reader:
             if species not in self.held and self.names.get(species) not in self.species:
                 raise self.wrong(reference, f"the species {species!r} of the reaction {reaction.getId()!r} isn't there")
             value = self.coefficient(reference)
+            if species in self.torn:
+                raise self.wrong(reference, f"the reaction {reaction.getId()!r} and a rule both change {species!r}")
             # Of what is held fixed there is as much before as after: nothing is used up, and nothing needed.
             if reactant is not left or species in self.held:
                 continue
@@ -427,6 +450,21 @@ class _Reader:
             else:
                 text = rate.text
             self.parts.reactions.append((self.where(reaction), Reaction(reactants, products, text)))
+        for rule in self.model.getListOfRules():
+            if rule.isRate():
+                self.read_rate_rule(rule)
+
+    def read_rate_rule(self, rule: Any) -> None:
+        """A rate of change, as a reaction that makes what changes."""
+        target = rule.getVariable()
+        name = self.names[target]
+        rate = self.amount(target, self.formula(rule))
+        text = rate.text
+        if not _readable(rate):
+            text = self.fresh(f"rate_of_{name}", rule)
+            self.parts.variables[text] = rate
+        made = Reaction(MappingProxyType({}), MappingProxyType({name: 1}), text, True)
+        self.parts.reactions.append((self.where(rule), made))
 
     def read_events(self) -> None:
         several = self.model.getNumEvents() > 1
@@ -452,7 +490,8 @@ class _Reader:
         target = assignment.getVariable()
         name = self.names.get(target, "")
         if name not in self.species or name in self.constants:
-            raise self.wrong(event, f"it sets {target!r}, and only species that vary are supported there")
+            text = f"it sets {target!r}, and only species and parameters that vary are supported there"
+            raise self.wrong(event, text)
         return name, self.amount(target, self.formula(assignment))
 
     def local_parameters(self, reaction: Any, law: Any) -> dict[str, str]:

@@ -132,11 +132,7 @@ class _Writer:
             (f'<initialAssignment symbol="{self.ids[name]}">{self.math(value)}</initialAssignment>'
              for name, value in starts.items()),
         )  # fmt: skip
-        yield from _listed(
-            "Rules",
-            (f'<assignmentRule variable="{self.ids[name]}">{self.math(value)}</assignmentRule>'
-             for name, value in network.variable_expressions.items()),
-        )  # fmt: skip
+        yield from _listed("Rules", self.rules())
         yield from _listed("Reactions", self.reactions())
         yield from _listed("Events", self.events())
         yield "</model>"
@@ -144,12 +140,21 @@ class _Writer:
 
     def species(self) -> Iterator[str]:
         amounts = self.network.given_starts
+        changing = {name for reaction in self.network.reactions if reaction.continuous for name in reaction.products}
         for name in self.network.species:
             start = "" if name in self.network.computed_starts else _value("initialAmount", amounts.get(name, 0.0))
             yield (
                 f'<species {self.known(name)} compartment="{self.compartment}"{start} hasOnlySubstanceUnits="true" '
-                'boundaryCondition="false" constant="false"/>'
+                f'boundaryCondition="{str(name in changing).lower()}" constant="false"/>'
             )
+
+    def rules(self) -> Iterator[str]:
+        for name, value in self.network.variable_expressions.items():
+            yield f'<assignmentRule variable="{self.ids[name]}">{self.math(value)}</assignmentRule>'
+        for j, reaction in enumerate(self.network.reactions):
+            if reaction.continuous:
+                (name,) = reaction.products
+                yield f'<rateRule variable="{self.ids[name]}">{self.wrapped(self.law(j))}</rateRule>'
 
     def parameters(self) -> Iterator[str]:
         for name, value in self.network.params.items():
@@ -161,6 +166,8 @@ class _Writer:
     def reactions(self) -> Iterator[str]:
         place = self.network.places
         for j, reaction in enumerate(self.network.reactions):
+            if reaction.continuous:
+                continue
             yield f'<reaction id="{self.fresh(f"r{j + 1}")}" reversible="false">'
             for side, listed in (("Reactants", reaction.reactants), ("Products", reaction.products)):
                 references = (

@@ -257,6 +257,7 @@ def simulate(
     """
     if not isinstance(network, ReactionNetwork):
         raise TypeError(f"network must be a ReactionNetwork, got {type(network).__name__}")
+    network.without_rate_rules("simulate")
     span = as_clock(t_span)
     grid = as_choice(record, "record", ("grid", "jumps")) == "grid"
     stopped = stop if isinstance(stop, Stop) else as_stop(network, stop)
