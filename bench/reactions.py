@@ -286,6 +286,31 @@ def _stepping(method: str) -> Any:
     return lambda case: simulate(case.network, case.x0, case.span, case.times, n=case.n, rng=1, method=method).x
 
 
+def _prey(size: int, n: int) -> Case:
+    """Lotka and Volterra's system with rate constants 1, among many."""
+    network = ReactionNetwork(f"R -> 2 R @ 1; R + F -> 2 F @ {1 / size!r}; F -> 0 @ 1")
+    return Case(network, np.array([size, size]), np.linspace(0, 1, 2), n)
+
+
+@prepared
+def _batss(case: Case) -> Any:
+    import batss
+
+    r, f = batss.species("R F")
+    reactions = [r >> 2 * r, r + f >> 2 * f, f >> None]
+    size = int(case.x0[0])
+
+    def call() -> np.ndarray:
+        out = np.empty((case.n, 2, 2), np.int64)
+        for k in range(case.n):
+            run = batss.Simulation({r: size, f: size}, reactions, volume=size, seed=k + 1)
+            run.run(1.0, 1.0, timer=False)
+            out[k] = run.history[["R", "F"]].to_numpy()[[0, -1]]
+        return out
+
+    return call
+
+
 def _nearly(ours: np.ndarray, theirs: np.ndarray, _name: str) -> bool | str:
     """Means within 1 %, and what few runs leave open."""
     a, b = ours[:, 1:], theirs[:, 1:]
@@ -329,6 +354,18 @@ WORKLOADS = [
         equal=_nearly,
         twin_make=lambda: _crowd(1),
         amount=lambda case: (case.n_events() / 1e6, "M events"),
+    ),
+    *(
+        Workload(
+            name=f"reactions.batch_1e{power}",
+            make=lambda power=power, n=n: _prey(10**power, n),
+            runners={"fastcore": _stepping("batch"), "batss": _batss, "direct": _fastcore},
+            equal=_same_means,
+            twin_make=lambda: _prey(10**6, 1),
+            heavy=frozenset({"direct"}),
+            amount=lambda case: (3.0 * case.n * float(case.x0[0]) / 1e6, "M events"),
+        )
+        for power, n in [(6, 10), (7, 4), (8, 3)]
     ),
     _expressions("expressions_toggle", _toggle, 20, 1),
     _expressions("expressions_enzyme", _enzyme, 200, 1),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from fastcore import _interrupt, active_backend
 
@@ -26,6 +27,19 @@ def dsmts(case: str) -> dict[str, list[float]]:
     text = Path(__file__).with_name("dsmts").joinpath(f"{case}-results.csv").read_text("utf-8")
     head, *rows = ([cell.strip() for cell in line.split(",")] for line in text.splitlines() if line.strip())
     return {name: [float(value) for value in column] for name, column in zip(head, zip(*rows))}
+
+
+def fits(counts: np.ndarray, p: np.ndarray) -> bool:
+    """Whether whole numbers come with these probabilities, the last of them or more with what is left."""
+    observed = np.bincount(np.minimum(counts, len(p)), minlength=len(p) + 1)
+    expected = np.append(p, max(1 - p.sum(), 0)) * len(counts)
+    group = np.concatenate(([0], np.cumsum(expected)[:-1] // 20)).astype(int)
+    observed, expected = np.bincount(group, observed), np.bincount(group, expected)
+    some = expected > 0
+    assert observed[~some].sum() == 0
+    return some.sum() == 1 or bool(
+        stats.chisquare(observed[some], expected[some] * len(counts) / expected[some].sum()).pvalue > 1e-6
+    )
 
 
 class Liar(str):

@@ -836,6 +836,16 @@ def _(k: Any, name: str) -> Any:
     return lambda: k.poissons(KEY, 0, float(name.split()[1]), 50_000_000)
 
 
+@each("reactions", *(f"binomials {n}" for n in (20, 5000)))
+def _(k: Any, name: str) -> Any:
+    return lambda: k.binomials(KEY, 0, float(name.split()[1]), 0.3, 30_000_000)
+
+
+@each("reactions", *(f"hypergeometrics {n}" for n in (8, 5000)))
+def _(k: Any, name: str) -> Any:
+    return lambda: k.hypergeometrics(KEY, 0, float(name.split()[1]), 1e6, 1e5, 30_000_000)
+
+
 @long("reactions.normals")
 def _(k: Any) -> Any:
     return lambda: k.normals(KEY, 0, 100_000_000)
@@ -905,6 +915,14 @@ def _(k: Any) -> Any:
     return lambda: k.simulate_grid(
         network, constants, x0, (0.0, 1e9), times, KEY, 0, 1, 1, 5, NO_STOPS, 10**9, keep, 0.03
     )
+
+
+@each("reactions", *(f"simulate_grid batches {count}" for count in (60, 10**9)))
+def _(k: Any, name: str) -> Any:
+    # Single events, and batches.
+    network, constants = k.Network(NETWORK.tables), np.array([[1.0, 1.0, 0.0]])
+    x0, times, keep = np.full((1, 2), int(name.split()[-1])), np.array([0.0, 1e6]), np.arange(2)
+    return lambda: k.simulate_grid(network, constants, x0, (0.0, 1e6), times, KEY, 0, 1, 1, 6, NO_STOPS, 10**8, keep)
 
 
 @long("reactions.simulate_grid idle")

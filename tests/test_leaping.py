@@ -12,22 +12,9 @@ from fastcore._random import stream_key
 from fastcore.ode import solve
 from fastcore.reactions import ReactionNetwork, first_passage, simulate
 
-from .helpers import sized
+from .helpers import fits, sized
 
 SIR = "S + I -> 2 I @ 4e-6; I -> R @ 0.1; S = 99500; I = 500"
-
-
-def fits(counts: np.ndarray, p: np.ndarray) -> bool:
-    """Whether whole numbers come with these probabilities, the last of them or more with what is left."""
-    observed = np.bincount(np.minimum(counts, len(p)), minlength=len(p) + 1)
-    expected = np.append(p, max(1 - p.sum(), 0)) * len(counts)
-    group = np.concatenate(([0], np.cumsum(expected)[:-1] // 20)).astype(int)
-    observed, expected = np.bincount(group, observed), np.bincount(group, expected)
-    some = expected > 0
-    assert observed[~some].sum() == 0
-    return some.sum() == 1 or bool(
-        stats.chisquare(observed[some], expected[some] * len(counts) / expected[some].sum()).pvalue > 1e-6
-    )
 
 
 class TestPoisson:

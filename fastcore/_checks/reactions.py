@@ -63,9 +63,17 @@ def _crowd() -> ReactionNetwork:
     return ReactionNetwork(_CROWD)
 
 
-def _stepped(method: str) -> Any:
+# Millions, of all orders that batches take.
+_MILLIONS = "0 -> A @ 1e6; A -> B @ 1; B -> 2 A @ 0.1; 2 A -> B @ 1e-7; A + B -> A + C @ 1e-7; A = 3000000; B = 2000000"
+
+
+def _millions() -> ReactionNetwork:
+    return ReactionNetwork(_MILLIONS)
+
+
+def _stepped(method: str, end: float = 60) -> Any:
     def call(network: ReactionNetwork) -> Any:
-        found = simulate(network, None, (0, 60), n=4, method=method, rng=0)
+        found = simulate(network, None, (0, end), n=4, method=method, rng=0)
         return [found.x, found.n_events]
 
     return call
@@ -73,6 +81,16 @@ def _stepped(method: str) -> Any:
 
 def _poisson_numbers(key: np.ndarray) -> Any:
     return [kernels("reactions").poissons(key, 0, mean, 20_000) for mean in (0.1, 3.0, 10.0, 250.0, 1e12)]
+
+
+def _binomial_numbers(key: np.ndarray) -> Any:
+    pairs = [(9, 0.3), (100, 0.02), (100, 0.4), (1e6, 0.9), (1e15, 1e-7)]
+    return [kernels("reactions").binomials(key, 0, n, p, 10_000) for n, p in pairs]
+
+
+def _hypergeometric_numbers(key: np.ndarray) -> Any:
+    urns = [(5, 90, 30), (50, 60, 70), (1e5, 3e6, 2e3), (1e15, 2e15, 1e8)]
+    return [kernels("reactions").hypergeometrics(key, 0, *urn, 10_000) for urn in urns]
 
 
 def _normal_numbers(key: np.ndarray) -> Any:
@@ -100,6 +118,9 @@ CHECKS = [
     Check("reactions.simulate, nrm", _rhythm, _simulated("nrm", 8), largest_difference),
     Check("reactions.simulate, tau", _crowd, _stepped("tau"), largest_difference),
     Check("reactions.simulate, cle", _crowd, _stepped("cle"), largest_difference),
+    Check("reactions.simulate, batch", _millions, _stepped("batch", 1), largest_difference),
+    Check("reactions.binomials", lambda: stream_key(0), _binomial_numbers, largest_difference),
+    Check("reactions.hypergeometrics", lambda: stream_key(0), _hypergeometric_numbers, largest_difference),
     Check("reactions.normals", lambda: stream_key(0), _normal_numbers, largest_difference),
     Check("reactions.poissons", lambda: stream_key(0), _poisson_numbers, largest_difference),
     Check("reactions.simulate, jumps", _gene, _jumps, largest_difference),

@@ -105,9 +105,9 @@ def first_passage(
     n : int, optional
         Number of runs (of each set of parameters). Default: 1, or as many as `x0` has rows for.
     method : {"auto", "direct", "first_reaction", "rssacr", "nrm", "tau"}
-        As for `simulate`, without "cle". "tau" looks after each step: its times are too late by up to a step, over
-        which what `stop` reads is expected to change by a part 0.03 or by 1 at most; what holds for less is passed
-        over.
+        As for `simulate`, without "batch" and "cle". "tau" looks after each step: its times are too late by up to a
+        step, over which what `stop` reads is expected to change by a part 0.03 or by 1 at most; what holds for less is
+        passed over.
     rng : None, int, SeedSequence or Generator
         Source of randomness (SPEC 7): an int repeats, the others move on. Run i of a call has a stream of its own.
     workers : int, executor or map-like callable, default 1
@@ -160,6 +160,8 @@ def first_passage(
     span = as_clock(t_span)
     if isinstance(method, str) and method == "cle":
         raise ValueError("method must be one that counts molecules, got 'cle', whose amounts are real")
+    if isinstance(method, str) and method == "batch":
+        raise ValueError("method must be one that looks after each step, got 'batch'")
     stopping = clocked(network, stop, span)
     sol = simulate(
         network, x0, span, [span[1]], n=n, method=method, rng=rng, workers=workers, params=params, stop=stopping,

@@ -26,11 +26,14 @@ from ._stopping import Stop, as_stop, unhidden_start
 from ._tables import Structure
 
 # By the kernels' codes.
-_METHODS = {"direct": 0, "first_reaction": 1, "rssacr": 2, "nrm": 3, "tau": 4, "cle": 5}
-# Those that go in steps of many events, and only about right.
-_STEPPING = ("tau", "cle")
+_METHODS = {"direct": 0, "first_reaction": 1, "rssacr": 2, "nrm": 3, "tau": 4, "cle": 5, "batch": 6}
+# Those that go in steps of many events; the first two are only about right.
+_ABOUT = ("tau", "cle")
+_STEPPING = (*_ABOUT, "batch")
 # "auto" is the direct method up to so many reactions, RSSACR beyond: about where one costs what the other does.
 MOST_DIRECT = 64
+# A batch costs what goes with the square of the kinds of molecules that may meet.
+MOST_KINDS = 128
 _STATUS = np.array(["finished", "absorbed", "stopped", "max_events"])
 _MAX_EVENTS, _OVERFLOW, _UNRESOLVED = 3, 4, 5
 # Events after which a run ends unless `max_events` says otherwise: half a minute, or a gigabyte.
@@ -136,13 +139,15 @@ def simulate(
         Rising times at which states are kept. Default: 101 points from start to end.
     n : int, optional
         Number of runs (of each set of parameters). Default: 1, or as many as `x0` has rows for.
-    method : {"auto", "direct", "first_reaction", "rssacr", "nrm", "tau", "cle"}
+    method : {"auto", "direct", "first_reaction", "rssacr", "nrm", "batch", "tau", "cle"}
         All but the last two are exact. The direct method draws the time to the next event, then which reaction it is;
         the first reaction method draws a time for every reaction and takes the shortest; RSSACR proposes events by
         bounds of the rates, at a cost that hardly depends on how many reactions there are; the modified next reaction
         method, "nrm", keeps a clock for every reaction, and is the one that takes rates that depend on the time. "auto"
         is "nrm" where a rate does, else the direct method up to 64 reactions and RSSACR beyond; the result's `method`
-        says which ran. "tau", tau-leaping, is an approximation for large counts: it makes many events in one step.
+        says which ran. "batch" makes about the root of the number of molecules of events at once, for constant rates of
+        mass action with at most two reactants: it pays from some ten thousand molecules on, and more the more there
+        are. "tau", tau-leaping, is an approximation for large counts: it makes many events in one step.
         "cle", the chemical Langevin equation, is a coarser one: its amounts are real.
     rng : None, int, SeedSequence or Generator
         Source of randomness (SPEC 7): an int repeats, the others move on. Run i of a call has a stream of its own.
@@ -161,12 +166,13 @@ def simulate(
         End a run when a condition holds: ``"I == 0"``, ``"I == 0 or R >= 500"``, ``"I + E == 0 and t > tau"``. Species,
         variables, parameters, and ``t``, which may only be compared with numbers and parameters. It is looked at after
         each event and at the moments that it names; by "tau" after each step, which may pass over what holds for a
-        while, such as ``"I == 3"``. Not for "cle".
+        while, such as ``"I == 3"``. Not for "batch" and "cle".
     species : sequence of str, optional
         Keep only these, in this order; ``reduce="moments"`` takes variables too.
     max_events : int or inf, optional
         End a run before more events than this. Default: 1,000,000,000 (100,000,000 for ``record="jumps"``, which keeps
-        them all), and a warning if that ends a run; ``math.inf`` has no end. For "tau" and "cle" steps are counted.
+        them all), and a warning if that ends a run; ``math.inf`` has no end. For "tau" and "cle" steps are counted; for
+        "batch" a batch counts as 64 events, about what it costs.
     epsilon : float, optional
         For "tau" and "cle": by which part rates may change in a leap, about, above 0 and at most 1. Default: 0.03.
     runs : range, optional
@@ -227,6 +233,16 @@ def simulate(
     10, else PTRS), a uniform number if one fires alone. A step costs O(number of reactions + species).
     Distributions are approximate: leaps bias them where rates change fast (see the guide).
 
+    "batch" lets molecules meet two by two, each ordered pair at one rate, catalysts among them that stand in for the
+    second of a reaction of one molecule; what has met reacts with a chance that makes its rate what it is. While none
+    meets twice, who met whom is drawn at once, by hypergeometric numbers, what reacts by binomial ones (ratio of
+    uniforms, E. Stadlober, J. Comput. Appl. Math. 31 (1990) 181), and the time that it took by a gamma number
+    (G. Marsaglia and W. W. Tsang, ACM Trans. Math. Softw. 26 (2000) 363), of a clock at the rate of the largest
+    population, whose superfluous ticks are void. A batch that passes a time of `t_eval` is cut there. The distribution
+    is that of the direct method, the random numbers aren't. Where a batch would hold few events, a hundred are made one
+    by one. A batch costs O(species that rates depend on, squared, + reactions). P. Berenbrink et al., ESA 2020;
+    J. Petrack and D. Doty, arXiv 2508.04079.
+
     "cle" is Euler's and Maruyama's method for the chemical Langevin equation, in steps as long as those leaps would be,
     of which none uses up more than half of an amount: a reaction fires a normal number of times, whose mean and
     variance are its rate in the expected middle times the step (numbers by Marsaglia's polar method, in order, two at a
@@ -270,6 +286,8 @@ def simulate(
     if method == "cle" and (stop is not None or reduce == "histogram"):
         what = "stop must be None" if stop is not None else "reduce must not be 'histogram'"
         raise ValueError(f"{what} for method='cle', whose amounts are real")
+    if method == "batch" and stop is not None:
+        raise ValueError("stop must be None for method='batch', which doesn't know when each event comes")
     names, keep = names_and_places(network, species, reduce)
     keep = stopped.kept(keep)
     check_workers(workers)
@@ -338,18 +356,37 @@ def _as_method(network: ReactionNetwork, method: str, grid: bool, epsilon: float
     if method in _STEPPING:
         # A condition that comes true within a leap, and perhaps only there, wouldn't be seen.
         network.without_events(f"simulate with {method=}", "an exact method, which looks after each reaction,")
-    elif epsilon is not None:
+    if epsilon is not None and method not in _ABOUT:
         raise ValueError(f"epsilon must be None for {method=}: it is for 'tau' and 'cle'")
     if timed and method != "nrm":
         raise ValueError(
             f"simulate with method={method!r} needs rates that change with events alone, but "
             f"{network.timed_reaction()} changes with the time: method='nrm' takes it"
         )
+    if method == "batch":
+        _check_meetings(network)
     if not grid:
         if method in _STEPPING:
             raise ValueError(f"record must be 'grid' for {method=}, which doesn't know when each event comes")
         network.without_events("simulate with record='jumps'", "record='grid'")
     return method, 0.03 if epsilon is None else as_number(epsilon, "epsilon", low=0, open_low=True, high=1)
+
+
+def _check_meetings(network: ReactionNetwork) -> None:
+    """Refuse rates that aren't those of meetings of two molecules, and more kinds of them than are worth a batch."""
+    tables = network.structure.counted
+    others = (np.diff(tables.factor_at) > 2) | (np.diff(tables.program_at) > 0)
+    if others.any():
+        raise ValueError(
+            "simulate with method='batch' needs rates that are constants times at most two amounts, but that of "
+            f"'{network.reactions[int(np.argmax(others))]}' isn't: method='auto' takes it"
+        )
+    kinds = len(np.unique(tables.factor))
+    if kinds > MOST_KINDS:
+        raise ValueError(
+            f"simulate with method='batch' takes at most {MOST_KINDS} species that rates depend on, got {kinds}: "
+            "method='auto' takes more"
+        )
 
 
 def _check_reduced(which: Runs, reduce: Reduce, runs: range | None) -> None:
@@ -400,7 +437,7 @@ def _warn(method: str, limit: int, default: bool, n_events: NDArray[np.int64], c
             stacklevel=3,
         )
     if default and (explosive := int(early.sum()) - idle):
-        what = "steps" if method in _STEPPING else "events"
+        what = "steps" if method in _ABOUT else "events (a batch counts as 64)" if method == "batch" else "events"
         warnings.warn(
             f"{explosive} of {len(codes)} runs ended early, after {limit:,} {what}: "
             "the network may grow without bound (max_events= sets another end, math.inf none)",

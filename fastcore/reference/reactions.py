@@ -1,9 +1,9 @@
-"""Slow twin of the stochastic simulation kernels: direct, first reaction, rejection, and next reaction method.
+"""Slow twin of the stochastic simulation kernels: direct, first reaction, rejection, next reaction, batches.
 
 Sources: D. T. Gillespie, *A general method for numerically simulating the stochastic time evolution of coupled
 chemical reactions*, J. Comput. Phys. 22 (1976) 403 and J. Phys. Chem. 81 (1977) 2340; V. H. Thanh, R. Zunino and
 C. Priami, *Efficient constant-time complexity algorithm for stochastic simulation of large reaction networks*,
-IEEE/ACM Trans. Comput. Biol. Bioinform. 14 (2017) 657; `_next_reaction`.
+IEEE/ACM Trans. Comput. Biol. Bioinform. 14 (2017) 657; `_next_reaction`, `_batching`.
 """
 
 import math
@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._batching import Batching
+from ._draws import binomial, hypergeometric
 from ._langevin import Langevin, Normals
 from ._leaping import Leaping
 from ._next_reaction import NextReaction
@@ -50,6 +52,20 @@ def normals(key: NDArray[np.uint64], stream: int, count: int) -> NDArray[np.floa
     """The first `count` normal random numbers of a stream."""
     made = Normals(Rng(key.tolist(), stream))
     return np.array([made.next() for _ in range(count)], np.float64)
+
+
+def binomials(key: NDArray[np.uint64], stream: int, n: float, p: float, count: int) -> NDArray[np.float64]:
+    """The first `count` binomial random numbers of a stream, of n from 0 to 1e15."""
+    rng = Rng(key.tolist(), stream)
+    return np.array([binomial(rng, n, p) for _ in range(count)], np.float64)
+
+
+def hypergeometrics(
+    key: NDArray[np.uint64], stream: int, good: float, bad: float, draws: float, count: int
+) -> NDArray[np.float64]:
+    """The first `count` hypergeometric random numbers of a stream, of whole numbers from 0 to 1e15."""
+    rng = Rng(key.tolist(), stream)
+    return np.array([hypergeometric(rng, good, bad, draws) for _ in range(count)], np.float64)
 
 
 class _Direct(Run):
@@ -233,7 +249,8 @@ class _Rssacr(Run):
 
 # By the codes that callers know.
 _METHODS = (_Direct, _FirstReaction, _Rssacr, NextReaction)
-LEAPING, LANGEVIN = len(_METHODS), len(_METHODS) + 1
+LEAPING, LANGEVIN, BATCHING = range(len(_METHODS), len(_METHODS) + 3)
+_STEPPING = {LEAPING: Leaping, LANGEVIN: Langevin, BATCHING: Batching}
 
 
 def _simulate(
@@ -326,6 +343,7 @@ def simulate_grid(
     Trajectory i has row i // per of `constants` (of reactions, then slots) and of `x0` (or its only one), and random
     stream i. Tau-leaping takes `epsilon`, and counts steps for `max_events`. So does the Langevin equation, whose
     states are doubles in the same memory (NaN where never reached), and whose numbers of events are those of steps.
+    Batching counts a batch as 64 events there, and takes rates of at most two factors, and no stops.
     """
     x = np.full((count, len(times), len(keep)), -1, np.int64)
     to = x.view(np.float64) if method == LANGEVIN else x
@@ -334,8 +352,8 @@ def simulate_grid(
         row = (first + k) // per
         given = (network, constants[row], x0[row if len(x0) > 1 else 0], stops.tolist())
         rng = Rng(key.tolist(), first + k)
-        if method in (LEAPING, LANGEVIN):
-            states, n_events[k], statuses[k] = (Leaping if method == LEAPING else Langevin)(*given).run(
+        if method in _STEPPING:
+            states, n_events[k], statuses[k] = _STEPPING[method](*given).run(
                 rng, first + k, span, times.tolist(), max_events, epsilon
             )
         else:

@@ -1,4 +1,4 @@
-"""Kernels of stochastic simulation: direct, first reaction, rejection with composition, and next reaction method."""
+"""Kernels of stochastic simulation: direct, first reaction, rejection with composition, next reaction, batches."""
 
 from libc.math cimport INFINITY, NAN, exp, fabs, ldexp, log, log1p, nextafter, sqrt, trunc
 from libc.stdint cimport INT64_MAX, int8_t, int16_t, int32_t, int64_t, uint64_t, uintptr_t
@@ -33,6 +33,7 @@ cdef enum:
     NEXT_REACTION = 3
     LEAPING = 4
     LANGEVIN = 5
+    BATCHING = 6
     RESUM = 1024  # events after which the running total of the rates is summed afresh
     SHORT_CHANGE = 4  # lists up to these lengths are padded to one length, so that no branch is mispredicted
     SHORT_DEPENDANTS = 8
@@ -46,6 +47,7 @@ cdef double LARGEST_COUNT = 9007199254740992.0 - 2147483648.0
 
 include "exponentials.pxi"
 include "poisson.pxi"
+include "draws.pxi"
 include "network.pxi"
 
 
@@ -164,6 +166,7 @@ cdef inline Py_ssize_t search(const double* rates, Py_ssize_t n, double share) n
 cdef struct Bounds
 cdef struct Clocks
 cdef struct Leaps
+cdef struct Batches
 
 
 # What a trajectory begins with, and how it ended.
@@ -176,6 +179,7 @@ cdef struct Run:
     Bounds* bounds
     Clocks* clocks
     Leaps* leaps
+    Batches* batches
     double start
     double end
     int64_t max_events
@@ -401,6 +405,7 @@ include "rssacr.pxi"
 include "next_reaction.pxi"
 include "leaping.pxi"
 include "langevin.pxi"
+include "batching.pxi"
 
 
 # The trajectories of a call, and how they ended.
@@ -494,6 +499,7 @@ cdef class _Simulation:
         cdef Ensemble ensemble
         cdef Clocks clocks
         cdef Leaps leaps
+        cdef Batches batches
         cdef int status
         if count == 0:
             return
@@ -501,13 +507,15 @@ cdef class _Simulation:
         ensemble.x0, ensemble.one_x0 = &x0[0, 0], x0.shape[0] == 1
         ensemble.key, ensemble.first, ensemble.per, ensemble.count = &key[0], first, per, count
         ensemble.n_events, ensemble.statuses = &n_events[0], &statuses[0]
-        run.bounds, run.clocks, run.leaps = &bounds, &clocks, &leaps
+        run.bounds, run.clocks, run.leaps, run.batches = &bounds, &clocks, &leaps, &batches
         if method == DIRECT or method == NEXT_REACTION:
             network.list_dependants(&pace)
         if method == RSSACR:
             prepare_bounds(structure, &bounds, size, pool)
         if method == NEXT_REACTION:
             prepare_clocks(structure, &clocks, size, pool)
+        if method == BATCHING:
+            prepare_batches(structure, &batches, pool, &pace)
         self.sink.real = method == LANGEVIN
         run.start, run.end, run.max_events = start, end, max_events
         run.c = <double*>zeros(pool, n + 1, sizeof(double))
@@ -547,6 +555,8 @@ cdef class _Simulation:
                     status = leaping(structure, &run, &self.sink, &pace)
                 elif method == LANGEVIN:
                     status = langevin(structure, &run, &self.sink, &pace)
+                elif method == BATCHING:
+                    status = batching(structure, &run, &self.sink, &pace)
                 else:
                     status = first_reaction(structure, &run, &self.sink, &pace)
                 if status == OVERFLOW:
@@ -565,6 +575,7 @@ def simulate_grid(
     Trajectory i has row i // per of `constants` (of reactions, then slots) and of `x0` (or its only one), and random
     stream i. Tau-leaping takes `epsilon`, and counts steps for `max_events`. So does the Langevin equation, whose
     states are doubles in the same memory (NaN where never reached), and whose numbers of events are those of steps.
+    Batching counts a batch as 64 events there, and takes rates of at most two factors, and no stops.
     """
     states = np.full((count, times.shape[0], keep.shape[0]), -1, np.int64)
     n_events, statuses = np.zeros(count, np.int64), np.zeros(count, np.int8)
