@@ -79,6 +79,7 @@ class TestTwins:
             ("2 A -> 0 @ 1e-5; A = 400000", 1),
             ("A -> 0 @ 1; A = 40000", 30),  # until nothing is left
             ("0 -> A @ 100; A -> 0 @ 1; A = 60", 30),  # never worth a batch
+            ("A -> 2 A @ 1; 2 A -> A @ 5e-5; A = 20000", 20),  # two that have met before meet again
         ],
     )
     def test_twins(self, text, end):
@@ -86,7 +87,7 @@ class TestTwins:
         for name in ("compiled", "reference"):
             with use_backend(name):
                 results.append(
-                    simulate(network, None, (0, end), [0, end / 3, end], n=2, rng=1, method="batch", max_events=50_000)
+                    simulate(network, None, (0, end), [0, end / 3, end], n=2, rng=1, method="batch", max_events=150_000)
                 )
         ours, twin = results
         assert ours.method == "batch"
