@@ -207,7 +207,7 @@ PLANTED = [
     ("reactions", "pyx/reactions/draws.pxi", "return n - binomial(rng, n, 1.0 - p)", "return binomial(rng, n, 1.0 - p)", "tests/test_batches.py -k Draws"),
     ("reactions", "fastcore/reference/_batching.py", "if share < 2.0 * left:", "if True:", "tests/test_batches.py -k twins"),
     ("reactions", "fastcore/reference/_batching.py", "collides = ticks - sum(void < ticks for void in self.voids), False", "collides = ticks, False", "tests/test_batches.py -k twins"),
-    ("reactions", "fastcore/reference/_draws.py", "(good, -1.0, good * (1.0 - share))", "(good, -1.0, good)", "tests/test_batches.py -k Draws"),
+    ("reactions", "fastcore/reference/_draws.py", "(-1.0, good - mode), (-1.0, draws - mode)", "(-1.0, good - mode), (-1.0, draws)", "tests/test_batches.py -k Draws"),
     ("reactions", "fastcore/reactions/_simulate.py", "(np.diff(tables.factor_at) > 2)", "(np.diff(tables.factor_at) > 3)", "tests/test_batches.py -k refused"),
     ("reactions", "fastcore/reactions/_net.py", '(place[0] == "@" and place[-1] == ":")', "False", "tests/test_networks.py -k fixed_within"),
     ("reactions", "fastcore/reactions/_net.py", 'whole, graph("add", constant, amount))', 'whole, graph("subtract", constant, amount))', "tests/test_networks.py -k laws"),

@@ -79,7 +79,7 @@ class TestTwins:
             ("2 A -> 0 @ 1e-5; A = 400000", 1),
             ("A -> 0 @ 1; A = 40000", 30),  # until nothing is left
             ("0 -> A @ 100; A -> 0 @ 1; A = 60", 30),  # never worth a batch
-            ("A -> 2 A @ 1; 2 A -> A @ 5e-5; A = 20000", 20),  # two that have met before meet again
+            ("A -> 2 A @ 1; 2 A -> A @ 1e-5; A = 100000", 20),  # two that have met before meet again
         ],
     )
     def test_twins(self, text, end):

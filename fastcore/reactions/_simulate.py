@@ -146,8 +146,8 @@ def simulate(
         method, "nrm", keeps a clock for every reaction, and is the one that takes rates that depend on the time. "auto"
         is "nrm" where a rate does, else the direct method up to 64 reactions and RSSACR beyond; the result's `method`
         says which ran. "batch" makes about the root of the number of molecules of events at once, for constant rates of
-        mass action with at most two reactants: it pays from some ten thousand molecules on, and more the more there
-        are. "tau", tau-leaping, is an approximation for large counts: it makes many events in one step.
+        mass action with at most two reactants: it pays from some hundred thousand molecules on, and more the more
+        there are. "tau", tau-leaping, is an approximation for large counts: it makes many events in one step.
         "cle", the chemical Langevin equation, is a coarser one: its amounts are real.
     rng : None, int, SeedSequence or Generator
         Source of randomness (SPEC 7): an int repeats, the others move on. Run i of a call has a stream of its own.

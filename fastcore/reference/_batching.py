@@ -29,7 +29,7 @@ MOST_VOIDS = 64
 PRICE = 64
 FEW_MOLECULES = 100
 # Events that a batch must hold: some, and some for each pair of kinds, with what it costs.
-WORTH = 10.0, 6.0
+WORTH = 10.0, 15.0
 # The mean length of a batch, in units of the root of the molecules over what a meeting touches.
 MEAN_LENGTH = 0.886
 # In a batch: numbers, and sums of them, are exact.

@@ -11,7 +11,7 @@ from ._rng import Rng
 SMALLEST_TERM = 1e-18
 
 
-def log_chance(k: float, mean: float) -> float:
+def _log_chance(k: float, mean: float) -> float:
     """The logarithm of the chance of k.
 
     By the factorial up to 9!, then by Stirling's series, whose next term is below 1e-10, in a form that loses nothing
@@ -61,7 +61,7 @@ def _large(rng: Rng, mean: float) -> float:
         if within < 0.013 and v > within:
             continue
         chance = v * inverse / (a / (within * within) + b)
-        if (math.log(chance) if chance > 0 else -math.inf) <= log_chance(k, mean):
+        if (math.log(chance) if chance > 0 else -math.inf) <= _log_chance(k, mean):
             return k
 
 

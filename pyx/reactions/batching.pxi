@@ -304,7 +304,7 @@ cdef int batched(const Structure* network, Run* run, double total, double horizo
     length = sqrt(population / (2.0 + batches.growth))
     # What a batch costs goes with the kinds that may meet.
     if not min(MEAN_LENGTH * length * (total / (rate * population * (population - 1.0))),
-               total * (horizon - run.t)) >= 10.0 + 6.0 * <double>(kinds * kinds):
+               total * (horizon - run.t)) >= 10.0 + 15.0 * <double>(kinds * kinds):
         return 0
     spend(pace, 64 * kinds * kinds + 16 * network.n_reactions)
     most = trunc(2.0 * length)

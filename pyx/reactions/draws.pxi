@@ -1,28 +1,54 @@
 # Binomial and hypergeometric random numbers: one by one or by inversion where they are small, else by the ratio of
-# uniforms (Stadlober 1990). Chances are products of Poisson chances, which lose nothing where numbers are large.
+# uniforms (Stadlober 1990).
 
 cdef double WIDTH_OF_UNIFORMS = 1.7155277699214135  # 2 sqrt(2 / e)
 cdef double WIDER = 0.8989161620588988  # 3 - 2 sqrt(3 / e)
 
-# The chance of k, up to a constant: the product of Poisson chances of at[i] + sign[i] k, of their means.
+cdef double[10] SMALL_TAILS
+for _i in range(9):
+    SMALL_TAILS[_i + 1] = TAILS[_i]
+
+
+cdef inline double tail(double n) noexcept nogil:
+    # What Stirling's formula leaves of log (n - 1)!; the next term of the series is below 1e-10.
+    cdef double per, square
+    if n < 10.0:
+        return SMALL_TAILS[<int>n]
+    per = 1.0 / n
+    square = per * per
+    return per * (0.08333333333333333 - square * (0.002777777777777778 - square * 0.0007936507936507937))
+
+
+# The chance of k as a part of the mode's: factorials of some + sign * k below, and a power of k above. Held are these
+# factorials' arguments, and one more, at the mode.
 cdef struct Chances:
     int count
-    double[4] at
+    double mode
     double[4] sign
-    double[4] mean
+    double[4] at
+    double slope
+    double tails
 
 
-cdef inline double log_chances(const Chances* chances, double k) noexcept nogil:
-    cdef double total = 0.0
+cdef inline void add_factorial(Chances* chances, double sign, double argument) noexcept nogil:
+    chances.sign[chances.count], chances.at[chances.count] = sign, argument + 1.0
+    chances.tails += tail(argument + 1.0)
+    chances.count += 1
+
+
+cdef inline double log_part(const Chances* chances, double k) noexcept nogil:
+    # Logarithms of ratios of factorials, which lose nothing where the factorials are of large numbers.
+    cdef double by = k - chances.mode, total = chances.tails - by * chances.slope, n, off
     cdef int i
     for i in range(chances.count):
-        total += log_chance(chances.at[i] + chances.sign[i] * k, chances.mean[i])
+        off = chances.sign[i] * by
+        n = chances.at[i] + off
+        total -= (n - 0.5) * log1p(off / chances.at[i]) + tail(n)
     return total
 
 
-cdef double by_ratio(Rng* rng, const Chances* chances, double mean, double variance, double mode,
-                     double most) noexcept nogil:
-    cdef double width = WIDTH_OF_UNIFORMS * sqrt(variance + 0.5) + WIDER, highest = log_chances(chances, mode)
+cdef double by_ratio(Rng* rng, const Chances* chances, double mean, double variance, double most) noexcept nogil:
+    cdef double width = WIDTH_OF_UNIFORMS * sqrt(variance + 0.5) + WIDER
     cdef double u, v, place, gain
     while True:
         u = 1.0 - next_double(rng)
@@ -31,7 +57,7 @@ cdef double by_ratio(Rng* rng, const Chances* chances, double mean, double varia
         if place < 0 or place >= most + 1.0:
             continue
         place = trunc(place)
-        gain = log_chances(chances, place) - highest
+        gain = log_part(chances, place)
         # Two bounds of the logarithm, before the logarithm itself.
         if u * (4.0 - u) - 3.0 <= gain:
             return place
@@ -61,15 +87,16 @@ cdef double binomial(Rng* rng, double n, double p) noexcept nogil:
         return n - binomial(rng, n, 1.0 - p)
     if n * p < 10.0:
         return small_binomial(rng, n, p)
-    chances.count = 2
-    chances.at[0], chances.sign[0], chances.mean[0] = 0.0, 1.0, n * p
-    chances.at[1], chances.sign[1], chances.mean[1] = n, -1.0, n * (1.0 - p)
-    return by_ratio(rng, &chances, n * p, n * p * (1.0 - p), trunc((n + 1.0) * p), n)
+    chances.count, chances.tails, chances.mode = 0, 0.0, trunc((n + 1.0) * p)
+    add_factorial(&chances, 1.0, chances.mode)
+    add_factorial(&chances, -1.0, n - chances.mode)
+    chances.slope = log(chances.at[0] / chances.at[1] * ((1.0 - p) / p))
+    return by_ratio(rng, &chances, n * p, n * p * (1.0 - p), n)
 
 
 cdef double hypergeometric(Rng* rng, double good, double bad, double draws) noexcept nogil:
     """How many of `draws` without replacement are good."""
-    cdef double total = good + bad, few, left, k = 0.0, share
+    cdef double total = good + bad, few, left, k = 0.0
     cdef Chances chances
     if draws <= 0 or good <= 0:
         return 0.0
@@ -89,15 +116,14 @@ cdef double hypergeometric(Rng* rng, double good, double bad, double draws) noex
             total -= 1.0
             few -= 1.0
         return k
-    share = draws / total
-    chances.count = 4
-    chances.at[0], chances.sign[0], chances.mean[0] = 0.0, 1.0, good * share
-    chances.at[1], chances.sign[1], chances.mean[1] = good, -1.0, good * (1.0 - share)
-    chances.at[2], chances.sign[2], chances.mean[2] = draws, -1.0, bad * share
-    chances.at[3], chances.sign[3], chances.mean[3] = bad - draws, 1.0, bad * (1.0 - share)
+    chances.count, chances.tails, chances.mode = 0, 0.0, trunc((draws + 1.0) * ((good + 1.0) / (total + 2.0)))
+    add_factorial(&chances, 1.0, chances.mode)
+    add_factorial(&chances, -1.0, good - chances.mode)
+    add_factorial(&chances, -1.0, draws - chances.mode)
+    add_factorial(&chances, 1.0, bad - draws + chances.mode)
+    chances.slope = log(chances.at[0] / chances.at[1] * (chances.at[3] / chances.at[2]))
     return by_ratio(rng, &chances, draws * (good / total),
-                    draws * (good / total) * (bad / total) * ((total - draws) / (total - 1.0)),
-                    trunc((draws + 1.0) * ((good + 1.0) / (total + 2.0))), few)
+                    draws * (good / total) * (bad / total) * ((total - draws) / (total - 1.0)), few)
 
 
 def binomials(const uint64_t[::1] key, uint64_t stream, double n, double p, Py_ssize_t count):

@@ -17,6 +17,7 @@ from _signals cimport Pace, new_pace, spend
 
 from fastcore._programs import BadEvent as _BadEvent
 from fastcore._programs import BadRate as _BadRate
+from fastcore._stirling import TAILS
 from fastcore._ziggurat import HEIGHT, INSIDE, WIDTH, R
 
 cdef enum:
