@@ -161,6 +161,10 @@ class TestDistribution:
             method="batch",
         )
         assert slow.x.tolist() == fast.x.tolist() and slow.n_events.tolist() == fast.n_events.tolist()
+        tiny = simulate(
+            ReactionNetwork("A -> B @ 1e-318"), [10**13, 0], (0, 1e308), [1e308], rng=1, method="batch", n=20
+        )
+        assert abs(tiny.n_events.mean() - 1000) < 6 * (1000 / 20) ** 0.5
         huge = simulate(
             ReactionNetwork("A -> B @ 1; B -> A @ 1"), [10**15, 10**15], (0, 1e-8), [1e-8], rng=1, method="batch"
         )

@@ -254,6 +254,9 @@ class TestNet:
             "begin species\n1 S() 100\n2 E() 100\n3 P() 0\nend species\n"
             "begin reactions\n1 1,2 3,2 MM k K\nend reactions\n"
         ), None, (0, 5), [0.25, 5], rtol=1e-9)  # fmt: skip
+        many = NET.replace("5 4,5 1 k1", "5 1,2 1 MM vmax Km").replace("5 vmax   3e0", "5 vmax 3e0\n 6 Km 1e-3")
+        assert read_net(many).propensities({A: 10, B: 10**9})[4] == pytest.approx(30, rel=1e-7)
+        assert read_net(many.replace("1e-3", "0")).propensities({A: 9, B: 4})[4] == pytest.approx(12, rel=1e-12)
         # As BioNetGen 2.9 gives them for its test_MM.bngl, to its tolerance of 1e-8.
         np.testing.assert_allclose(sol["S()"][0], 79.08583802054, rtol=1e-6)
 

@@ -436,6 +436,10 @@ class TestEvents:
             for call, time in ((simulate, (0, 1)), (fsp, 1)):
                 with pytest.raises(ValueError, match=r"stands for a rate rule: ode\.solve takes it"):
                     call(again, None, time)
+        of_a_reaction = model(species=species("X", ' initialAmount="10"') + species("Y", boundary=True) + species("C"),
+                              rules=rule("Y", "2*death", "rateRule"))  # fmt: skip
+        sol = solve(read_sbml(of_a_reaction), None, (0, 1), [1], rtol=1e-9)
+        np.testing.assert_allclose(sol["Y"], 20 * (1 - math.exp(-3)), rtol=1e-7)
         alone = document(lists(parameters=parameter("p", 1, False), rules=rule("p", "0.5 - p", "rateRule")))
         np.testing.assert_allclose(
             solve(read_sbml(alone), None, (0, 1), [1], rtol=1e-9).x[0], [0.5 + 0.5 * math.exp(-1)]
@@ -491,6 +495,8 @@ class TestRefused:
             ('<sbml xmlns="http://www.sbml.org/sbml/level1" level="1" version="2"><model/></sbml>', "level 1 isn't"),
             (model(rules=rule("X", "1", "rateRule")), "the reaction 'death' and a rule both change 'X'"),
             (model(rules=rule("X", "1")), "the reaction 'death' and a rule both change 'X'"),
+            (model(rules=2 * rule("Y", "1", "rateRule")), "rateRule 'Y': it is the second rule for 'Y'"),
+            (model(rules=rule("Y", "1") + rule("Y", "1", "rateRule")), "it is the second rule for 'Y'"),
             (model(rules=rule("k", "1", "rateRule")), "rateRule 'k': it is for 'k', which doesn't vary"),
             (model(rules=rule("Z", "1", "rateRule")), "rateRule 'Z': it is for 'Z', which isn't in the model"),
             (model(rules=f"<algebraicRule>{math_ml('X - Y')}</algebraicRule>"), "algebraicRule.*: only assignment"),

@@ -55,9 +55,8 @@ def read_net(source: str | bytes | os.PathLike[str]) -> ReactionNetwork:
     -----
     Linear in the file. A rate that is a function multiplies the amounts of the reactants, as in BioNetGen. With
     reactants x, y, ... ``Sat k K`` is k x y .../(K + x), further constants being those of further reactants;
-    ``Hill k K h`` is k x^h y .../(K^h + x^h); ``MM k K`` is k e s/(K + s), with an enzyme e = y + ... and what is free
-    of its substrate, s = (b + (b^2 + 4 K x)^(1/2))/2, b = x - K - e. Of a species that is held fixed (``$A``) reactions
-    change nothing. Blocks of the model that the network was made from, such as its rules and compartments, are passed
+    ``Hill k K h`` is k x^h y .../(K^h + x^h); ``MM k K`` is k c, with c = e s/(K + s) bound to an enzyme e = y + ...
+    and s = x - c free. Of a species that is held fixed (``$A``) reactions change nothing. Blocks of the model that the network was made from, such as its rules and compartments, are passed
     over: the network's amounts and rates hold what they say. Source: Harris et al., *BioNetGen 2.2: advances in
     rule-based modeling*, Bioinformatics 32 (2016) 3366, and its simulator for the laws.
 
@@ -289,12 +288,14 @@ def _law(graph: Graph, kind: str, constants: list[int], amounts: list[int]) -> i
         enzyme = others[0]
         for amount in others[1:]:
             enzyme = graph("add", enzyme, amount)
-        less = graph("subtract", graph("subtract", first, constants[1]), enzyme)
-        square = graph("multiply", less, less)
-        product = graph("multiply", graph("multiply", graph("number", 4.0), constants[1]), first)
-        free = graph("multiply", graph("number", 0.5), graph("add", less, graph("sqrt", graph("add", square, product))))
-        share = graph("divide", free, graph("add", constants[1], free))
-        return graph("multiply", graph("multiply", whole, enzyme), share)
+        # What is bound, the smaller root of c**2 - (e + K + x) c + e x, in a form that loses nothing.
+        two, both = graph("number", 2.0), graph("add", enzyme, first)
+        less = graph("subtract", enzyme, first)
+        rest = graph("multiply", constants[1], graph("add", constants[1], graph("multiply", two, both)))
+        root = graph("sqrt", graph("add", graph("multiply", less, less), rest))
+        above = graph("multiply", graph("multiply", two, enzyme), first)
+        below = graph("add", graph("add", both, constants[1]), root)
+        return graph("multiply", whole, graph("divide", above, below))
     if kind == "Hill":
         power = graph("power", first, constants[2])
         share = graph("divide", power, graph("add", graph("power", constants[1], constants[2]), power))

@@ -338,8 +338,12 @@ class _Reader:
         self.species.update(dict.fromkeys(self.states))
 
     def read_rules(self) -> None:
+        seen: set[str] = set()
         for rule in self.model.getListOfRules():
             target = rule.getVariable()
+            if target in seen:
+                raise self.wrong(rule, f"it is the second rule for {target!r}")
+            seen.add(target)
             if target not in self.names:
                 raise self.wrong(rule, f"it is for {target!r}, which isn't in the model")
             if rule.isRate():
@@ -508,6 +512,9 @@ class _Reader:
         ids = {self.names[reaction.getId()] for reaction in self.model.getListOfReactions()}
         found = {name for value in self.parts.variables.values() for name in value.names if name in ids}
         found |= {name for _, event in self.parts.events for name in event.names if name in ids}
+        for rule in self.model.getListOfRules():
+            if rule.isRate():
+                found |= {self.names[name] for name in _names(rule.getMath()) if self.names.get(name) in ids}
         for reaction in self.model.getListOfReactions():
             law = reaction.getKineticLaw()
             names = _names(law.getMath()) if law is not None else set()

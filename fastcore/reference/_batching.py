@@ -35,6 +35,8 @@ MEAN_LENGTH = 0.886
 # In a batch: numbers, and sums of them, are exact.
 MOST_MOLECULES = 4e15
 MOST_CATALYSTS = 1e15
+# Lower rates of a pair have few digits left.
+SLOWEST = 1e-290
 
 
 class Batching(Leaping):
@@ -169,6 +171,8 @@ class Batching(Leaping):
         if not FEW_MOLECULES <= population <= MOST_MOLECULES:
             return 0
         rate = self.rate_of_pairs(catalysts)
+        if rate < SLOWEST:
+            return 0
         length = math.sqrt(population / (2.0 + self.growth))
         # What a batch costs goes with the kinds that may meet.
         held = MEAN_LENGTH * length * (total / (rate * population * (population - 1.0)))

@@ -14,6 +14,7 @@ cdef enum:
 cdef double MEAN_LENGTH = 0.886  # of a batch, in units of the root of the molecules over what a meeting touches
 cdef double MOST_MOLECULES = 4e15  # in a batch: their numbers, and sums of them, are exact
 cdef double MOST_CATALYSTS = 1e15
+cdef double SLOWEST = 1e-290  # of the rates of a pair: lower ones have few digits left
 
 # A reaction of two that meet: places among the active species, or the catalysts, which stand last.
 cdef struct Meeting:
@@ -301,6 +302,8 @@ cdef int batched(const Structure* network, Run* run, double total, double horizo
     if not FEW_MOLECULES <= population <= MOST_MOLECULES:
         return 0
     rate = rate_of_pairs(batches, catalysts)
+    if rate < SLOWEST:
+        return 0
     length = sqrt(population / (2.0 + batches.growth))
     # What a batch costs goes with the kinds that may meet.
     if not min(MEAN_LENGTH * length * (total / (rate * population * (population - 1.0))),
