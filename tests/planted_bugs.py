@@ -209,6 +209,8 @@ PLANTED = [
     ("reactions", "fastcore/reference/_batching.py", "collides = ticks - sum(void < ticks for void in self.voids), False", "collides = ticks, False", "tests/test_batches.py -k twins"),
     ("reactions", "fastcore/reference/_draws.py", "(-1.0, good - mode), (-1.0, draws - mode)", "(-1.0, good - mode), (-1.0, draws)", "tests/test_batches.py -k Draws"),
     ("reactions", "fastcore/reactions/_simulate.py", "(np.diff(tables.factor_at) > 2)", "(np.diff(tables.factor_at) > 3)", "tests/test_batches.py -k refused"),
+    ("ode", "fastcore/ode/_steady.py", "    if not alone:", "    if False:", "tests/test_ode_systems.py -k one_of_many"),
+    ("ode", "fastcore/ode/_steady.py", "max(0.01 * share, 1e-13)", "1e-5", "tests/test_ode_systems.py -k one_of_many"),
     ("reactions", "fastcore/reactions/_net.py", '(place[0] == "@" and place[-1] == ":")', "False", "tests/test_networks.py -k fixed_within"),
     ("reactions", "fastcore/reactions/_net.py", 'whole, graph("add", constant, amount))', 'whole, graph("subtract", constant, amount))', "tests/test_networks.py -k laws"),
     ("reactions", "fastcore/reactions/_net.py", "used in self.varying or used not in self.parts.places", "used not in self.parts.places", "tests/test_networks.py -k rates"),

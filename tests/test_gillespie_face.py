@@ -34,6 +34,14 @@ class TestReaction:
 
 
 class TestSystem:
+    def test_rates_and_numbers_that_cannot_be(self):
+        for rate in (float("nan"), -1.0, float("inf")):
+            with pytest.raises(ValueError, match="rate must be"):
+                Reaction(rate, [1], [0])
+        for many in (1e300, np.inf, np.nan):
+            with pytest.raises(ValueError, match=r"num_lefts must be whole numbers from 0 to 2\*\*53"):
+                Reaction(1.0, [many], [0])
+
     def test_events(self, backend):
         system = dimers()
         system.evolute([100, 0], 500, rng=1)
@@ -92,7 +100,7 @@ class TestSystem:
         system = dimers()
         system.evolute([10, 0], 5, rng=1)
         before = system.n
-        for inits in ([1], [1, -1], [1, 0.5], [1, np.nan]):
+        for inits in ([1], [1, -1], [1, 0.5], [1, np.nan], [1, 1e300]):
             with pytest.raises(ValueError, match="inits"):
                 system.evolute(inits, 5)
         with pytest.raises(ValueError, match="steps"):

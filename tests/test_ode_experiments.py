@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fastcore.ode import Experiment, euler_rnn, fit, solve
+from fastcore.ode import Experiment, ExpressionSystem, euler_rnn, fit, solve
 from fastcore.reactions import ReactionNetwork
 
 from .test_ode import COMPETITION, DATA, START, TIMES
@@ -251,13 +251,22 @@ class TestEulerRNN:
         found = euler_rnn(network, [0, 5], {"A": [100, 120]}, x0=[100], learning_rate=1e3, n_iterations=40)
         assert found.sse <= found.losses[0] and np.isnan(found.losses).any()
 
+    def test_a_start_below_zero(self):
+        """As a rate of change may have it."""
+        growth = ExpressionSystem("x' = a*x; a = -1")
+        found = euler_rnn(growth, [0, 1, 2], {"x": [100, 61, 36]}, x0=[100], step=0.1, learning_rate=0.01,
+                          n_iterations=300)  # fmt: skip
+        assert abs(found.params["a"] + 0.51) < 0.02 and found.sse < 2
+
     def test_progress_and_bad_input(self):
         calls = []
         euler_rnn(DECAY, T, SEEN, x0=[100, 0], n_iterations=3, progress=lambda *done: calls.append(done))
         assert calls == [(1, 3), (2, 3), (3, 3)]
         with pytest.raises(ValueError, match="begin nearer, or shorten step"):
             euler_rnn(ReactionNetwork("2 A -> 3 A @ a; a = 1e3"), [0, 50], {"A": [1, 2]}, x0=[100])
-        for options, words in (({"step": 0}, "step must be"), ({"n_iterations": 0}, "n_iterations must be"),
+        with pytest.raises(ValueError, match="data must hold at least 1 observation, got 0"):
+            euler_rnn(DECAY, T, {"A": np.full(len(T), np.nan)}, x0=[100, 0])
+        for options, words in (({"step": 0}, "step must be"), ({"step": 1e-300}, "at most 10,000,000 steps"), ({"n_iterations": 0}, "n_iterations must be"),
                                ({"learning_rate": -1}, "learning_rate must be")):  # fmt: skip
             with pytest.raises(ValueError, match=words):
                 euler_rnn(DECAY, T, SEEN, x0=[100, 0], **options)

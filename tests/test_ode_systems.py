@@ -375,6 +375,30 @@ class TestDerivatives:
 
 
 class TestSteadyState:
+    @pytest.mark.parametrize(
+        ("text", "x0", "expected"),
+        [
+            # Rates, not sums that are conserved, decide where these end.
+            ("A -> B @ 1; A -> C @ 2", {"A": 30}, [0, 10, 20]),
+            ("A -> B @ 1; A -> C @ 2", {"A": 4, "B": 100}, [0, 100 + 4 / 3, 8 / 3]),
+            ("A -> B @ 1e-9; A -> C @ 2e-9", {"A": 3e12}, [0, 1e12, 2e12]),
+            ("A + E -> B + E @ 1; A -> C @ 1", {"A": 6, "E": 2}, [0, 2, 4, 2]),
+            ("S + I -> 2 I @ 0.01; I -> R @ 2", {"S": 150, "I": 5, "R": 0}, None),
+            ("S + I -> 2 I @ 0.01; I -> R @ 0.2", {"S": 99, "I": 1, "R": 0}, None),
+        ],
+    )
+    def test_one_of_many(self, backend, text, x0, expected):
+        network = ReactionNetwork(text)
+        found = steady_state(network, x0)
+        if expected is None:
+            # What never changes along the way: I + S - (gamma / beta) log S.
+            ratio = float(network.reactions[1].rate) / float(network.reactions[0].rate)
+            s = found.x[0]
+            assert abs(s - ratio * math.log(s) - (x0["S"] + x0["I"] - ratio * math.log(x0["S"]))) < 1e-7
+            expected = [s, 0, sum(x0.values()) - s]
+        assert found.success
+        np.testing.assert_allclose(found.x, expected, rtol=1e-9, atol=1e-9 * max(expected))
+
     def test_conserved_sums(self, backend):
         found = steady_state(ReactionNetwork("A + B -> C @ 2; C -> A + B @ 1"), [3, 2, 0])
         c = found["C"]

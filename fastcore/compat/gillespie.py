@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._progress import Progress
 from .._random import RNG
-from .._validation import as_index
+from .._validation import as_index, as_number
 from ..reactions import ReactionNetwork, simulate
 
 __all__ = ["Reaction", "System"]
@@ -47,7 +47,7 @@ class Reaction:
     """
 
     def __init__(self, rate: float = 0.0, num_lefts: ArrayLike | None = None, num_rights: ArrayLike | None = None):
-        self.rate = rate
+        self.rate = as_number(rate, "rate", low=0)
         self.num_lefts = _numbers(num_lefts, "num_lefts")
         self.num_rights = _numbers(num_rights, "num_rights", len(self.num_lefts))
         self.num_diff = self.num_rights - self.num_lefts
@@ -177,6 +177,6 @@ def _numbers(numbers: ArrayLike | None, name: str, length: int | None = None) ->
     found = np.asarray(numbers)
     if found.ndim != 1 or (length is not None and len(found) != length):
         raise ValueError(f"{name} must have shape ({'n' if length is None else length},), got {found.shape}")
-    if found.dtype.kind not in "iuf" or not np.all(np.isfinite(found) & (found >= 0) & (found == np.floor(found))):
-        raise ValueError(f"{name} must be whole numbers, at least 0, got {found.tolist()}")
+    if found.dtype.kind not in "iuf" or not np.all((found >= 0) & (found <= 2**53) & (found == np.floor(found))):
+        raise ValueError(f"{name} must be whole numbers from 0 to 2**53, got {found.tolist()}")
     return found.astype(np.int64)

@@ -21,6 +21,7 @@ from ._measured import Experiment, measured
 
 # Adam's memory of gradients and of their squares, and what keeps it from dividing by 0 (Kingma and Ba 2015).
 _FIRST, _SECOND, _TINY = 0.9, 0.999, 1e-8
+_MOST_STEPS = 10_000_000
 # Slopes above this have squares that overflow.
 _STEEPEST = 1e150
 
@@ -103,10 +104,11 @@ def euler_rnn(
     Notes
     -----
     The gradient is that of the recursion, exactly: the sensitivities of Euler's steps are the derivatives of their
-    result. Parameters stay at or above 0. Where a step leads to parameters with which the recursion overflows, training
-    goes back to the best so far and on with half the rate. Each iteration is one integration with sensitivities.
-    Source: Su Jianlin (苏剑林), *貌离神合的RNN与ODE：花式RNN简介*, 2018, https://kexue.fm/archives/5643 (equations
-    written as a recurrent network, trained by Adam); Kingma and Ba, *Adam*, ICLR 2015.
+    result. Parameters that begin at or above 0 stay there. Where a step leads to parameters with which the recursion
+    overflows, training goes back to the best so far and on with half the rate. Each iteration is one integration with
+    sensitivities. Source: Su Jianlin (苏剑林), *貌离神合的RNN与ODE：花式RNN简介*, 2018,
+    https://kexue.fm/archives/5643 (equations written as a recurrent network, trained by Adam); Kingma and Ba, *Adam*,
+    ICLR 2015.
 
     Examples
     --------
@@ -123,14 +125,19 @@ def euler_rnn(
     names = free_names(network, free)
     run = measured(network, Experiment(t, data, x0, None, None, t0), names)
     length = as_number(step, "step", low=0, open_low=True)
+    if run.span[1] - run.span[0] > _MOST_STEPS * length:
+        raise ValueError(f"step must be so long that the measurements take at most {_MOST_STEPS:,} steps, got {length}")
     how = as_how("euler", 1e-6, 1e-9, 10**9, length, network.species, run.span)
     problem = Problem(network, names, False, (run,), how)
+    if not problem.n:
+        raise ValueError("data must hold at least 1 observation, got 0")
     rate = as_number(learning_rate, "learning_rate", low=0, open_low=True)
     turns = as_index(n_iterations, "n_iterations", low=1)
     theta = start_and_bounds(problem, start, None)[0]
     found = _loss(problem, theta)
     if found is None:
         raise ValueError("start must be values with which Euler's steps stay finite: begin nearer, or shorten step")
+    lowest = np.where(theta < 0, -np.inf, 0.0)
     losses = np.full(turns + 1, np.nan)
     best, least = theta, math.inf
     mean, square, age = np.zeros(len(theta)), np.zeros(len(theta)), 0
@@ -153,7 +160,7 @@ def euler_rnn(
             mean = _FIRST * mean + (1 - _FIRST) * gradient
             square = _SECOND * square + (1 - _SECOND) * gradient**2
             size = np.sqrt(square / (1 - _SECOND**age)) + _TINY
-            theta = np.maximum(theta - rate * mean / (1 - _FIRST**age) / size, 0.0)
+            theta = np.maximum(theta - rate * mean / (1 - _FIRST**age) / size, lowest)
             found = _loss(problem, theta)
             report(1)
     return TrainedRNN(dict(zip(names, best.tolist())), least, losses)

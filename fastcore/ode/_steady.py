@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 _PERIODS = 24
 # Newton's first step from where the solution has come to must be smaller than this share of the amounts.
 _NEAR = 0.05
+# And so near where states of rest aren't alone, as a share.
+_NEARER = 1e-6
 _TURNS = 50
 
 
@@ -98,7 +100,8 @@ def steady_state(
     -----
     The solution is followed for times that grow tenfold, and from where it has come to Newton's method is tried, with
     the sums that the reactions conserve held; what it finds counts if it is near and no eigenvalue has a positive real
-    part.
+    part. Where states of rest form a line or more beyond such sums (an epidemic that dies out may leave any number
+    untouched), the solution is followed to within a millionth, and again at `rtol`.
 
     Examples
     --------
@@ -124,7 +127,7 @@ def steady_state(
             steepest = float(np.abs(functions.jac(0.0, x)).max())
         length = 1 / steepest if 0 < steepest < np.inf else 1.0
         least = length * speed if 0 < speed < np.inf else 1.0
-    found = _rest(functions, x, held, share)
+    start, (found, alone) = x, _rest(functions, x, held, share)
     for _ in range(_PERIODS):
         if found is not None or not np.isfinite(x).all():
             break
@@ -134,7 +137,12 @@ def steady_state(
         if raw.codes != 0:
             break
         x, t, length = raw.x[0], t + length, 10 * length
-        found = _rest(functions, x, held, share)
+        found, alone = _rest(functions, x, held, share)
+    if found is not None and not alone and t:
+        # Where the solution ends among states that all rest is as exact as it was followed.
+        how = as_how("auto", max(0.01 * share, 1e-13), 0.01 * share * size, limit, None, network.species, (0.0, t))
+        raw = integrate(network, start, (0.0, t), np.array([t]), params, None, how)
+        found = _rest(functions, raw.x[0], held, share)[0] if raw.codes == 0 else None
     at = x if found is None else found
     left, matrix = functions.fun(0.0, at), functions.jac(0.0, at)
     finite = np.isfinite(matrix).all()
@@ -151,13 +159,14 @@ def _conserved(network: ReactionNetwork) -> Array:
     return rows
 
 
-def _rest(functions: Functions, x: Array, held: Array, rtol: float) -> Array | None:
-    """A stable state of rest near x, by Newton's method, or None."""
+def _rest(functions: Functions, x: Array, held: Array, rtol: float) -> tuple[Array | None, bool]:
+    """A stable state of rest near x, by Newton's method, or None; and whether it is the only one near."""
+    nothing = None, True
     at = x
     for turn in range(_TURNS):
         slope, matrix = functions.fun(0.0, at), functions.jac(0.0, at)
         if not (np.isfinite(slope).all() and np.isfinite(matrix).all()):
-            return None
+            return nothing
         size = float(np.abs(at).max())
         # Rows in units of their own, so that least squares mean the equations alike.
         rows, right = np.concatenate([matrix, held]), np.append(-slope, held @ (x - at))
@@ -166,14 +175,26 @@ def _rest(functions: Functions, x: Array, held: Array, rtol: float) -> Array | N
         step = np.linalg.lstsq(rows / units[:, None], right / units, rcond=None)[0]
         moved = float(np.abs(step).max())
         if not moved < np.inf or (turn == 0 and moved > _NEAR * size and moved > 0):
-            return None
+            return nothing
         at = at + step
         if moved <= rtol * float(np.abs(at).max()):
             break
     else:
-        return None
+        return nothing
+    matrix = functions.jac(0.0, at)
+    rows = np.concatenate([matrix, held])
+    units = np.linalg.norm(rows, axis=1)
+    alone = bool(np.linalg.matrix_rank(rows / np.where(units == 0, 1.0, units)[:, None]) == len(x))
+    if not alone:
+        # Rates, not sums, decide which of the states that rest the solution comes to: it moves in the range of the
+        # matrix, up to second order.
+        if float(np.abs(at - x).max()) > _NEARER * float(np.abs(x).max()):
+            return nothing
+        directions, sizes, _ = np.linalg.svd(matrix)
+        moving = directions[:, sizes > len(x) * 2.3e-16 * sizes[0]]
+        at = x + moving @ np.linalg.lstsq(matrix @ moving, -functions.fun(0.0, x), rcond=None)[0]
     eigenvalues = np.linalg.eigvals(functions.jac(0.0, at))
     rising = eigenvalues.real.max() > 1e-7 * max(float(np.abs(eigenvalues).max()), 1e-300)
     left = np.abs(functions.fun(0.0, at)).max()
     flow = np.abs(functions.jac(0.0, at)).max() * max(float(np.abs(at).max()), 1e-300)
-    return None if rising or not left <= 1e-6 * flow else at
+    return nothing if rising or not left <= 1e-6 * flow else (at, alone)

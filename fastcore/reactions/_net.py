@@ -56,9 +56,10 @@ def read_net(source: str | bytes | os.PathLike[str]) -> ReactionNetwork:
     Linear in the file. A rate that is a function multiplies the amounts of the reactants, as in BioNetGen. With
     reactants x, y, ... ``Sat k K`` is k x y .../(K + x), further constants being those of further reactants;
     ``Hill k K h`` is k x^h y .../(K^h + x^h); ``MM k K`` is k c, with c = e s/(K + s) bound to an enzyme e = y + ...
-    and s = x - c free. Of a species that is held fixed (``$A``) reactions change nothing. Blocks of the model that the network was made from, such as its rules and compartments, are passed
-    over: the network's amounts and rates hold what they say. Source: Harris et al., *BioNetGen 2.2: advances in
-    rule-based modeling*, Bioinformatics 32 (2016) 3366, and its simulator for the laws.
+    and s = x - c free. Of a species that is held fixed (``$A``) reactions change nothing. Blocks of the model that the
+    network was made from, such as its rules and compartments, are passed over: the network's amounts and rates hold
+    what they say. Source: Harris et al., *BioNetGen 2.2: advances in rule-based modeling*, Bioinformatics 32 (2016)
+    3366, and its simulator for the laws.
 
     Examples
     --------
