@@ -266,8 +266,12 @@ class TestEulerRNN:
             euler_rnn(ReactionNetwork("2 A -> 3 A @ a; a = 1e3"), [0, 50], {"A": [1, 2]}, x0=[100])
         with pytest.raises(ValueError, match="data must hold at least 1 observation, got 0"):
             euler_rnn(DECAY, T, {"A": np.full(len(T), np.nan)}, x0=[100, 0])
-        for options, words in (({"step": 0}, "step must be"), ({"step": 1e-300}, "at most 10,000,000 steps"), ({"n_iterations": 0}, "n_iterations must be"),
-                               ({"learning_rate": -1}, "learning_rate must be")):  # fmt: skip
+        for options, words in (
+            ({"step": 0}, "step must be"),
+            ({"step": 1e-300}, "at most 10,000,000 steps"),
+            ({"n_iterations": 0}, "n_iterations must be"),
+            ({"learning_rate": -1}, "learning_rate must be"),
+        ):
             with pytest.raises(ValueError, match=words):
                 euler_rnn(DECAY, T, SEEN, x0=[100, 0], **options)
 
