@@ -19,7 +19,7 @@ from fastcore.reactions._laws import Laws, placed
 from fastcore.reference._intervals import enclosed
 from fastcore.reference._programs import evaluated
 
-from .helpers import sized
+from .helpers import fits, sized
 
 # Rates of the time, and the same for NumPy: all operations, jumps, what touches 0, what is infinite nearby.
 RATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -72,17 +72,6 @@ def both(text: str, x0, span, **options):
     else:
         assert ours.x.tobytes() == other.x.tobytes()
     return ours
-
-
-def fits(counts: np.ndarray, p: np.ndarray) -> bool:
-    """Whether whole numbers come with these probabilities, the last of them or more with what is left."""
-    observed = np.bincount(np.minimum(counts, len(p)), minlength=len(p) + 1)
-    expected = np.append(p, max(1 - p.sum(), 0)) * len(counts)
-    group = np.concatenate(([0], np.cumsum(expected)[:-1] // 20)).astype(int)
-    observed, expected = np.bincount(group, observed), np.bincount(group, expected)
-    some = expected > 0
-    assert observed[~some].sum() == 0
-    return bool(stats.chisquare(observed[some], expected[some] * len(counts) / expected[some].sum()).pvalue > 1e-6)
 
 
 class TestTwins:

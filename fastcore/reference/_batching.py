@@ -78,6 +78,7 @@ class Batching(Leaping):
         """States at the grid's times as far as it got, how many reactions fired, and the status."""
         self.rng, self.times, self.states, self.normals = rng, times, [], Normals(rng)
         self.t, end = span
+        self.number = number
         self.fired, single, moves, price, status = 0, 0, 0, 0, FINISHED
         while status == FINISHED:
             self.record(self.t)
@@ -119,13 +120,7 @@ class Batching(Leaping):
                 status = OVERFLOW
             elif moves % RESUM == 0 and not resolved(span[0], self.t, end - span[0], moves):
                 status = UNRESOLVED
-        if status == OVERFLOW:
-            self.blame(number, self.t)
-        elif not resolved(span[0], self.t, (end if status == FINISHED else self.t) - span[0], moves):
-            status = UNRESOLVED
-        if status in (FINISHED, ABSORBED):
-            self.record(math.inf)
-        return self.states, self.fired, status
+        return self.states, self.fired, self.ended(status, span, moves)
 
     def rate_of_pairs(self, catalysts: float) -> float:
         """The rate at which each ordered pair must meet: either of the two may be the first."""

@@ -47,6 +47,7 @@ class Langevin(Leaping):
         self.orders = orders(self.network, self.stops)
         self.x = [float(x) for x in self.x]
         self.t, end = span
+        self.number = number
         steps, status = 0, FINISHED
         while status == FINISHED:
             self.record(self.t)
@@ -77,13 +78,7 @@ class Langevin(Leaping):
                         status = OVERFLOW
                     elif steps % RESUM == 0 and not resolved(span[0], self.t, end - span[0], steps):
                         status = UNRESOLVED
-        if status == OVERFLOW:
-            self.blame(number, self.t)
-        elif not resolved(span[0], self.t, (end if status == FINISHED else self.t) - span[0], steps):
-            status = UNRESOLVED
-        if status in (FINISHED, ABSORBED):
-            self.record(math.inf)
-        return self.states, steps, status
+        return self.states, steps, self.ended(status, span, steps)
 
     def longest_step(self, rates: list[float], epsilon: float) -> float:
         """As long as a leap, but no step uses up more than half of what there is.

@@ -138,13 +138,18 @@ class Leaping(Run):
             due = status == FINISHED and self.steps % RESUM == 0
             if due and not resolved(span[0], self.t, end - span[0], self.steps):
                 status = UNRESOLVED
+        return self.states, self.fired, self.ended(status, span, self.steps)
+
+    def ended(self, status: int, span: tuple[float, float], moves: int) -> int:
+        """The status of a run that is over, which keeps its last state to the end of the grid."""
+        start, end = span
         if status == OVERFLOW:
-            self.blame(number, self.t)
-        elif not resolved(span[0], self.t, (end if status == FINISHED else self.t) - span[0], self.steps):
+            self.blame(self.number, self.t)
+        elif not resolved(start, self.t, (end if status == FINISHED else self.t) - start, moves):
             status = UNRESOLVED
         if status in (FINISHED, ABSORBED, STOPPED):
             self.record(math.inf)
-        return self.states, self.fired, status
+        return status
 
     def record(self, t: float) -> None:
         """Keep the state at the grid's times up to t."""
