@@ -172,6 +172,7 @@ class _Reader:
         self.held: set[str] = set()  # species that reactions don't change
         self.ruled: set[str] = set()  # by assignment rules
         self.rated: set[str] = set()  # by rate rules
+        self.by_rules: set[str] = set()  # by either
         self.torn: set[str] = set()  # by either, though reactions may change them too
         self.set_by_events: set[str] = set()
         self.states: list[str] = []  # parameters that events or rate rules change: species that no reaction does
@@ -189,6 +190,7 @@ class _Reader:
             for event in self.model.getListOfEvents()
             for assignment in event.getListOfEventAssignments()
         }
+        self.by_rules = self.ruled | self.rated
         self.read_compartments(assigned)
         self.read_parameters(assigned)
         self.read_species(assigned)
@@ -293,7 +295,7 @@ class _Reader:
     def read_compartments(self, assigned: Mapping[str, Any]) -> None:
         for compartment in self.model.getListOfCompartments():
             name = self.name_of(compartment)
-            if compartment.getId() in self.ruled | self.rated:
+            if compartment.getId() in self.by_rules:
                 raise self.wrong(compartment, "a size that a rule gives isn't supported")
             if compartment.getId() not in assigned:
                 self.give(name, compartment, compartment.getSize() if compartment.isSetSize() else 1.0)
@@ -302,7 +304,8 @@ class _Reader:
         for parameter in self.model.getListOfParameters():
             name = self.name_of(parameter)
             own = parameter.getId()
-            if own in self.set_by_events | self.rated and own not in self.ruled and not parameter.getConstant():
+            changes = own in self.set_by_events or own in self.rated
+            if changes and own not in self.ruled and not parameter.getConstant():
                 self.states.append(name)
             if own not in assigned and own not in self.ruled:
                 self.give(name, parameter, parameter.getValue() if parameter.isSetValue() else None)
@@ -319,9 +322,9 @@ class _Reader:
             point = compartment.isSetSpatialDimensions() and compartment.getSpatialDimensions() == 0
             if not (species.getHasOnlySubstanceUnits() or point):
                 self.sizes[own] = self.names[compartment.getId()]
-            if species.getBoundaryCondition() or species.getConstant() or own in self.ruled | self.rated:
+            if species.getBoundaryCondition() or species.getConstant() or own in self.by_rules:
                 self.held.add(own)
-            if own in self.ruled | self.rated and not species.getBoundaryCondition():
+            if own in self.by_rules and not species.getBoundaryCondition():
                 self.torn.add(own)
             if own in self.ruled:
                 continue
