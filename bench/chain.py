@@ -156,6 +156,17 @@ def _hmmlearn_log_partition(data):
 
 
 @prepared
+def _hmmlearn_scaled(data):
+    """The faster of its two, on probabilities all of which an exponential made."""
+    from hmmlearn import _hmmc
+
+    start, transitions = np.exp(data["start"]), np.exp(data["transitions"])
+    emissions = data["emissions"].copy()
+    emissions[:, -1] += data["end"]
+    return lambda: np.array([_hmmc.forward_scaling(start, transitions, np.exp(e))[0] for e in emissions])
+
+
+@prepared
 def _torchcrf_viterbi(data):
     import torch
 
@@ -213,7 +224,8 @@ WORKLOADS = [
             "fastcore": lambda data: chain.log_partition(data["emissions"], data["transitions"], **_ends(data)),
             "numpy": _numpy_log_partition,
             "torch": _torch_log_partition,
-            "hmmlearn": _hmmlearn_log_partition,
+            "hmmlearn log": _hmmlearn_log_partition,
+            "hmmlearn scaled": _hmmlearn_scaled,
             "numba": _numba_log_partition,
         },
         equal=_close,

@@ -109,13 +109,22 @@ def test_what_is_refused(backend):
         ((emissions, tags, torch.zeros_like(mask)), "mask of the first timestep must all be on"),
         ((emissions, tags, mask, "product"), "invalid reduction: product"),
         ((emissions, tags, torch.tensor([[1] * 3, [0] * 3, [1] * 3, [0] * 3, [0] * 3])), "it has holes"),
-        ((emissions, tags + 3), r"paths must lie in \[0, 3\)"),
+        ((emissions, tags + 3), r"tags must lie in \[0, 3\), got values from 3 to"),
         ((emissions * math.nan, tags), "emissions must not hold NaN"),
         ((emissions.to("meta"), tags), r"emissions must be on the CPU, got a tensor on meta: move it with .cpu\(\)"),
         ((emissions, tags.to("meta")), "tags must be on the CPU"),
     ]:
         with pytest.raises(ValueError, match=words):
             layer(*arguments)
+    for arguments, words in (
+        ((emissions, tags.double()), "tags must be of integers, got torch.float64"),
+        ((emissions + 1j, tags), "emissions must be real, got torch.complex"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            layer(*arguments)
+    # Beyond the mask tags are padding.
+    padded = torch.where(mask.bool(), tags, -100)
+    assert torch.equal(layer(emissions, padded, mask), layer(emissions, tags, mask))
     with pytest.raises(ValueError, match="the parameters must be on the CPU"):
         CRF(TAGS).to("meta").decode(emissions)
     with pytest.raises(ValueError, match="invalid number of tags: 0"):

@@ -359,6 +359,24 @@ class TestSearch:
         else:
             assert 0 < held.sum() < 40
 
+    @pytest.mark.parametrize("seed", [1, 3, 4])
+    def test_weights_that_depend_on_each_other(self, seed):
+        # A lasso of 60 columns, nearly sums of 8: cut to where each descends by itself 2,000 steps don't end it.
+        rng = np.random.default_rng(seed)
+        columns = rng.normal(size=(200, 8)) @ rng.normal(size=(8, 60)) + 0.05 * rng.normal(size=(200, 60))
+        bowl = columns.T @ columns / 200
+        slope = bowl @ (rng.normal(size=60) * (rng.random(60) < 0.4)) + 0.01 * rng.normal(size=60)
+        found = search(
+            lambda w: (10 + float(0.5 * w @ bowl @ w - slope @ w), bowl @ w - slope),
+            np.zeros(60),
+            c1=0.01,
+            max_iterations=1600,
+            epsilon=1e-7,
+            period=10,
+            delta=0.0,
+        )
+        assert found.message == "the gradient is small"
+
     @pytest.mark.parametrize("c1", [0.0, 0.1])
     def test_a_step_that_cannot_descend_is_said(self, c1):
         # A gradient that points uphill.

@@ -355,8 +355,8 @@ class TestOptions:
         fits = [CRF(**options, num_memories=n).fit(X, Y).loss_ for n in (1, 6, 30)]
         assert fits[0] > fits[1] and fits[0] > fits[2]
         with pytest.warns(RuntimeWarning, match="training stopped early"):
-            short = CRF(c1=0.5, max_linesearch=1, c2=0, delta=0, epsilon=1e-12).fit(X, Y)
-        assert short.n_iter_ < CRF(c1=0.5, c2=0, delta=0, epsilon=1e-6).fit(X, Y).n_iter_
+            short = CRF(c1=0.01, max_linesearch=1, c2=0, delta=0, epsilon=1e-12).fit(X, Y)
+        assert short.n_iter_ < CRF(c1=0.01, c2=0, delta=0, epsilon=1e-6).fit(X, Y).n_iter_
 
     def test_bytes_are_labels_too(self, backend):
         crf = CRF(c2=0.1).fit(X, [[label.encode() for label in labels] for labels in Y])

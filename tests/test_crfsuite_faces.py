@@ -408,6 +408,15 @@ class TestTrainer:
         trainer.train(tmp_path / "model", -1)
         assert pycrfsuite.Tagger().open(tmp_path / "model").thing.labels() == ["A", "B", "C", "D"]
 
+    def test_the_learning_rates_that_were_tried(self, tmp_path):
+        log = "".join(trained(tmp_path / "model", "l2sgd", **{"calibration.max_trials": 4}).logparser.log)
+        tried = re.findall(r"Trial #(\d) \(eta = ([\d.]+)\): ([\d.]+)( \(worse\))?\n", log)
+        initial = float(re.search(r"calibration.max_trials: 4\nInitial loss: ([\d.]+)\n", log)[1])
+        best = re.search(r"\nBest learning rate \(eta\): ([\d.]+)\nSeconds required: [\d.]+\n\n\*{5} Epoch", log)[1]
+        assert [int(number) for number, *_ in tried] == [1, 2, 3] and tried[0][1] == "0.100000"
+        assert all((float(loss) >= initial) == bool(worse) for _, _, loss, worse in tried)
+        assert best == min(tried, key=lambda it: float(it[2]))[1]
+
     def test_what_is_refused(self, tmp_path):
         trainer = pycrfsuite.Trainer(verbose=False)
         with pytest.raises(ValueError, match=r"\|x\| = 1, \|y\| = 2"):
@@ -419,9 +428,16 @@ class TestTrainer:
             trainer.append([["a"]], ["A"], "first")
         with pytest.raises(TypeError, match="an item must be"):
             trainer.append(["a"], ["A"])
+        with pytest.raises(UnicodeEncodeError, match=r"labels must be UTF-8, got 'A\\ud800'"):
+            trainer.append([["a"]], ["A\ud800"])
         trainer.append([["a\0b"], ["c"]], [b"A", "B"])
         with pytest.raises(ValueError, match=r"must not have a NUL.*'a\\x00b'"):
             trainer.train(tmp_path / "model")
+        trainer.clear()
+        trainer.append([["é"], ["b\ud800"]], [b"A", "B"])
+        with pytest.raises(UnicodeEncodeError, match=r"attributes must be UTF-8, got 'b\\ud800'"):
+            trainer.train(tmp_path / "model")
+        assert not trainer.logparser.iterations  # before anything is trained
         trainer.clear()
         trainer.append([["a"], ["c"]], [b"A", "B"])
         with pytest.raises(FileNotFoundError):
@@ -469,6 +485,27 @@ class TestLogParser:
 
 
 class TestEstimator:
+    @pytest.mark.parametrize("keep", [False, True])
+    def test_a_fit_that_fails_changes_nothing(self, tmp_path, monkeypatch, keep):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        new = sklearn_crfsuite.CRF(c2=-1.0, keep_tempfiles=keep)
+        with pytest.raises(ValueError, match="c2 must be"):
+            new.fit([X], [Y])
+        with pytest.raises(NotFittedError):
+            new.predict([X])
+        assert not list(tmp_path.iterdir())
+        crf_ = sklearn_crfsuite.CRF(c2=1e-3, keep_tempfiles=keep).fit([X], [Y])
+        name, log = crf_.modelfile.name, crf_.training_log_
+        crf_.c2 = -1.0
+        for fresh in (False, True):
+            if fresh:
+                crf_._tagger = None
+            with pytest.raises(ValueError, match="c2 must be"):
+                crf_.fit([X], [Y])
+            assert crf_.predict([X]) == [Y] and crf_.modelfile.name == name and crf_.training_log_ is log
+        crf_.c2 = 1e-3
+        assert crf_.fit([X], [Y]).modelfile.name != name and os.path.exists(name) == keep
+
     def fitted(self, **options):
         return sklearn_crfsuite.CRF(c2=1e-3, **options).fit([X], [Y])
 

@@ -598,6 +598,7 @@ class TestBadInput:
             ({"implementation": "fast"}, ValueError, "implementation must be one of"),
             ({"params": None}, TypeError, "params must be a str"),
             ({"init_params": 3}, TypeError, "init_params must be a str"),
+            ({"params": "xst"}, ValueError, "params must be of the letters"),
             ({"verbose": "no"}, TypeError, "verbose must be a bool"),
             ({"random_state": -1}, ValueError, "random_state must be"),
             ({"random_state": "a"}, TypeError, "random_state must be an int"),
@@ -618,6 +619,7 @@ class TestBadInput:
             (CategoricalHMM(2, n_features=2), SYMBOLS, "X must hold symbols below 2, got 3"),
             (CategoricalHMM(2, emissionprob_prior=[1.0, 2.0]), SYMBOLS, "emissionprob_prior must be a number or"),
             (PoissonHMM(2, lambdas_prior=-1), COUNTS, "lambdas_prior must be at least 0"),
+            (PoissonHMM(2), [[1e160], [5.0]], r"X must hold counts up to 9.01e\+15, got one of 1e\+160"),
             (GaussianHMM(2, means_weight=-1), NUMBERS, "means_weight must be at least 0"),
             (GaussianHMM(2, covars_weight=-1), NUMBERS, "covars_weight must be finite and at least 0"),
             (GaussianHMM(2, min_covar=-1), NUMBERS, "min_covar must be finite and at least 0"),
@@ -635,7 +637,17 @@ class TestBadInput:
             model.fit(X, lengths)
         assert vars(model) == before
         assert model.score(X, lengths) == -np.inf
-        assert model.decode(X, lengths)[1].tolist() == [0, 0, -1, -1, -1, -1]
+        for algorithm in ("viterbi", "map"):
+            assert model.decode(X, lengths, algorithm)[1].tolist() == [0, 0, -1, -1, -1, -1]
+
+    def test_priors_that_make_a_sequence_impossible(self, backend):
+        model = CategoricalHMM(2, transmat_prior=0.1, emissionprob_prior=0.1, startprob_prior=0.1, random_state=0)
+        with pytest.raises(ValueError, match="sequence 0 has probability 0 after iteration 1: priors below 1"):
+            model.fit([[0], [1], [1], [0]])
+
+    def test_letters_that_mean_nothing(self, backend, caplog):
+        CategoricalHMM(2, init_params="stmc").fit(SYMBOLS, LENGTHS)
+        assert "init_params must be of the letters 'ste', got 'stmc'" in caplog.text
 
     def test_a_covariance_that_degenerates(self, backend):
         # Two rows in one dimension of two: no matrix but a singular one.

@@ -111,6 +111,11 @@ class CRF(torch.nn.Module):  # type: ignore[misc]
         scores, lengths, order = _batched(self, emissions, mask)
         paths = (tags if self.batch_first else tags.transpose(0, 1)).detach()
         paths = (paths if order is None else paths.gather(1, order)).numpy()
+        if paths.dtype.kind not in "iu":
+            raise TypeError(f"tags must be of integers, got {tags.dtype}")
+        inside = paths[np.arange(paths.shape[1]) < np.asarray(lengths)[:, None]]
+        if inside.size and not 0 <= inside.min() <= inside.max() < self.num_tags:
+            raise ValueError(f"tags must lie in [0, {self.num_tags}), got values from {inside.min()} to {inside.max()}")
         # Emissions and parameters of several types meet in the wider one, as in sums of them.
         kind = self.transitions.dtype
         for tensor in (scores, self.start_transitions, self.end_transitions):
@@ -150,6 +155,8 @@ def _validate(layer: CRF, emissions: Any, tags: Any, mask: Any) -> None:
             raise TypeError(f"{name} must be a tensor, got {type(tensor).__name__}")
         if tensor is not None and tensor.device.type != "cpu":
             raise ValueError(f"{name} must be on the CPU, got a tensor on {tensor.device}: move it with .cpu()")
+    if emissions.is_complex():
+        raise TypeError(f"emissions must be real, got {emissions.dtype}")
     if emissions.dim() != 3:
         raise ValueError(f"emissions must have dimension of 3, got {emissions.dim()}")
     if emissions.size(2) != layer.num_tags:

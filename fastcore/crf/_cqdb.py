@@ -141,8 +141,9 @@ def _joined(names: Sequence[str]) -> tuple[Bytes, Array]:
     """All names as UTF-8, each with a NUL behind it, and their sizes with it."""
     try:
         text = np.frombuffer("".join(f"{name}\0" for name in names).encode("utf-8"), np.uint8)
-    except UnicodeEncodeError as error:
-        raise ValueError(f"a name can't be written in CRFsuite's format: it has a lone surrogate, {error}") from None
+    except UnicodeEncodeError:
+        bad = next(name for name in names if name != name.encode("utf-8", "ignore").decode("utf-8"))
+        raise ValueError(f"a name can't be written in CRFsuite's format: {bad!r} has a lone surrogate") from None
     ends = np.flatnonzero(text == 0) + 1
     if len(ends) != len(names):
         bad = next(name for name in names if "\0" in name)

@@ -13,6 +13,7 @@ from ._model import Decoder, Features
 from ._search import dot
 
 Entry = dict[str, Any]
+Trials = list[tuple[float, float]]  # learning rates and the losses that they came to
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,9 @@ class TrainingLog:
     def start(self) -> None:
         """An iteration begins; the next one will when this one has been told."""
         self._since = perf_counter()
+
+    def calibrated(self, initial: float, trials: Trials, best: float) -> None:
+        """Take what came of trying learning rates, and the one that was chosen."""
 
     def __call__(self, loss: float, weights: Array, **more: Any) -> None:
         """Take an iteration: the loss and weights after it, and what else its algorithm tells."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from .._backend import kernels
 from ._features import Array, Items
-from ._log import TrainingLog
+from ._log import TrainingLog, Trials
 from ._model import Features
 from ._search import Fit, dot
 
@@ -131,7 +131,7 @@ def _averaged(
 
 def _descend(passes: Passes, start: Array, options: dict[str, Any], log: TrainingLog) -> Fit:
     decay = 2 * options["c2"] / passes.count
-    rate = _calibrated(passes, start, decay, options)
+    rate = _calibrated(passes, start, decay, options, log)
     weights, best, least = start.copy(), start, inf
     losses: list[float] = []
     log.start()
@@ -152,7 +152,7 @@ def _descend(passes: Passes, start: Array, options: dict[str, Any], log: Trainin
     return Fit(best, least, number, message)
 
 
-def _calibrated(passes: Passes, start: Array, decay: float, options: dict[str, Any]) -> float:
+def _calibrated(passes: Passes, start: Array, decay: float, options: dict[str, Any], log: TrainingLog) -> float:
     """The rate that lowers the loss most in a pass over some sequences, each tried from the start.
 
     From the first one up, as long as the loss is lowered, then down. A rate whose first step would take all of the
@@ -172,8 +172,10 @@ def _calibrated(passes: Passes, start: Array, decay: float, options: dict[str, A
     _finite(bar, start, "where training starts")
     rate, rising, left = first, True, candidates
     best, least = first, inf
+    trials: Trials = []
     for _ in range(max(1, options["calibration_max_trials"] - 1)):
         loss = loss_with(rate)[0] if decay * rate < 1 else inf
+        trials.append((rate, loss))
         better = loss < bar
         left -= better
         if loss < least:
@@ -183,4 +185,6 @@ def _calibrated(passes: Passes, start: Array, decay: float, options: dict[str, A
         elif not left:
             break
         rate = rate * options["calibration_rate"] if rising else rate / options["calibration_rate"]
-    return best if decay * best < 1 else 0.5 / decay
+    best = best if decay * best < 1 else 0.5 / decay
+    log.calibrated(bar, trials, best)
+    return best

@@ -91,8 +91,14 @@ class HiddenMarkovModel(Estimator, ABC):
         as_choice(self.algorithm, "algorithm", ("viterbi", "map"))
         as_choice(self.implementation, "implementation", ("log", "scaling"))
         for name in ("params", "init_params"):
-            if not isinstance(getattr(self, name), str):
-                raise TypeError(f"{name} must be a str of letters, got {type(getattr(self, name)).__name__}")
+            letters = getattr(self, name)
+            if not isinstance(letters, str):
+                raise TypeError(f"{name} must be a str of letters, got {type(letters).__name__}")
+            if not set(letters) <= set(self._letters):
+                message = f"{name} must be of the letters {''.join(self._letters)!r}, got {letters!r}"
+                if name == "params":
+                    raise ValueError(message)
+                log.warning("%s: the others mean nothing", message)  # which hmmlearn takes
         tol = self.tol
         if not (isinstance(tol, float) and tol == -np.inf):
             as_number(tol, "tol")
@@ -202,7 +208,7 @@ class HiddenMarkovModel(Estimator, ABC):
         else:
             monitor._reset()
         for _ in range(checked["n_iter"]):
-            expected = expect(self._chain(model), observations, backend, checked["workers"])
+            expected = expect(self._chain(model), observations, backend, checked["workers"], monitor.iter)
             self._update(model, expected)
             monitor.report(expected.log_prob)
             if monitor.converged:
@@ -296,11 +302,12 @@ class HiddenMarkovModel(Estimator, ABC):
         log_prob : float
             Log-probability of path and observations; with "map" the sum of the states' probabilities, as in hmmlearn.
         states : ndarray of int, shape (N,)
-            A state an observation; with "viterbi" -1 where a sequence has probability 0.
+            A state an observation; -1 where a sequence has probability 0.
         """
         if as_choice(algorithm or self.algorithm, "algorithm", ("viterbi", "map")) == "map":
             nodes = self.score_samples(X, lengths)[1]
-            return float(nodes.max(axis=1).sum()), nodes.argmax(axis=1)
+            likeliest = nodes.max(axis=1)
+            return float(likeliest.sum()), np.where(likeliest > 0, nodes.argmax(axis=1), -1)
         scores, chained, counts = self._scored(X, lengths)
         paths, found = chain.viterbi(
             scores, chained.log_transitions, start=chained.log_start, lengths=counts, workers=self.workers

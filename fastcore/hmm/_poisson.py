@@ -13,6 +13,9 @@ from ._base import Array, HiddenMarkovModel, check_columns
 from ._monitor import ConvergenceMonitor
 from ._steps import Expected, log_of
 
+# Larger floats are no longer all whole numbers.
+_LARGEST = 2.0**53
+
 
 @dataclass(frozen=True)
 class _Counts:
@@ -138,6 +141,8 @@ class PoissonHMM(HiddenMarkovModel):
             raise ValueError("X must have at least one column")
         if (counts < 0).any() or (counts != np.floor(counts)).any():
             raise ValueError("X must hold counts: whole numbers, at least 0")
+        if counts.max(initial=0.0) > _LARGEST:
+            raise ValueError(f"X must hold counts up to {_LARGEST:.3g}, got one of {counts.max():.3g}")
         return counts, gammaln(counts + 1).sum(axis=1)
 
     def _match(self, rows: tuple[Array, ...], model: dict[str, Any]) -> None:

@@ -78,8 +78,10 @@ def _expect_piece(task: tuple[Model, tuple[Array, ...], Array, str]) -> tuple[in
     return impossible, Expected(float(log_z.sum()), nodes[offsets[:-1]].sum(axis=0), counts[0], sums)
 
 
-def expect(model: Model, observations: Observations, backend: str, workers: Workers) -> Expected:
+def expect(model: Model, observations: Observations, backend: str, workers: Workers, updates: int = 0) -> Expected:
     """Expected starts, transitions and emissions' sums of all sequences, and their log-likelihood.
+
+    `updates` is how often the model was maximised.
 
     Raises
     ------
@@ -92,7 +94,11 @@ def expect(model: Model, observations: Observations, backend: str, workers: Work
     done = 0
     for (impossible, found), (_, offsets) in zip(stream(_expect_piece, tasks, workers), pieces):
         if impossible >= 0:
-            raise ValueError(f"sequence {done + impossible} has probability 0 under the model, so it teaches nothing")
+            if updates:
+                why = f"after iteration {updates}: priors below 1 make probabilities 0"
+            else:
+                why = "under the model, so it teaches nothing"
+            raise ValueError(f"sequence {done + impossible} has probability 0 {why}")
         done += len(offsets) - 1
         total = found if total is None else _added(total, found)
     assert total is not None  # observations are never without a row

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...crf import CRF
 from ...crf._features import Array
-from ...crf._log import Entry, Holdout, TrainingLog
+from ...crf._log import Entry, Holdout, TrainingLog, Trials
 from ...crf._model import Features, Model
 from ._parameters import FEATURES, TABLE
 
@@ -46,6 +46,7 @@ class Messages:
         if algorithm == "l2sgd":
             self.values["calibration.samples"] = min(int(values["calibration.samples"]), count)
         self.began = process_time()
+        self._calibrates = False  # rates are going to be tried
         if holdout >= 0:
             tell(f"Holdout group: {holdout + 1}\n")
             tell("\n")
@@ -78,7 +79,16 @@ class Messages:
         if calibrated:
             self.tell("Calibrating the learning rate (eta)\n")
             self._parameters(calibrated)
-            self.tell("\n")
+            self._calibrates = True
+
+    def calibrated(self, initial: float, trials: Trials, best: float) -> None:
+        """Learning rates were tried."""
+        self._calibrates = False
+        self.tell(f"Initial loss: {initial:f}\n")
+        for number, (rate, loss) in enumerate(trials, 1):
+            self.tell(f"Trial #{number} (eta = {rate:f}): {loss:f}{'' if loss < initial else ' (worse)'}\n")
+        self.tell(f"Best learning rate (eta): {best:f}\n")
+        self._took("Seconds required")
 
     def iteration(self, entry: Entry, active: int) -> None:
         """An iteration was made."""
@@ -103,6 +113,8 @@ class Messages:
 
     def trained(self, message: str, loss: float) -> None:
         """The training has ended."""
+        if self._calibrates:
+            self.tell("\n")
         if self.algorithm == "lbfgs":
             self.tell(f"{STOPPED.get(message, STUCK)}\n")
         elif self.algorithm == "l2sgd":
@@ -130,6 +142,20 @@ class Messages:
         self.tell("Writing feature references for attributes\n")
         yield
         self._took("Seconds required")
+
+
+def check_names(what: str, names: Iterable[str]) -> None:
+    """Refuse names that CRFsuite's files can't hold, before anything is trained."""
+    for name in names:
+        if "\0" in name:
+            raise ValueError(f"{what} must not have a NUL, which ends a name in CRFsuite's files, got {name!r}")
+        if not name.isascii():
+            try:
+                name.encode("utf-8")
+            except UnicodeEncodeError as error:
+                # As python-crfsuite's, with the name.
+                reason = f"{error.reason}, and {what} must be UTF-8, got {name!r}"
+                raise UnicodeEncodeError(error.encoding, name, error.start, error.end, reason) from None
 
 
 def _performance(entry: Entry) -> Iterator[str]:
@@ -160,9 +186,7 @@ class ToldCRF(CRF):
         features: Features,
         names: Iterable[str],
     ) -> TrainingLog:
-        for name in names:
-            if "\0" in name:
-                raise ValueError(f"attributes must not have a NUL, which ends a name in CRFsuite's files, got {name!r}")
+        check_names("attributes", names)
         self.told.made(features.size)
         return _Told(self.told, step, holdout, features)
 
@@ -178,6 +202,9 @@ class _Told(TrainingLog):
         self._counts: tuple[int, int] | None = None
         if holdout is not None:
             self._counts = sum(map(len, holdout.labels)), len(holdout.labels)
+
+    def calibrated(self, initial: float, trials: Trials, best: float) -> None:
+        self._told.calibrated(initial, trials, best)
 
     def __call__(self, loss: float, weights: Array, **more: Any) -> None:
         super().__call__(loss, weights, **more)

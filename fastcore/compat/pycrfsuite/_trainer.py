@@ -16,7 +16,7 @@ from ...crf._crfsuite import write_model
 from ...crf._files import _model_of
 from ...crf._model import Features, Model
 from ._logparser import TrainLogParser
-from ._messages import Messages, ToldCRF
+from ._messages import Messages, ToldCRF, check_names
 from ._parameters import ALGORITHMS, ALIASES, Parameter, options, parameters
 from ._sequence import ItemSequence
 
@@ -80,7 +80,7 @@ class BaseTrainer(TakesTurns):
         TypeError
             If items or labels have the wrong type.
         ValueError
-            If there aren't as many labels as items, or a label holds NUL.
+            If there aren't as many labels as items, or a label holds NUL or a lone surrogate.
         """
         items = xseq if isinstance(xseq, crf.ItemSequence) else ItemSequence(xseq)
         labels = [_label(label) for label in yseq]
@@ -123,7 +123,7 @@ class BaseTrainer(TakesTurns):
         Raises
         ------
         ValueError
-            If a parameter is out of range, or an attribute holds NUL.
+            If a parameter is out of range, or an attribute holds NUL or a lone surrogate.
         OSError
             If the file can't be written.
         """
@@ -297,8 +297,7 @@ def _label(label: Any) -> str:
         label = label.decode("utf-8")
     if not isinstance(label, str):
         raise TypeError(f"labels must be str, got {type(label).__name__} {label!r}")
-    if "\0" in label:
-        raise ValueError(f"labels must not have a NUL, which ends a name in CRFsuite's files, got {label!r}")
+    check_names("labels", [label])
     return label
 
 

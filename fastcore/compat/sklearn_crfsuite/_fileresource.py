@@ -50,6 +50,17 @@ class FileResource:
                 os.unlink(self.name)
             self.name = None
 
+    def another(self) -> FileResource:
+        """Return the same named file, or another temporary one, which is there."""
+        found = FileResource(None if self.auto else self.name, self.keep_tempfiles, self.suffix, self.prefix)
+        found.ensure_name()
+        return found
+
+    def discard(self) -> None:
+        """Remove a temporary file even if those are kept: nothing is in it."""
+        self.keep_tempfiles = False
+        self.cleanup()
+
     def refresh(self) -> None:
         """Begin anew, with another temporary file."""
         self.cleanup()

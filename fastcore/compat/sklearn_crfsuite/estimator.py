@@ -213,8 +213,12 @@ class CRF(Estimator):
         TypeError
             If items or labels have the wrong type.
         ValueError
-            If lengths don't match, only one of `X_dev` and `y_dev` is given, or a parameter is out of range or of no
-            use to the algorithm.
+            If lengths don't match, only one of `X_dev` and `y_dev` is given, a name holds NUL or what UTF-8 can't, or a
+            parameter is out of range or of no use to the algorithm.
+
+        Notes
+        -----
+        A fit that fails or is interrupted changes nothing.
         """
         if (X_dev is None) != (y_dev is None):
             raise ValueError("X_dev and y_dev must be given together")
@@ -224,11 +228,17 @@ class CRF(Estimator):
         if X_dev is not None:
             for items, labels in _pairs(X_dev, y_dev, "X_dev", "y_dev"):
                 trainer.append(items, labels, 1)
-        # Only now: what goes wrong before changes nothing.
-        self.modelfile.refresh()
-        assert self.modelfile.name is not None
+        # Into a file of its own, so that a training that fails changes nothing.
+        modelfile = self.modelfile.another()
+        assert modelfile.name is not None
+        try:
+            trainer.train(modelfile.name, -1 if X_dev is None else 1)
+        except BaseException:
+            modelfile.discard()
+            raise
         self._tagger = self._info_cached = None
-        trainer.train(self.modelfile.name, -1 if X_dev is None else 1)
+        self.modelfile.cleanup()
+        self.modelfile = modelfile
         self.training_log_ = trainer.logparser
         return self
 
