@@ -19,8 +19,9 @@ Array: TypeAlias = NDArray[Any]
 
 # Steps a block: fixed, so that no sum depends on the number of workers; few enough for a block's scores to stay near.
 BLOCK_STEPS = 8192
-# Blocks that a worker is given between two additions to the gradient.
-WAVE = 4
+# Blocks that a worker is given between two additions to the gradient, for which all wait for the slowest; and the
+# most numbers that these hold for it.
+WAVE, WAVE_CELLS = 16, 3 << 20
 # Numbers of a table that counts labels of some attributes at a time.
 COUNTED_CELLS = 1 << 19
 
@@ -249,7 +250,8 @@ class Objective:
         pairs = self.features.transitions
         sums = [self._kernels.new_gradient(self._plan, *share) for share in self._shares]
         rest, done = iter(self.runs), 0
-        while wave := list(islice(rest, 1 if self._alone else WAVE * len(self._shares))):
+        each = min(WAVE, max(1, WAVE_CELLS // (BLOCK_STEPS * self.features.labels)))
+        while wave := list(islice(rest, 1 if self._alone else each * len(self._shares))):
             tasks = [(self.features, self._plan, *run_, spread, matrix, self.backend) for run_ in wave]
             found = run(_expectations, tasks, self.workers)
             for _, counts, log_z in found:
