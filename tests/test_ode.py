@@ -268,6 +268,8 @@ class TestSolve:
             ({"system": "A -> B"}, TypeError, "system must be a ReactionNetwork or a callable"),
             ({"x0": [1]}, ValueError, r"x0 must have shape \(2,\)"),
             ({"x0": [1, math.nan]}, ValueError, "x0 must not hold NaN"),
+            ({"x0": [1.0, math.nan]}, ValueError, "x0 must not hold NaN"),
+            ({"x0": [1.0, 1.0, 1.0]}, ValueError, r"x0 must have shape \(2,\)"),
             ({"x0": [1, math.inf]}, ValueError, "x0 must be finite"),
             ({"x0": ["a", "b"]}, TypeError, "x0 must be real numbers"),
             ({"x0": None}, ValueError, "x0 must be given"),
@@ -275,6 +277,11 @@ class TestSolve:
             ({"t_span": (2, 1)}, ValueError, "start <= end"),
             ({"t_eval": [0, 50]}, ValueError, "t_eval must lie in t_span"),
             ({"t_eval": [2, 1]}, ValueError, "t_eval must rise"),
+            ({"t_eval": np.array([0.0, 50])}, ValueError, "t_eval must lie in t_span"),
+            ({"t_eval": np.array([-1.0, 5])}, ValueError, "t_eval must lie in t_span"),
+            ({"t_eval": np.array([0.0, 2, 1, 3])}, ValueError, "t_eval must rise"),
+            ({"t_eval": np.array([0.0, math.nan, 3])}, ValueError, "t_eval must not hold NaN"),
+            ({"t_eval": np.array([math.nan])}, ValueError, "t_eval must not hold NaN"),
             ({"method": "midpoint"}, ValueError, "method must be one of"),
             ({"rtol": -1}, ValueError, "rtol must be finite and at least 0"),
             ({"atol": 0}, ValueError, "atol must be finite and above 0"),
@@ -381,6 +388,18 @@ class TestTwins:
                 results.append(solve(network, x0, (0, 2), [0, 0.3, 1.1, 2], **options))
         assert results[0].nfev == results[1].nfev and results[0].status == results[1].status
         assert same(*results)
+
+    @pytest.mark.parametrize("n", [64, 65])
+    def test_a_network_large_and_small(self, n):
+        # Up to 64 reactions are computed anew for each amount that they change.
+        text = "; ".join(f"X{i % 5} + X{(i + 2) % 5} -> 3 X{(i + 1) % 5} @ {0.01 + i / 1e4!r}" for i in range(n - 1))
+        network = ReactionNetwork(f"{text}; X0 -> 0 @ 1")
+        results = []
+        for name in ("compiled", "reference"):
+            with use_backend(name):
+                for method in ("dopri5", "dop853"):
+                    results.append(solve(network, [1.0, 0.5, 2, 0, 1], (0, 1), np.linspace(0, 1, 5), method=method))
+        assert same(results[0], results[2]) and same(results[1], results[3])
 
     def test_switching_to_the_stiff_method(self):
         results = []

@@ -312,10 +312,13 @@ def solve(
         return _with_events(again, times, events, species, names)
     found = again.at(times, workers)
     _warn(found.status, how.limit)
-    return Solution(
-        times, found.x, found.status, found.nfev, species, found.slopes, names or (), observed=_observed(again),
-        _again=again,
+    solution = object.__new__(Solution)
+    # At once: a frozen object's own way of being made costs as much as a small system's first steps.
+    solution.__dict__.update(
+        t=times, x=found.x, status=found.status, nfev=found.nfev, species=species, sensitivities=found.slopes,
+        params=names or (), t_events=(), x_events=(), observed=_observed(again), _again=again, _stop=np.inf,
     )  # fmt: skip
+    return solution
 
 
 def _observed(again: OfNetwork | OfFunction) -> Observed:

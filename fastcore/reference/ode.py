@@ -220,6 +220,9 @@ class _Integration:
 
     def norm(self, v: Vector, a: Vector, b: Vector) -> float:
         """Root mean square in units of the tolerance, the largest over the amounts and each sensitivity."""
+        return math.sqrt(self.mean_square(v, a, b))
+
+    def mean_square(self, v: Vector, a: Vector, b: Vector) -> float:
         n, largest = self.system.n, 0.0
         for block in range(self.system.n_params + 1):
             total = 0.0
@@ -229,7 +232,7 @@ class _Integration:
             if not total < math.inf:
                 return math.inf
             largest = max(largest, total)
-        return math.sqrt(largest / n)
+        return largest / n
 
     def first_step(self, slope: Vector, order: float) -> float:
         y, span = self.y, self.end - self.t
@@ -283,12 +286,14 @@ def _dopri5(run: _Integration, watch: bool) -> int:
         y, h, k = run.y, run.h, [k1]
         new = y
         for weights in STAGES:
-            place, new = new, _moved(y, h, _combination(weights, k))
+            # The newest slope is added last, so that the kernel has the others' sum when it comes.
+            place, earlier = new, _moved(y, h, _combination(weights[:-1], k)) if len(k) > 1 else y
+            new = [a + h * weights[-1] * b for a, b in zip(earlier, k[-1])]
             k.append(run.rhs(new))
-        err = run.norm([h * e for e in _combination(ERROR, k)], y, new)
-        size = math.log(max(err, 1e-30)) if err < math.inf else err
+        err = run.mean_square([h * e for e in _combination(ERROR, k)], y, new)
+        size = 0.5 * math.log(max(err, 1e-60)) if err < math.inf else err
         if not err <= 1:
-            run.h = h / (min(math.exp(0.17 * size) / 0.9, 10.0) if err < math.inf else 10.0)
+            run.h = h * (max(0.9 * math.exp(-0.17 * size), 0.1) if err < math.inf else 0.1)
             rejected = True
             continue
         quintic = _combination(DENSE, k)
@@ -314,8 +319,8 @@ def _dopri5(run: _Integration, watch: bool) -> int:
                 stiff = 0 if calm == CALM_STEPS else stiff
         run.advance(new, last)
         k1 = k[6]
-        factor = min(max(math.exp(0.17 * size - 0.04 * before) / 0.9, 0.1), 5.0)
-        run.h = h / (max(factor, 1.0) if rejected else factor)
+        factor = max(min(0.9 * math.exp(0.04 * before - 0.17 * size), 10.0), 0.2)
+        run.h = h * (min(factor, 1.0) if rejected else factor)
         before, rejected = max(size, SMALL), False
         if stiff >= STIFF_STEPS:
             return STIFF

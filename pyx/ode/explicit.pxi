@@ -27,9 +27,14 @@ cdef inline int arrive(State* state, double t, double h) except -1 nogil:
     return 0
 
 
-cdef double norm(const Network* s, const double* v, const double* a, const double* b, double rtol,
-                 const double* atol) noexcept nogil:
+cdef inline double norm(const Network* s, const double* v, const double* a, const double* b, double rtol,
+                        const double* atol) noexcept nogil:
     # Root mean square of v in units of the tolerance, the largest over the amounts and each sensitivity.
+    return sqrt(mean_square(s, v, a, b, rtol, atol))
+
+
+cdef double mean_square(const Network* s, const double* v, const double* a, const double* b, double rtol,
+                        const double* atol) noexcept nogil:
     cdef Py_ssize_t block, i, n = s.n_species
     cdef double largest = 0.0, total, ratio, size_a, size_b
     for block in range(s.n_params + 1):
@@ -43,7 +48,7 @@ cdef double norm(const Network* s, const double* v, const double* a, const doubl
             return INFINITY
         if total > largest:
             largest = total
-    return sqrt(largest / <double>n)
+    return largest / <double>n
 
 
 cdef inline bint too_small(double h, double t, double end) noexcept nogil:
@@ -91,22 +96,22 @@ cdef int dopri5(
     double* out, double rtol, const double* atol, Py_ssize_t max_steps, bint watch,
 ) except -1 nogil:
     # Dormand and Prince 5(4) with Shampine's dense output and a PI controller (Hairer, Norsett and Wanner I, II.5).
-    cdef Py_ssize_t n = s.size, i, stiff = 0, calm = 0
+    cdef Py_ssize_t n = s.size, m = n + 1, i, stiff = 0, calm = 0
     cdef double* k1 = w
-    cdef double* k2 = w + n
-    cdef double* k3 = w + 2 * n
-    cdef double* k4 = w + 3 * n
-    cdef double* k5 = w + 4 * n
-    cdef double* k6 = w + 5 * n
-    cdef double* k7 = w + 6 * n
-    cdef double* moved = w + 7 * n
-    cdef double* new = w + 8 * n
-    cdef double* error = w + 9 * n
+    cdef double* k2 = w + m
+    cdef double* k3 = w + 2 * m
+    cdef double* k4 = w + 3 * m
+    cdef double* k5 = w + 4 * m
+    cdef double* k6 = w + 5 * m
+    cdef double* k7 = w + 6 * m
+    cdef double* moved = w + 7 * m
+    cdef double* new = w + 8 * m
+    cdef double* error = w + 9 * m
     cdef double* swap
     cdef double t = state.t, h = state.h, err, size, factor, before = SMALL, share, rest, difference, bend, quintic
     cdef double top, bottom
     cdef bint last, rejected = False
-    rhs(s, y, k1)
+    rhs_of(s, y, k1)
     state.nfev += 1
     if end > t and not finite(k1, n):
         return NOT_FINITE
@@ -123,43 +128,42 @@ cdef int dopri5(
             h = end - t
         state.n_steps += 1
         spend(&state.pace, 40 * n)
+        # Each stage waits for the slope before it, and only for that: what is known earlier is summed apart.
         for i in range(n):
-            moved[i] = y[i] + h * (1.0 / 5.0 * k1[i])
-        rhs(s, moved, k2)
+            moved[i] = y[i] + h * (1.0 / 5.0) * k1[i]
+        rhs_of(s, moved, k2)
         for i in range(n):
-            moved[i] = y[i] + h * (3.0 / 40.0 * k1[i] + 9.0 / 40.0 * k2[i])
-        rhs(s, moved, k3)
+            moved[i] = y[i] + h * (3.0 / 40.0 * k1[i]) + h * (9.0 / 40.0) * k2[i]
+        rhs_of(s, moved, k3)
         for i in range(n):
-            moved[i] = y[i] + h * (44.0 / 45.0 * k1[i] - 56.0 / 15.0 * k2[i] + 32.0 / 9.0 * k3[i])
-        rhs(s, moved, k4)
+            moved[i] = y[i] + h * (44.0 / 45.0 * k1[i] - 56.0 / 15.0 * k2[i]) + h * (32.0 / 9.0) * k3[i]
+        rhs_of(s, moved, k4)
         for i in range(n):
             moved[i] = y[i] + h * (
-                19372.0 / 6561.0 * k1[i] - 25360.0 / 2187.0 * k2[i] + 64448.0 / 6561.0 * k3[i] - 212.0 / 729.0 * k4[i]
-            )
-        rhs(s, moved, k5)
+                19372.0 / 6561.0 * k1[i] - 25360.0 / 2187.0 * k2[i] + 64448.0 / 6561.0 * k3[i]
+            ) - h * (212.0 / 729.0) * k4[i]
+        rhs_of(s, moved, k5)
         for i in range(n):
             moved[i] = y[i] + h * (
                 9017.0 / 3168.0 * k1[i] - 355.0 / 33.0 * k2[i] + 46732.0 / 5247.0 * k3[i] + 49.0 / 176.0 * k4[i]
-                - 5103.0 / 18656.0 * k5[i]
-            )
-        rhs(s, moved, k6)
+            ) - h * (5103.0 / 18656.0) * k5[i]
+        rhs_of(s, moved, k6)
         for i in range(n):
             new[i] = y[i] + h * (
                 35.0 / 384.0 * k1[i] + 500.0 / 1113.0 * k3[i] + 125.0 / 192.0 * k4[i] - 2187.0 / 6784.0 * k5[i]
-                + 11.0 / 84.0 * k6[i]
-            )
-        rhs(s, new, k7)
+            ) + h * (11.0 / 84.0) * k6[i]
+        rhs_of(s, new, k7)
         state.nfev += 6
         for i in range(n):
             error[i] = h * (
                 71.0 / 57600.0 * k1[i] - 71.0 / 16695.0 * k3[i] + 71.0 / 1920.0 * k4[i] - 17253.0 / 339200.0 * k5[i]
                 + 22.0 / 525.0 * k6[i] - 1.0 / 40.0 * k7[i]
             )
-        err = norm(s, error, y, new, rtol, atol)
-        size = log(err if err > 1e-30 else 1e-30)
+        err = mean_square(s, error, y, new, rtol, atol)
+        size = 0.5 * log(err if err > 1e-60 else 1e-60)  # of its root
         if not err <= 1.0:
-            factor = exp(0.17 * size) / 0.9 if err < INFINITY else 10.0
-            h = h / (factor if factor < 10.0 else 10.0)
+            factor = 0.9 * exp(-0.17 * size) if err < INFINITY else 0.1
+            h = h * (factor if factor > 0.1 else 0.1)
             rejected = True
             continue
         while state.at < n_times and (times[state.at] <= t + h or last):
@@ -195,12 +199,12 @@ cdef int dopri5(
         swap = k1
         k1 = k7
         k7 = swap
-        factor = exp(0.17 * size - 0.04 * before) / 0.9
-        factor = factor if factor > 0.1 else 0.1
-        factor = factor if factor < 5.0 else 5.0
-        if rejected and factor < 1.0:
+        factor = 0.9 * exp(0.04 * before - 0.17 * size)
+        factor = factor if factor < 10.0 else 10.0
+        factor = factor if factor > 0.2 else 0.2
+        if rejected and factor > 1.0:
             factor = 1.0
-        h = h / factor
+        h = h * factor
         before = size if size > SMALL else SMALL
         rejected = False
         arrive(state, t, h)
@@ -254,11 +258,11 @@ cdef int dop853(
     cdef Py_ssize_t n = s.size, i, j
     cdef double* k = w
     cdef double* moved = w + 16 * n
-    cdef double* new = w + 17 * n
-    cdef double* error = w + 18 * n
+    cdef double* new = w + 17 * n + 1
+    cdef double* error = w + 18 * n + 2
     cdef double t = state.t, h = state.h, err, coarse, factor, share, rest, difference, bend, total
     cdef bint last, rejected = False, dense
-    rhs(s, y, k)
+    rhs_of(s, y, k)
     state.nfev += 1
     if end > t and not finite(k, n):
         return NOT_FINITE
@@ -278,7 +282,7 @@ cdef int dop853(
         for j in range(12):
             for i in range(n):
                 new[i] = y[i] + h * weighed(&STAGE_ROWS[j], k, n, i)
-            rhs(s, new, &k[(j + 1) * n])
+            rhs_of(s, new, &k[(j + 1) * n])
         state.nfev += 12
         for i in range(n):
             error[i] = h * weighed(&ERROR_ROWS[0], k, n, i)
@@ -301,7 +305,7 @@ cdef int dop853(
                 for j in range(12, 15):
                     for i in range(n):
                         moved[i] = y[i] + h * weighed(&STAGE_ROWS[j], k, n, i)
-                    rhs(s, moved, &k[(j + 1) * n])
+                    rhs_of(s, moved, &k[(j + 1) * n])
                 state.nfev += 3
                 dense = True
             share = (times[state.at] - t) / h

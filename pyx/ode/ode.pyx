@@ -25,7 +25,7 @@ cdef enum:
     RK4 = 5
     STIFF_STEPS = 15
     CALM_STEPS = 6
-    WORK = 19  # vectors that the hungriest method works on
+    WORK = 19  # vectors that the hungriest method works on, each with room for a number behind it
 
 cdef double EPSILON = 2.0 ** -52
 cdef double TINY = 1e-300
@@ -93,7 +93,7 @@ def integrate(
     state.keep, state.ends, state.n_ends, state.room, state.pool = keep, NULL, 0, 0, &pool
     try:
         lay_call(&s, constants.shape[1], k, &pool)
-        y = <double*>zeros(&pool, (1 + WORK) * s.size, sizeof(double))
+        y = <double*>zeros(&pool, (1 + WORK) * (s.size + 1), sizeof(double))
         with nogil:
             state.pace = new_pace()
             for row in range(rows):
@@ -109,7 +109,7 @@ def integrate(
                         target[state.at * s.size + i] = y[i]
                     state.at += 1
                 status[row] = step_on(
-                    &s, y, y + s.size, &pool, &matrix, &state, end, asked, n_times, target, method, rtol, &atol[0],
+                    &s, y, y + s.size + 1, &pool, &matrix, &state, end, asked, n_times, target, method, rtol, &atol[0],
                     max_steps, step,
                 )
                 count[0, row], count[1, row] = state.nfev, state.n_steps

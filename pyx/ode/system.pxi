@@ -2,6 +2,9 @@
 # then derivatives of the amounts by each parameter.
 
 cdef enum:
+    SMALL_NETWORK = 64
+
+cdef enum:
     # What a rate is: a constant times none, one or two amounts, times any number of factors, or a program.
     NO_FACTOR = 0
     ONE_FACTOR = 1
@@ -13,6 +16,14 @@ cdef enum:
 cdef struct Rate:
     # The first amounts that a product has; where it has fewer, the place behind the last amount.
     int32_t kind
+    int32_t a
+    int32_t b
+
+
+cdef struct Term:
+    # What a reaction adds to an amount: so often its constant times amounts.
+    double by
+    double constant
     int32_t a
     int32_t b
 
@@ -43,7 +54,9 @@ cdef struct Network:
     const int64_t* read
     Py_ssize_t results
     Py_ssize_t slots
+    bint small  # so few plain reactions that their rates are computed anew for each amount that they change
     # Of one call.
+    Term* terms  # where a small network has no parameters: by amount, as `into`
     const double* constants  # of reactions, then slots
     const double* slopes  # of the constants, by each parameter
     double* flux  # rates, then their derivatives by each parameter
@@ -203,6 +216,24 @@ cdef void rhs(const Network* s, const double* y, double* out) noexcept nogil:
         out += n
 
 
+cdef inline void rhs_of(const Network* s, double* y, double* out) noexcept nogil:
+    # The same, where there is room for a 1 behind the amounts: for a small network nothing is written that is read
+    # again at once, which is what each stage of a step would wait for.
+    cdef Py_ssize_t i, e = 0, n = s.n_species
+    cdef const Term* terms = s.terms
+    cdef double total
+    if terms == NULL:
+        rhs(s, y, out)
+        return
+    y[n] = 1.0
+    for i in range(n):
+        total = 0.0
+        while e < s.into_at[i + 1]:
+            total += terms[e].by * (terms[e].constant * y[terms[e].a] * y[terms[e].b])
+            e += 1
+        out[i] = total
+
+
 cdef void minus_jacobian(const Network* s, const double* x, double* matrix) noexcept nogil:
     # By the amounts alone.
     cdef Py_ssize_t i, j, f, n = s.n_species
@@ -254,6 +285,9 @@ cdef int lay_call(Network* s, Py_ssize_t n_columns, Py_ssize_t n_params, Pool* p
         pool, (1 + n_params) * s.n_reactions + s.most_factors + s.n_species + 1 + 4 * frame + s.results, sizeof(double)
     )
     s.n_slots, s.n_params, s.size = n_columns - s.n_reactions, n_params, (1 + n_params) * s.n_species
+    s.terms = NULL
+    if s.small and n_params == 0:
+        s.terms = <Term*>zeros(pool, s.into_at[s.n_species] + 1, sizeof(Term))
     s.flux = room
     s.partial = s.flux + (1 + n_params) * s.n_reactions
     s.amounts = s.partial + s.most_factors
@@ -265,7 +299,13 @@ cdef int lay_call(Network* s, Py_ssize_t n_columns, Py_ssize_t n_params, Pool* p
 
 cdef void take_constants(Network* s, const double* constants, const double* slopes) noexcept nogil:
     cdef Py_ssize_t i
+    cdef const Rate* rate
     s.constants, s.slopes = constants, slopes
+    if s.terms != NULL:
+        for i in range(s.into_at[s.n_species]):
+            rate = &s.rates[s.into[i]]
+            s.terms[i].by, s.terms[i].constant = s.into_by[i], constants[s.into[i]]
+            s.terms[i].a, s.terms[i].b = rate.a, rate.b
     for i in range(s.n_slots):
         s.frame[s.slots + i] = constants[s.n_reactions + i]
 
@@ -325,6 +365,7 @@ cdef class System:
                 longest = max(longest, s.program_at[j + 1] - s.program_at[j])
             s.plain = s.plain and s.rates[j].kind <= TWO_FACTORS
         s.slots = s.results + longest
+        s.small = s.plain and s.n_reactions <= SMALL_NETWORK
         return 0
 
     cdef int lay_changes(self, const int64_t[::1] by, Pace* pace) except -1:
