@@ -29,8 +29,7 @@ LARGEST_COUNT = 2**53 - 2**32
 def _row(x: State, species: Sequence[str], name: str) -> NDArray[np.float64]:
     if type(x) not in (dict, list, tuple):  # these have no labels of their own
         x = complete(x, name, species, "species")
-    short = type(x) is list and len(x) == len(species) <= _SHORT
-    if short and all(type(value) is float and math.isfinite(value) for value in x):
+    if _are_floats(x, len(species)):
         return np.array(x)
     if type(x) is not dict and not isinstance(x, Mapping):
         return as_real(x, name, shape=(len(species),), dtype=np.float64, inf=False)
@@ -43,6 +42,12 @@ def _row(x: State, species: Sequence[str], name: str) -> NDArray[np.float64]:
     amounts = as_real(list(x.values()), name, shape=(len(x),), dtype=np.float64, inf=False)
     found = dict(zip(x, amounts.tolist()))
     return np.array([found.get(key, 0.0) for key in species])
+
+
+def _are_floats(x: Any, count: int) -> bool:
+    """Whether x is a list of so many finite floats, and a short one."""
+    short = type(x) is list and len(x) == count <= _SHORT
+    return short and all(type(value) is float and math.isfinite(value) for value in x)
 
 
 def as_counts(x: State, species: Sequence[str], name: str = "x0") -> NDArray[np.int64]:

@@ -130,11 +130,23 @@ static int NAME(rows)(const REAL* a, ptrdiff_t da, ptrdiff_t ka, const REAL* b, 
 }
 
 /* One step of m chains that lie side by side; da, db: 1, or 0 for one number for all. */
-FC_SCAN NAME(across)(const REAL* a, ptrdiff_t da, const REAL* b, ptrdiff_t db, const REAL* last, REAL* y, ptrdiff_t m)
+FC_SCAN NAME(across)(const REAL* restrict a, ptrdiff_t da, const REAL* restrict b, ptrdiff_t db,
+                     const REAL* restrict last, REAL* restrict y, ptrdiff_t m)
 {
-    if (da && db)
+    const ptrdiff_t each = LINE / sizeof(REAL), ahead = FAR_AHEAD / sizeof(REAL);
+    if (da && db) {
+        for (; BY_LINE && m >= each; m -= each) {
+            FASTCORE_PREFETCH(a + ahead);
+            FASTCORE_PREFETCH(b + ahead);
+            FASTCORE_PREFETCH(y + ahead);
+            ASSIGN(y, each, NAME(step)(a[j], last[j], b[j]));
+            a += each;
+            b += each;
+            last += each;
+            y += each;
+        }
         ASSIGN(y, m, NAME(step)(a[j], last[j], b[j]));
-    else if (da)
+    } else if (da)
         ASSIGN(y, m, NAME(step)(a[j], last[j], b[0]));
     else if (db)
         ASSIGN(y, m, NAME(step)(a[0], last[j], b[j]));

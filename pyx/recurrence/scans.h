@@ -15,7 +15,8 @@ enum {
     PIECE = 2056, /* steps that a guess is good for; pieces a power of two apart would share few lines of the cache */
     MOST_PATIENT = 64,
     LINE = 64,  /* bytes of a line of the cache */
-    AHEAD = 512 /* bytes ahead of which lines are asked for: pieces begin and end where the processor doesn't foresee it */
+    AHEAD = 512, /* bytes ahead of which lines are asked for: pieces begin and end where the processor doesn't foresee it */
+    FAR_AHEAD = 8192 /* the same for rows, at whose ends it looks no further than a page */
 };
 
 #if defined(__GNUC__)
@@ -60,6 +61,9 @@ FC_INLINE_SCAN Complex_f64 step_c128(Complex_f64 a, Complex_f64 y, Complex_f64 b
             (y)[j] = value; \
     } while (0)
 
+/* Whether rows go line by line, each asked for ahead: GCC 12 would fuse what so few complex numbers are made of. */
+#define BY_LINE 1
+
 #define BITS 32
 #include "precision.h"
 #include "chains.h"
@@ -71,6 +75,8 @@ FC_INLINE_SCAN Complex_f64 step_c128(Complex_f64 a, Complex_f64 y, Complex_f64 b
 #include "chains.h"
 #include "matrices.h"
 
+#undef BY_LINE
+#define BY_LINE 0
 #undef ASSIGN
 #define ASSIGN(y, m, value) \
     do { \
