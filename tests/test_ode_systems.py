@@ -89,6 +89,7 @@ class TestExpressionSystem:
             ("", ValueError, "equations must hold at least one"),
             ("k = 3", ValueError, "equations must hold at least one"),
             ("x' =", ValueError, 'line 1: expected "x\' = expression"'),
+            ("y' = 1\nx'' = -x", ValueError, "line 2: equations must be of the first order"),
             ("x' = 1\nA -> B @ 1", ValueError, "line 2: expected"),
             ("x' = y", ValueError, "names 'y', which has no value"),
             ("x' = 1; x' = 2", ValueError, "equations must give 'x' one right-hand side, got 2"),
@@ -103,6 +104,14 @@ class TestExpressionSystem:
 
 
 class TestPolynomialSystem:
+    def test_many_terms(self):
+        # Longer than a text that anybody writes.
+        exponents = np.eye(30, dtype=int)[:, None] + np.eye(30, dtype=int)
+        coefficients = np.random.default_rng(0).normal(size=(30, 900))
+        x = np.linspace(0.5, 1, 30)
+        system = PolynomialSystem(coefficients, exponents.reshape(900, 30))
+        np.testing.assert_allclose(system.rhs(x), coefficients @ np.outer(x, x).ravel(), rtol=1e-10)
+
     def test_right_hand_side_and_derivatives(self, backend):
         """Against the definition, at values of both signs, of terms with up to four variables."""
         rng = np.random.default_rng(0)

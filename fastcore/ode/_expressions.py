@@ -146,6 +146,10 @@ def _as_reactions(text: str) -> str:
                 raise ValueError(
                     f"line {number}: expected \"x' = expression\" or 'name = number', got {part.strip()!r}"
                 )
+            if "''" in part:
+                raise ValueError(
+                    f"line {number}: equations must be of the first order, x' = v and v' = ..., got {part.strip()!r}"
+                )
             if match := _EQUATION.fullmatch(part):
                 if not match[3].strip():
                     raise ValueError(f'line {number}: expected "x\' = expression", got {part.strip()!r}')

@@ -14,10 +14,11 @@ Gradient: TypeAlias = dict[str, Value]
 # ("number", 2.0), ("name", "k"), or an operation of `fastcore._programs` and the places of its operands.
 Node: TypeAlias = tuple[Any, ...]
 
-_LONGEST = 10_000
+_LONGEST = 1_000_000
 # Nodes may stand in many places of a text: one that would be longer than this isn't written.
 _LONGEST_WRITTEN = 1_000_000
 _DEEPEST = 100
+_SHOWN = 200
 _TOKEN = re.compile(
     r"\s*(?:"
     r"(?P<number>0[xX][0-9a-fA-F]+|(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
@@ -347,6 +348,11 @@ def _written(kind: str, places: list[int], operands: list[tuple[str, int]], valu
     return f"{_SPELLED.get(kind, kind)}({', '.join(text for text, _ in operands)})", _ATOM
 
 
+def _shown(text: str) -> str:
+    """A text as an error shows it: not a million characters."""
+    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}... ({len(text)} characters)"
+
+
 class _Parser:
     """Precedence climbing over a list of tokens; nesting is bounded, chains of any length are loops."""
 
@@ -370,12 +376,12 @@ class _Parser:
         return self.graph.nodes
 
     def wrong(self, why: str = "") -> ValueError:
-        return ValueError(f"{self.text!r} is not an arithmetic expression{why}")
+        return ValueError(f"{_shown(self.text)} is not an arithmetic expression{why}")
 
     def not_allowed(self, what: str) -> ValueError:
         return ValueError(
-            f"{self.text!r}: {what!r} is not allowed: only numbers, names, + - * / **, comparisons, and, or, not, "
-            f"parentheses and {', '.join(_CALLS)}"
+            f"{_shown(self.text)}: {what!r} is not allowed: only numbers, names, + - * / **, comparisons, and, or, "
+            f"not, parentheses and {', '.join(_CALLS)}"
         )
 
     def take(self, sign: str) -> bool:
@@ -398,7 +404,7 @@ class _Parser:
             if kind != "sign":
                 break
             if sign == "^":
-                raise ValueError(f"{self.text!r}: write a power as a**b, not a^b")
+                raise ValueError(f"{_shown(self.text)}: write a power as a**b, not a^b")
             if sign == "**" and least <= _POWER:
                 self.at += 1
                 left = self.graph("power", left, self.expression(_SIGN))
@@ -410,7 +416,7 @@ class _Parser:
             right = self.expression(strength + 1)
             left = self.graph(operation, right, left) if turned else self.graph(operation, left, right)
             if strength == _COMPARISON and _BINARY.get(self.tokens[self.at][1], (0,))[0] == _COMPARISON:
-                raise ValueError(f"{self.text!r}: write a comparison of three as a < b and b < c")
+                raise ValueError(f"{_shown(self.text)}: write a comparison of three as a < b and b < c")
         self.depth -= 1
         return left
 
@@ -445,7 +451,7 @@ class _Parser:
         else:
             value = int(digits) if digits.isdigit() else float(digits)
         if value > sys.float_info.max:
-            raise ValueError(f"{self.text!r}: a number is too large")
+            raise ValueError(f"{_shown(self.text)}: a number is too large")
         return self.graph("number", float(value))
 
     def call(self, name: str) -> int:
@@ -475,7 +481,7 @@ class _Parser:
         wanted = {"pow": "2", "if": "3", "piecewise": "2 or more", "min": "1 or more", "max": "1 or more"}.get(
             name, "1"
         )
-        raise ValueError(f"{self.text!r}: {name} takes {wanted} argument{'s' * (wanted != '1')}, got {n}")
+        raise ValueError(f"{_shown(self.text)}: {name} takes {wanted} argument{'s' * (wanted != '1')}, got {n}")
 
     def piecewise(self, arguments: list[int]) -> int:
         """Value, condition, value, condition, ..., and what holds otherwise (no number, if it isn't given)."""
