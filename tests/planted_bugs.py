@@ -468,6 +468,8 @@ PLANTED = [
     ("recurrence", "fastcore/recurrence/_loop.py", "        ys.reverse()", "        pass"),
     ("reactions", "fastcore/reactions/_network.py", "scale /= float(np.prod(np.arange(1.0, n + 1)))", "scale /= float(n)"),
     ("ngrams", "pyx/ngrams/rows.pyx", "both[i, words] = <uint64_t> counts[i]", "both[i, words] = 1"),
+    ("templates", "fastcore/templates/_finder.py", "> min_pmi + _ROUNDING)", "> min_pmi)", "tests/test_templates.py -k said_again"),
+    ("templates", "fastcore/compat/nlp_zero/_lattice.py", "reached, pending = set(starts), list(starts)", "reached, pending = set(self.edges), list(self.edges)", "tests/test_nlp_zero_lattice.py"),
     ("templates", "pyx/templates/finder.pyx", "search.taken += search.n_levels", "search.taken += 1"),
     ("templates", "pyx/templates/chosen.pxi", "words > target.words or", "words < target.words or", "tests/test_templates.py -k Closed"),
     ("templates", "pyx/templates/chosen.pxi", "    shortest -= early\n", "", "tests/test_templates.py -k like_words"),

@@ -361,6 +361,7 @@ def test_bad_bytes_behind_a_mark(backend, tmp_path, door):
     [
         ("abc", TypeError, "must be an iterable of texts or a path, got a bare str"),
         (None, TypeError, "must be an iterable of texts or a path, got NoneType"),
+        ({"a b": 3}, TypeError, "must be an iterable of texts or a path, got a dict"),
         (7, TypeError, "must be an iterable of texts or a path, got int"),
         (np.array("a"), TypeError, "must be an iterable of texts or a path, got (ndarray|a bare str)"),
         (pa.array([1]), TypeError, "must be a pyarrow array of strings, got int64"),

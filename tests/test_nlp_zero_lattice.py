@@ -99,8 +99,16 @@ class TestDAG:
     def test_edge_that_leads_nowhere(self):
         dag = DAG(3)
         dag[1, 2] = 1
-        with pytest.raises(ValueError, match=r"edge \(1, 2\) doesn't lead forward"):
+        dag[0, 2] = 1
+        with pytest.raises(ValueError, match=r"edge \(1, 2\) enters where it leaves"):
             dag.all_paths()
+
+    def test_edge_that_no_path_comes_to(self):
+        # As nlp-zero answers: the edge enters itself, so that its position is no start.
+        dag = DAG(6)
+        for edge, score in {(0, 6): 0, (1, 2): 0, (1, 3): -0.5, (2, 3): -1, (4, 5): -0.5}.items():
+            dag[edge] = score
+        assert dag.all_paths() == [[0, 5], [3]]
 
 
 class TestTokenizer:

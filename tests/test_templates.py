@@ -132,6 +132,11 @@ class TestTemplate:
         with pytest.raises(TypeError, match="text must be a str"):
             Template.parse(3)
 
+    @pytest.mark.parametrize("tokenize", [lambda text: text, lambda text: [None], lambda text: 3])
+    def test_a_tokenizer_that_gives_no_words(self, tokenize):
+        with pytest.raises(TypeError, match="what tokenize gives must"):
+            Template.parse("ab[X]c", tokenize)
+
 
 class TestTemplateTrie:
     def test_strict(self, backend):
@@ -342,6 +347,11 @@ class TestParser:
             parser.parse([1])
         with pytest.raises(TypeError, match="words must be a list of str, got NoneType"):
             Parser(of("a"), lambda text: None).parse("a")
+        with pytest.raises(ValueError, match="words must not be empty"):
+            parser.parse(["", "a"])
+        with pytest.raises(ValueError, match="null_score must be"):
+            parser.null_score = 5.0
+        assert parser.null_score == -20
 
     def test_memory_is_flat(self):
         setup = """
@@ -750,7 +760,7 @@ class TestTemplateFinder:
     def test_nothing_found(self, backend):
         finder = TemplateFinder(min_count=5).fit([["a"]])
         assert finder.templates_ == {}
-        with pytest.raises(ValueError, match="at least one Template"):
+        with pytest.raises(ValueError, match="no template was found"):
             finder.to_trie()
 
     def test_words_that_are_peeled_off(self, backend):
@@ -816,6 +826,18 @@ def closed_by_hand(arguments, longest):
 
 class TestClosed:
     """Each pattern once."""
+
+    @pytest.mark.parametrize("times", [1, 2, 3, 4])
+    def test_a_corpus_said_again(self, backend, times):
+        # The pmi of x and x is 0, whatever its logarithms come to.
+        texts = ["xax", "bxb", "xyyyx", "ay", "ab"] * times
+        finder = TemplateFinder(list, min_pmi=0.0, min_count=2 * times, min_confidence=5).fit(texts)
+        assert {template.words for template in finder.templates_} == {("a", None), (None, "b")}
+
+    def test_order_of_equal_ones(self, backend):
+        texts = ["ab", "ab", "ac", "ac", "bd", "bd"]
+        found = [list(TemplateFinder(list, min_pmi=-5, min_count=2).fit(t).templates_) for t in (texts, texts[::-1])]
+        assert found[0] == found[1] and len(found[0]) > 1
 
     @given(st.data())
     def test_twins_agree(self, data):
@@ -1060,6 +1082,15 @@ class TestDoors:
 
 class TestForms:
     """Templates and trees as text."""
+
+    def test_words_that_are_no_tokens(self, backend):
+        tree = Parser([Template(["a", None])]).parse(["a", "b c", "(\n", "\ud800\uffff"])
+        assert tree.to_brackets() == "(X a (X b_c -LRB-_ \ud800\uffff))"
+        assert "\ufffd\ufffd" in tree._repr_svg_() and tree._repr_svg_().encode()
+
+    def test_no_templates_for_a_parser(self, backend):
+        with pytest.raises(ValueError, match="no template was found"):
+            TemplateFinder(min_count=99).fit([["a", "b"]]).to_trie()
 
     def test_text_reads_back(self):
         for words in (["a", None, "b"], [None, "的", "颜色"], ["x"]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from mmap import mmap
@@ -234,13 +234,15 @@ def is_source(texts: Any) -> bool:
 
 
 def check_texts(texts: Any, name: str = "texts") -> None:
-    """Refuse a bare str, a table (which would give the names of its columns) and what can't be iterated over."""
+    """Refuse a bare str, tables and mappings (which would give names alone), and what can't be iterated over."""
     if isinstance(texts, str):
         raise TypeError(
             f"{name} must be an iterable of texts or a path, got a bare str: put it into a list, or make it a Path"
         )
     if hasattr(texts, "columns"):
         raise TypeError(f"{name} must be one column of a table, got all of a {type(texts).__name__}")
+    if isinstance(texts, Mapping):
+        raise TypeError(f"{name} must be an iterable of texts or a path, got a {type(texts).__name__}")
     if not isinstance(texts, os.PathLike):
         try:
             iter(texts)

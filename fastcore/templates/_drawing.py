@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from ._tree import SentenceTree
 
+# Characters that XML forbids.
+_NO_XML = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 # A narrow character, the gap between words and the distance of two levels in pixels; a wide character is two.
 _UNIT, _GAP, _LEVEL = 8, 2, 44
 
@@ -67,7 +70,7 @@ def svg(tree: SentenceTree) -> str:
             above = labels[label.parent]
             x2, y2 = _UNIT * above.x, _LEVEL * (above.depth + 0.5)
             lines.append(f'<line x1="{x:g}" y1="{y - 12:g}" x2="{x2:g}" y2="{y2 + 8:g}"/>')
-        shown = escape("".join(character if character >= " " else "\ufffd" for character in label.text))
+        shown = escape(_NO_XML.sub("\ufffd", label.text))
         texts.append(f'<text x="{x:g}" y="{y + 4:g}">{shown}</text>')
     size = f'width="{_UNIT * max(width, 1):g}" height="{height}"'
     return (

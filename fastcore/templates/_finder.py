@@ -34,6 +34,8 @@ _TWICE = 2
 _STEPS, _STEPS_A_WORD = 20_000_000, 20
 # How often what one word always stands with may be due to chance.
 _BY_CHANCE = 1e-3
+# More than logarithms of counts are off by, and less than they differ by.
+_ROUNDING = 1e-12
 
 
 class TemplateFinder(Estimator):
@@ -58,11 +60,11 @@ class TemplateFinder(Estimator):
         Keep templates of one word between two slots, which say nothing of structure, among the others.
     closed : bool, optional
         Find each pattern once (the default with ``count="sentence"``): of templates whose paths end at the same words,
-        only the one with the most words (then the fewest slots, then the first), and none that another, found in the
-        same sentences, extends. Pairs must stand together `min_count` times, and words that a slot begins or ends with
-        in all sentences of a template are spelled (and any that stand at the same place of slots that are equally long
-        in all). Otherwise every shorter way to leave out words is a template of its
-        own.
+        only the one with the most words (then the fewest slots, then the one met first, so that another order of the
+        texts may keep another), and none that another, found in the same sentences, extends. Pairs must stand together
+        `min_count` times, and words that a slot begins or ends with in all sentences of a template are spelled (and any
+        that stand at the same place of slots that are equally long in all). Otherwise every shorter way to leave out
+        words is a template of its own.
     min_confidence : float, optional
         A pair is strong too if b follows at least this share of all a within the window, and a goes before at least
         this share of all b; or one of both, where that would happen by chance once in a thousand times at most. Words
@@ -276,9 +278,9 @@ class TemplateFinder(Estimator):
             if trivial or not template.is_trivial:
                 # Two that sentences come to on different ways may be filled alike.
                 found[template] = max(count, found.get(template, 0))
-        order = sorted(found.items(), key=lambda one: (None not in one[0].words, -_explained(*one), -one[1]))
+        order = sorted(found.items(), key=_place)
         self.templates_ = dict(order[:most])
-        self.words_ = dict(sorted(words.items(), key=lambda one: -one[1]))
+        self.words_ = dict(sorted(words.items(), key=lambda one: (-one[1], one[0])))
         return max((count for _, count in order[most:]), default=-2) + 1
 
     def to_trie(self, *, min_words: int = 2) -> TemplateTrie:
@@ -301,7 +303,9 @@ class TemplateFinder(Estimator):
             raise not_fitted("this TemplateFinder isn't fitted yet: call fit first")
         low = as_index(min_words, "min_words", low=1)
         kept = {template: count for template, count in self.templates_.items() if template.n_words >= low}
-        if self.templates_ and not kept:
+        if not self.templates_:
+            raise ValueError("no template was found, so there is none to parse with")
+        if not kept:
             raise ValueError(f"no template of min_words={low} words or more was found, only shorter ones")
         return TemplateTrie(kept)
 
@@ -440,6 +444,13 @@ def _explained(template: Template, count: int) -> int:
     return (count - 1) * template.n_words
 
 
+def _place(found: tuple[Template, int]) -> tuple[Any, ...]:
+    """Where a template with its count stands: those that explain most first, of equal ones by their words."""
+    template, count = found
+    words = template.words
+    return None not in words, -_explained(template, count), -count, tuple((word is None, word or "") for word in words)
+
+
 def _strong(
     tokens: NDArray[np.int32],
     offsets: NDArray[np.int64],
@@ -468,7 +479,8 @@ def _strong(
     chance = -np.expm1(window * np.log1p(-np.minimum(counts / len(tokens), 1 - 1e-9)))
     beyond = [matrix.data * np.log(chance[other]) < math.log(_BY_CHANCE) for other in (second, first)]
     sure = (always[0] & always[1]) | (always[0] & beyond[0]) | (always[1] & beyond[1])
-    strong = (pair - word[first] - word[second] > min_pmi) | sure
-    kept = (pair > floor) & (matrix.data >= min_count) & strong
+    # Above, and not by rounding alone: a corpus said twice has the same pairs.
+    strong = (pair - word[first] - word[second] > min_pmi + _ROUNDING) | sure
+    kept = (pair > floor + _ROUNDING) & (matrix.data >= min_count) & strong
     starts = np.concatenate([[0], np.cumsum(np.bincount(first[kept], minlength=n_words))])
     return starts.astype(np.int64), second[kept].astype(np.int64)

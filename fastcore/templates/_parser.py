@@ -71,7 +71,16 @@ class Parser:
         if tokenize is not None and not callable(tokenize):
             raise TypeError(f"tokenize must be callable, got {type(tokenize).__name__}")
         self.tokenize = tokenize
-        self.null_score = as_number(null_score, "null_score", low=-1e6, high=0.0)
+        self.null_score = null_score
+
+    @property
+    def null_score(self) -> float:
+        """What each word that stays as it is costs."""
+        return self._null_score
+
+    @null_score.setter
+    def null_score(self, value: float) -> None:
+        self._null_score = as_number(value, "null_score", low=-1e6, high=0.0)
 
     def __repr__(self) -> str:
         return f"<Parser with {len(self.templates)} templates, null_score {self.null_score:g}>"
@@ -88,6 +97,8 @@ class Parser:
         ------
         TypeError
             If it is neither, or a str where there is no `tokenize`.
+        ValueError
+            If a word is empty.
 
         Warns
         -----
@@ -99,6 +110,8 @@ class Parser:
                 raise TypeError("text must be a list of words, since this Parser was made without tokenize; got str")
             text = self.tokenize(text)
         words = as_words(text)
+        if "" in words:
+            raise ValueError("words must not be empty")
         warn_of_memory(len(words), 12)
         trie = self.templates
         nodes = trie._trie.parse(trie._encode(words), round(self.null_score / UNIT)).tolist()

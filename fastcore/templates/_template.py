@@ -14,6 +14,8 @@ SLOT = "[X]"
 
 Tokenize: TypeAlias = Callable[[str], Sequence[str]]
 
+# What an error calls the words that a tokenizer made.
+_GIVEN = "what tokenize gives"
 _LISTS, _STR = (list, tuple), frozenset({str})
 
 
@@ -78,7 +80,7 @@ class Template:
         Raises
         ------
         TypeError, ValueError
-            If it isn't a str or holds no word.
+            If it isn't a str or holds no word, or `tokenize` gives no list of str.
         """
         if not isinstance(text, str):
             raise TypeError(f"text must be a str, got {type(text).__name__}")
@@ -89,7 +91,7 @@ class Template:
             if i:
                 words.append(None)
             if stretch.strip():
-                words.extend((tokenize or str.split)(stretch))
+                words.extend(stretch.split() if tokenize is None else as_words(tokenize(stretch), _GIVEN))
         return cls(words)
 
     def match(self, words: Sequence[str]) -> tuple[tuple[str, ...], ...] | None:

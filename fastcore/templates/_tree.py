@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,11 @@ from .._extras import require
 from ._drawing import laid_out, svg
 from ._template import Template
 from ._trie import UNIT
+
+
+def _bracketed(word: str) -> str:
+    """A word as it stands in brackets: as one token."""
+    return re.sub(r"\s+", "_", word.replace("(", "-LRB-").replace(")", "-RRB-"))
 
 
 class SentenceTree:
@@ -119,7 +125,10 @@ class SentenceTree:
         return rows
 
     def to_brackets(self) -> str:
-        """Return the tree in brackets, as treebanks write it: ``(X word (X word))``; brackets in words are -LRB-."""
+        """Return the tree in brackets, as treebanks write it: ``(X word (X word))``.
+
+        Brackets in words are -LRB- and -RRB-, white space in them is _.
+        """
         parts: list[str] = []
         pending: list[SentenceTree | str] = [self]
         while pending:
@@ -129,8 +138,7 @@ class SentenceTree:
                 continue
             children = iter(item.children)
             inner: list[SentenceTree | str] = [
-                next(children) if word is None else " " + word.replace("(", "-LRB-").replace(")", "-RRB-")
-                for word in (item.template or item.words)
+                next(children) if word is None else f" {_bracketed(word)}" for word in (item.template or item.words)
             ]
             parts.append(" (X" if parts else "(X")
             pending += [")", *reversed(inner)]

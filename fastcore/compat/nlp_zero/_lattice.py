@@ -184,10 +184,18 @@ class DAG:
     def count_paths(self) -> int:
         """Return how many paths `all_paths` has, without listing them."""
         counts: dict[int, int] = {}
-        for node in sorted({*self.edges, *(end - 1 for ends in self.edges.values() for end in ends)}, reverse=True):
+        starts = self._starts()
+        # Only what a path comes to: an edge that enters where it leaves is in nobody's way elsewhere.
+        reached, pending = set(starts), list(starts)
+        while pending:
+            node = pending.pop()
             self._check(node)
+            new = {end - 1 for end in self.edges.get(node, ())} - reached
+            reached |= new
+            pending += new
+        for node in sorted(reached, reverse=True):
             counts[node] = sum(counts[end - 1] for end in self.edges[node]) if node in self.edges else 1
-        return sum(counts.get(node, 1) for node in self._starts())
+        return sum(counts[node] for node in starts)
 
     def all_paths(self) -> list[list[int]]:
         """Return every path, as lists of positions, from positions that no edge enters; at most a million.
@@ -218,7 +226,7 @@ class DAG:
     def _check(self, node: int) -> None:
         for end in self.edges.get(node, ()):
             if end - 1 <= node:
-                raise ValueError(f"edge ({node}, {end}) doesn't lead forward, so that paths through it have no end")
+                raise ValueError(f"edge ({node}, {end}) enters where it leaves, so that paths through it have no end")
 
 
 class Tokenizer(TakesTurns):
