@@ -157,7 +157,7 @@ PLANTED = [
     ("crf", "fastcore/crf/_features.py", "range(0, len(order), AT_ONCE)", "range(0, len(order), AT_ONCE + 1)", "tests/test_crf.py"),
     ("crf", "fastcore/crf/_search.py", "if period and len(history)", "if len(history)", "tests/test_crf.py"),
     ("crf", "fastcore/crf/_search.py", "if settled:", "if False:", "tests/test_crf.py"),
-    ("crf", "fastcore/crf/_search.py", "kept |= point.weights != 0", "kept[:] = True", "tests/test_crf.py"),
+    ("crf", "fastcore/crf/_search.py", "kept |= point.weights != 0", "kept |= point.weights == 0", "tests/test_crf.py"),
     ("crf", "fastcore/crf/_online.py", "trials.append((rate, loss))", "trials.append((rate, bar))", "tests/test_crfsuite_faces.py"),
     ("crf", "fastcore/compat/sklearn_crfsuite/estimator.py", "modelfile = self.modelfile.another()", "modelfile = self.modelfile\n        modelfile.refresh()", "tests/test_crfsuite_faces.py"),
     ("crf", "fastcore/crf/_online.py", "if period and number", "if number", "tests/test_crf.py"),
