@@ -22,6 +22,7 @@ FEWEST_STEPS = 512
 _FLOAT64 = np.dtype(np.float64)
 # Lists so short are looked through sooner here than by NumPy.
 _SHORT = 16
+_PLAIN = (float, int)
 # Counts are doubles inside the kernels: exact up to here.
 LARGEST_COUNT = 2**53 - 2**32
 
@@ -29,8 +30,8 @@ LARGEST_COUNT = 2**53 - 2**32
 def _row(x: State, species: Sequence[str], name: str) -> NDArray[np.float64]:
     if type(x) not in (dict, list, tuple):  # these have no labels of their own
         x = complete(x, name, species, "species")
-    if _are_floats(x, len(species)):
-        return np.array(x)
+    if _are_numbers(x, len(species)):
+        return np.array(x, np.float64)
     if type(x) is not dict and not isinstance(x, Mapping):
         return as_real(x, name, shape=(len(species),), dtype=np.float64, inf=False)
     known = frozenset(species)
@@ -44,10 +45,10 @@ def _row(x: State, species: Sequence[str], name: str) -> NDArray[np.float64]:
     return np.array([found.get(key, 0.0) for key in species])
 
 
-def _are_floats(x: Any, count: int) -> bool:
-    """Whether x is a list of so many finite floats, and a short one."""
+def _are_numbers(x: Any, count: int) -> bool:
+    """Whether x is a list of so many plain numbers that a float holds, and a short one."""
     short = type(x) is list and len(x) == count <= _SHORT
-    return short and all(type(value) is float and math.isfinite(value) for value in x)
+    return short and all(type(value) in _PLAIN and -LARGEST_COUNT < value < LARGEST_COUNT for value in x)
 
 
 def as_counts(x: State, species: Sequence[str], name: str = "x0") -> NDArray[np.int64]:
