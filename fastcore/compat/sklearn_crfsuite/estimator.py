@@ -236,9 +236,10 @@ class CRF(Estimator):
         except BaseException:
             modelfile.discard()
             raise
+        # The old file goes last: another thread may be about to open what it sees.
+        old, self.modelfile = self.modelfile, modelfile
         self._tagger = self._info_cached = None
-        self.modelfile.cleanup()
-        self.modelfile = modelfile
+        old.cleanup()
         self.training_log_ = trainer.logparser
         return self
 
