@@ -535,6 +535,10 @@ PLANTED = [
     ("lexicon", "pyx/lexicon/_nbest.pxd", "kept[there.joining] < self.k", "n < self.k"),
     ("lexicon", "pyx/lexicon/segmenter.pyx", "reach = max(reach, j)", "pass"),
     ("discovery", "pyx/discovery/symbols.pyx", "while end < n and self.numbers[PyUnicode_READ(kind, data, end)] == IN_RUN:", "while False:"),
+    ("templates", "fastcore/templates/_finder.py", "len(names), \">u4\")", "len(names), \"<u4\")", "tests/test_templates.py -k test_order"),
+    ("templates", "fastcore/templates/_finder.py", "ranks = np.full(len(names), len(names),", "ranks = np.full(len(names), 0,", "tests/test_templates.py -k test_order"),
+    ("templates", "fastcore/templates/_sentences.py", "tuple(words) if type(words :=", "words if type(words :=", "tests/test_templates.py -k use_its_list"),
+    ("templates", "pyx/templates/paths.pxi", "signs[i] |= sign_of(second[k])", "signs[i] = sign_of(second[k])", "tests/test_templates.py -k twins_agree"),
 ]  # fmt: skip
 
 COPY = Path("build/planted")

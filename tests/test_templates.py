@@ -677,6 +677,40 @@ class TestTemplateFinder:
         assert TemplateFinder(str.split, min_pmi=1).fit(path).templates_ == expected
         assert TemplateFinder(str.split, min_pmi=1).fit(" ".join(words) for words in FRAMES).templates_ == expected
 
+    def test_a_tokenizer_may_use_its_list_again(self, backend):
+        kept = []
+
+        def tokenize(text):
+            kept[:] = text.split()
+            return kept
+
+        expected = TemplateFinder(min_pmi=1).fit(FRAMES)
+        finder = TemplateFinder(tokenize, min_pmi=1).fit([" ".join(words) for words in FRAMES])
+        assert finder.templates_ == expected.templates_
+
+    @pytest.mark.parametrize("made", [["a", 1], ("a", None), np.array(["a", 1], object), "ab", 5])
+    def test_what_a_tokenizer_gives_is_named(self, backend, made):
+        finder = TemplateFinder(lambda text: made if text == "c" else list(text))
+        with pytest.raises(TypeError, match=r"what tokenize gives for texts\[2\] must"):
+            finder.fit(["a", "b", "c"])
+        with pytest.raises(TypeError, match=r"^texts\[1\] must"):
+            finder.fit([["a"], made if isinstance(made, list) else ["a", 1]])
+
+    @pytest.mark.parametrize("closed", [True, False])
+    def test_order(self, backend, closed):
+        """Those with a slot first, then by what they explain, by counts, and by words, slots behind them all."""
+        words = ["和", "b", "a\0", "a", "\U00020000", "ab", "\uffff", *map(str, range(300))]
+        texts = [[a, b, c] for a, b, c in zip(words, words[1:], words[2:], strict=False)]
+        texts = 2 * [*texts, *([word] for word in words[::50]), *texts[::7]]
+        finder = TemplateFinder(min_pmi=100, min_confidence=5, min_count=2, closed=closed, trivial=True)
+        found = finder.fit(texts).templates_
+
+        def place(template):
+            spelled = [(word is None, word or "") for word in template]
+            return None not in template.words, (1 - found[template]) * template.n_words, -found[template], spelled
+
+        assert list(found) == sorted(found, key=place) and len(found) > 250
+
     def test_repr_and_pickle(self, backend):
         finder = TemplateFinder(min_pmi=1)
         assert repr(finder) == "TemplateFinder(min_pmi=1)"

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice, pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -268,20 +269,21 @@ class TemplateFinder(Estimator):
 
     def _keep(self, symbols: Any, offsets: Any, counts: Any, names: list[str | None], trivial: bool, most: int) -> int:
         """Put what was found in order, isolated words apart; the count from which on all of it is kept, or -1."""
+        n_words = np.diff(np.concatenate([[0], np.cumsum(symbols >= 0)])[offsets])
+        listed, bounds, counted = [names[symbol] for symbol in symbols.tolist()], offsets.tolist(), counts.tolist()
+        trivials = ((n_words == 1) & (np.diff(offsets) == 3)).tolist()
         found: dict[Template, int] = {}
         words: dict[str, int] = {}
-        listed, bounds = [names[symbol] for symbol in symbols.tolist()], offsets.tolist()
-        for a, b, count in zip(bounds, bounds[1:], counts.tolist(), strict=False):
-            template = Template(listed[a:b])
-            if template.is_trivial:
-                words[str(template.words[1])] = count
-            if trivial or not template.is_trivial:
-                # Two that sentences come to on different ways may be filled alike.
-                found[template] = max(count, found.get(template, 0))
-        order = sorted(found.items(), key=_place)
-        self.templates_ = dict(order[:most])
-        self.words_ = dict(sorted(words.items(), key=lambda one: (-one[1], one[0])))
-        return max((count for _, count in order[most:]), default=-2) + 1
+        # Two that sentences come to on different ways may be filled alike: the first one has the larger count.
+        for i in _in_order(symbols, offsets, counts, n_words, names):
+            spelled = tuple(listed[bounds[i] : bounds[i + 1]])
+            if trivials[i]:
+                words.setdefault(str(spelled[1]), counted[i])
+            if trivial or not trivials[i]:
+                found.setdefault(Template._of(spelled), counted[i])
+        self.words_ = words
+        self.templates_ = found if len(found) <= most else dict(islice(found.items(), most))
+        return max(islice(found.values(), most, None), default=-2) + 1
 
     def to_trie(self, *, min_words: int = 2) -> TemplateTrie:
         """Return what was found, for a `Parser`.
@@ -382,10 +384,10 @@ class TemplateFinder(Estimator):
             raise not_fitted("this TemplateFinder isn't fitted yet: call fit first")
         templates, under, frames = self._reader()
         number = 0
-        for sentences in sentence_lists(texts, manner, self.tokenize):
+        for sentences, called in sentence_lists(texts, manner, self.tokenize):
             for i, words in enumerate(sentences, number):
                 if {*map(type, words)} - {str}:
-                    as_words(words, f"texts[{i}]")
+                    as_words(words, called.format(i))
                 possible = sorted(k for word in {*words} for k in under.get(word, ()))
                 found = next((templates[k] for k in possible if templates[k]._match(words) is not None), None)
                 # A frame reads whatever its values do.
@@ -410,12 +412,12 @@ class TemplateFinder(Estimator):
         """All words as numbers, where each sentence begins, and the words."""
         number = 0
         with Numbers(kernels("skipgrams", self._backend).TokenStream()) as numbers:
-            for sentences in sentence_lists(texts, manner, self.tokenize):
+            for sentences, called in sentence_lists(texts, manner, self.tokenize):
                 try:
                     numbers.add(sentences, number)
                 except TypeError:
                     for i, words in enumerate(sentences, number):
-                        as_words(words, f"texts[{i}]")
+                        as_words(words, called.format(i))
                     raise
                 number += len(sentences)
                 step(len(sentences))
@@ -440,15 +442,19 @@ class _Reader(NamedTuple):
         return cls(templates, under, frames_of(counts))
 
 
-def _explained(template: Template, count: int) -> int:
-    return (count - 1) * template.n_words
-
-
-def _place(found: tuple[Template, int]) -> tuple[Any, ...]:
-    """Where a template with its count stands: those that explain most first, of equal ones by their words."""
-    template, count = found
-    words = template.words
-    return None not in words, -_explained(template, count), -count, tuple((word is None, word or "") for word in words)
+def _in_order(symbols: Any, offsets: Any, counts: Any, n_words: Any, names: list[str | None]) -> list[int]:
+    """Where templates stand: with a slot first, then by what they explain, by counts, and by their words."""
+    # As bytes they compare as their symbols do: words as their names, and slots behind them all.
+    ranks = np.full(len(names), len(names), ">u4")
+    used = sorted(np.unique(symbols[symbols >= 0]).tolist(), key=names.__getitem__)
+    ranks[used] = np.arange(len(used))
+    letters, bounds = ranks[symbols].tobytes(), (4 * offsets).tolist()
+    spelled = [letters[a:b] for a, b in pairwise(bounds)]
+    by_words = np.array(sorted(range(len(spelled)), key=spelled.__getitem__), np.int64)
+    explained = (counts - 1.0) * n_words
+    keys = -counts[by_words], -explained[by_words], (n_words == np.diff(offsets))[by_words]
+    order: list[int] = by_words[np.lexsort(keys)].tolist()
+    return order
 
 
 def _strong(

@@ -160,11 +160,11 @@ class Parser:
         """
         classes: dict[tuple[Template, int], Counter[tuple[str, ...]]] = {}
         number = 0
-        for sentences in sentence_lists(
+        for sentences, called in sentence_lists(
             texts, Manner(encoding=encoding, errors=errors, pattern=pattern), self.tokenize
         ):
             for i, words in enumerate(sentences, number):
-                for tree in self.parse(as_words(words, f"texts[{i}]")).walk():
+                for tree in self.parse(as_words(words, called.format(i))).walk():
                     for slot, child in enumerate(tree.children):
                         if tree.template is not None:
                             classes.setdefault((tree.template, slot), Counter())[child.words] += 1

@@ -16,7 +16,8 @@ Tokenize: TypeAlias = Callable[[str], Sequence[str]]
 
 # What an error calls the words that a tokenizer made.
 _GIVEN = "what tokenize gives"
-_LISTS, _STR = (list, tuple), frozenset({str})
+LISTS, _STR = (list, tuple), frozenset({str})
+_set = object.__setattr__
 
 
 class Template:
@@ -64,7 +65,14 @@ class Template:
                 kept.append(word)
         if not any(kept):
             raise ValueError("a template must have at least one word")
-        object.__setattr__(self, "words", tuple(kept))
+        _set(self, "words", tuple(kept))
+
+    @classmethod
+    def _of(cls, words: tuple[str | None, ...]) -> Template:
+        """Make a template of what is known to be words and slots that don't touch."""
+        template = object.__new__(cls)
+        _set(template, "words", words)
+        return template
 
     @classmethod
     def parse(cls, text: str, tokenize: Tokenize | None = None) -> Template:
@@ -204,7 +212,7 @@ class Template:
 
 def as_words(words: Any, name: str = "words") -> tuple[str, ...]:
     # Lists and tuples, and all words str: that is seen at once.
-    if type(words) not in _LISTS and (isinstance(words, str | bytes) or not isinstance(words, Sequence | np.ndarray)):
+    if type(words) not in LISTS and (isinstance(words, str | bytes) or not isinstance(words, Sequence | np.ndarray)):
         raise TypeError(f"{name} must be a list of str, got {type(words).__name__}")
     listed = tuple(words)
     if not _STR.issuperset(map(type, listed)):

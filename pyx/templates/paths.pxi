@@ -79,17 +79,44 @@ cdef struct Search:
     Py_ssize_t n_steps, n_levels
 
 
-cdef inline bint is_strong(
-    const int64_t[::1] pairs_first, const int64_t[::1] pairs_second, int64_t one, int64_t other
-) noexcept nogil:
-    cdef int64_t low = pairs_first[one], end = pairs_first[one + 1], high = end, middle
+cdef struct Pairs:
+    # Strong pairs: in rising order, the words that are strong after each; and a bit for each, of sixty-four that words
+    # share, which most words that aren't among them are told by.
+    const int64_t *first
+    const int64_t *second
+    const uint64_t *signs
+
+
+cdef inline uint64_t sign_of(int64_t word) noexcept nogil:
+    # The highest bits of a product: neighbouring words have different ones.
+    return <uint64_t>1 << (<uint64_t>word * <uint64_t>0x9e3779b97f4a7c15 >> 58)
+
+
+cdef inline bint is_strong(const Pairs *pairs, int64_t one, int64_t other) noexcept nogil:
+    cdef int64_t low = pairs.first[one], end = pairs.first[one + 1], high = end, middle
+    if not pairs.signs[one] & sign_of(other):
+        return False
     while low < high:
         middle = low + (high - low) // 2
-        if pairs_second[middle] < other:
+        if pairs.second[middle] < other:
             low = middle + 1
         else:
             high = middle
-    return low < end and pairs_second[low] == other
+    return low < end and pairs.second[low] == other
+
+
+cdef pairs_of(Pairs *pairs, const int64_t[::1] first, const int64_t[::1] second, Pace *pace):
+    # Fill pairs; the array that they also point into is returned, to be kept as long.
+    cdef Py_ssize_t i, k
+    signs_array = np.zeros(first.shape[0], np.uint64)
+    cdef uint64_t[::1] signs = signs_array
+    with nogil:
+        for i in range(first.shape[0] - 1):
+            for k in range(first[i], first[i + 1]):
+                signs[i] |= sign_of(second[k])
+            spend(pace, 1 + first[i + 1] - first[i])
+    pairs.first, pairs.second, pairs.signs = &first[0], &second[0] if second.shape[0] else NULL, &signs[0]
+    return signs_array
 
 
 cdef check_length(Py_ssize_t n):
@@ -99,8 +126,7 @@ cdef check_length(Py_ssize_t n):
 
 
 cdef join(
-    const int32_t[::1] ids, const int64_t[::1] offsets, const int64_t[::1] pairs_first,
-    const int64_t[::1] pairs_second, Py_ssize_t window, Pace *pace
+    const int32_t[::1] ids, const int64_t[::1] offsets, const Pairs *pairs, Py_ssize_t window, Pace *pace
 ):
     # For each token those up to `window` on with which it makes a strong pair.
     cdef Py_ssize_t n = ids.shape[0], s, i, j, last, turn, count = 0
@@ -117,9 +143,9 @@ cdef join(
                 for i in range(offsets[s], offsets[s + 1]):
                     first[i] = count
                     last = min(offsets[s + 1], i + 1 + window)
-                    if pairs_first[ids[i]] < pairs_first[ids[i] + 1]:
+                    if pairs.signs[ids[i]]:
                         for j in range(i + 1, last):
-                            if is_strong(pairs_first, pairs_second, ids[i], ids[j]):
+                            if is_strong(pairs, ids[i], ids[j]):
                                 if turn:
                                     on[count] = <int32_t>j
                                 count += 1
@@ -129,8 +155,7 @@ cdef join(
 
 
 cdef join_near(
-    const int32_t[::1] ids, const int64_t[::1] offsets, const int64_t[::1] pairs_first,
-    const int64_t[::1] pairs_second, Py_ssize_t window, Pace *pace
+    const int32_t[::1] ids, const int64_t[::1] offsets, const Pairs *pairs, Py_ssize_t window, Pace *pace
 ):
     # The same for a window of up to eight: bit j of a token's byte says it of that j + 1 on.
     cdef Py_ssize_t s, i, j, last
@@ -140,9 +165,9 @@ cdef join_near(
         for s in range(offsets.shape[0] - 1):
             for i in range(offsets[s], offsets[s + 1]):
                 last = min(offsets[s + 1], i + 1 + window)
-                if pairs_first[ids[i]] < pairs_first[ids[i] + 1]:
+                if pairs.signs[ids[i]]:
                     for j in range(i + 1, last):
-                        if is_strong(pairs_first, pairs_second, ids[i], ids[j]):
+                        if is_strong(pairs, ids[i], ids[j]):
                             next[i] |= <uint8_t>(1 << (j - i - 1))
                 spend(pace, 2 * (last - i))
     return next_array
@@ -156,6 +181,7 @@ cdef graph_of(
     cdef Py_ssize_t n = ids.shape[0], s, i
     cdef int64_t to
     cdef On ways
+    cdef Pairs pairs
     check_length(n)
     lengths = np.diff(all_offsets)
     kept = np.append(np.asarray(all_offsets)[:len(lengths)][lengths > 0], n)
@@ -165,11 +191,12 @@ cdef graph_of(
     memset(graph, 0, sizeof(Graph))
     graph.n, graph.n_words, graph.n_sentences = n, pairs_first.shape[0] - 1, all_offsets.shape[0] - 1
     graph.ids, graph.offsets, graph.by_path = &ids[0] if n else NULL, &offsets[0], by_path
+    _signs = pairs_of(&pairs, pairs_first, pairs_second, pace)
     if window <= NEAR:
-        joined = (join_near(ids, offsets, pairs_first, pairs_second, window, pace),)
+        joined = (join_near(ids, offsets, &pairs, window, pace),)
         graph.next = <const uint8_t *>address(joined[0])
     else:
-        joined = join(ids, offsets, pairs_first, pairs_second, window, pace)
+        joined = join(ids, offsets, &pairs, window, pace)
         graph.on_first, graph.on = <const int64_t *>address(joined[0]), <const int32_t *>address(joined[1])
     blocks = np.zeros((n // 64 + 1, 3), np.uint64)
     completed = np.zeros(n + 1 if by_path else 1, np.int64)

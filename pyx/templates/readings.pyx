@@ -46,13 +46,15 @@ def count_readings(
     word a.
     """
     cdef Work work
+    cdef Pairs pairs
     cdef Pace pace = new_pace()
     cdef Py_ssize_t s, refused = -1
     cdef int64_t[::1] on_first
     cdef int32_t[::1] on
     cdef char[::1] entered = np.zeros(ids.shape[0] + 1, np.int8)
     check_length(ids.shape[0])
-    on_first, on = join(ids, offsets, pairs_first, pairs_second, window, &pace)
+    _signs = pairs_of(&pairs, pairs_first, pairs_second, &pace)
+    on_first, on = join(ids, offsets, &pairs, window, &pace)
     memset(&work, 0, sizeof(Work))
     try:
         with nogil:
