@@ -539,6 +539,8 @@ PLANTED = [
     ("templates", "fastcore/templates/_finder.py", "ranks = np.full(len(names), len(names),", "ranks = np.full(len(names), 0,", "tests/test_templates.py -k test_order"),
     ("templates", "fastcore/templates/_sentences.py", "tuple(words) if type(words :=", "words if type(words :=", "tests/test_templates.py -k use_its_list"),
     ("templates", "pyx/templates/paths.pxi", "signs[i] |= sign_of(second[k])", "signs[i] = sign_of(second[k])", "tests/test_templates.py -k twins_agree"),
+    ("recurrence", "pyx/recurrence/affine.h", "n * wide + (at - n) * 2 * W", "0"),
+    ("recurrence", "pyx/recurrence/affine.h", "back ? n + rest - 1 - i : i", "back ? n + rest - 1 : i"),
 ]  # fmt: skip
 
 COPY = Path("build/planted")

@@ -145,7 +145,7 @@ static void NAME(outer)(const NAME(Trace)* trace, ptrdiff_t count, const REAL* a
     for (i = 0; i < count; i++)
         for (j = 0; j < n; j++)
             trace->turned[j * count + i] = a[i * stride + j];
-    NAME(affine)(trace->packed, count, width, trace->turned, count, n, sums, row, sums, row);
+    NAME(affine)(trace->packed, count, width, trace->turned, count, n, sums, row, sums, row, 0);
 }
 
 static void NAME(pack)(const NAME(Trace)* trace, ptrdiff_t count, const REAL* rows, ptrdiff_t stride, ptrdiff_t n)
@@ -243,7 +243,7 @@ static int NAME(back)(const NAME(Cell)* c, const REAL* x, const int64_t* offsets
         for (i = 0; i < trace.total; i += count) {
             count = trace.total - i < BLOCK ? trace.total - i : BLOCK;
             NAME(affine)(c->of_x, D, c->columns, trace.z + i * D, D, count, c->bias, 0, trace.gates + i * c->width,
-                         c->width);
+                         c->width, 0);
             if (spend(pace, count * D * c->columns >> 5) < 0)
                 return -1;
         }
@@ -255,7 +255,8 @@ static int NAME(back)(const NAME(Cell)* c, const REAL* x, const int64_t* offsets
             REAL *h_next = trace.h + (rows + at) * stride, *c_next = trace.cell + (rows + at) * P;
             memcpy(h_next, h_now, more * stride * sizeof(REAL));
             memcpy(c_next, c_now, more * P * sizeof(REAL));
-            NAME(advance)(c, trace.gates + at * c->width, more, h_next, c_next, trace.spare + at * P, 1);
+            NAME(advance)(c, trace.gates + at * c->width, more, h_next, c_next, trace.spare + at * P, 1,
+                          t & 1);
             h_now = h_next;
             c_now = c_next;
             at += more;
@@ -278,7 +279,7 @@ static int NAME(back)(const NAME(Cell)* c, const REAL* x, const int64_t* offsets
             if (c->to_h != NULL) {
                 memcpy(trace.grad + at * stride, trace.dh, more * stride * sizeof(REAL));
                 NAME(affine)(turned->to_cell, S, NAME(panels)(P), trace.dh, stride, more, turned->zeros, 0, trace.out,
-                             NAME(panels)(P));
+                             NAME(panels)(P), t & 1);
             } else if (c->kind == CELL_LSTM)
                 for (r = 0; r < more; r++)
                     memcpy(trace.out + r * NAME(panels)(P), trace.dh + r * stride, P * sizeof(REAL));
@@ -292,7 +293,7 @@ static int NAME(back)(const NAME(Cell)* c, const REAL* x, const int64_t* offsets
             if (c->kind == CELL_GRU_BEFORE) {
                 /* Through r h, which the candidate's weights multiply. */
                 NAME(affine)(turned->to_n, P, stride, gates + 2 * P, c->width, more, turned->zeros, 0, trace.out,
-                             stride);
+                             stride, t & 1);
                 for (r = 0; r < more; r++)
                     for (j = 0; j < P; j += W) {
                         const VEC reset = V(load)(gates + r * c->width + j), into = V(load)(trace.out + r * stride + j);
@@ -303,9 +304,9 @@ static int NAME(back)(const NAME(Cell)* c, const REAL* x, const int64_t* offsets
                     }
             } else if (c->kind == CELL_GRU)
                 NAME(affine)(turned->to_n, P, stride, gates + c->columns, c->width, more, trace.dh, stride, trace.dh,
-                             stride);
+                             stride, t & 1);
             NAME(affine)(turned->to_h, gru ? 2 * P : K, stride, gates, c->width, more, trace.dh, stride, trace.dh,
-                         stride);
+                         stride, t & 1);
             if (spend(pace, (more * (D + S) * c->columns >> 4) + 2 * more * c->columns + 16) < 0)
                 return -1;
         }
@@ -327,7 +328,7 @@ static int NAME(back)(const NAME(Cell)* c, const REAL* x, const int64_t* offsets
             count = trace.total - i < BLOCK ? trace.total - i : BLOCK;
             NAME(collect)(c, &trace, i, count, trace.h + rows * stride, sums);
             NAME(affine)(turned->to_x, K, NAME(panels)(D), trace.gates + i * c->width, c->width, count, turned->zeros,
-                         0, trace.out + i * NAME(panels)(D), NAME(panels)(D));
+                         0, trace.out + i * NAME(panels)(D), NAME(panels)(D), 0);
             if (spend(pace, count * (2 * D + S) * c->columns >> 4) < 0)
                 return -1;
         }

@@ -8,11 +8,13 @@
 #include "pace.h"
 #include "simd.h"
 
-/* Rows of a tile: with its two columns of vectors, what registers hold. */
+/* Rows of a tile: with its two columns of vectors, what registers hold. And panels that one row takes at once. */
 #if FC_BYTES == 64
 #define TALL 8
+#define ALONE 2
 #else
 #define TALL 4
+#define ALONE 4
 #endif
 
 enum {

@@ -74,19 +74,28 @@ static void NAME(fill)(NAME(Cell)* c, const REAL* weights, const REAL* recurrent
             NAME(put)(c->to_h, H, i, 0, projection + i * c->states, c->states);
 }
 
+/* The candidate's part of the states, which its reset gate multiplies. */
+FC_INLINE void NAME(candidate)(const NAME(Cell)* c, REAL* gates, ptrdiff_t rows, const REAL* h, int back)
+{
+    NAME(affine)(c->of_n, c->states, NAME(panels)(c->padded), h, c->stride, rows, c->bias_n, 0, gates + c->columns,
+                 c->width, back);
+}
+
 /* One step of `rows` sequences. Rows of gates hold what the input gives; with `keep` they are left holding the gates
- * themselves. h, cell: states, old before and new after; spare: a row of `padded` for each. */
+ * themselves. h, cell: states, old before and new after; spare: a row of `padded` for each; back: see `affine`. */
 FC_INLINE void NAME(advance)(const NAME(Cell)* c, REAL* gates, ptrdiff_t rows, REAL* h, REAL* cell, REAL* spare,
-                             const int keep)
+                             const int keep, int back)
 {
     const ptrdiff_t P = c->padded, width = c->width;
     const int gru = c->kind == CELL_GRU || c->kind == CELL_GRU_BEFORE;
     const VEC one = V(splat)((REAL)1);
     ptrdiff_t r, j;
-    NAME(affine)(c->of_h, c->states, gru ? 2 * P : c->columns, h, c->stride, rows, gates, width, gates, width);
-    if (c->kind == CELL_GRU)
-        NAME(affine)(c->of_n, c->states, NAME(panels)(P), h, c->stride, rows, c->bias_n, 0, gates + c->columns, width);
-    else if (c->kind == CELL_GRU_BEFORE) {
+    if (c->kind == CELL_GRU && back)
+        NAME(candidate)(c, gates, rows, h, back);
+    NAME(affine)(c->of_h, c->states, gru ? 2 * P : c->columns, h, c->stride, rows, gates, width, gates, width, back);
+    if (c->kind == CELL_GRU && !back)
+        NAME(candidate)(c, gates, rows, h, back);
+    if (c->kind == CELL_GRU_BEFORE) {
         for (r = 0; r < rows; r++)
             for (j = 0; j < P; j += W) {
                 const VEC reset = NAME(sigmoid)(V(load)(gates + r * width + j));
@@ -94,7 +103,7 @@ FC_INLINE void NAME(advance)(const NAME(Cell)* c, REAL* gates, ptrdiff_t rows, R
                 V(store)(spare + r * P + j, reset * V(load)(h + r * c->stride + j));
             }
         NAME(affine)(c->of_n, c->states, NAME(panels)(P), spare, P, rows, gates + 2 * P, width, gates + c->columns,
-                     width);
+                     width, back);
     }
     for (r = 0; r < rows; r++) {
         REAL* g = gates + r * width;
@@ -148,7 +157,7 @@ FC_INLINE void NAME(advance)(const NAME(Cell)* c, REAL* gates, ptrdiff_t rows, R
         }
     }
     if (c->to_h != NULL)
-        NAME(affine)(c->to_h, c->hidden, c->stride, spare, P, rows, c->bias_n, 0, h, c->stride);
+        NAME(affine)(c->to_h, c->hidden, c->stride, spare, P, rows, c->bias_n, 0, h, c->stride, back);
 }
 
 /* Sequences side by side: where each begins in x and y, and its length; the longest first. */
@@ -249,11 +258,11 @@ static int NAME(run)(const NAME(Cell)* c, const REAL* x, const int64_t* offsets,
                 now[steps++] = more;
                 total += more;
             }
-            NAME(affine)(c->of_x, D, c->columns, z, D, total, c->bias, 0, gates, c->width);
+            NAME(affine)(c->of_x, D, c->columns, z, D, total, c->bias, 0, gates, c->width, 0);
             total = 0;
             for (s = 0; s < steps; s++, t++) {
                 const ptrdiff_t more = now[s];
-                NAME(advance)(c, gates + total * c->width, more, hs, cs, spare, 0);
+                NAME(advance)(c, gates + total * c->width, more, hs, cs, spare, 0, t & 1);
                 for (r = 0; r < more; r++)
                     memcpy(y + NAME(row)(&group, r, t) * S, hs + r * c->stride, S * sizeof(REAL));
                 total += more;
