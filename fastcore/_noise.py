@@ -65,6 +65,7 @@ class Mixture:
         shares = np.ones(n) if weights is None else as_real(weights, "weights", shape=(n,), dtype=np.float64, inf=False)
         if shares.min() < 0 or not shares.any():
             raise ValueError(f"weights must not be negative, nor all zero, got {shares.tolist()}")
+        shares = shares / shares.max()  # so that no sum overflows
         self.weights = shares / shares.sum()
 
 
@@ -219,13 +220,19 @@ class _Mixed:
             if n:
                 rows = as_real(part.rvs(size=n, random_state=random_state), "the noise's rvs", dtype=np.float64)
                 # SciPy's distributions of several dimensions give one row without the dimension of rows.
-                drawn.append(rows[None] if n == 1 and rows.shape == self.shape else rows)
+                rows = rows[None] if n == 1 and rows.shape == self.shape else rows
+                if rows.shape != (n, *self.shape):
+                    raise ValueError(f"the noise's rvs must have shape {(n, *self.shape)}, got {rows.shape}")
+                drawn.append(rows)
         return np.concatenate(drawn)
 
     def logpdf(self, x: Array) -> Array:
         with np.errstate(divide="ignore"):
             shares = np.log(self.weights)
-        columns = [np.asarray(part.logpdf(x), np.float64) + share for part, share in zip(self.parts, shares)]
+        columns = [
+            as_real(part.logpdf(x), "the noise's logpdf", shape=(len(x),), dtype=np.float64) + share
+            for part, share in zip(self.parts, shares)
+        ]
         return np.asarray(np.logaddexp.reduce(columns, axis=0))
 
 

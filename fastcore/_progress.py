@@ -7,6 +7,12 @@ from typing import TypeAlias
 Progress: TypeAlias = bool | Callable[[int, int | None], object]
 
 
+def check_progress(progress: Progress) -> None:
+    """Refuse what `progress_bar` would, before the work that comes first."""
+    if not isinstance(progress, bool) and not callable(progress):
+        raise TypeError(f"progress must be a bool or a callable, got {type(progress).__name__}")
+
+
 @contextmanager
 def progress_bar(progress: Progress, total: int | None, unit: str = "it") -> Iterator[Callable[..., object]]:
     """Give a function that is told how much more is done, and by name what figures a bar may show.
@@ -14,6 +20,7 @@ def progress_bar(progress: Progress, total: int | None, unit: str = "it") -> Ite
     ``progress=True`` draws a tqdm bar; a callable is called with (done, total), where total is None if
     unknown; False shows nothing.
     """
+    check_progress(progress)
     if progress is False:
         yield lambda more, **figures: None
     elif progress is True:
@@ -29,7 +36,7 @@ def progress_bar(progress: Progress, total: int | None, unit: str = "it") -> Ite
                 bar.update(more)
 
             yield draw
-    elif callable(progress):
+    else:
         done = 0
 
         def step(more: int, **figures: float) -> None:
@@ -38,5 +45,3 @@ def progress_bar(progress: Progress, total: int | None, unit: str = "it") -> Ite
             progress(done, total)
 
         yield step
-    else:
-        raise TypeError(f"progress must be a bool or a callable, got {type(progress).__name__}")

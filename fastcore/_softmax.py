@@ -16,6 +16,8 @@ Array: TypeAlias = NDArray[np.float64]
 
 # Scores computed at a time.
 _AT_ONCE = 1 << 22
+# Classes a row beyond which labels are no classes, unless it is said that they are.
+_A_ROW = 1000
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -93,7 +95,8 @@ def fit_softmax(
     y : array_like of int, shape (n,)
         Their classes, from 0.
     n_classes : int, optional
-        How many classes there are. Default: the largest in `y`, and one.
+        How many classes there are. Default: the largest in `y`, and one; it must be given where that is more than a
+        thousand a row, as with labels that are no numbers of classes.
     nu : int, default 10
         Classes drawn a row.
     noise_exponent : float, default 1
@@ -101,7 +104,7 @@ def fit_softmax(
     penalty : float, default 1e-5
         Half of this times a sum of squares is added to the loss of a row: of the scores of classes at the features'
         means, and of what a standard deviation of a feature adds to them, so that units don't matter. Without it,
-        what is said of a class that no row has would have no end.
+        what is said of a class that no row has, or of classes that a plane tells apart, would have no end.
     rng : None, int, SeedSequence or Generator
         Source of randomness (SPEC 7): an int repeats, the others move on. For the classes drawn.
     max_iterations : int, default 1000
@@ -123,7 +126,8 @@ def fit_softmax(
     For each row, the true class is to be told from `nu` that are drawn from q: the loss is minus the logarithm of the
     softmax of ``score - log q`` over these ``1 + nu`` alone. It is convex, and consistent without the assumption that
     the full softmax is normalised for every x: Ma and Collins, *Noise contrastive estimation and negative sampling for
-    conditional models*, EMNLP 2018. An iteration costs O(n (1 + nu) d), however many classes there are.
+    conditional models*, EMNLP 2018. An iteration costs O(n (1 + nu) d) for the rows and O(n_classes d), with a small
+    factor, for the weights, of which L-BFGS keeps some twenty-five copies of 8 bytes each.
 
     Examples
     --------
@@ -149,6 +153,8 @@ def fit_softmax(
     k = int(classes.max()) + 1
     if n_classes is not None:
         k = as_index(n_classes, "n_classes", low=k, high=2**31 - 1)
+    elif k > _A_ROW * n:
+        raise ValueError(f"y must hold classes 0, 1, ..., got {k - 1} among {n} rows: give n_classes if that is meant")
     n_drawn = as_index(nu, "nu", low=1, high=1_000_000)
     exponent = as_number(noise_exponent, "noise_exponent", low=-10.0, high=10.0)
     weight = as_number(penalty, "penalty", low=0)

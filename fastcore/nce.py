@@ -23,7 +23,7 @@ from ._public import at_home
 from ._random import RNG, stream_key
 from ._softmax import Softmax, fit_softmax
 from ._validation import as_index, as_list, as_number, as_real
-from ._workers import Workers, call_kernel, n_threads, run
+from ._workers import Workers, call_kernel, check_workers, n_threads, run
 
 if TYPE_CHECKING:
     from .embeddings import CBOW, SkipGram
@@ -56,6 +56,8 @@ _CERTAIN = 1e-8
 # What a sum of losses may be off by, relative to it: the last step is too small to be seen.
 _ROUNDING = 1e-13
 _APART = "the loss has no minimum: the noise is so far from the data that they can be told apart perfectly"
+# The first step of a central difference, of parameters of the size of 1, and how often others are tried.
+_STEP, _TRIED = 6e-6, 8
 # Rows of one task of a sum over rows: fixed, so that sums don't depend on the number of workers.
 _ROWS = 1 << 17
 
@@ -185,15 +187,22 @@ class FittedModel:
     iterations: int
     _log_unnormalized: Callable[[Array, Array], Array] = field(repr=False)
     columns: tuple[str, ...] | None = None
+    _width: tuple[int, ...] = field(default=(), repr=False)
 
     def logpdf(self, x: ArrayLike) -> Array:
         """Return the logarithm of the fitted density at each x.
 
         A table's columns are read by their names if the fit was to a table, else by position.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x isn't of the kind and number of columns that the fit was to.
         """
         if self.columns is not None and is_table(x):
             x = in_order(x, "x", self.columns, "columns")
-        return self._log_unnormalized(self.params, as_real(x, "x", ndim=(1, 2), dtype=np.float64)) - self.log_z
+        rows = as_real(x, "x", shape=(None, *self._width), dtype=np.float64)
+        return self._log_unnormalized(self.params, rows) - self.log_z
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{p:.5g} ± {s:.2g}" for p, s in zip(self.params, self.stderr))
@@ -233,7 +242,7 @@ class ExponentialFamily:
         x = as_real(x, "x", ndim=(1, 2), dtype=np.float64)
         if callable(self.features):
             values = as_real(self.features(x), "features(x)", ndim=(1, 2), dtype=np.float64, inf=False)
-            values = values.reshape(len(values), -1)
+            values = values.reshape(len(values), values.shape[1] if values.ndim == 2 else 1)
             if len(values) != len(x):
                 raise ValueError(f"features(x) must have a row for each of {len(x)} x, got shape {values.shape}")
             return values
@@ -301,6 +310,8 @@ class ExponentialFamily:
         data). The covariance is that of Gutmann and Hyvärinen's theorem 3, ``inv(I) - (1 + 1/nu) e e^T`` over n, with I
         estimated by the loss's Hessian and e the unit vector of log Z.
         """
+        limit = as_index(max_iterations, "max_iterations", low=1)
+        check_workers(workers)
         data, drawn, log_ratio = _contrast(x, noise, nu, rng)
         rows = np.concatenate([self.evaluate(data), self.evaluate(drawn)])
         constant = rows.min(axis=0) == rows.max(axis=0)
@@ -323,13 +334,13 @@ class ExponentialFamily:
             return _logistic(rows, log_ratio, theta, len(data), workers)
 
         begin = min(_begins(rows, log_ratio, data, math.log(nu)), key=lambda at: objective(at)[0])
-        theta, loss, hessian, steps = _minimise(objective, begin, max_iterations)
+        theta, loss, hessian, steps = _minimise(objective, begin, limit)
         # c' = c + theta . centre, theta' = theta * scale.
         back = np.diag(np.append(1 / scale, 1.0))
         back[-1, :-1] = -centre / scale
         inverse = back @ _inverse(hessian) @ back.T
-        columns = columns_of(x, "x")
-        return _result(back @ theta, loss, inverse, len(data), nu, steps, self._log_unnormalized, columns)
+        named = columns_of(x, "x"), data.shape[1:]
+        return _result(back @ theta, loss, inverse, len(data), nu, steps, self._log_unnormalized, *named)
 
 
 def fit(
@@ -401,52 +412,45 @@ def fit(
     first = as_real(start, "start", ndim=1, dtype=np.float64, inf=False)
     if not len(first):
         raise ValueError("start must hold at least one parameter, got none")
+    intercept = None if log_z is None else -as_number(log_z, "log_z")
+    limit = as_index(max_iterations, "max_iterations", low=1)
+    check_workers(workers)
     data, drawn, log_ratio = _contrast(x, noise, nu, rng)
     both = np.concatenate([data, drawn])
-
     energy = _Energy(log_unnormalized)
-
-    def slopes(theta: Array) -> Array:
-        if gradient is not None:
-            return as_real(
-                gradient(theta.copy(), both),
-                "gradient(theta, x)",
-                shape=(len(both), len(theta)),
-                dtype=np.float64,
-                nan=True,
-            )
-        columns = np.empty((len(both), len(theta)))
-        for j, value in enumerate(theta):
-            step = np.zeros(len(theta))
-            step[j] = 6e-6 * max(1.0, abs(value))
-            with np.errstate(invalid="ignore"):
-                columns[:, j] = (energy(theta + step, both) - energy(theta - step, both)) / (2 * step[j])
-        return columns
+    slopes = _Slopes(energy, both, len(data)) if gradient is None else _Gradient(gradient, both)
 
     def objective(parameters: Array) -> tuple[float, Array, Array]:
         theta = parameters[:-1]
-        logits = energy(theta, both) + log_ratio + parameters[-1]
-        if np.isinf(logits[: len(data)]).any() or (logits == np.inf).any():
+        if not np.isfinite(theta).all():
             return math.inf, parameters, parameters
-        columns = slopes(theta)
+        values = energy(theta, both)
+        logits = values + log_ratio + parameters[-1]
+        # A step may lead to where there is no density, or none of that kind: that is no place to stay at.
+        if not np.isfinite(logits[: len(data)]).all() or not (logits < np.inf).all():
+            return math.inf, parameters, parameters
+        columns = slopes(theta, values)
         columns[logits == -np.inf] = 0.0  # noise where the model has no density: no loss and no gradient
         if not np.isfinite(columns).all():
-            raise ValueError("the derivatives of log_unnormalized must be finite where the density isn't zero")
+            return math.inf, parameters, parameters
         return _logistic(columns, logits, np.zeros(len(parameters)), len(data), workers)
 
     logits = energy(first, both) + log_ratio
+    if np.isnan(logits).any():
+        raise ValueError("log_unnormalized(start, x) must not hold NaN")
     if np.isinf(logits[: len(data)]).any() or (logits == np.inf).any():
         raise ValueError("log_unnormalized(start, x) must be finite at every data point and nowhere plus infinity")
-    begin = np.append(first, -np.mean(logits[np.isfinite(logits)]) if log_z is None else -as_number(log_z, "log_z"))
+    begin = np.append(first, -np.mean(logits[np.isfinite(logits)]) if intercept is None else intercept)
     try:
-        theta, loss, hessian, steps = _minimise(objective, begin, max_iterations)
+        theta, loss, hessian, steps = _minimise(objective, begin, limit)
     except RuntimeError:
         # From a start far off Newton's steps may lead where nothing changes any more.
-        near = _nearer(objective, begin, max_iterations)
+        near = _nearer(objective, begin, limit)
         if near is None:
             raise
-        theta, loss, hessian, steps = _minimise(objective, near, max_iterations)
-    return _result(theta, loss, _inverse(hessian), len(data), nu, steps, energy, columns_of(x, "x"))
+        theta, loss, hessian, steps = _minimise(objective, near, limit)
+    named = columns_of(x, "x"), data.shape[1:]
+    return _result(theta, loss, _inverse(hessian), len(data), nu, steps, energy, *named)
 
 
 @dataclass(frozen=True)
@@ -456,18 +460,81 @@ class _Energy:
     function: Callable[[Array, Array], ArrayLike]
 
     def __call__(self, theta: Array, x: Array) -> Array:
-        values = as_real(self.function(theta.copy(), x), "log_unnormalized(theta, x)", dtype=np.float64)
+        values = as_real(self.function(theta.copy(), x), "log_unnormalized(theta, x)", dtype=np.float64, nan=True)
         if values.shape != (len(x),):
             raise ValueError(f"log_unnormalized(theta, x) must have shape ({len(x)},), got {values.shape}")
         return values
+
+
+@dataclass(frozen=True)
+class _Gradient:
+    """A caller's derivatives, which are checked."""
+
+    function: Callable[[Array, Array], ArrayLike]
+    x: Array
+
+    def __call__(self, theta: Array, values: Array) -> Array:
+        given = self.function(theta.copy(), self.x)
+        shape = len(self.x), len(theta)
+        return as_real(given, "gradient(theta, x)", shape=shape, dtype=np.float64, nan=True)
+
+
+class _Slopes:
+    """Derivatives by central differences, in steps as long as the energy asks for.
+
+    Of a parameter that moves the energies of data rows by r on average, a unit is 1 / r; they are rounded by some
+    part of themselves, and of the parameter, that of the machine's numbers. A step of the cube root of that many units
+    is off by about as much by its length as by rounding (Press et al., *Numerical Recipes*, 2007, section 5.7).
+    """
+
+    def __init__(self, energy: _Energy, x: Array, n_data: int) -> None:
+        self.energy, self.x, self.n_data = energy, x, n_data
+        self.steps: Array | None = None
+
+    def __call__(self, theta: Array, values: Array) -> Array:
+        plain = _STEP * np.maximum(1.0, np.abs(theta))
+        # Those of the last theta, but none that could lead across 0.
+        known = self.steps is not None and self.steps <= np.maximum(plain, 1e-3 * np.abs(theta))
+        self.steps = plain if self.steps is None else np.where(known, self.steps, plain)
+        columns = np.empty((len(self.x), len(theta)))
+        size = float(np.abs(values[: self.n_data]).mean())
+        for j in range(len(theta)):
+            for _ in range(_TRIED):
+                columns[:, j] = self.column(theta, j)
+                better = self.better(columns[: self.n_data, j], size, float(theta[j]), float(self.steps[j]))
+                near = 0.1 * self.steps[j] < better < 10 * self.steps[j]
+                self.steps[j] = better
+                if near:
+                    break
+        return columns
+
+    def column(self, theta: Array, j: int) -> Array:
+        """Derivatives by one parameter."""
+        assert self.steps is not None
+        above, below = theta.copy(), theta.copy()
+        above[j] += self.steps[j]
+        below[j] -= self.steps[j]
+        with np.errstate(invalid="ignore"):
+            made: Array = (self.energy(above, self.x) - self.energy(below, self.x)) / (above[j] - below[j])
+        return made
+
+    def better(self, slopes: Array, size: float, theta: float, step: float) -> float:
+        """How long a step should be, from the derivatives that one gave."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            slope = float(np.abs(slopes).mean())
+        if not slope < np.inf:
+            return max(1e-3 * step, 8 * math.ulp(theta))  # it led too far
+        rounding = math.ulp(1.0) * max(1.0, size + abs(theta) * slope)
+        found = float(np.cbrt(3 * rounding)) / slope if slope > 0 else math.inf
+        return found if found < math.inf else step
 
 
 def _contrast(x: ArrayLike, noise: NoiseLike, nu: int, rng: RNG) -> tuple[Array, Array, Array]:
     """Return the data, the noise, and -log(nu q) at both."""
     data = as_real(x, "x", ndim=(1, 2), dtype=np.float64, inf=False)
     nu = as_index(nu, "nu", low=1, high=1_000_000)
-    if len(data) < 2:
-        raise ValueError(f"x must hold at least 2 samples, got {len(data)}")
+    if len(data) < 2 or not data.size:
+        raise ValueError(f"x must hold at least 2 samples of one number or more, got shape {data.shape}")
     source = noise_of(noise, data)
     generator = np.random.default_rng(stream_key(rng))
     shape = (nu * len(data), *data.shape[1:])
@@ -521,11 +588,12 @@ def _logistic(rows: Array, offset: Array, theta: Array, n_data: int, workers: Wo
 
 
 def _minimise(
-    objective: Callable[[Array], tuple[float, Array, Array]], theta: Array, max_iterations: int
+    objective: Callable[[Array], tuple[float, Array, Array]], theta: Array, limit: int
 ) -> tuple[Array, float, Array, int]:
     """Minimise by Newton's method, each step halved until the loss falls enough."""
-    limit = as_index(max_iterations, "max_iterations", low=1)
     loss, gradient, hessian = objective(theta)
+    if not loss < math.inf:
+        raise ValueError("the derivatives of log_unnormalized must be finite where the density isn't zero")
     for iteration in range(limit):
         if loss < _CERTAIN:
             raise RuntimeError(_APART)
@@ -542,10 +610,7 @@ def _minimise(
             if size < 1e-10:
                 if -slope < 1e-9 * loss:  # as far as rounding lets it
                     return theta, loss, hessian, iteration
-                raise RuntimeError(
-                    f"the fit stopped at a loss of {loss:.6g} without reaching a minimum: begin nearer, or leave "
-                    "log_z out"
-                )
+                raise RuntimeError(f"the fit stopped at a loss of {loss:.6g} without reaching a minimum: begin nearer")
         theta = theta + size * step
         loss, gradient, hessian = tried
     raise RuntimeError(f"the fit did not converge in max_iterations={limit} steps")
@@ -590,7 +655,7 @@ def _inverse(hessian: Array, *, at_start: bool = False) -> Array:
         if at_start:
             raise RuntimeError(
                 "the start is so far off that data and noise are told apart with certainty: begin nearer, or leave "
-                "log_z out"
+                "log_z out if it was given"
             )
         raise RuntimeError(_APART)
     raise RuntimeError(
@@ -607,6 +672,7 @@ def _result(
     steps: int,
     energy: Callable[[Array, Array], Array],
     columns: tuple[str, ...] | None,
+    width: tuple[int, ...],
 ) -> FittedModel:
     covariance = inverse.copy()
     covariance[-1, -1] -= 1 + 1 / nu
@@ -624,4 +690,5 @@ def _result(
         iterations=steps,
         _log_unnormalized=energy,
         columns=columns,
+        _width=width,
     )

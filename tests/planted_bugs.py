@@ -541,6 +541,11 @@ PLANTED = [
     ("templates", "pyx/templates/paths.pxi", "signs[i] |= sign_of(second[k])", "signs[i] = sign_of(second[k])", "tests/test_templates.py -k twins_agree"),
     ("recurrence", "pyx/recurrence/affine.h", "n * wide + (at - n) * 2 * W", "0"),
     ("recurrence", "pyx/recurrence/affine.h", "back ? n + rest - 1 - i : i", "back ? n + rest - 1 : i"),
+    ("nce", "fastcore/nce.py", "self.steps <= np.maximum(plain, 1e-3 * np.abs(theta))", "self.steps > 0"),
+    ("nce", "fastcore/nce.py", "size + abs(theta) * slope)", "size)"),
+    ("nce", "fastcore/nce.py", "                if near:\n", "                if True:\n"),
+    ("nce", "fastcore/_softmax.py", "elif k > _A_ROW * n:", "elif k > 2 * _A_ROW * n:", "tests/test_nce_softmax.py"),
+    ("embeddings", "fastcore/embeddings/_models.py", "> 1.1 * (1 + settings.negative) * np.log(2):", "> 11 * (1 + settings.negative) * np.log(2):"),
 ]  # fmt: skip
 
 COPY = Path("build/planted")

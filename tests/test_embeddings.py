@@ -361,6 +361,18 @@ class TestModels:
         with pytest.raises(ValueError, match="alpha must be smaller, got 1e"):
             it.fit(TEXTS)
 
+    def test_epochs_without_predictions(self, backend, model, tmp_path):
+        it = model(dim=4, min_count=1, rng=1, epochs=9).fit([["a", "b", "c"], ["a", "c"]] * 20)
+        assert np.isnan(it.loss_).any() and np.nanmin(it.loss_) > 4
+        it.save(tmp_path / "model.npz")
+        np.testing.assert_array_equal(model.load(tmp_path / "model.npz").loss_, it.loss_)
+
+    def test_progress_is_refused_before_texts_are_read(self, backend, model):
+        texts = iter(TEXTS)
+        with pytest.raises(TypeError, match="progress must be a bool or a callable, got int"):
+            model(progress=5).fit(texts)
+        assert len([*texts]) == len(TEXTS)
+
     def test_one_word(self, backend, model):
         it = model(dim=2, min_count=1, rng=0, subsample=0).fit(["a a a"] * 5)
         assert it.vocabulary == ("a",)
@@ -440,6 +452,12 @@ def test_domains_show_one_another():
 
 
 class TestWhatIsEstimated:
+    def test_a_rate_with_which_nothing_is_learned(self, backend):
+        it = SkipGram(dim=4, min_count=1, subsample=0, epochs=2, negative=1000, rng=1)
+        with pytest.warns(RuntimeWarning, match=r"alpha=0.025 may be too large: the loss rose to .*, 693.8") as said:
+            it.fit([["a", "b", "c"], ["a", "c"]] * 20)
+        assert said[0].filename == __file__ and it.loss_.max() > 800
+
     def test_pointwise_mutual_information(self, backend):
         """Noise as words are distributed, and enough dimensions: inner products are pmi less log k."""
         n, k = 5, 2
@@ -500,6 +518,13 @@ class TestWordVectors:
                 ask()
         with pytest.raises(ValueError, match="read-only"):
             words.vectors[0, 0] = 1
+
+    def test_they_do_not_change(self):
+        words = WordVectors(WORDS, VECTORS)
+        for change in (lambda: setattr(words, "vocabulary", ("a",)), lambda: delattr(words, "vectors")):
+            with pytest.raises(AttributeError, match="WordVectors can't be changed"):
+                change()
+        assert words.most_similar("x") == pickle.loads(pickle.dumps(words)).most_similar("x")
 
     def test_what_is_given_may_change_afterwards(self):
         mine = VECTORS.copy()

@@ -491,6 +491,82 @@ class TestFit:
             model = nce.fit(energy, x, [start], nu=1, rng=0)
             assert model.iterations <= 7 and model.params[0] == pytest.approx(1, rel=0.2)
 
+    @pytest.mark.parametrize(("mean", "scale"), [(0, 1), (1e6, 1), (-1e7, 1), (0, 1e-8), (0, 1e6), (1e3, 1e-3)])
+    def test_differences_in_any_unit(self, compiled, mean, scale):
+        x = mean + scale * np.random.default_rng(0).logistic(size=1000)
+
+        def energy(theta, x):
+            z = (x - theta[0]) / np.exp(theta[1])
+            return -z - 2 * np.logaddexp(0, -z)
+
+        def gradient(theta, x):
+            z = (x - theta[0]) / np.exp(theta[1])
+            return np.stack([np.tanh(z / 2) / np.exp(theta[1]), z * np.tanh(z / 2)], axis=1)
+
+        start = [mean + 0.3 * scale, math.log(scale)]
+        model = nce.fit(energy, x, start, nu=3, rng=0)
+        expected = nce.fit(energy, x, start, nu=3, rng=0, gradient=gradient)
+        assert (np.abs(model.params - expected.params) < 1e-5 * expected.stderr).all()
+        assert model.stderr == pytest.approx(expected.stderr, rel=1e-5) and model.iterations == expected.iterations
+
+    def test_differences_that_cross_where_a_parameter_means_nothing(self, compiled):
+        # A spread that was large a step before, and whose sign doesn't matter.
+        x = np.random.default_rng(0).normal(3, 2, 2000)
+        for start in ([0, 1.0], [3, 100.0]):
+            with np.errstate(divide="ignore"):
+                model = nce.fit(lambda theta, x: -(((x - theta[0]) / theta[1]) ** 2) / 2, x, start, rng=1)
+            assert (np.abs(model.params - [3, 2]) < 4 * model.stderr).all()
+
+    @pytest.mark.parametrize("start", [(1, 1), (4, 1), (10, 1), (1, 3), (6, 3), (0.5, 0.5), (3, 2), (2, 1.5)])
+    def test_a_step_to_where_there_is_no_density(self, compiled, start):
+        x = 2 * np.random.default_rng(0).weibull(1.5, 3000)
+
+        def energy(theta, x):
+            with np.errstate(invalid="ignore", over="ignore"):
+                inside = np.where(x > 0, x, 1.0)
+                power = (inside / theta[0]) ** theta[1]  # NaN of a scale below 0
+                return np.where(x > 0, (theta[1] - 1) * np.log(inside) - power, -np.inf)
+
+        model = nce.fit(energy, x, start, rng=1)
+        assert (np.abs(model.params - [2, 1.5]) < 4 * model.stderr).all()
+
+    def test_derivatives_that_are_none(self, backend):
+        with pytest.raises(ValueError, match="the derivatives of log_unnormalized must be finite"):
+            nce.fit(quartic_energy, quartic_samples(50, 1), [1, 1], gradient=lambda t, x: np.full((len(x), 2), np.inf))
+
+    def test_columns(self, backend):
+        x = np.random.default_rng(0).normal(size=(200, 2))
+        model = nce.fit(lambda theta, x: -theta[0] * (x**2).sum(axis=1), x, [1.0], rng=0)
+        for other in (np.zeros((2, 3)), np.zeros(2), np.zeros((2, 1))):
+            with pytest.raises(ValueError, match=r"x must have shape \(any, 2\)"):
+                model.logpdf(other)
+        one = ExponentialFamily(lambda x: -(x**2)).fit(x[:, 0], rng=0)
+        assert one.logpdf([]).shape == (0,)
+        with pytest.raises(ValueError, match=r"x must have shape \(any,\)"):
+            one.logpdf(x)
+
+    @pytest.mark.parametrize("noise", ["gaussian", "t", "uniform", "kde"])
+    def test_no_columns(self, backend, noise):
+        for door in (ExponentialFamily(lambda x: -(x**2)).fit, lambda *a: nce.fit(quartic_energy, a[0], [1, 1], a[1])):
+            with pytest.raises(
+                ValueError, match=r"x must hold at least 2 samples of one number .*, got shape \(5, 0\)"
+            ):
+                door(np.zeros((5, 0)), noise)
+
+    def test_refused_before_noise_is_made(self, backend, monkeypatch):
+        monkeypatch.setattr(nce, "_contrast", None)
+        family = ExponentialFamily(lambda x: -(x**2))
+        for wrong, message in (
+            ({"max_iterations": 0}, "max_iterations must be"),
+            ({"workers": "a"}, "workers must be"),
+        ):
+            with pytest.raises((TypeError, ValueError), match=message):
+                family.fit([1.0, 2.0], **wrong)
+            with pytest.raises((TypeError, ValueError), match=message):
+                nce.fit(quartic_energy, [1.0, 2.0], [1, 1], **wrong)
+        with pytest.raises(TypeError, match="log_z must be"):
+            nce.fit(quartic_energy, [1.0, 2.0], [1, 1], log_z="a")
+
     def test_a_bad_start_is_called_that(self, backend):
         x = np.random.default_rng(0).normal(size=100)
         with pytest.raises(RuntimeError, match=r"the start is so far off .* begin nearer, or leave log_z out"):

@@ -108,6 +108,23 @@ class TestNoise:
         with pytest.raises(TypeError, match="noises must be a list"):
             Mixture("gaussian")
 
+    @pytest.mark.parametrize(
+        ("sampler", "log_density", "words"),
+        [
+            (lambda n, rng: rng.normal(size=n), lambda x: -1.0, "the noise's logpdf must have shape"),
+            (lambda n, rng: rng.normal(size=n), lambda x: np.full(len(x), np.nan), "logpdf must not hold NaN"),
+            (lambda n, rng: rng.normal(size=(n, 1)), lambda x: -(x**2), r"the noise's rvs must have shape \(\d+,\)"),
+            (lambda n, rng: rng.normal(size=n + 1), lambda x: -(x**2), r"the noise's rvs must have shape \(\d+,\)"),
+        ],
+    )
+    def test_bad_parts_of_mixtures(self, sampler, log_density, words):
+        x = np.random.default_rng(0).normal(size=50)
+        with pytest.raises(ValueError, match=words):
+            ExponentialFamily([lambda x: x]).fit(x, [(sampler, log_density), "gaussian"], rng=0)
+
+    def test_weights_whose_sum_is_too_large(self):
+        assert Mixture(["t", "kde"], [1e308, 3e307]).weights.tolist() == Mixture(["t", "kde"], [10, 3]).weights.tolist()
+
     @pytest.mark.parametrize("noise", NAMES)
     def test_data_without_spread(self, noise):
         with pytest.raises(ValueError, match="x has no spread in some direction"):

@@ -130,3 +130,16 @@ class TestFitSoftmax:
         x, y, *_ = drawn(300, 2, 5, 4)
         with pytest.raises(RuntimeError, match="did not converge in max_iterations=2"):
             fit_softmax(x, y, max_iterations=2, rng=0)
+
+    def test_labels_that_are_no_numbers_of_classes(self):
+        x, y = np.arange(5.0)[:, None], [0, 1, 2, 3, 2**31 - 2]
+        with pytest.raises(
+            ValueError, match=r"y must hold classes 0, 1, .*, got 2147483646 among 5 rows: give n_classes"
+        ):
+            fit_softmax(x, y)
+        y[-1] = 5001
+        with pytest.raises(ValueError, match="give n_classes"):
+            fit_softmax(x, y)
+        assert len(fit_softmax(x, y, n_classes=5002, rng=0).coef) == 5002
+        y[-1] = 4999
+        assert len(fit_softmax(x, y, rng=0).coef) == 5000

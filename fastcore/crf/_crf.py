@@ -9,7 +9,7 @@ import numpy as np
 
 from .._backend import active_backend
 from .._estimator import Ragged, not_fitted
-from .._progress import Progress, progress_bar
+from .._progress import Progress, check_progress, progress_bar
 from .._random import RNG
 from .._turns import in_turn
 from .._validation import as_choice, as_index, as_list
@@ -301,6 +301,7 @@ class CRF(InFiles):
             algorithm, or values in `X` are so large that the loss isn't finite.
         """
         options = checked_options(vars(self))
+        check_progress(self.progress)
         algorithm, workers, dtype = options["algorithm"], options["workers"], np.dtype(options["dtype"])
         ids = AttributeIds(backend=self._backend)
         chunks: list[Items] = []

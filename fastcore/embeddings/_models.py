@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from .._backend import active_backend, kernels
 from .._estimator import Estimator, not_fitted
 from .._npz import Arrays
-from .._progress import Progress, progress_bar
+from .._progress import Progress, check_progress, progress_bar
 from .._random import RNG, stream_key
 from .._texts import Manner
 from .._turns import in_turn
@@ -133,8 +134,14 @@ class NegativeSampling(Estimator):
             large that vectors aren't finite, or a byte can't be decoded.
         OSError
             If a file can't be read.
+
+        Warns
+        -----
+        RuntimeWarning
+            If an epoch's loss is above that of vectors that tell nothing: `alpha` is too large.
         """
         settings = self._checked()
+        check_progress(self.progress)
         key = stream_key(self.rng)
         corpus = Corpus(
             token_lists, Manner("token_lists", encoding, errors, pattern), settings.min_count, self._backend
@@ -174,10 +181,18 @@ class NegativeSampling(Estimator):
             inputs, outputs = trainer.vectors()
         if not (np.isfinite(inputs).all() and np.isfinite(outputs).all()):
             raise ValueError(f"alpha must be smaller, got {self.alpha}: vectors aren't finite any more")
+        loss = np.where(predictions, losses / np.maximum(predictions, 1), np.nan)
+        if np.nanmax(loss) > 1.1 * (1 + settings.negative) * np.log(2):
+            warnings.warn(
+                f"alpha={self.alpha} may be too large: the loss rose to {np.nanmax(loss):.4g}, above that of vectors "
+                f"which tell nothing, {(1 + settings.negative) * np.log(2):.4g}",
+                RuntimeWarning,
+                stacklevel=3,  # whoever waited for a turn
+            )
         self._trained = _Trained(
             WordVectors(corpus.vocabulary, inputs, corpus.counts),
             WordVectors(corpus.vocabulary, outputs, corpus.counts),
-            losses / np.maximum(predictions, 1),
+            loss,
             total / max(seconds, 1e-9),
         )
         return self
@@ -283,8 +298,10 @@ class NegativeSampling(Estimator):
             If it is no such file, of another class, or isn't whole.
         """
         meta, words, counts, arrays = restored(Path(path))
-        if meta["model"] != cls.__name__ or not {"context_vectors", "loss"} <= set(arrays):
+        if meta["model"] != cls.__name__:
             raise ValueError(f"{path} must hold a {cls.__name__}, got {meta['model']}")
+        if lacking := {"context_vectors", "loss"} - set(arrays):
+            raise ValueError(f"{path} isn't a whole file of word vectors: it lacks {min(lacking)!r}")
         loss = arrays["loss"]
         if loss.ndim != 1:
             raise ValueError(f"{path} isn't a whole file of word vectors: losses have shape {loss.shape}")
@@ -339,7 +356,8 @@ class SkipGram(NegativeSampling):
     word_vectors_, context_vectors_ : WordVectors
         Vectors of words, and of words as neighbours: their inner products are what is trained.
     loss_ : ndarray, shape (epochs,)
-        Mean over an epoch's predictions of the logistic loss of one word and its noise, summed up in float64.
+        Mean over an epoch's predictions of the logistic loss of one word and its noise, summed up in float64; NaN where
+        an epoch made none, as all words were left out.
     words_per_second_ : float or None
         Tokens a second while training; None for a model that was loaded.
 

@@ -62,29 +62,40 @@ class WordVectors(Immutable):
     ['two', 'ten']
     """
 
+    vocabulary: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    counts: NDArray[np.int64] | None
+    _places: dict[str, int]
+
     def __init__(self, vocabulary: Sequence[str], vectors: ArrayLike, counts: ArrayLike | None = None) -> None:
         words = as_list(vocabulary, "vocabulary", "a sequence of str")
         for word in words:
             if not isinstance(word, str):
                 raise TypeError(f"vocabulary must hold str, got {type(word).__name__}")
-        self.vocabulary: tuple[str, ...] = tuple(words)
-        self._places = {word: i for i, word in enumerate(words)}
-        if len(self._places) < len(words):
-            twice = next(word for i, word in enumerate(words) if self._places[word] != i)
+        places = {word: i for i, word in enumerate(words)}
+        if len(places) < len(words):
+            twice = next(word for i, word in enumerate(words) if places[word] != i)
             raise ValueError(f"vocabulary must hold each word once, got {twice!r} twice")
         with np.errstate(over="ignore"):  # said below
             rows = as_real(vectors, "vectors", ndim=2, dtype=np.float32, inf=False)
         if len(rows) != len(words):
             raise ValueError(f"vectors must have a row for each of the {len(words)} words, got {len(rows)}")
-        self.vectors: NDArray[np.float32] = rows.copy()
-        self.vectors.setflags(write=False)
-        self.counts: NDArray[np.int64] | None = None
+        rows = rows.copy()
+        rows.setflags(write=False)
+        numbers = None
         if counts is not None:
             numbers = as_integers(counts, "counts", ndim=1, low=0)
             if len(numbers) != len(words):
                 raise ValueError(f"counts must have a number for each of the {len(words)} words, got {len(numbers)}")
-            self.counts = numbers.copy()
-            self.counts.setflags(write=False)
+            numbers = numbers.copy()
+            numbers.setflags(write=False)
+        vars(self).update(vocabulary=tuple(words), _places=places, vectors=rows, counts=numbers)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("WordVectors can't be changed")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("WordVectors can't be changed")
 
     def __len__(self) -> int:
         """Return the number of words."""
