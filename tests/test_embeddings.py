@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastcore import NotFittedError, _isa, nce
+from fastcore import NotFittedError, _isa, nce, use_backend
 from fastcore._backend import kernels
 from fastcore.embeddings import CBOW, SkipGram, WordVectors, _corpus
 from fastcore.skipgrams import count_skipgrams
@@ -452,8 +452,10 @@ def test_domains_show_one_another():
 
 
 class TestWhatIsEstimated:
-    def test_a_rate_with_which_nothing_is_learned(self, backend):
-        it = SkipGram(dim=4, min_count=1, subsample=0, epochs=2, negative=1000, rng=1)
+    def test_a_rate_with_which_nothing_is_learned(self):
+        # What grows so fast grows in each twin's own way.
+        with use_backend("compiled"):
+            it = SkipGram(dim=4, min_count=1, subsample=0, epochs=2, negative=1000, rng=1)
         with pytest.warns(RuntimeWarning, match=r"alpha=0.025 may be too large: the loss rose to .*, 693.8") as said:
             it.fit([["a", "b", "c"], ["a", "c"]] * 20)
         assert said[0].filename == __file__ and it.loss_.max() > 800
