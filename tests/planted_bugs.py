@@ -546,6 +546,14 @@ PLANTED = [
     ("nce", "fastcore/nce.py", "                if near:\n", "                if True:\n"),
     ("nce", "fastcore/_softmax.py", "elif k > _A_ROW * n:", "elif k > 2 * _A_ROW * n:", "tests/test_nce_softmax.py"),
     ("embeddings", "fastcore/embeddings/_models.py", "> 1.1 * (1 + settings.negative) * np.log(2):", "> 11 * (1 + settings.negative) * np.log(2):"),
+    ("recurrence", "fastcore/recurrence/_sequences.py", "given.data.double() if data.dtype == np.float64 else given.data.float()", "given.data", "tests/test_recurrence_cells.py -k another_type"),
+    ("recurrence", "fastcore/recurrence/_sequences.py", "if not self._packed_alike(value):", "if len(value.data) != len(self.rows):", "tests/test_recurrence_cells.py -k another_way"),
+    ("recurrence", "fastcore/recurrence/_sequences.py", "side=\"right\"))[order]", "side=\"left\"))[order]", "tests/test_recurrence_cells.py -k Forms"),
+    ("recurrence", "fastcore/recurrence/_onnx.py", "return [axes[k] for k in order] if", "return axes if", "tests/test_recurrence_files.py -k moves"),
+    ("recurrence", "fastcore/recurrence/_onnx.py", "for axis in [made[-1], *longer]", "for axis in [*longer, made[-1]]", "tests/test_recurrence_files.py -k moves"),
+    ("recurrence", "fastcore/recurrence/_onnx.py", "in (*_MAKES, *_SPREADS)", "in _MAKES", "tests/test_recurrence_files.py -k \"spread or start\""),
+    ("recurrence", "fastcore/recurrence/_cells.py", "            and x.flags.aligned\n            and h", "            and h", "tests/test_recurrence_cells.py -k across"),
+    ("recurrence", "fastcore/recurrence/_stack.py", "*(cell.W for layer in self.layers for cell in layer)", "self.layers[0][0].W", "tests/test_recurrence_cells.py -k widest"),
 ]  # fmt: skip
 
 COPY = Path("build/planted")

@@ -743,7 +743,7 @@ class TestFromTorch:
         x = np.ones((1, 2, 2))
         with pytest.raises(ValueError, match="x must have 3 dimensions"):
             stack(x[0])
-        with pytest.raises(ValueError, match="W must have shape"):
+        with pytest.raises(ValueError, match="x must have 2 features"):
             stack(np.ones((1, 2, 5)))
         with pytest.raises(TypeError, match="state must be a pair"):
             stack(x, np.zeros((4, 1, 3)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import tracemalloc
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from fastcore import use_backend
 from fastcore.recurrence import (
     GRUCell,
     LSTMCell,
+    RecurrentStack,
     SimpleRNNCell,
     from_torch,
     gru,
@@ -111,7 +113,13 @@ class Packed(NamedTuple):
 
 class Data(Tensor):
     def new_tensor(self, array):
-        return Data(np.array(array))
+        return Data(np.array(array, np.asarray(self).dtype))
+
+    def double(self):
+        return Data(np.asarray(self).astype(np.float64))
+
+    def float(self):
+        return Data(np.asarray(self).astype(np.float32))
 
 
 def packed(x):
@@ -348,7 +356,82 @@ class TestSteps:
             from_torch(Module("GRU")).step(x[:, 0])
 
 
+class TestShortWay:
+    @pytest.mark.parametrize("cell", [SimpleRNNCell, GRUCell, LSTMCell])
+    def test_numbers_that_lie_across(self, backend, cell):
+        gates = {SimpleRNNCell: 1, GRUCell: 3, LSTMCell: 4}[cell]
+        made = cell(np.ones((3, gates * 2)) / 9, np.ones((2, gates * 2)) / 9)
+        x, h = np.arange(6.0).reshape(2, 3), np.ones((2, 2))
+        odd = np.ndarray((2, 3), float, bytearray(8 * 6 + 1), 1)
+        odd[:] = x
+        assert not odd.flags.aligned
+        given = (h, h) if cell is LSTMCell else h
+        np.testing.assert_array_equal(made(odd, given), made(x, given))
+
+    def test_masked_weights(self, backend):
+        W = np.ma.array(np.ones((3, 3)), mask=np.eye(3))
+        for order in ("rzn", "zrn"):
+            with pytest.raises((TypeError, ValueError), match="W must"):
+                GRUCell(W, np.ones((1, 3)), order=order)
+            with pytest.raises((TypeError, ValueError), match="W must"):
+                GRUCell([[1, 2, 3], [1, 2]], np.ones((1, 3)), order=order)
+
+    def test_unpickled_weights_do_not_change(self, backend):
+        cell = LSTMCell(np.ones((1, 8)), np.ones((1, 8)), projection=np.ones((2, 1)))
+        again = pickle.loads(pickle.dumps(cell))
+        for array in (again.W, again.U, again.b, again.projection):
+            assert not array.flags.writeable
+
+
+class TestPacked:
+    def test_one_long_sequence_among_many(self):
+        """Time and memory go with the rows, not with steps times sequences."""
+        sizes = np.ones(100_000, np.int64)
+        sizes[0] = 3000
+        given = Packed(Data(np.ones((sizes.sum(), 1))), Tensor(sizes))
+        cell = SimpleRNNCell([[1.0]], [[0.0]])
+        tracemalloc.start()
+        try:
+            cell.run(given)
+            assert tracemalloc.get_traced_memory()[1] < 30e6
+        finally:
+            tracemalloc.stop()
+
+
 class TestStack:
+    def test_cells_that_are_no_stack(self):
+        gru, lstm = GRUCell(np.ones((1, 3)), np.ones((1, 3))), LSTMCell(np.ones((1, 4)), np.ones((1, 4)))
+        rnn = SimpleRNNCell([[1.0]], [[1.0]], activation="relu")
+        for kind, layers, reverse, words in (
+            ("LSTM", [[gru]], None, "must be LSTMCells of it"),
+            ("GRU", [[lstm]], None, "must be GRUCells of it"),
+            ("RNN_TANH", [[rnn]], None, "must be SimpleRNNCells of it"),
+            ("GRU", [[gru, gru, gru]], None, "one cell or two each"),
+            ("GRU", [[gru]], [], "a direction for each of them"),
+            ("GRU", [[gru]], [[True, False]], "a direction for each of them"),
+        ):
+            with pytest.raises(ValueError, match=words):
+                RecurrentStack(kind, layers, reverse)
+
+    def test_the_widest_type_of_all(self, backend):
+        single, double = (SimpleRNNCell(np.array([[0.3]], t), np.array([[0.7]], t)) for t in (np.float32, np.float64))
+        stack = RecurrentStack("RNN_TANH", [[single], [double]])
+        x = np.ones((1, 3, 1), np.float32)
+        assert stack(x)[0].dtype == stack.step(x[:, 0])[0].dtype == np.float64
+
+    def test_what_x_is_blamed_for(self):
+        cells = [SimpleRNNCell(np.full((2, 2), 1e3, np.float32), np.zeros((2, 2), np.float32), activation="relu")] * 2
+        stack = RecurrentStack("RNN_RELU", [[cell] for cell in cells])
+        x = np.full((1, 2, 2), 1e36, np.float32)
+        for call in (lambda: stack(x), lambda: stack.step(x[0])):
+            with pytest.raises(ValueError, match="x must hold smaller numbers: what a layer gives overflows float32"):
+                call()
+        with pytest.raises(ValueError, match=r"x must have 2 features, got shape \(1, 4, 15\)"):
+            stack(np.ones((1, 4, 15)))
+        x[0, 1, 0] = np.nan
+        with pytest.raises(ValueError, match="x must not hold NaN"):
+            stack(x)
+
     @pytest.mark.parametrize("mode", ["RNN_TANH", "RNN_RELU", "GRU", "LSTM"])
     def test_padding_is_never_read(self, backend, mode):
         stack = from_torch(Module(mode))
@@ -496,6 +579,34 @@ class TestGradients:
             vjp(kind, x, p, dy[:2], None, None)
         with pytest.raises(ValueError, match="dy must have shape"):
             vjp(kind, padded, p, padded_dy[:2], None, None, lengths=[2, 4, 3])
+
+    def test_packed_in_another_way(self, kind):
+        x, p = made(kind, [3, 1], 3, 4)
+        ones = [np.ones((n, len(p["U"]))) for n in (2, 2)]
+        for wrong in (packed(ones), packed([np.ones((1, len(p["U"]))), np.ones((3, len(p["U"])))])):
+            with pytest.raises(ValueError, match="dy must be packed as x is"):
+                vjp(kind, packed(x), p, wrong, None, None)
+        for wrong in (np.ones((4, len(p["U"]))), ones):
+            with pytest.raises(TypeError, match="dy must be a PackedSequence, as x is, got"):
+                vjp(kind, packed(x), p, wrong, None, None)
+        right = packed([np.ones((n, len(p["U"]))) for n in (3, 1)])
+        expected = vjp(kind, packed(x), p, right, None, None)
+        # Without an order the longest comes first.
+        right = right._replace(sorted_indices=None, unsorted_indices=None)
+        assert vjp(kind, packed(x), p, right, None, None).W.tolist() == expected.W.tolist()
+
+    def test_numbers_of_another_type(self, backend, kind):
+        """Of whole and short numbers states are what they are of the same ones in full."""
+        x, p = made(kind, [2, 3], 3, 4)
+        whole = [np.rint(3 * s).astype(int) for s in x]
+        expected = run_cell(kind, [s.astype(float) for s in whole], p)[0]
+        found = run_cell(kind, packed(whole), p)[0].data.array
+        assert found.dtype == np.float64 and found.tolist() == packed(expected).data.array.tolist()
+        short = run_cell(kind, packed([s.astype(np.float32) for s in whole]), p)[0].data.array
+        assert short.dtype == np.float64 and short.tolist() == found.tolist()
+        dy = packed([np.ones_like(y) for y in expected])
+        grad = vjp(kind, packed(whole), p, dy, None, None).x.data.array
+        assert grad.dtype == np.float64 and grad.any()
 
     def test_truncated(self, backend, kind):
         """The gradient of a piece by its first state, put in as the gradient of the piece before, gives the whole."""

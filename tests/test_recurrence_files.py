@@ -256,6 +256,85 @@ class TestONNX:
         with pytest.raises(ValueError, match="must be of one kind, got RNN_TANH, GRU"):
             from_onnx(with_nodes(nodes, stored), ["oneY", "asideY"])
 
+    @pytest.mark.parametrize(
+        ("directions", "layout", "moves", "fits"),
+        [
+            (1, 0, [("Squeeze", [1])], True),
+            (1, 0, [("Squeeze", None)], True),
+            (1, 1, [("Squeeze", [2])], True),
+            (1, 0, [("Reshape", [4, 3, 5])], True),
+            (1, 0, [("Transpose", [0, 2, 1, 3]), ("Reshape", [0, 0, -1])], True),
+            (2, 0, [("Transpose", [0, 2, 1, 3]), ("Reshape", [0, 0, -1])], True),
+            (2, 0, [("Transpose", [0, 2, 1, 3]), ("Reshape", [4, 3, 10])], True),
+            (2, 1, [("Reshape", [0, 0, -1])], True),
+            (1, 0, [("Squeeze", [1]), ("Transpose", [1, 0, 2]), ("Cast", 11), ("Transpose", [1, 0, 2])], True),
+            (1, 0, [("Squeeze", [1]), ("Unsqueeze", [0, -1]), ("Squeeze", [0, 4])], True),
+            (1, 0, [("Squeeze", [1]), ("Identity", None), ("Dropout", None), ("Cast", 1)], True),
+            # The second one would go along sequences, or take parts of other steps, or whole numbers.
+            (1, 0, [("Squeeze", [1]), ("Transpose", [1, 0, 2])], False),
+            (1, 0, [("Squeeze", [1]), ("Transpose", None), ("Transpose", [1, 2, 0])], False),
+            (1, 0, [("Reshape", [0, 0, -1])], False),
+            (1, 0, [("Squeeze", [1]), ("Cast", 6)], False),
+            (2, 0, [("Reshape", [0, 3, 10])], False),
+            (2, 0, [("Reshape", [0, 0, -1])], False),
+            (2, 0, [("Transpose", [0, 2, 3, 1]), ("Reshape", [0, 0, -1])], False),
+            (1, 0, [], False),
+        ],
+    )
+    def test_what_moves_between_layers(self, backend, directions, layout, moves, fits):
+        stored = {"W1": waves(directions, 5, 2), "R1": waves(directions, 5, 5), "W2": waves(1, 5, 5 * directions)}
+        stored["R2"] = waves(1, 5, 5)
+        which = "forward" if directions == 1 else "bidirectional"
+        nodes = [helper.make_node("RNN", ["X", "W1", "R1"], ["Y"], direction=which, layout=layout, hidden_size=5)]
+        at = "Y"
+        for i, (kind, numbers) in enumerate(moves):
+            more = {"perm": numbers} if kind == "Transpose" and numbers else {"to": numbers} if kind == "Cast" else {}
+            inputs = [at]
+            if kind in ("Reshape", "Squeeze", "Unsqueeze") and numbers:
+                inputs.append(f"n{i}")
+                stored[f"n{i}"] = np.array(numbers)
+            at = f"moved{i}"
+            nodes.append(helper.make_node(kind, inputs, [at], **more))
+        nodes.append(helper.make_node("RNN", [at, "W2", "R2"], ["Z"], layout=layout, hidden_size=5))
+        model = with_nodes(nodes, stored)
+        if fits:
+            assert from_onnx(model)(X)[0].tolist() == from_onnx(model, ["Y", "Z"])(X)[0].tolist()
+        else:
+            with pytest.raises(ValueError, match="nodes must be given where the model's aren't layers of one another"):
+                from_onnx(model)
+
+    @pytest.mark.parametrize("made", ["Expand", "ConstantOfShape", "Tile", "given"])
+    def test_a_start_that_is_spread_out(self, made):
+        """A learned state, repeated as often as there are sequences."""
+        stored = {"W": waves(1, 3, 2), "R": waves(1, 3, 3), "one": np.ones((1, 1, 3), np.float32), "at": np.array([1])}
+        stored |= {"ends": np.array([1]), "units": np.array([3])}
+        nodes = [
+            helper.make_node("Shape", ["X"], ["shape"]),
+            helper.make_node("Gather", ["shape", "at"], ["count"]),
+            helper.make_node("Concat", ["ends", "count", "units"], ["wanted"], axis=0),
+        ]
+        if made == "ConstantOfShape":
+            value = helper.make_tensor("v", TensorProto.FLOAT, [1], [3.0])
+            nodes.append(helper.make_node(made, ["wanted"], ["start"], value=value))
+        elif made != "given":
+            nodes.append(helper.make_node(made, ["one", "wanted"], ["start"]))
+        nodes.append(helper.make_node("RNN", ["X", "W", "R", "", "", "start"], ["Y"], hidden_size=3, name="cell"))
+        if made == "given":
+            assert from_onnx(with_nodes(nodes, stored)).kind == "RNN_TANH"
+            return
+        with pytest.warns(RuntimeWarning, match="the RNN node 'cell' begins with a state that the model holds"):
+            from_onnx(with_nodes(nodes, stored))
+        stored["one"] *= 0
+        nodes[3].ClearField("attribute")
+        assert from_onnx(with_nodes(nodes, stored)).kind == "RNN_TANH"
+
+    def test_lengths_in_the_model(self):
+        with pytest.warns(
+            RuntimeWarning, match=r"the LSTM node 'cell' has sequence_lens that the model holds"
+        ) as caught:
+            from_onnx(with_input(4, np.array([2, 1], np.int32)))
+        assert caught[0].filename == __file__
+
     def test_weights_that_are_made_of_constants(self, backend):
         """As exporters write them that put PyTorch's tensors into ONNX' order of gates themselves."""
         W, R, B = waves(1, 9, 2), waves(1, 9, 3, phase=1), waves(1, 18, phase=2)
@@ -307,6 +386,9 @@ class TestONNX:
             (lambda: changed(clip=3.0), "the LSTM node 'cell' must be without clip"),
             (lambda: changed(input_forget=1), "must be without input_forget"),
             (lambda: changed(direction="up"), "must be forward, reverse or bidirectional"),
+            (lambda: changed(direction=[1, 2]), "must be forward, reverse or bidirectional"),
+            (lambda: changed(activations=[1, 2, 3]), "its operator's own activations"),
+            (lambda: changed("GRU", linear_before_reset="no"), "linear_before_reset 0 or 1, got b'no'"),
             (lambda: changed(activations=["Sigmoid", "Relu", "Tanh"]), r"its operator's own activations .* 'relu'"),
             (lambda: changed("RNN", activations=["Tanh", "Relu"]), "its operator's own activations"),
             (lambda: changed("GRU", activations=["Affine", "Tanh"]), "its operator's own activations"),

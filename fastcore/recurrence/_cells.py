@@ -67,6 +67,9 @@ class Cell(Immutable):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        for array in (self.W, self.U, self.b, self.projection):
+            if array is not None:
+                array.flags.writeable = False  # which pickle forgets
         self._set_up()
 
     def __repr__(self) -> str:
@@ -218,6 +221,7 @@ class _OnePart(Cell):
             and h.shape == (x.shape[0], self.U.shape[0])
             and x.shape[1] == self.W.shape[0]
             and x.flags.c_contiguous
+            and x.flags.aligned
             and h.flags.c_contiguous
         ):
             after: Array = self._step(x, h, None)[0]
@@ -332,16 +336,18 @@ class GRUCell(_OnePart):
         after = as_choice(reset, "reset", ("after", "before")) == "after"
         self.order = as_choice(order, "order", ("rzn", "zrn"))
         if self.order == "zrn":
-            W, U, b = (None if v is None else swapped(as_numpy(v)) for v in (W, U, b))  # type: ignore[assignment]
+            W, U, b = (  # type: ignore[assignment]
+                None if v is None else swapped(as_real(as_numpy(v), name, nan=True))
+                for v, name in ((W, "W"), (U, "U"), (b, "b"))
+            )
         super().__init__("gru" if after else "gru_before", W, U, b)
 
     def _bias_shape(self, columns: int) -> tuple[int, ...]:
         return (2, columns)
 
 
-def swapped(value: Any) -> Any:
+def swapped(array: Array) -> Array:
     """The first two blocks of columns the other way round; what has no three blocks is refused later, as it is."""
-    array = np.asarray(value)
     if array.ndim == 0 or array.shape[-1] % 3:
         return array
     first, second, third = np.split(array, 3, axis=-1)
@@ -419,6 +425,7 @@ class LSTMCell(Cell):
                 and c.shape == (x.shape[0], self.U.shape[1] >> 2)
                 and x.shape[1] == self.W.shape[0]
                 and x.flags.c_contiguous
+                and x.flags.aligned
                 and h.flags.c_contiguous
                 and c.flags.c_contiguous
             ):

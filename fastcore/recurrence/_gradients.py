@@ -76,7 +76,7 @@ def simple_rnn_vjp(
 
     Notes
     -----
-    About three times the work of `simple_rnn`, and memory for every step of eight sequences at a time. Sums over steps
+    Three to six times the work of `simple_rnn`, and memory for every step of eight sequences at a time. Sums over steps
     are of the weights' own type. Truncated back-propagation is the same call on pieces of a sequence, each from the
     state that the piece before left.
 

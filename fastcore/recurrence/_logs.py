@@ -58,7 +58,7 @@ def log_linear_scan(
     Notes
     -----
     O(size) time, one output array; nothing overflows or underflows but the logarithms themselves. Each step is within
-    four units in the last place of its larger term.
+    four units in the last place of its larger term, or of log 2 where that is nearer to 0.
 
     Examples
     --------

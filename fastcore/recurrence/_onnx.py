@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,8 @@ _DOMAINS = ("", "ai.onnx")
 # What only moves numbers about on their way from one layer to the next, or from a file's tensors to a node. None of
 # these makes more of them but Concat.
 _MOVES = ("Cast", "Dropout", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+# What spreads a tensor out.
+_SPREADS = ("Expand", "Tile", "Gather", "ConstantOfShape")
 _MAKES = (*_MOVES, "Concat", "Constant", "DequantizeLinear", "Slice", "Split")
 # By how much what is made of a file's tensors may be larger than these.
 _ROOM = 16
@@ -59,7 +61,8 @@ def from_onnx(model: Any, nodes: Sequence[str] | str | None = None) -> Recurrent
     Warns
     -----
     RuntimeWarning
-        If a node begins with a state that the model holds and that isn't 0: give it to the call as ``state``.
+        If a node begins with a state that the model holds and that isn't 0: give it to the call as ``state``. If the
+        model holds the sequences' lengths: give them as ``lengths``.
 
     Notes
     -----
@@ -86,8 +89,8 @@ def from_onnx(model: Any, nodes: Sequence[str] | str | None = None) -> Recurrent
     recurrent = [node for node in found.graph.node if node.op_type in _GATES and node.domain in _DOMAINS]
     if not recurrent:
         raise ValueError("model must hold a node that is an RNN, GRU or LSTM, got none")
-    chosen = _layers(found.graph, recurrent) if names is None else _named(recurrent, names)
     constants = _Constants(onnx, found)
+    chosen = _layers(onnx, constants, found.graph, recurrent) if names is None else _named(recurrent, names)
     layers = []
     for node in chosen:
         layers.append(_layer(onnx, constants, node))
@@ -129,17 +132,91 @@ def _named(recurrent: list[Any], names: Sequence[str]) -> list[Any]:
     return [found[name] for name in names]
 
 
-def _layers(graph: Any, recurrent: list[Any]) -> list[Any]:
-    """All recurrent nodes in order, if each gets what the one before gives."""
-    # Of each value the recurrent node whose output it holds, in another shape; nodes stand in the order of computation.
-    origin = {node.output[0]: i for i, node in enumerate(recurrent) if node.output}
+# What runs along an axis: time, sequences, directions, units; several that were made one, or nothing where it is one
+# element long.
+_T, _B, _D, _H = ("T",), ("B",), ("D",), ("H",)
+_Axes: TypeAlias = list[tuple[str, ...]]
+
+
+def _layers(onnx: Any, constants: _Constants, graph: Any, recurrent: list[Any]) -> list[Any]:
+    """All recurrent nodes in order, if each gets what the one before gives, step by step."""
+    # Of each value the recurrent node whose output it holds, with its axes; nodes stand in the order of computation.
+    held: dict[str, tuple[int, _Axes]] = {}
+    whole, i = True, 0
     for node in graph.node:
-        if node.op_type in _MOVES and node.domain in _DOMAINS and node.input and node.input[0] in origin:
-            origin[node.output[0]] = origin[node.input[0]]
-    if any(origin.get(node.input[0]) != before for node, before in zip(recurrent, [None, *range(len(recurrent))])):
+        if node.op_type in _GATES and node.domain in _DOMAINS:
+            given = _attributes(onnx, node)
+            first = [_B, _T] if given.get("layout") else [_T, _B]
+            before, axes = held.get(next(iter(node.input), ""), (None, None))
+            whole &= before == (i - 1 if i else None) and (not i or axes in ([*first, _H], [*first, (*_D, *_H)]))
+            if node.output:
+                directions = _D if given.get("direction") == b"bidirectional" else ()
+                held[node.output[0]] = i, [_B, _T, directions, _H] if given.get("layout") else [_T, directions, _B, _H]
+            i += 1
+        elif node.op_type in _MOVES and node.domain in _DOMAINS and node.input and node.input[0] in held:
+            number, known = held[node.input[0]]
+            moved = _moved(onnx, constants, node, known)
+            if moved is not None and node.output:
+                held[node.output[0]] = number, moved
+    if not whole:
         listed = shown([_called(node) for node in recurrent])
         raise ValueError(f"nodes must be given where the model's aren't layers of one another: they are {listed}")
     return recurrent
+
+
+def _moved(onnx: Any, constants: _Constants, node: Any, axes: _Axes) -> _Axes | None:
+    """The axes of what a node makes of a value with such ones; None if it does more than move them."""
+    given = _attributes(onnx, node)
+    if node.op_type == "Cast":
+        # Among floats, or numbers would be cut.
+        floats = onnx.TensorProto
+        return axes if given.get("to") in (floats.FLOAT, floats.FLOAT16, floats.DOUBLE, floats.BFLOAT16) else None
+    if node.op_type == "Transpose":
+        order = _integers(given.get("perm", range(len(axes))[::-1]))
+        return [axes[k] for k in order] if sorted(order) == [*range(len(axes))] else None
+    if node.op_type not in ("Reshape", "Squeeze", "Unsqueeze"):
+        return axes
+    second = constants.find(node.input[1]) if len(node.input) > 1 and node.input[1] else None
+    numbers = _integers(given.get("axes", []) if second is None else second.ravel().tolist())
+    if node.op_type == "Reshape":
+        return _reshaped(axes, numbers)
+    if node.op_type == "Squeeze":
+        places = {n % len(axes) for n in numbers} if numbers else {k for k, axis in enumerate(axes) if not axis}
+        return [axis for k, axis in enumerate(axes) if k not in places] if not any(axes[k] for k in places) else None
+    if not numbers:
+        return None
+    rank = len(axes) + len(numbers)
+    rest, places = iter(axes), {n % rank for n in numbers}
+    return [() if k in places else next(rest) for k in range(rank)] if len(places) == len(numbers) else None
+
+
+def _integers(values: Any) -> list[int]:
+    """What a well-formed attribute holds; nothing of another."""
+    return [*values] if isinstance(values, Iterable) and all(isinstance(n, int) for n in values) else []
+
+
+def _reshaped(axes: _Axes, shape: list[int]) -> _Axes | None:
+    """Axes in another shape, where each stays or the last ones become one."""
+    if any(n == 0 and k >= len(axes) for k, n in enumerate(shape)) or not shape:
+        return None
+    if all(n == 0 for n in shape[:-1]) and len(shape) <= len(axes):
+        return [*axes[: len(shape) - 1], tuple(name for axis in axes[len(shape) - 1 :] for name in axis)]
+    # Axes of one element come and go; of the others, each has its place.
+    longer = [axis for axis in axes if axis]
+    extra = len(shape) - len(longer)
+    if extra > shape.count(1):
+        return None
+    made: _Axes = []
+    for n in shape:
+        if extra > 0 and n == 1:
+            extra -= 1
+            made.append(())
+        elif longer:
+            made.append(longer.pop(0))
+        else:
+            return None
+    made[-1] = tuple(name for axis in [made[-1], *longer] for name in axis)
+    return made
 
 
 class _Constants:
@@ -208,6 +285,37 @@ class _Constants:
                 f"{name!r} can't be computed: it is {used / self._room * _ROOM:.0f} times as large as all tensors"
             )
 
+    def holds_floats(self, name: str) -> bool:
+        """Whether a value is spread out from a tensor that isn't 0, however often: that needn't be constant."""
+        wanted, seen = [name], set[str]()
+        while wanted:
+            needed = wanted.pop()
+            if needed in seen:
+                continue
+            seen.add(needed)
+            stored = self._stored.get(needed)
+            node = (
+                None
+                if stored is not None
+                else self._model.graph.node[self._maker[needed]]
+                if needed in self._maker
+                else None
+            )
+            if node is not None and node.op_type in ("Constant", "ConstantOfShape"):
+                stored = next((a.t for a in node.attribute if a.name == "value"), None)
+            if stored is not None:
+                array = self._array(stored)
+                if array.dtype.kind == "f" and array.any():
+                    return True
+            elif node is not None and node.op_type in (*_MAKES, *_SPREADS) and node.domain in _DOMAINS:
+                # What comes behind it says where and how often.
+                wanted.extend(node.input if node.op_type == "Concat" else node.input[:1])
+        return False
+
+
+def _attributes(onnx: Any, node: Any) -> dict[str, Any]:
+    return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+
 
 def _count(tensor: Any) -> int:
     count = 1
@@ -225,13 +333,17 @@ def _widened(array: Array) -> Array:
 def _layer(onnx: Any, constants: _Constants, node: Any) -> tuple[str, list[Cell], list[bool]]:
     """The kind of a node, and its cells with their directions."""
     what = f"the {node.op_type} node {_called(node)!r}"
-    given = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    given = _attributes(onnx, node)
+    direction = given.get("direction", b"forward")
     reverse = {b"forward": [False], b"reverse": [True], b"bidirectional": [False, True]}.get(
-        given.get("direction", b"forward")
+        direction if isinstance(direction, bytes) else b""
     )
     if reverse is None:
-        raise ValueError(f"{what} must be forward, reverse or bidirectional, got {given['direction']!r}")
-    wanted = [name.decode("utf-8", "replace").lower() for name in given.get("activations", [])]
+        raise ValueError(f"{what} must be forward, reverse or bidirectional, got {direction!r}")
+    wanted = [
+        name.decode("utf-8", "replace").lower() if isinstance(name, bytes) else repr(name)
+        for name in given.get("activations", [])
+    ]
     activations = wanted[: len(wanted) // len(reverse)] or _ACTIVATIONS[node.op_type][0]
     if activations not in _ACTIVATIONS[node.op_type] or wanted not in ([], activations * len(reverse)):
         raise ValueError(f"{what} must have its operator's own activations (or Relu, of an RNN), got {wanted}")
@@ -250,11 +362,19 @@ def _layer(onnx: Any, constants: _Constants, node: Any) -> tuple[str, list[Cell]
         raise ValueError(f"{what} must be without peepholes: no cell here has them")
     for state in inputs[5:7] if node.op_type == "LSTM" else inputs[5:6]:
         value = constants.find(state) if state else None
-        if value is not None and value.any():
+        if value.any() if value is not None else state and constants.holds_floats(state):
             text = f"{what} begins with a state that the model holds: it isn't taken over, give it to the call"
             warnings.warn(text, RuntimeWarning, stacklevel=3)
+    if inputs[4] and constants.find(inputs[4]) is not None:
+        text = (
+            f"{what} has sequence_lens that the model holds: they aren't taken over, give them to the call as lengths"
+        )
+        warnings.warn(text, RuntimeWarning, stacklevel=3)
     kind = f"RNN_{activations[0].upper()}" if node.op_type == "RNN" else node.op_type
-    reset = "after" if given.get("linear_before_reset", 0) else "before"
+    before = given.get("linear_before_reset", 0)
+    if before not in (0, 1):
+        raise ValueError(f"{what} must have linear_before_reset 0 or 1, got {before!r}")
+    reset = "after" if before else "before"
     try:
         cells = [_cell(kind, *direction, reset) for direction in zip(W, R, bias.reshape(len(W), 2, -1))]
     except ValueError as error:

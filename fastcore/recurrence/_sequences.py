@@ -38,8 +38,9 @@ class Sequences:
             data = np.empty_like(rows)
             data[self.places] = rows
             given = self.packed
-            made = given.data.new_tensor(data)
-            return type(given)(made, given.batch_sizes, given.sorted_indices, given.unsorted_indices)
+            # A tensor where the numbers given are, and of our type, whatever theirs is.
+            like = given.data.double() if data.dtype == np.float64 else given.data.float()
+            return type(given)(like.new_tensor(data), given.batch_sizes, given.sorted_indices, given.unsorted_indices)
         if self.form != "padded":
             return rows
         if self.present is None:
@@ -55,25 +56,42 @@ class Sequences:
                 raise ValueError(f"{name} must be a list of {len(self)} sequences to match x")
             shapes = [(int(n), width) for n in np.diff(self.offsets)]
             parts = [
-                as_real(v, f"{name}[{i}]", shape=shape, dtype=dtype, inf=False)
+                as_real(as_numpy(v), f"{name}[{i}]", shape=shape, dtype=dtype, inf=False)
                 for i, (v, shape) in enumerate(zip(value, shapes))
             ]
             return np.concatenate([np.empty((0, width), dtype), *parts])
         if self.form == "packed":
-            value = as_numpy(value.data)
-            array = as_real(value, name, shape=(len(self.rows), width), dtype=dtype, inf=False)
+            if not _is_packed(value):
+                raise TypeError(f"{name} must be a PackedSequence, as x is, got {type(value).__name__}")
+            if not self._packed_alike(value):
+                raise ValueError(f"{name} must be packed as x is: in the same batch sizes and order")
+            array = as_real(as_numpy(value.data), name, shape=(len(self.rows), width), dtype=dtype, inf=False)
             return np.ascontiguousarray(array[self.places])
+        value = as_numpy(value)
         if self.form == "padded":
             array = as_real(value, name, shape=(*self.shape, width), dtype=dtype, inf=False)
             return array.reshape(-1, width) if self.present is None else array[self.present]
         return as_real(value, name, shape=(len(self.rows), width), dtype=dtype, inf=False)
+
+    def _packed_alike(self, value: Any) -> bool:
+        """Whether rows of another PackedSequence stand where those of x do."""
+        for name in ("batch_sizes", "unsorted_indices"):
+            own, other = (getattr(packed, name, None) for packed in (self.packed, value))
+            if own is None or other is None:
+                # Without an order sequences stand as they came.
+                given = own if other is None else other
+                if given is not None and not np.array_equal(as_numpy(given), np.arange(len(self))):
+                    return False
+            elif not np.array_equal(as_numpy(own), as_numpy(other)):
+                return False
+        return True
 
 
 def sequences(x: Any, lengths: Any = None, mask: Any = None) -> Sequences:
     """Take x (T, D), (B, T, D) with or without `lengths` or `mask`, a list of (T_i, D), (N, D) with `lengths`, or a
     PackedSequence. That numbers are finite is left to the kernel, which reads them anyway.
     """
-    packed = hasattr(x, "batch_sizes") and hasattr(x, "data")
+    packed = _is_packed(x)
     if packed or _is_list(x):
         if lengths is not None or mask is not None:
             raise ValueError("lengths and mask must be None where x is a list of sequences or a PackedSequence")
@@ -112,6 +130,10 @@ def _real(value: Any, name: str, ndim: int | tuple[int, ...]) -> Array:
     return as_real(as_numpy(value), name, ndim=ndim, nan=True)
 
 
+def _is_packed(x: Any) -> bool:
+    return hasattr(x, "batch_sizes") and hasattr(x, "data")
+
+
 def _is_list(x: Any) -> bool:
     # Arrays or tensors: lists of lists of numbers are an array of their own.
     return isinstance(x, list | tuple) and len(x) > 0 and all(getattr(part, "ndim", 0) == 2 for part in x)
@@ -136,7 +158,8 @@ def _packed(x: Any) -> Sequences:
     count = int(sizes[0]) if len(sizes) else 0
     unsorted = getattr(x, "unsorted_indices", None)
     order = np.arange(count) if unsorted is None else as_integers(as_numpy(unsorted), "x.unsorted_indices", ndim=1)
-    counts = (sizes[:, None] > np.arange(count)).sum(axis=0, dtype=np.int64)[order]
+    # Of the sequence in place k as many as there are times with more than k.
+    counts = (len(sizes) - np.searchsorted(sizes[::-1], np.arange(count), side="right"))[order]
     places = np.concatenate([np.empty(0, np.int64), *(starts[:n] + k for n, k in zip(counts.tolist(), order.tolist()))])
     return Sequences("packed", np.ascontiguousarray(data[places]), _offsets(counts), packed=x, places=places)
 

@@ -9,8 +9,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._validation import as_choice, as_real
 from .._workers import Workers
-from ._cells import Cell, as_pair
+from ._cells import Cell, GRUCell, LSTMCell, SimpleRNNCell, as_pair
 from ._sequences import Array, as_numpy, sequences
+
+# The class of a kind's cells, and their activation.
+_CELLS: dict[str, tuple[type[Cell], str]] = {
+    "RNN_TANH": (SimpleRNNCell, "tanh"),
+    "RNN_RELU": (SimpleRNNCell, "relu"),
+    "GRU": (GRUCell, ""),
+    "LSTM": (LSTMCell, ""),
+}
 
 
 class RecurrentStack:
@@ -31,8 +39,16 @@ class RecurrentStack:
         self.kind = as_choice(kind, "kind", ("RNN_TANH", "RNN_RELU", "GRU", "LSTM"))
         if not layers or not all(layers):
             raise ValueError("layers must hold at least one layer, and each a cell, got none")
+        wanted, activation = _CELLS[kind]
+        for cell in (cell for layer in layers for cell in layer):
+            if type(cell) is not wanted or activation not in ("", cell.kind):
+                raise ValueError(
+                    f"the layers of a stack of kind {kind!r} must be {wanted.__name__}s of it, got {cell!r}"
+                )
         self.layers: list[list[Cell]] = layers
         self.reverse = [[False, True][: len(layer)] for layer in layers] if reverse is None else reverse
+        if [*map(len, self.reverse)] != [*map(len, layers)] or max(map(len, layers)) > 2:
+            raise ValueError("layers must hold one cell or two each, and reverse a direction for each of them")
         sizes = layers[0][0].sizes()
         for before, layer in zip([[], *layers], layers):
             width = sum(cell.states for cell in before) or layer[0].inputs
@@ -89,9 +105,8 @@ class RecurrentStack:
         batch = sequences(x, lengths, mask)
         if batch.form == "one":
             raise ValueError(f"x must have 3 dimensions, (B, T, D), got shape {batch.rows.shape}: give x[None]")
-        first = self.layers[0][0]
-        first.check_width(batch.rows, f"x {batch.rows.shape}")
-        dtype = np.result_type(batch.rows, first.W)
+        given = batch.rows
+        dtype = self._type(given, x)
         starts = self._starts(state, len(batch), dtype)
         ends: list[list[Array]] = []
         for layer, reverse in zip(self.layers, self.reverse):
@@ -100,8 +115,8 @@ class RecurrentStack:
                 try:
                     output, end = cell.rows(batch, starts[len(ends)], backwards, workers)
                 except ValueError:
-                    as_real(batch.rows, "x", inf=False)  # says which
-                    raise
+                    as_real(given, "x", inf=False)  # says which
+                    raise self._overflow(dtype) from None
                 outputs.append(output)
                 ends.append(end)
             batch.rows = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=1)
@@ -132,15 +147,28 @@ class RecurrentStack:
             both = "both directions" if len(self.layers[0]) == 2 else "a reverse direction"
             raise ValueError(f"a stack with {both} can't step: it needs each sequence's end")
         y = as_real(as_numpy(x), "x", ndim=2, inf=False)
-        first = self.layers[0][0]
-        first.check_width(y, f"x {y.shape}")
-        y = np.ascontiguousarray(y, np.result_type(y, first.W))
+        y = np.ascontiguousarray(y, self._type(y, y))
         ends = []
         for (cell,), start in zip(self.layers, self._starts(state, len(y), y.dtype)):
-            new = cell.kernel(y.dtype).step(y, start[0], start[1] if len(start) > 1 else None)
+            try:
+                new = cell.kernel(y.dtype).step(y, start[0], start[1] if len(start) > 1 else None)
+            except ValueError:
+                raise self._overflow(y.dtype) from None
             y = new[0]
             ends.append(list(new[: len(start)]))
         return y, self._state(ends)
+
+    def _type(self, rows: Array, x: Any) -> Any:
+        """The type that is computed in, of x whose rows have as many features as the first layer asks for."""
+        wanted = self.layers[0][0].inputs
+        if rows.shape[1] != wanted:
+            got = np.shape(x) if isinstance(x, np.ndarray) else rows.shape
+            raise ValueError(f"x must have {wanted} features, got shape {got}")
+        return np.result_type(rows, *(cell.W for layer in self.layers for cell in layer))
+
+    def _overflow(self, dtype: Any) -> ValueError:
+        # Only what a ReLU gives may be that large.
+        return ValueError(f"x must hold smaller numbers: what a layer gives overflows {np.dtype(dtype).name}")
 
     def _starts(self, state: Any, count: int, dtype: Any) -> list[list[Array]]:
         """The parts of the state of each layer and direction."""
