@@ -313,12 +313,13 @@ class ExponentialFamily:
         limit = as_index(max_iterations, "max_iterations", low=1)
         check_workers(workers)
         data, drawn, log_ratio = _contrast(x, noise, nu, rng)
-        rows = np.concatenate([self.evaluate(data), self.evaluate(drawn)])
-        constant = rows.min(axis=0) == rows.max(axis=0)
+        # By features, along which NumPy sums several times as fast, and more exactly.
+        values = np.ascontiguousarray(np.concatenate([self.evaluate(data), self.evaluate(drawn)]).T)
+        constant = values.min(axis=1) == values.max(axis=1)
         if constant.any():
             raise RuntimeError(f"feature {int(np.argmax(constant))} is constant: log_z already stands for that")
         with np.errstate(over="ignore"):
-            spread = rows.std(axis=0)
+            spread = values.std(axis=1)
         for i, width in enumerate(spread.tolist()):
             if not 1 / _WIDEST < width < _WIDEST:
                 raise ValueError(
@@ -326,9 +327,9 @@ class ExponentialFamily:
                 )
         # Newton's steps don't depend on a feature's origin and scale, but rounding does: what isn't told apart with
         # certainty lies where the data does, however wide the noise is.
-        centre, scale = rows[: len(data)].mean(axis=0), rows[: len(data)].std(axis=0)
+        centre, scale = values[:, : len(data)].mean(axis=1), values[:, : len(data)].std(axis=1)
         scale = np.where(scale > 0, scale, spread)
-        rows = (rows - centre) / scale
+        rows = np.ascontiguousarray(((values - centre[:, None]) / scale[:, None]).T)
 
         def objective(theta: Array) -> tuple[float, Array, Array]:
             return _logistic(rows, log_ratio, theta, len(data), workers)

@@ -329,7 +329,7 @@ PLANTED = [
     ("nce", "fastcore/_noise.py", "* math.sqrt((_FREEDOM - 2) / _FREEDOM)", "", "tests/test_nce_noise.py -k moments"),
     ("nce", "fastcore/_noise.py", "+ math.log(m)\n", "\n", "tests/test_nce_noise.py -k integrate"),
     ("ode", "fastcore/reference/ode.py", "self.spread(j, flux, out, block * n)", "self.spread(j, flux, out, 0)"),
-    ("nce", "pyx/nce/nce.pyx", "g = offset[i] + theta[k]", "g = offset[i] + theta[k - 1]"),
+    ("nce", "pyx/nce/nce.pyx", "offset[i] + theta[k] if", "offset[i] + theta[k - 1] if"),
     ("nce", "fastcore/reference/nce.py", "            residual = data - 1.0", "            residual = data"),
     ("embeddings", "pyx/embeddings/predictions.h", "fp_store(rows[t] + at, row + step * h);", "fp_store(rows[t] + at, row - step * h);"),
     ("embeddings", "pyx/embeddings/predictions.h", "first ? fp_splat(0.0f) : fp_load(change + at);", "fp_splat(0.0f);"),
@@ -554,6 +554,9 @@ PLANTED = [
     ("recurrence", "fastcore/recurrence/_onnx.py", "in (*_MAKES, *_SPREADS)", "in _MAKES", "tests/test_recurrence_files.py -k \"spread or start\""),
     ("recurrence", "fastcore/recurrence/_cells.py", "            and x.flags.aligned\n            and h", "            and h", "tests/test_recurrence_cells.py -k across"),
     ("recurrence", "fastcore/recurrence/_stack.py", "*(cell.W for layer in self.layers for cell in layer)", "self.layers[0][0].W", "tests/test_recurrence_cells.py -k widest"),
+    ("nce", "pyx/nce/logistic.h", "small / (sum * sum)", "small / sum"),
+    ("nce", "pyx/nce/logistic.h", "fc_bits(small), fc_bits(one))) / sum", "fc_bits(one), fc_bits(small))) / sum"),
+    ("nce", "pyx/nce/nce.pyx", "            part += log(product)\n", ""),
 ]  # fmt: skip
 
 COPY = Path("build/planted")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from libc.math cimport exp, fabs, log1p
+from libc.math cimport log
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from _rng cimport Rng, rng_stream
 from _signals cimport Pace, new_pace, spend
@@ -14,11 +14,15 @@ cdef extern from "rng_lanes.h":
         uint64_t s[4][8]
     void lanes_fill(lanes_t* state, uint64_t* out, Py_ssize_t steps) noexcept nogil
 
+cdef extern from "logistic.h" nogil:
+    enum:
+        LR_ROWS
+    void lr_chances(const double* g, double* e, double* h, double* w)
+
 # Draws that share one group of streams; part of what a seed means, so never changed.
 cdef enum:
     CHUNK = 65536
     BUFFER = 1024
-    ROWS = 256
     BLOCK = 4096  # outcomes between two words on what was spent
 
 
@@ -146,31 +150,31 @@ def logistic(
     block_array = np.zeros((k + 2) * (k + 1))
     cdef double[::1] gradient = gradient_array, block = block_array
     cdef double[:, ::1] hessian = hessian_array
-    cdef double loss = 0.0, part, g, e, h, w, r
+    cdef double loss = 0.0, part, product, r
+    cdef double[LR_ROWS] logits, small, chance, slope
     cdef const double* row
     cdef double* line
     cdef Pace pace = new_pace()
     with nogil:
         while first < n:
             # Partial sums over blocks of rows keep the rounding error small.
-            last = min(n, first + ROWS)
-            part = 0.0
+            last = min(n, first + LR_ROWS)
+            part, product = 0.0, 1.0
             for j in range((k + 2) * (k + 1)):
                 block[j] = 0.0
+            for i in range(first, first + LR_ROWS):
+                logits[i - first] = offset[i] + theta[k] if i < last else 0.0
             for i in range(first, last):
                 row = &features[0, 0] + i * k if k else NULL
-                g = offset[i] + theta[k]
                 for j in range(k):
-                    g += row[j] * theta[j]
-                e = exp(-fabs(g))
-                h = 1.0 / (1.0 + e) if g >= 0.0 else e / (1.0 + e)
-                if i < n_data:
-                    r = h - 1.0
-                    part += log1p(e) + (-g if g < 0.0 else 0.0)
-                else:
-                    r = h
-                    part += log1p(e) + (g if g > 0.0 else 0.0)
-                w = e / ((1.0 + e) * (1.0 + e))
+                    logits[i - first] += row[j] * theta[j]
+            lr_chances(logits, small, chance, slope)
+            for i in range(first, last):
+                row = &features[0, 0] + i * k if k else NULL
+                # The sum of the logarithms of 1 + e is that of their product.
+                product *= 1.0 + small[i - first]
+                r = chance[i - first] - (i < n_data)
+                part += max(-logits[i - first] if i < n_data else logits[i - first], 0.0)
                 line = &block[0]
                 for j in range(k):
                     line[j] += r * row[j]
@@ -178,11 +182,12 @@ def logistic(
                 for j in range(k):
                     line += k + 1
                     for l in range(j + 1):
-                        line[l] += w * row[j] * row[l]
+                        line[l] += slope[i - first] * row[j] * row[l]
                 line += k + 1
                 for l in range(k):
-                    line[l] += w * row[l]
-                line[k] += w
+                    line[l] += slope[i - first] * row[l]
+                line[k] += slope[i - first]
+            part += log(product)
             loss += part
             for j in range(k + 1):
                 gradient[j] += block[j]
