@@ -527,7 +527,8 @@ class _Slopes:
             return max(1e-3 * step, 8 * math.ulp(theta))  # it led too far
         rounding = math.ulp(1.0) * max(1.0, size + abs(theta) * slope)
         found = float(np.cbrt(3 * rounding)) / slope if slope > 0 else math.inf
-        return found if found < math.inf else step
+        # Where nothing changes no step is long enough, and a long one leads to where nothing is a number.
+        return min(found, max(1.0, 0.1 * abs(theta)))
 
 
 def _contrast(x: ArrayLike, noise: NoiseLike, nu: int, rng: RNG) -> tuple[Array, Array, Array]:

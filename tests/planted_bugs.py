@@ -557,6 +557,9 @@ PLANTED = [
     ("nce", "pyx/nce/logistic.h", "small / (sum * sum)", "small / sum"),
     ("nce", "pyx/nce/logistic.h", "fc_bits(small), fc_bits(one))) / sum", "fc_bits(one), fc_bits(small))) / sum"),
     ("nce", "pyx/nce/nce.pyx", "            part += log(product)\n", ""),
+    ("crf", "fastcore/crf/_search.py", "here[2] > -SLOPE * slope and trial_number < STEEP", "False", "tests/test_crf.py"),
+    ("crf", "fastcore/crf/_search.py", "share = min(share, low[2] / (low[2] - high[2]))", "pass", "tests/test_crf.py"),
+    ("crf", "fastcore/crf/_search.py", "and trial_number < STEEP", "", "tests/test_crf.py"),
 ]  # fmt: skip
 
 COPY = Path("build/planted")

@@ -322,6 +322,35 @@ class TestSearch:
         )
         assert found.message == "the loss has stopped falling"
 
+    def test_a_step_to_where_the_loss_rises_again(self):
+        """It is lower there, but less than it falls before: the step is shortened, as CRFsuite's is."""
+        steps, tried = [], []
+
+        def objective(w):
+            tried.append(w[0])
+            return 1 - w[0] + 0.9 * w[0] ** 3, np.array([-1 + 2.7 * w[0] ** 2])
+
+        def log(loss, weights, **figures):
+            steps.append((figures["linesearch_trials"], loss, weights[0]))
+
+        choices = {"c1": 0.0, "max_iterations": 1, "epsilon": 0.0, "period": 0, "delta": 0.0}
+        search(objective, np.zeros(1), log=log, **choices)
+        assert tried[:2] == [0.0, 1.0]
+        # Where a line through both slopes is level, which is nearer than where the cubic is least.
+        trials, loss, weight = steps[0]
+        assert trials == 2 and weight == pytest.approx(1 / 2.7, rel=1e-12) and loss < 0.7
+
+    def test_a_loss_that_rises_wherever_it_is_looked_at(self):
+        """Slopes that are wrong, as rounding makes them, cost some trials and no more."""
+        tried = []
+
+        def objective(w):
+            tried.append(w[0])
+            return 10 - w[0], np.array([-1.0 if w[0] == 0 else 100.0])
+
+        search(objective, np.zeros(1), c1=0.0, max_iterations=1, epsilon=0.0, period=0, delta=0.0)
+        assert len(tried) <= 8
+
     def test_nothing_to_do(self):
         found = search(lambda w: (1.0, w), np.ones(2), c1=0.0, max_iterations=0, epsilon=0, period=1, delta=0)
         assert found.iterations == 0 and found.weights.tolist() == [1, 1]

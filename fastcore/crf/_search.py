@@ -24,6 +24,8 @@ TRIALS = 40
 PATIENCE = 20
 # Of the promised decrease a step must keep, and of the slope it may keep.
 DECREASE, SLOPE = 1e-4, 0.9
+# Trials from which on a step may end where the loss rises as steeply as it fell: rounding may make it seem so.
+STEEP = 5
 # With an L1 norm, a loss that fell by less than this share over so many iterations is among the right signs.
 SETTLED, LATELY = 0.01, 10
 
@@ -239,9 +241,10 @@ def _line_search(
     trials made and its step's size.
     """
     size, slack, trials = bounds
-    # The end of the interval that is low enough, and the one that isn't: sizes, losses, slopes.
+    # The end of the interval that is low enough, and the one that isn't, or from which the loss rises: sizes, losses,
+    # slopes.
     low, high = (0.0, point.loss, slope), (inf, inf, inf)
-    best = None
+    best, taken = None, 0.0
     for trial_number in range(1, trials + 1):
         if c1:
             weights = kernel.step_in_orthant(point.weights, direction, size, point.steepest)
@@ -251,23 +254,29 @@ def _line_search(
             weights += point.weights
         trial = _Point.at(objective, weights, c1, kernel)
         here = size, trial.loss, nan if c1 else dot(trial.gradient, direction)
-        if not trial.loss <= point.loss + DECREASE * fall + slack:  # a NaN too
+        lower = trial.loss <= point.loss + DECREASE * fall + slack  # not if it is NaN
+        if lower and (best is None or trial.loss <= best.loss):
+            best, taken = trial, size
+        if not lower or (not c1 and here[2] > -SLOPE * slope and trial_number < STEEP):
             high = here
         elif not c1 and here[2] < SLOPE * slope:
             size = _beyond(low, here)
-            low, best = here, trial
+            low = here
         else:
-            return trial, trial_number, here[0]
+            return trial, trial_number, size
         if high[0] < inf:
             # Soon only halved, so that the interval shrinks whatever the loss looks like.
             size = _between(low, high) if trial_number in (1, 3) else (low[0] + high[0]) / 2
-    return best, trials, low[0]
+    return best, trials, taken
 
 
 def _between(low: tuple[float, float, float], high: tuple[float, float, float]) -> float:
     """Where the cubic with these losses and slopes at the ends is least, not too near them; the middle if nowhere.
 
-    Source: Nocedal and Wright, equation 3.59.
+    Of a loss that only rises again, where a straight line through the slopes is level, if that is nearer the low end.
+
+    Sources: Nocedal and Wright, equation 3.59; Moré and Thuente, *Line search algorithms with guaranteed sufficient
+    decrease*, ACM Transactions on Mathematical Software 20 (1994), section 4, case 2.
     """
     width = high[0] - low[0]
     bend = low[2] + high[2] - 3 * (high[1] - low[1]) / width
@@ -275,6 +284,8 @@ def _between(low: tuple[float, float, float], high: tuple[float, float, float]) 
     if not 0 <= square < inf:
         return low[0] + width / 2
     share = 1 - (high[2] + sqrt(square) - bend) / (high[2] - low[2] + 2 * sqrt(square))
+    if high[1] <= low[1] and high[2] > 0:
+        share = min(share, low[2] / (low[2] - high[2]))
     return low[0] + width * min(max(share, 0.2), 0.8)
 
 
