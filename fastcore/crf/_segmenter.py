@@ -134,7 +134,7 @@ class Segmenter(Estimator):
         self,
         c2: float = 0.2,
         min_freq: int = 3,
-        max_iterations: int | None = 100,
+        max_iterations: int | None = 200,
         delta: float = 1e-3,
         *,
         workers: Workers = 1,
