@@ -242,7 +242,7 @@ class ExponentialFamily:
         x = as_real(x, "x", ndim=(1, 2), dtype=np.float64)
         if callable(self.features):
             values = as_real(self.features(x), "features(x)", ndim=(1, 2), dtype=np.float64, inf=False)
-            values = values.reshape(len(values), values.shape[1] if values.ndim == 2 else 1)
+            values = values[:, None] if values.ndim == 1 else values
             if len(values) != len(x):
                 raise ValueError(f"features(x) must have a row for each of {len(x)} x, got shape {values.shape}")
             return values
@@ -490,31 +490,28 @@ class _Slopes:
 
     def __init__(self, energy: _Energy, x: Array, n_data: int) -> None:
         self.energy, self.x, self.n_data = energy, x, n_data
-        self.steps: Array | None = None
+        self.steps = np.array(math.inf)  # none is known yet
 
     def __call__(self, theta: Array, values: Array) -> Array:
         plain = _STEP * np.maximum(1.0, np.abs(theta))
         # Those of the last theta, but none that could lead across 0.
-        known = self.steps is not None and self.steps <= np.maximum(plain, 1e-3 * np.abs(theta))
-        self.steps = plain if self.steps is None else np.where(known, self.steps, plain)
+        self.steps = np.where(self.steps <= np.maximum(plain, 1e-3 * np.abs(theta)), self.steps, plain)
         columns = np.empty((len(self.x), len(theta)))
         size = float(np.abs(values[: self.n_data]).mean())
         for j in range(len(theta)):
             for _ in range(_TRIED):
-                columns[:, j] = self.column(theta, j)
-                better = self.better(columns[: self.n_data, j], size, float(theta[j]), float(self.steps[j]))
-                near = 0.1 * self.steps[j] < better < 10 * self.steps[j]
-                self.steps[j] = better
-                if near:
+                step = float(self.steps[j])
+                columns[:, j] = self.column(theta, j, step)
+                self.steps[j] = self.better(columns[: self.n_data, j], size, float(theta[j]), step)
+                if 0.1 * step < self.steps[j] < 10 * step:
                     break
         return columns
 
-    def column(self, theta: Array, j: int) -> Array:
+    def column(self, theta: Array, j: int, step: float) -> Array:
         """Derivatives by one parameter."""
-        assert self.steps is not None
         above, below = theta.copy(), theta.copy()
-        above[j] += self.steps[j]
-        below[j] -= self.steps[j]
+        above[j] += step
+        below[j] -= step
         with np.errstate(invalid="ignore"):
             made: Array = (self.energy(above, self.x) - self.energy(below, self.x)) / (above[j] - below[j])
         return made
