@@ -29,6 +29,8 @@ from ._tables import Structure
 _METHODS = {"direct": 0, "first_reaction": 1, "rssacr": 2, "nrm": 3, "tau": 4, "cle": 5, "batch": 6}
 # Those that go in steps of many events; the first two are only about right.
 _ABOUT = ("tau", "cle")
+# Those of which kernels take several runs side by side.
+_TOGETHER = ("direct", "tau")
 _STEPPING = (*_ABOUT, "batch")
 # "auto" is the direct method up to so many reactions, RSSACR beyond: about where one costs what the other does.
 MOST_DIRECT = 64
@@ -309,7 +311,7 @@ def simulate(
     collected = None if reduce is None else Collected(reduce)
     with progress_bar(progress, which.total, "runs") as step, _explained(network, stopped.network):
         if reduce is None or collected is None:
-            cut = chunks(which.total, parts_of(which.total, workers, method == "direct", progress is not False))
+            cut = chunks(which.total, parts_of(which.total, workers, method in _TOGETHER, progress is not False))
             function = "simulate_grid" if grid else "simulate_jumps"
             parts = run(
                 _called, [(function, backend, structure, call(*part)) for part in cut], workers, _counted(cut, step)

@@ -1,18 +1,13 @@
-/* Trajectories of the direct method side by side, one in each vector element ("lane"): the same operations in the same
- * order as for one alone, so the same bits.
+/* Trajectories of the direct method side by side: the same operations in the same order as for one alone, so the same
+ * bits.
  *
  * What one trajectory does next waits for what its last event changed; several wait together. All lanes draw, choose
  * and fire at once, without a branch: the change of every species is looked up, where it is 0 too, and every rate is
- * computed afresh, also where it stays as it is and adds 0.0 to the total. What a lane needs seldom its caller does.
- * Number i of lane k stands at [i * LANES + k]. */
+ * computed afresh, also where it stays as it is and adds 0.0 to the total. What a lane needs seldom its caller does. */
 #ifndef FASTCORE_FLIGHT_H
 #define FASTCORE_FLIGHT_H
 
-#include "simd.h"
-
-/* At least two vectors, so that one's latency hides the other's */
-#define LANES (FC_BYTES == 64 ? 16 : 8)
-#define VECTORS (LANES / FC_W)
+#include "lanes.h"
 
 /* A rate is c * x[a] * (x[b] - minus), with x[pad] = 1.0 where there is no such reactant; reactions of higher order go on
  * through a list. Multiplying by 1.0 is exact, so the twin's shorter product is the same number. A rate that is a program
@@ -39,40 +34,6 @@ typedef struct {
     unsigned flying; /* a bit for each lane that has a trajectory */
 } Flight;
 
-FC_INLINE fc_int fv_load(const uint64_t* p) { fc_int r; memcpy(&r, p, sizeof r); return r; }
-FC_INLINE void fv_store(uint64_t* p, fc_int x) { memcpy(p, &x, sizeof x); }
-
-/* Whole numbers below 2^53: the halves as the last bits of 2^84 and 2^52 */
-FC_INLINE fc_vec fv_whole(fc_int v)
-{
-#if FC_BYTES == 64
-    return (fc_vec)_mm512_cvtepu64_pd((__m512i)v);
-#elif FC_BYTES > 8
-    const fc_vec high = fc_from_bits((v >> 32) | 0x4530000000000000u);
-    const fc_vec low = fc_from_bits((v & 0xffffffffu) | 0x4330000000000000u);
-    return (high - 19342813118337666422669312.0) + low; /* 2^84 + 2^52 */
-#else
-    return (double)(int64_t)v;
-#endif
-}
-
-/* A bit for each element where a < b */
-FC_INLINE unsigned fv_less(fc_vec a, fc_vec b)
-{
-#if FC_BYTES == 64
-    return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ);
-#elif FC_BYTES == 32
-    return (unsigned)_mm256_movemask_pd((__m256d)(a < b));
-#elif FC_BYTES == 16 && defined(__SSE2__)
-    return (unsigned)_mm_movemask_pd((__m128d)(a < b));
-#elif FC_BYTES == 16
-    const fc_int less = (fc_int)(a < b);
-    return (unsigned)(less[0] & 1) | (unsigned)(less[1] & 2);
-#else
-    return a < b;
-#endif
-}
-
 /* count, and more where a <= b */
 FC_INLINE fc_int fv_counted(fc_int count, fc_vec a, fc_vec b, uint64_t more)
 {
@@ -91,13 +52,7 @@ FC_INLINE fc_int fv_next(Flight* flight, int v)
 {
     uint64_t* rng = flight->rng + v * FC_W;
     fc_int s0 = fv_load(rng), s1 = fv_load(rng + LANES), s2 = fv_load(rng + 2 * LANES), s3 = fv_load(rng + 3 * LANES);
-    const fc_int sum = s0 + s3, result = ((sum << 23) | (sum >> 41)) + s0, shifted = s1 << 17;
-    s2 ^= s0;
-    s3 ^= s1;
-    s1 ^= s2;
-    s0 ^= s3;
-    s2 ^= shifted;
-    s3 = (s3 << 45) | (s3 >> 19);
+    const fc_int result = fv_xoshiro(&s0, &s1, &s2, &s3);
     fv_store(rng, s0);
     fv_store(rng + LANES, s1);
     fv_store(rng + 2 * LANES, s2);
@@ -115,12 +70,12 @@ FC_INLINE unsigned flight_when(Flight* flight)
         const fc_int bits = fv_next(flight, v), layer = bits & 255;
         const fc_vec position = fv_whole(bits >> 11), total = fc_load(flight->total + at);
         const fc_vec following = fc_load(flight->t + at) + position * fc_gather(flight->width, layer, 0) / total;
-        unsigned good = fv_less(position, fc_gather(flight->inside, layer, 0));
-        good &= fv_less(fc_load(flight->floor + at), total) & fv_less(total, fc_splat(INFINITY));
-        good &= ~fv_less(fc_load(flight->limit + at), following);
+        fc_mask good = fm_less(position, fc_gather(flight->inside, layer, 0));
+        good &= fm_less(fc_load(flight->floor + at), total) & fm_less(total, fc_splat(INFINITY));
+        good &= ~fm_less(fc_load(flight->limit + at), following);
         fv_store(flight->bits + at, bits);
         fc_store(flight->following + at, following);
-        well |= good << at;
+        well |= fm_bits(good) << at;
     }
     return ~well & flight->flying;
 }
@@ -139,23 +94,31 @@ static void flight_last(Flight* flight, unsigned lanes)
         }
 }
 
+/* The rate of reaction j at these counts */
+FC_INLINE void flight_rate(const Flight* flight, const double* counts, ptrdiff_t j, fc_vec* rate)
+{
+    const Law* law = &flight->laws[j];
+    const double *a = counts + law->a * LANES, *b = counts + law->b * LANES, *c = flight->c + j * LANES;
+    ptrdiff_t f;
+    int v;
+    FC_UNROLL for (v = 0; v < VECTORS; v++)
+        rate[v] = fc_load(c + v * FC_W) * fc_load(a + v * FC_W) * (fc_load(b + v * FC_W) - fc_splat(law->minus));
+    for (f = law->more_start; f < law->more_start + law->more; f++) {
+        const double *x = counts + flight->more_species[f] * LANES, minus = (double)flight->more_minus[f];
+        FC_UNROLL for (v = 0; v < VECTORS; v++)
+            rate[v] *= fc_load(x + v * FC_W) - fc_splat(minus);
+    }
+}
+
 /* Every rate, and the totals */
 FC_INLINE void flight_rates(const Flight* flight, fc_vec* total)
 {
     fc_vec rate[VECTORS];
-    ptrdiff_t j, f;
+    ptrdiff_t j;
     int v;
     for (j = 0; j < flight->n_reactions; j++) {
-        const Law* law = &flight->laws[j];
-        const double *a = flight->x + law->a * LANES, *b = flight->x + law->b * LANES, *c = flight->c + j * LANES;
         double* rates = flight->rates + j * LANES;
-        FC_UNROLL for (v = 0; v < VECTORS; v++)
-            rate[v] = fc_load(c + v * FC_W) * fc_load(a + v * FC_W) * (fc_load(b + v * FC_W) - fc_splat(law->minus));
-        for (f = law->more_start; f < law->more_start + law->more; f++) {
-            const double *x = flight->x + flight->more_species[f] * LANES, minus = (double)flight->more_minus[f];
-            FC_UNROLL for (v = 0; v < VECTORS; v++)
-                rate[v] *= fc_load(x + v * FC_W) - fc_splat(minus);
-        }
+        flight_rate(flight, flight->x, j, rate);
         FC_UNROLL for (v = 0; v < VECTORS; v++) {
             total[v] += rate[v] - fc_load(rates + v * FC_W);
             fc_store(rates + v * FC_W, rate[v]);
@@ -185,7 +148,7 @@ FC_INLINE void flight_which(Flight* flight)
         }
     }
     FC_UNROLL for (v = 0; v < VECTORS; v++)
-        chosen |= fv_less(share[v], cumulative[v]) << (v * FC_W);
+        chosen |= fm_bits(fm_less(share[v], cumulative[v])) << (v * FC_W);
     if (flight->flying & ~chosen) {
         FC_UNROLL for (v = 0; v < VECTORS; v++)
             fv_store(flight->found + v * FC_W, found[v]);

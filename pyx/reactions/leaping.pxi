@@ -11,10 +11,6 @@ cdef enum:
 cdef double FEWEST = 10.0
 cdef double MOST_FIRED = 4e18
 
-cdef struct Pair:
-    double order
-    int32_t times
-
 cdef struct Leaps:
     double epsilon
     double* critical  # rates, 0 for other reactions
@@ -27,6 +23,8 @@ cdef struct Leaps:
     int64_t* pair_at
     Pair* pairs  # for each species: orders of the reactions that it enters, and how often it stands in each
     int64_t fired
+    int64_t steps
+    Py_ssize_t single  # events still to be made one at a time
 
 
 cdef int add_pair(
@@ -190,16 +188,24 @@ cdef int leapt(const Structure* network, Run* run, double total, double horizon,
     return 0
 
 
-cdef int leaping(const Structure* network, Run* run, Sink* sink, Pace* pace) except -1 nogil:
+cdef bint plain(const Structure* network, const Run* run, double total) noexcept nogil:
+    # Whether the next step is a leap of which nothing is critical.
+    cdef Py_ssize_t j
+    for j in range(network.n_reactions):
+        if run.leaps.critical[j] > 0:
+            return False
+    return longest_leap(network, run) * total >= FEWEST
+
+
+cdef int leapt_on(const Structure* network, Run* run, Sink* sink, int status, int64_t alone, Pace* pace) except -1 nogil:
+    # Leaps from where a run is. From step `alone` on it ends, as one that is FLYING, where a plain leap would follow.
     cdef Rng rng = run.rng
-    cdef Py_ssize_t n = network.n_reactions, single = 0
-    cdef int64_t steps = 0
+    cdef Leaps* leaps = run.leaps
+    cdef Py_ssize_t n = network.n_reactions
     cdef int made
     cdef double total, following, recorded = next_time(sink)
     cdef double* x = run.x
     cdef bint watched = run.watch.events.count > 0
-    cdef int status = opened(run, sink)
-    run.leaps.fired = 0
     while status == FINISHED:
         while recorded <= run.t:
             recorded = record(sink, x, 1)
@@ -212,22 +218,25 @@ cdef int leaping(const Structure* network, Run* run, Sink* sink, Pace* pace) exc
         if total == 0 and run.moment > run.end:
             status = ABSORBED
             break
-        if steps == run.max_events:
+        if leaps.steps == run.max_events:
             status = MAX_EVENTS
             break
         made = 0
-        if single == 0 and total > 0:
+        if leaps.single == 0 and total > 0:
             split(network, run)
+            if leaps.steps >= alone and plain(network, run, total):
+                run.rng = rng
+                return FLYING
             made = leapt(network, run, total, min(recorded, run.until), &rng, pace)
             if made == OVERFLOW or made == UNRESOLVED:
                 status = made
                 break
             if not made:
-                single = SINGLE
+                leaps.single = SINGLE
         if not made:
             following = INFINITY
             if total > 0:
-                single -= 1
+                leaps.single -= 1
                 following = run.t + exponential(&rng) / total
             spend(pace, 16 + 4 * n + network.n_species + run.watch.events.work)
             if following > run.until:
@@ -242,8 +251,8 @@ cdef int leaping(const Structure* network, Run* run, Sink* sink, Pace* pace) exc
                 recorded = record(sink, x, 1)
             fire(network, x, search(run.rates, n, next_double(&rng) * total))
             run.t = following
-            run.leaps.fired += 1
-        steps += 1
+            leaps.fired += 1
+        leaps.steps += 1
         if watched:
             settled(&run.watch, x, run.t)
             if run.t >= run.moment:
@@ -252,8 +261,19 @@ cdef int leaping(const Structure* network, Run* run, Sink* sink, Pace* pace) exc
         status = looked(run, sink, status)
         if too_large(network, x, 1):
             status = OVERFLOW
-        elif status == FINISHED and steps % RESUM == 0 and not resolved(run, run.t, run.end - run.start, steps):
+        elif status == FINISHED and leaps.steps % RESUM == 0 and not resolved(
+            run, run.t, run.end - run.start, leaps.steps
+        ):
             status = UNRESOLVED
-    status = ended(network, run, sink, run.t, steps, status, pace)
+    return leaps_ended(network, run, sink, status, pace)
+
+
+cdef int leaps_ended(const Structure* network, Run* run, Sink* sink, int status, Pace* pace) except -1 nogil:
+    status = ended(network, run, sink, run.t, run.leaps.steps, status, pace)
     run.n_events = run.leaps.fired
     return status
+
+
+cdef int leaping(const Structure* network, Run* run, Sink* sink, int64_t alone, Pace* pace) except -1 nogil:
+    run.leaps.fired = run.leaps.steps = run.leaps.single = 0
+    return leapt_on(network, run, sink, opened(run, sink), alone, pace)

@@ -8,15 +8,19 @@ cdef extern from "flight.h" nogil:
         int32_t more  # further factors, or instructions
         int32_t program
 
+cdef extern from "leaps.h" nogil:
+    ctypedef struct Change:
+        int64_t species
+        double by
+    ctypedef struct Pair:
+        double order
+        int32_t times
+
 cdef struct Reaction:
     int64_t change_start
     int64_t change_end
     int64_t dependant_start  # -1: too many to be listed beforehand, merged whenever the reaction fires
     int64_t dependant_end
-
-cdef struct Change:
-    int64_t species
-    double by
 
 cdef struct Structure:
     Py_ssize_t n_species

@@ -537,9 +537,9 @@ cdef class _Simulation:
         if method == LEAPING or method == LANGEVIN:
             leaps.epsilon = epsilon
             prepare_leaps(structure, events, self.sink.stops, self.sink.n_stops, &leaps, pool, &pace)
-        if method == DIRECT and flies(structure, &run, &self.sink, count):
+        if flies(structure, &run, &self.sink, count, method):
             with nogil:
-                fly(structure, &ensemble, &self.sink, &run, pool, &pace)
+                fly(structure, &ensemble, &self.sink, &run, method, pool, &pace)
             return
         cdef Py_ssize_t stride = self.sink.n_times * self.sink.n_keep
         with nogil:
@@ -553,7 +553,7 @@ cdef class _Simulation:
                 elif method == NEXT_REACTION:
                     status = next_reaction(structure, &run, &self.sink, &pace)
                 elif method == LEAPING:
-                    status = leaping(structure, &run, &self.sink, &pace)
+                    status = leaping(structure, &run, &self.sink, INT64_MAX, &pace)
                 elif method == LANGEVIN:
                     status = langevin(structure, &run, &self.sink, &pace)
                 elif method == BATCHING:
