@@ -1,5 +1,5 @@
-# Several trajectories of the direct method (flight.h), or of leaps (leaps.h), at once: each takes a lane, and the next
-# one takes it over when the trajectory ends. What is seldom is done here, one lane at a time, as for one alone.
+# Several trajectories of the direct method at once (flight.h): each takes a lane, and the next one takes it over when
+# the trajectory ends. What is seldom is done here, one lane at a time, as `direct` does it.
 
 cdef extern from "flight.h" nogil:
     enum:
@@ -28,32 +28,8 @@ cdef extern from "flight.h" nogil:
     unsigned flight_when(Flight*)
     void flight_which(Flight*)
 
-cdef extern from "leaps.h" nogil:
-    ctypedef struct Leapers:
-        Flight* flight
-        double epsilon
-        double critical
-        double fewest
-        double largest
-        double most
-        const int64_t* change_at
-        const Change* changes
-        const int64_t* pair_at
-        const Pair* pairs
-        const double* tails
-        double* mean
-        double* variance
-        double* used
-        double* middle
-        double* following
-        double* expected
-        double* fired
-        int64_t* n_events
-    unsigned leaps_plain(Leapers*)
-
 cdef enum:
     MOST_FLOWN = 96  # reactions and species: every event costs all of them
-    FEWEST_LEAPERS = 4  # from which on lanes are faster than one alone, the others empty
 
 cdef double[256] WIDTHS
 cdef double[256] INSIDES
@@ -67,15 +43,15 @@ cdef inline Py_ssize_t fewest(const Structure* network) noexcept nogil:
     return min(3 + (network.n_reactions + network.n_species) // 16, 3 * LANES // 4)
 
 
-cdef inline bint flies(
-    const Structure* network, const Run* run, const Sink* sink, Py_ssize_t count, int method
-) noexcept nogil:
-    # What depends on each event, or on programs, is left to one at a time.
-    if sink.jumps or sink.n_stops > 0 or run.watch.events.count > 0 or network.longest > 0:
+cdef inline bint apart(const Run* run, const Sink* sink, const Structure* network) noexcept nogil:
+    # Whether nothing depends on each event, or on programs, which is left to one at a time.
+    return not (sink.jumps or sink.n_stops > 0 or run.watch.events.count > 0 or network.longest > 0)
+
+
+cdef inline bint flies(const Structure* network, const Run* run, const Sink* sink, Py_ssize_t count) noexcept nogil:
+    if not apart(run, sink, network):
         return False
-    if method == LEAPING:
-        return count >= FEWEST_LEAPERS
-    return method == DIRECT and network.n_reactions + network.n_species <= MOST_FLOWN and count >= fewest(network)
+    return network.n_reactions + network.n_species <= MOST_FLOWN and count >= fewest(network)
 
 
 cdef double* lined(Pool* pool, Py_ssize_t rows) except NULL nogil:
@@ -84,20 +60,26 @@ cdef double* lined(Pool* pool, Py_ssize_t rows) except NULL nogil:
     return <double*>((<uintptr_t>block + 63) // 64 * 64)
 
 
-cdef int prepare_flight(const Structure* network, Flight* flight, Pool* pool) except -1 nogil:
+cdef int prepare_changes(const Structure* network, Flight* flight, Pool* pool) except -1 nogil:
+    # Of every species by every reaction, for events.
     cdef Py_ssize_t n = network.n_reactions, n_species = network.n_species, i, j
     cdef const Change* change
     cdef double* by = <double*>zeros(pool, (n + 1) * n_species, sizeof(double))
-    flight.n_species, flight.n_reactions = n_species, n
-    flight.laws = network.laws
-    flight.more_species, flight.more_minus = network.more_species, network.more_minus
-    flight.width, flight.inside = WIDTHS, INSIDES
     for j in range(n):
         for i in range(network.reactions[j].change_start, network.reactions[j].change_end):
             change = &network.changes[i]
             if change.species < n_species:
                 by[j * n_species + change.species] += change.by
     flight.by = by
+    return 0
+
+
+cdef int prepare_flight(const Structure* network, Flight* flight, Pool* pool) except -1 nogil:
+    cdef Py_ssize_t n = network.n_reactions, n_species = network.n_species
+    flight.n_species, flight.n_reactions = n_species, n
+    flight.laws = network.laws
+    flight.more_species, flight.more_minus = network.more_species, network.more_minus
+    flight.width, flight.inside = WIDTHS, INSIDES
     flight.c, flight.x = lined(pool, n), lined(pool, n_species + 1)
     flight.rates = lined(pool, n)
     flight.t, flight.total, flight.floor = lined(pool, 1), lined(pool, 1), lined(pool, 1)
@@ -108,44 +90,16 @@ cdef int prepare_flight(const Structure* network, Flight* flight, Pool* pool) ex
     return 0
 
 
-cdef int prepare_leapers(
-    const Structure* network, Flight* flight, const Leaps* leaps, Leapers* leapers, Pool* pool
-) except -1 nogil:
-    cdef Py_ssize_t n = network.n_reactions, n_species = network.n_species, room = 0, at = 0, i, j, k
-    cdef int64_t* change_at = <int64_t*>zeros(pool, n + 1, sizeof(int64_t))
-    cdef Change* changes = <Change*>zeros(pool, network.reactions[n - 1].change_end if n else 0, sizeof(Change))
-    for j in range(n):
-        for i in range(network.reactions[j].change_start, network.reactions[j].change_end):
-            if network.changes[i].species < n_species:
-                changes[at] = network.changes[i]
-                at += 1
-        change_at[j + 1] = at
-    leapers.flight = flight
-    leapers.epsilon, leapers.critical, leapers.fewest = leaps.epsilon, CRITICAL, FEWEST
-    leapers.largest, leapers.most = LARGEST_COUNT, 0.5 * MOST_FIRED
-    leapers.change_at, leapers.changes = change_at, changes
-    leapers.pair_at, leapers.pairs = leaps.pair_at, leaps.pairs
-    leapers.tails = SMALL_TAILS
-    leapers.mean, leapers.variance = lined(pool, n_species), lined(pool, n_species)
-    leapers.used, leapers.following = lined(pool, n_species), lined(pool, n_species)
-    leapers.middle, leapers.expected = lined(pool, n_species + 1), lined(pool, n)
-    leapers.fired, leapers.n_events = lined(pool, 1), <int64_t*>lined(pool, 1)
-    for k in range(LANES):
-        leapers.middle[n_species * LANES + k] = 1.0
-    return 0
-
-
 # What a lane's trajectory has beside its numbers.
 cdef struct Lane:
     Sink sink
     Py_ssize_t number
-    int64_t began  # the round of its first event, if it had one in each round since
-    int64_t due  # the round after which it is looked at
+    int64_t began  # the round of its first event
+    int64_t due  # the round, or step, after which it is looked at
+    Py_ssize_t single  # events to be made one at a time after that
 
 cdef struct Fleet:
     Flight flight
-    Leapers leapers
-    bint leaping
     Lane* lanes
     const Structure* network
     const Ensemble* ensemble
@@ -154,7 +108,7 @@ cdef struct Fleet:
     Pace* pace
     Py_ssize_t boarded  # trajectories so far
     Py_ssize_t flying
-    int64_t now  # rounds so far: in each, every lane has an event, or a leap
+    int64_t now  # rounds so far: in each, every lane has an event
     int64_t due  # the round after which some lane is looked at
 
 
@@ -181,10 +135,8 @@ cdef inline void expect(Fleet* fleet, Py_ssize_t k) noexcept nogil:
     fleet.flight.limit[k] = min(next_time(&lane.sink), fleet.run.end) if left > 0 else -INFINITY
 
 
-cdef void settle_in(Fleet* fleet, Py_ssize_t k) noexcept nogil:
-    # A lane takes the trajectory that has been one alone.
-    cdef Flight* flight = &fleet.flight
-    cdef Run* run = fleet.run
+cdef void into_lane(Flight* flight, Py_ssize_t k, const Run* run) noexcept nogil:
+    # A trajectory that has been one alone.
     cdef Py_ssize_t i
     for i in range(flight.n_species):
         flight.x[i * LANES + k] = run.x[i]
@@ -194,25 +146,27 @@ cdef void settle_in(Fleet* fleet, Py_ssize_t k) noexcept nogil:
         flight.rates[i * LANES + k] = run.rates[i]
     flight.t[k] = run.t
     keep_rng(flight, k, run.rng)
-    fleet.lanes[k].began = fleet.now
-    if fleet.leaping:
-        fleet.lanes[k].began -= run.leaps.steps
-        fleet.leapers.n_events[k] = run.leaps.fired
-        fleet.leapers.fired[k] = <double>run.leaps.fired
-    else:
-        flight.total[k], flight.floor[k] = run.total, run.floor
     flight.flying |= 1u << k
-    expect(fleet, k)
 
 
-cdef void vacate(Fleet* fleet, Py_ssize_t k) noexcept nogil:
+cdef void out_of_lane(const Flight* flight, Py_ssize_t k, Run* run) noexcept nogil:
+    # A lane's trajectory as one alone.
+    cdef Py_ssize_t i
+    for i in range(flight.n_species):
+        run.x[i] = flight.x[i * LANES + k]
+    for i in range(flight.n_reactions):
+        run.c[i] = flight.c[i * LANES + k]
+        run.rates[i] = flight.rates[i * LANES + k]
+    run.t = flight.t[k]
+    run.rng = rng_of(flight, k)
+
+
+cdef void vacate(Flight* flight, Py_ssize_t k) noexcept nogil:
     # Nothing happens ever more in a lane: a share of no rates finds no reaction.
-    cdef Flight* flight = &fleet.flight
     cdef Py_ssize_t i
     flight.flying &= ~(1u << k)
     flight.total[k], flight.floor[k], flight.limit[k] = 1.0, 0.0, INFINITY
-    flight.t[k] = fleet.run.start
-    fleet.lanes[k].due = INT64_MAX
+    flight.t[k] = 0.0
     for i in range(flight.n_species):
         flight.x[i * LANES + k] = 0.0
     flight.x[flight.n_species * LANES + k] = 1.0
@@ -220,57 +174,48 @@ cdef void vacate(Fleet* fleet, Py_ssize_t k) noexcept nogil:
         flight.c[i * LANES + k] = flight.rates[i * LANES + k] = 0.0
 
 
-cdef int board(Fleet* fleet, Py_ssize_t k) except -1 nogil:
-    # A lane takes the next trajectory that flies, if there is one; whether there was.
+cdef void take(
+    const Ensemble* ensemble, const Structure* network, const Sink* sink, Run* run, Lane* lane, Py_ssize_t number
+) noexcept nogil:
+    # What a lane has beside its numbers, of trajectory `number`, which begins.
+    begin(ensemble, network, run, number)
+    lane.sink = sink[0]
+    lane.sink.states += number * sink.n_times * sink.n_keep
+    lane.number = number
+
+
+cdef int board(Fleet* fleet, Py_ssize_t k) noexcept nogil:
+    # A lane takes the next trajectory, if there is one; whether there was.
+    cdef Flight* flight = &fleet.flight
     cdef Lane* lane = &fleet.lanes[k]
-    cdef Run* run = fleet.run
-    cdef int status
-    while fleet.boarded < fleet.ensemble.count:
-        lane.number = fleet.boarded
-        fleet.boarded += 1
-        begin(fleet.ensemble, fleet.network, run, lane.number)
-        lane.sink = fleet.sink[0]
-        lane.sink.states += lane.number * fleet.sink.n_times * fleet.sink.n_keep
-        if fleet.leaping:
-            status = leaping(fleet.network, run, &lane.sink, 0, fleet.pace)
-            if status != FLYING:
-                keep_end(fleet.ensemble, lane.number, run, status)
-                continue
-        else:
-            run.total = renewed(fleet.network, run)
-            run.floor = run.total * FALL
-        fleet.flying += 1
-        settle_in(fleet, k)
-        return True
-    vacate(fleet, k)
-    return False
+    if fleet.boarded == fleet.ensemble.count:
+        vacate(flight, k)
+        lane.due = INT64_MAX
+        return False
+    take(fleet.ensemble, fleet.network, fleet.sink, fleet.run, lane, fleet.boarded)
+    fleet.boarded += 1
+    fleet.flying += 1
+    flight.total[k] = renewed(fleet.network, fleet.run)
+    flight.floor[k] = flight.total[k] * FALL
+    into_lane(flight, k, fleet.run)
+    lane.began = fleet.now
+    expect(fleet, k)
+    return True
 
 
 cdef Lane* alight(Fleet* fleet, Py_ssize_t k) noexcept nogil:
     # A lane's trajectory as one alone.
-    cdef const Flight* flight = &fleet.flight
     cdef Run* run = fleet.run
-    cdef Py_ssize_t i
-    for i in range(flight.n_species):
-        run.x[i] = flight.x[i * LANES + k]
-    for i in range(flight.n_reactions):
-        run.c[i] = flight.c[i * LANES + k]
-        run.rates[i] = flight.rates[i * LANES + k]
-    run.t, run.total, run.floor = flight.t[k], flight.total[k], flight.floor[k]
+    out_of_lane(&fleet.flight, k, run)
+    run.total, run.floor = fleet.flight.total[k], fleet.flight.floor[k]
     run.n_events = fleet.now - fleet.lanes[k].began
-    run.rng = rng_of(flight, k)
-    if fleet.leaping:
-        run.leaps.steps, run.leaps.fired, run.leaps.single = run.n_events, fleet.leapers.n_events[k], 0
     return &fleet.lanes[k]
 
 
 cdef int land(Fleet* fleet, Py_ssize_t k, int status) except -1 nogil:
     # A trajectory ends, and the next one boards.
     cdef Lane* lane = alight(fleet, k)
-    if fleet.leaping:
-        leaps_ended(fleet.network, fleet.run, &lane.sink, status, fleet.pace)
-    else:
-        ended(fleet.network, fleet.run, &lane.sink, fleet.run.t, fleet.run.n_events, status, fleet.pace)
+    ended(fleet.network, fleet.run, &lane.sink, fleet.run.t, fleet.run.n_events, status, fleet.pace)
     keep_end(fleet.ensemble, lane.number, fleet.run, status)
     fleet.flying -= 1
     return board(fleet, k)
@@ -314,23 +259,6 @@ cdef int attend(Fleet* fleet, Py_ssize_t k) except -1 nogil:
     return 0
 
 
-cdef int step_alone(Fleet* fleet, Py_ssize_t k) except -1 nogil:
-    # What isn't a plain leap, from where a lane's trajectory stands: at a time that is recorded it may be one again.
-    cdef bint due = not fleet.flight.t[k] < fleet.flight.limit[k]
-    fleet.lanes[k].began += 1  # without an event in this round
-    cdef Lane* lane = alight(fleet, k)
-    cdef int status = leapt_on(
-        fleet.network, fleet.run, &lane.sink, FINISHED, fleet.run.leaps.steps + (0 if due else 1), fleet.pace
-    )
-    if status == FLYING:
-        settle_in(fleet, k)
-        return 0
-    keep_end(fleet.ensemble, lane.number, fleet.run, status)
-    fleet.flying -= 1
-    board(fleet, k)
-    return 0
-
-
 cdef int refresh(Fleet* fleet) except -1 nogil:
     # What is due after so many events.
     cdef Flight* flight = &fleet.flight
@@ -341,9 +269,8 @@ cdef int refresh(Fleet* fleet) except -1 nogil:
         if not flight.flying >> k & 1:
             continue
         if (fleet.now - fleet.lanes[k].began) % RESUM == 0:
-            if not fleet.leaping:
-                flight.total[k] = summed(flight.rates + k, n, LANES)
-                flight.floor[k] = flight.total[k] * FALL
+            flight.total[k] = summed(flight.rates + k, n, LANES)
+            flight.floor[k] = flight.total[k] * FALL
             spend(fleet.pace, RESUM * (16 + n // 8))
             status = sound(fleet.network, fleet.run, flight.x + k, LANES, flight.t[k], fleet.now - fleet.lanes[k].began)
             if status != FINISHED:
@@ -353,64 +280,39 @@ cdef int refresh(Fleet* fleet) except -1 nogil:
     return 0
 
 
-cdef int event_round(Fleet* fleet) except -1 nogil:
-    cdef unsigned seldom = flight_when(&fleet.flight)
-    cdef Py_ssize_t k = 0
-    while seldom:
-        if seldom & 1:
-            attend(fleet, k)
-        seldom >>= 1
-        k += 1
-    flight_which(&fleet.flight)
-    fleet.now += 1
-    return 0
-
-
-cdef int leap_round(Fleet* fleet) except -1 nogil:
-    cdef unsigned seldom = leaps_plain(&fleet.leapers)
-    cdef Py_ssize_t k = 0
-    fleet.now += 1
-    spend(fleet.pace, LANES * (8 * fleet.flight.n_reactions + fleet.flight.n_species))
-    while seldom:
-        if seldom & 1:
-            step_alone(fleet, k)
-        seldom >>= 1
-        k += 1
-    return 0
-
-
 cdef int fly(
-    const Structure* network, const Ensemble* ensemble, const Sink* sink, Run* run, int method, Pool* pool, Pace* pace
+    const Structure* network, const Ensemble* ensemble, const Sink* sink, Run* run, Pool* pool, Pace* pace
 ) except -1 nogil:
     # All trajectories of an ensemble; the last few one after the other.
     cdef Fleet fleet
-    cdef Py_ssize_t k, few = FEWEST_LEAPERS if method == LEAPING else fewest(network)
+    cdef Py_ssize_t k, few = fewest(network)
+    cdef unsigned seldom
     cdef Lane* lane
     cdef int status
     fleet.network, fleet.ensemble, fleet.sink, fleet.run, fleet.pace = network, ensemble, sink, run, pace
     fleet.lanes = <Lane*>zeros(pool, LANES, sizeof(Lane))
     fleet.boarded = fleet.flying = 0
     fleet.now, fleet.due = 0, INT64_MAX
-    fleet.leaping = method == LEAPING
     prepare_flight(network, &fleet.flight, pool)
-    if fleet.leaping:
-        prepare_leapers(network, &fleet.flight, run.leaps, &fleet.leapers, pool)
+    prepare_changes(network, &fleet.flight, pool)
     opened(run, sink)
     for k in range(LANES):
         board(&fleet, k)
     while fleet.flying >= few:
-        if fleet.leaping:
-            leap_round(&fleet)
-        else:
-            event_round(&fleet)
-        if fleet.now >= fleet.due:
+        seldom = flight_when(&fleet.flight)
+        k = 0
+        while seldom:
+            if seldom & 1:
+                attend(&fleet, k)
+            seldom >>= 1
+            k += 1
+        flight_which(&fleet.flight)
+        fleet.now += 1
+        if fleet.now == fleet.due:
             refresh(&fleet)
     for k in range(LANES):
         if fleet.flight.flying >> k & 1:
             lane = alight(&fleet, k)
-            if fleet.leaping:
-                status = leapt_on(network, run, &lane.sink, FINISHED, INT64_MAX, pace)
-            else:
-                status = advanced(network, run, &lane.sink, FINISHED, pace)
+            status = advanced(network, run, &lane.sink, FINISHED, pace)
             keep_end(ensemble, lane.number, run, status)
     return 0

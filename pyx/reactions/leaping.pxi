@@ -25,6 +25,8 @@ cdef struct Leaps:
     int64_t fired
     int64_t steps
     Py_ssize_t single  # events still to be made one at a time
+    int64_t alone  # steps that are made here, at least; then plain ones are left to lanes
+    bint aside  # single events, too
 
 
 cdef int add_pair(
@@ -197,8 +199,8 @@ cdef bint plain(const Structure* network, const Run* run, double total) noexcept
     return longest_leap(network, run) * total >= FEWEST
 
 
-cdef int leapt_on(const Structure* network, Run* run, Sink* sink, int status, int64_t alone, Pace* pace) except -1 nogil:
-    # Leaps from where a run is. From step `alone` on it ends, as one that is FLYING, where a plain leap would follow.
+cdef int leapt_on(const Structure* network, Run* run, Sink* sink, int status, Pace* pace) except -1 nogil:
+    # Leaps from where a run is. FLYING, where lanes may go on with it.
     cdef Rng rng = run.rng
     cdef Leaps* leaps = run.leaps
     cdef Py_ssize_t n = network.n_reactions
@@ -224,7 +226,7 @@ cdef int leapt_on(const Structure* network, Run* run, Sink* sink, int status, in
         made = 0
         if leaps.single == 0 and total > 0:
             split(network, run)
-            if leaps.steps >= alone and plain(network, run, total):
+            if leaps.steps >= leaps.alone and plain(network, run, total):
                 run.rng = rng
                 return FLYING
             made = leapt(network, run, total, min(recorded, run.until), &rng, pace)
@@ -234,6 +236,9 @@ cdef int leapt_on(const Structure* network, Run* run, Sink* sink, int status, in
             if not made:
                 leaps.single = SINGLE
         if not made:
+            if leaps.steps >= leaps.alone and leaps.aside and total > 0:
+                run.rng = rng
+                return FLYING
             following = INFINITY
             if total > 0:
                 leaps.single -= 1
@@ -276,4 +281,5 @@ cdef int leaps_ended(const Structure* network, Run* run, Sink* sink, int status,
 
 cdef int leaping(const Structure* network, Run* run, Sink* sink, int64_t alone, Pace* pace) except -1 nogil:
     run.leaps.fired = run.leaps.steps = run.leaps.single = 0
-    return leapt_on(network, run, sink, opened(run, sink), alone, pace)
+    run.leaps.alone = alone
+    return leapt_on(network, run, sink, opened(run, sink), pace)

@@ -1,5 +1,6 @@
-/* Leaps (leaping.pxi) of trajectories side by side: the same operations in the same order as for one alone, so the same
- * bits. A lane whose leap isn't a plain one stays where it is, its stream too, and is left to one alone. */
+/* Leaps (leaping.pxi) of trajectories side by side, and the single events between them: the same operations in the same
+ * order as for one alone, so the same bits. A lane whose leap isn't a plain one, or whose event isn't, stays where it is,
+ * its stream too, and is left to one alone. */
 #ifndef FASTCORE_LEAPS_H
 #define FASTCORE_LEAPS_H
 
@@ -28,7 +29,52 @@ typedef struct {
     double* expected;                                        /* rows of reactions */
     double* fired;                                           /* so far, about */
     int64_t* n_events;                                       /* and exactly */
+    double* left;                                            /* steps until the lane is looked at */
 } Leapers;
+
+/* Lanes of which nothing else is due */
+FC_INLINE fc_mask leaps_ready(const Leapers* it, int v)
+{
+    return fm_less(fc_splat(0.0), fc_load(it->left + v * FC_W))
+           & fm_less(fc_load(it->flight->t + v * FC_W), fc_load(it->flight->limit + v * FC_W))
+           & fm_less(fc_load(it->fired + v * FC_W), fc_splat(it->most));
+}
+
+/* Keep what lanes did in whose counts nothing is wrong; return a bit for each of them. */
+FC_INLINE unsigned leaps_keep(Leapers* it, fc_mask* good, const fc_vec* now, const fc_vec* fired, const Streams* streams)
+{
+    const Flight* flight = it->flight;
+    const fc_vec zero = fc_splat(0.0);
+    double count[LANES];
+    unsigned kept = 0;
+    ptrdiff_t i;
+    int v, k;
+    for (i = 0; i < flight->n_species; i++) {
+        FC_UNROLL for (v = 0; v < VECTORS; v++) {
+            const fc_vec x = fc_load(it->following + i * LANES + v * FC_W);
+            good[v] &= fm_not_above(zero, x) & fm_not_above(x, fc_splat(it->largest));
+        }
+    }
+    for (i = 0; i < flight->n_species; i++) {
+        FC_UNROLL for (v = 0; v < VECTORS; v++) {
+            double* x = flight->x + i * LANES + v * FC_W;
+            fc_store(x, fm_pick(good[v], fc_load(it->following + i * LANES + v * FC_W), fc_load(x)));
+        }
+    }
+    streams_store(streams, good, flight->rng);
+    FC_UNROLL for (v = 0; v < VECTORS; v++) {
+        double *t = flight->t + v * FC_W, *left = it->left + v * FC_W, *events = it->fired + v * FC_W;
+        const fc_vec more = fm_pick(good[v], fired[v], zero);
+        fc_store(t, fm_pick(good[v], now[v], fc_load(t)));
+        fc_store(left, fc_load(left) - fm_pick(good[v], fc_splat(1.0), zero));
+        fc_store(events, fc_load(events) + more);
+        fc_store(count + v * FC_W, more);
+        kept |= fm_bits(good[v]) << (v * FC_W);
+    }
+    for (k = 0; k < LANES; k++)
+        it->n_events[k] += (int64_t)count[k];
+    return kept;
+}
 
 /* How far rates may go until each has changed by about a part epsilon */
 FC_INLINE void leaps_longest(const Leapers* it, fc_vec* longest)
@@ -73,23 +119,21 @@ FC_INLINE void leaps_longest(const Leapers* it, fc_vec* longest)
     }
 }
 
-/* A leap of every lane where it is a plain one; return the other lanes. */
+/* A leap of every lane where it is a plain one; return a bit for each of them. */
 static unsigned leaps_plain(Leapers* it)
 {
     const Flight* flight = it->flight;
     const ptrdiff_t n_species = flight->n_species, n = flight->n_reactions;
-    const fc_vec zero = fc_splat(0.0), most = fc_splat(it->largest);
+    const fc_vec zero = fc_splat(0.0);
     fc_vec total[VECTORS], longest[VECTORS], now[VECTORS], tau[VECTORS], fired[VECTORS], rate[VECTORS], drawn[VECTORS];
     fc_mask good[VECTORS], unsure[VECTORS], wanted[VECTORS];
     Streams streams;
     unsigned leaping = 0;
-    double count[LANES];
     ptrdiff_t i, j;
-    int v, k;
+    int v;
     FC_UNROLL for (v = 0; v < VECTORS; v++) {
         total[v] = fired[v] = zero;
-        good[v] = fm_less(fc_load(flight->t + v * FC_W), fc_load(flight->limit + v * FC_W))
-                  & fm_less(fc_load(it->fired + v * FC_W), fc_splat(it->most));
+        good[v] = leaps_ready(it, v);
     }
     memset(it->mean, 0, (size_t)(n_species * LANES) * sizeof(double));
     memset(it->variance, 0, (size_t)(n_species * LANES) * sizeof(double));
@@ -145,12 +189,12 @@ static unsigned leaps_plain(Leapers* it)
         }
     }
     FC_UNROLL for (v = 0; v < VECTORS; v++) {
-        good[v] &= fm_not_above(total[v], most);
+        good[v] &= fm_not_above(total[v], fc_splat(it->largest));
         unsure[v] = fm_less(zero, zero);
         leaping |= fm_bits(good[v]);
     }
     if (!leaping)
-        return flight->flying;
+        return 0;
     streams_load(&streams, flight->rng);
     for (j = 0; j < n; j++) {
         FC_UNROLL for (v = 0; v < VECTORS; v++) {
@@ -169,31 +213,58 @@ static unsigned leaps_plain(Leapers* it)
     }
     FC_UNROLL for (v = 0; v < VECTORS; v++)
         good[v] &= ~unsure[v];
-    for (i = 0; i < n_species; i++) {
-        FC_UNROLL for (v = 0; v < VECTORS; v++) {
-            const fc_vec x = fc_load(it->following + i * LANES + v * FC_W);
-            good[v] &= fm_not_above(zero, x) & fm_not_above(x, most);
-        }
-    }
-    for (i = 0; i < n_species; i++) {
-        FC_UNROLL for (v = 0; v < VECTORS; v++) {
-            double* x = flight->x + i * LANES + v * FC_W;
-            fc_store(x, fm_pick(good[v], fc_load(it->following + i * LANES + v * FC_W), fc_load(x)));
-        }
-    }
-    streams_store(&streams, good, flight->rng);
-    leaping = 0;
+    return leaps_keep(it, good, now, fired, &streams);
+}
+
+/* An event of every lane where it is a plain one; return a bit for each of them. */
+static unsigned leaps_single(Leapers* it)
+{
+    const Flight* flight = it->flight;
+    const uint64_t n_species = (uint64_t)flight->n_species;
+    const fc_vec zero = fc_splat(0.0), one = fc_splat(1.0);
+    fc_vec total[VECTORS], now[VECTORS], share[VECTORS], cumulative[VECTORS], fired[VECTORS], rate[VECTORS];
+    fc_int found[VECTORS]; /* rows of changes */
+    fc_mask ready[VECTORS], good[VECTORS];
+    Streams streams;
+    ptrdiff_t i, j;
+    int v;
     FC_UNROLL for (v = 0; v < VECTORS; v++) {
-        double *t = flight->t + v * FC_W, *events = it->fired + v * FC_W;
-        fired[v] = fm_pick(good[v], fired[v], zero);
-        fc_store(t, fm_pick(good[v], now[v], fc_load(t)));
-        fc_store(events, fc_load(events) + fired[v]);
-        fc_store(count + v * FC_W, fired[v]);
-        leaping |= fm_bits(good[v]) << (v * FC_W);
+        total[v] = cumulative[v] = zero;
+        fired[v] = one;
+        found[v] = fc_bits(zero);
+        ready[v] = leaps_ready(it, v);
     }
-    for (k = 0; k < LANES; k++)
-        it->n_events[k] += (int64_t)count[k];
-    return flight->flying & ~leaping;
+    for (j = 0; j < flight->n_reactions; j++) {
+        flight_rate(flight, flight->x, j, rate);
+        FC_UNROLL for (v = 0; v < VECTORS; v++) {
+            fc_store(flight->rates + j * LANES + v * FC_W, rate[v]);
+            total[v] += rate[v];
+        }
+    }
+    streams_load(&streams, flight->rng);
+    FC_UNROLL for (v = 0; v < VECTORS; v++) {
+        const fc_int bits = streams_next(&streams, v, ready[v]), layer = bits & 255;
+        const fc_vec position = fv_whole(bits >> 11);
+        now[v] = fc_load(flight->t + v * FC_W) + position * fc_gather(flight->width, layer, 0) / total[v];
+        good[v] = ready[v] & fm_less(position, fc_gather(flight->inside, layer, 0)) & fm_less(zero, total[v])
+                  & fm_less(total[v], fc_splat(INFINITY)) & ~fm_less(fc_load(flight->limit + v * FC_W), now[v]);
+        share[v] = streams_uniform(&streams, v, ready[v]) * total[v];
+    }
+    for (j = 0; j < flight->n_reactions; j++) {
+        FC_UNROLL for (v = 0; v < VECTORS; v++) {
+            cumulative[v] += fc_load(flight->rates + j * LANES + v * FC_W);
+            found[v] = fv_counted(found[v], cumulative[v], share[v], n_species);
+        }
+    }
+    FC_UNROLL for (v = 0; v < VECTORS; v++)
+        good[v] &= fm_less(share[v], cumulative[v]);
+    for (i = 0; i < flight->n_species; i++) {
+        FC_UNROLL for (v = 0; v < VECTORS; v++) {
+            const ptrdiff_t at = i * LANES + v * FC_W;
+            fc_store(it->following + at, fc_load(flight->x + at) + fc_gather(flight->by + i, found[v], 0));
+        }
+    }
+    return leaps_keep(it, good, now, fired, &streams);
 }
 
 #endif

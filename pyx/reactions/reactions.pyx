@@ -451,6 +451,7 @@ cdef inline void keep_end(const Ensemble* ensemble, Py_ssize_t k, const Run* run
 
 
 include "flight.pxi"
+include "leapers.pxi"
 
 
 cdef int blame(const Structure* network, Run* run, Py_ssize_t trajectory) except -1 nogil:
@@ -537,9 +538,13 @@ cdef class _Simulation:
         if method == LEAPING or method == LANGEVIN:
             leaps.epsilon = epsilon
             prepare_leaps(structure, events, self.sink.stops, self.sink.n_stops, &leaps, pool, &pace)
-        if flies(structure, &run, &self.sink, count, method):
+        if method == DIRECT and flies(structure, &run, &self.sink, count):
             with nogil:
-                fly(structure, &ensemble, &self.sink, &run, method, pool, &pace)
+                fly(structure, &ensemble, &self.sink, &run, pool, &pace)
+            return
+        if method == LEAPING and leap_together(structure, &run, &self.sink, count):
+            with nogil:
+                leap_all(structure, &ensemble, &self.sink, &run, pool, &pace)
             return
         cdef Py_ssize_t stride = self.sink.n_times * self.sink.n_keep
         with nogil:
