@@ -4,7 +4,7 @@
 cdef double WIDTH_OF_UNIFORMS = 1.7155277699214135  # 2 sqrt(2 / e)
 cdef double WIDER = 0.8989161620588988  # 3 - 2 sqrt(3 / e)
 
-cdef double[16] SMALL_TAILS  # as long as leaps look things up in
+cdef double[10] SMALL_TAILS
 for _i in range(9):
     SMALL_TAILS[_i + 1] = TAILS[_i]
 

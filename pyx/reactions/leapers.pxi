@@ -14,7 +14,6 @@ cdef extern from "leaps.h" nogil:
         const Change* changes
         const int64_t* pair_at
         const Pair* pairs
-        const double* tails
         double* mean
         double* variance
         double* used
@@ -88,7 +87,6 @@ cdef int prepare_band(Band* band, Pool* pool) except -1 nogil:
     leapers.largest, leapers.most = LARGEST_COUNT, 0.5 * MOST_FIRED
     leapers.change_at, leapers.changes = change_at, changes
     leapers.pair_at, leapers.pairs = leaps.pair_at, leaps.pairs
-    leapers.tails = SMALL_TAILS
     leapers.mean, leapers.variance = lined(pool, n_species), lined(pool, n_species)
     leapers.used, leapers.following = lined(pool, n_species), lined(pool, n_species)
     leapers.middle, leapers.expected = lined(pool, n_species + 1), lined(pool, n)
@@ -211,8 +209,15 @@ cdef int step_alone(Band* band, Lane* lane, int64_t steps) except -1 nogil:
 
 cdef int attend_leaper(Band* band, Py_ssize_t k) except -1 nogil:
     # What isn't plain; or only what is due, after which it may be.
-    cdef bint due = band.leapers.left[k] <= 0 or not band.flight.t[k] < band.flight.limit[k]
-    cdef Lane* lane = take_over(band, k)
+    cdef Lane* lane = &band.lanes[k]
+    cdef double t = band.flight.t[k]
+    cdef bint due = band.leapers.left[k] <= 0 or not t < band.flight.limit[k]
+    if due and band.leapers.left[k] > 0 and t < band.run.end:
+        while next_time(&lane.sink) <= t:
+            record(&lane.sink, band.flight.x + k, LANES)
+        band.flight.limit[k] = min(next_time(&lane.sink), band.run.end)
+        return 0
+    take_over(band, k)
     if step_alone(band, lane, not due):
         if (band.run.leaps.single > 0) == band.turn:
             set_off(band, k)

@@ -24,7 +24,6 @@ typedef struct {
     const Change* changes;
     const int64_t* pair_at; /* of each species */
     const Pair* pairs;
-    const double* tails;                                     /* for Poisson numbers */
     double *mean, *variance, *used, *middle, *following;     /* rows of species, `middle` with one of 1.0 behind it */
     double* expected;                                        /* rows of reactions */
     double* fired;                                           /* so far, about */
@@ -201,7 +200,7 @@ static unsigned leaps_plain(Leapers* it)
             rate[v] = fc_load(it->expected + j * LANES + v * FC_W);
             wanted[v] = good[v] & fm_less(zero, fc_load(flight->rates + j * LANES + v * FC_W));
         }
-        lanes_poisson(&streams, it->tails, rate, wanted, drawn, unsure);
+        lanes_poisson(&streams, rate, wanted, drawn, unsure);
         FC_UNROLL for (v = 0; v < VECTORS; v++)
             fired[v] += drawn[v];
         for (i = it->change_at[j]; i < it->change_at[j + 1]; i++) {

@@ -7,7 +7,8 @@
 
 #include "lanes.h"
 
-#define UNSURE 1e-12          /* how close a decision may be, beside numbers of about 1 */
+#define UNSURE 1e-6           /* how close a decision may be, by logarithms of nine digits */
+#define UNSURE_SHARE 1e-13    /* and by sums of up to 1 */
 #define LARGEST_DRAWN 0x1p50  /* above, whole numbers are left to one alone */
 #define MOST_TERMS 96         /* of an inversion */
 
@@ -33,39 +34,32 @@ FC_INLINE fc_vec fc_floor(fc_vec x)
     return nearest - fm_pick(fm_less(x, nearest), fc_splat(1.0), fc_splat(0.0));
 }
 
-/* Twice the area tangent of s, whose square is at most 0.03, to 13 digits */
-FC_INLINE fc_vec fc_artanh(fc_vec s)
+/* log(x / y), by s = (x - y) / (x + y) from -1/2 to 1/2, to eight digits, and to all of them where s is small; what the
+ * series leaves after two terms is interpolated at Chebyshev's points. */
+FC_INLINE fc_vec fc_log_ratio(fc_vec s)
 {
-    const fc_vec z = s * s;
-    fc_vec p = fc_splat(2.0 / 17);
-    p = p * z + fc_splat(2.0 / 15);
-    p = p * z + fc_splat(2.0 / 13);
-    p = p * z + fc_splat(2.0 / 11);
-    p = p * z + fc_splat(2.0 / 9);
-    p = p * z + fc_splat(2.0 / 7);
-    p = p * z + fc_splat(2.0 / 5);
-    p = p * z + fc_splat(2.0 / 3);
-    return s * (p * z + fc_splat(2.0));
+    const fc_vec z = s * s, square = z * z;
+    const fc_vec low = fc_splat(0.3999998712918667) + z * fc_splat(0.28573091734181144);
+    const fc_vec middle = fc_splat(0.22164715280650216) + z * fc_splat(0.18995525673932437);
+    const fc_vec high = fc_splat(0.10053121339005883) + z * fc_splat(0.28697112467489205);
+    const fc_vec rest = low + square * (middle + square * high);
+    return s * (fc_splat(2.0) + z * (fc_splat(2.0 / 3) + z * rest));
 }
 
-/* x > 0 as a power of two and a number between the roots of 1/2 and 2 */
-FC_INLINE fc_vec fc_split(fc_vec x, fc_vec* power)
+/* log(x) for x > 0, to eight digits: a power of two, and log(1 + f) / f as interpolated at Chebyshev's points between the
+ * roots of 1/2 and 2 */
+FC_INLINE fc_vec fc_log(fc_vec x)
 {
     const uint64_t root = 0x3fe6a09e667f3bcdu; /* of 1/2 */
     const fc_int shifted = fc_bits(x) + (0x3ff0000000000000u - root);
-    *power = fv_whole(shifted >> 52) - fc_splat(1023.0);
-    return fc_from_bits((shifted & 0xfffffffffffffu) + root);
-}
-
-/* log(x / y), which loses nothing where they are close */
-FC_INLINE fc_vec fc_log_ratio(fc_vec x, fc_vec y, fc_vec ratio)
-{
-    fc_vec power;
-    const fc_vec rest = fc_split(ratio, &power), zero = fc_splat(0.0);
-    const fc_mask close = fm_not_above(power, zero) & fm_not_above(zero, power);
-    const fc_vec one = fc_splat(1.0);
-    const fc_vec over = fm_pick(close, x, rest), under = fm_pick(close, y, one);
-    return power * fc_splat(0.6931471805599453) + fc_artanh((over - under) / (over + under));
+    const fc_vec power = fv_whole(shifted >> 52) - fc_splat(1023.0);
+    const fc_vec f = fc_from_bits((shifted & 0xfffffffffffffu) + root) - fc_splat(1.0), z = f * f, square = z * z;
+    const fc_vec first = fc_splat(0.9999999742674376) - f * fc_splat(0.49999987032284887);
+    const fc_vec second = fc_splat(0.33334183338524814) - f * fc_splat(0.2500215346094928);
+    const fc_vec third = fc_splat(0.1995697748303217) - f * fc_splat(0.16560695992202645);
+    const fc_vec fourth = fc_splat(0.14949095476738028) - f * fc_splat(0.14377330566379237);
+    const fc_vec low = first + z * second, high = third + z * fourth + square * fc_splat(0.08743945349124257);
+    return power * fc_splat(0.6931471805599453) + f * (low + square * high);
 }
 
 /* By inversion, for means below 10 */
@@ -86,8 +80,8 @@ FC_INLINE void lanes_small(Streams* streams, const fc_vec* mean, const fc_mask* 
         left = 0;
         FC_UNROLL for (v = 0; v < VECTORS; v++) {
             const fc_vec apart = share[v] - term[v];
-            const fc_mask more = fm_less(fc_splat(UNSURE), apart);
-            unsure[v] |= alive[v] & ~more & ~fm_less(apart, fc_splat(-UNSURE));
+            const fc_mask more = fm_less(fc_splat(UNSURE_SHARE), apart);
+            unsure[v] |= alive[v] & ~more & ~fm_less(apart, fc_splat(-UNSURE_SHARE));
             alive[v] &= more;
             drawn[v] = fm_pick(alive[v], fc_splat(next), drawn[v]);
             share[v] = apart;
@@ -102,50 +96,66 @@ FC_INLINE void lanes_small(Streams* streams, const fc_vec* mean, const fc_mask* 
     }
 }
 
-/* By transformed rejection with a squeeze, for means from 10 on; `tails` holds what Stirling's formula leaves of log k!
- * at k = 1 to 9, and is 16 long. */
-FC_INLINE void lanes_large(
-    Streams* streams, const double* tails, const fc_vec* mean, const fc_mask* wanted, fc_vec* drawn, fc_mask* unsure)
+/* By transformed rejection with a squeeze, for means from 10 on */
+FC_INLINE void lanes_large(Streams* streams, const fc_vec* mean, const fc_mask* wanted, fc_vec* drawn, fc_mask* unsure)
 {
+    const fc_vec zero = fc_splat(0.0), half = fc_splat(0.5);
     fc_vec a[VECTORS], b[VECTORS], inverse[VECTORS], squeeze[VECTORS];
     fc_mask alive[VECTORS];
     unsigned left = 0;
     int v;
     FC_UNROLL for (v = 0; v < VECTORS; v++) {
-        b[v] = fc_splat(0.931) + fc_splat(2.53) * fc_sqrt(mean[v]);
-        a[v] = fc_splat(-0.059) + fc_splat(0.02483) * b[v];
-        inverse[v] = fc_splat(1.1239) + fc_splat(1.1328) / (b[v] - fc_splat(3.4));
-        squeeze[v] = fc_splat(0.9277) - fc_splat(3.6224) / (b[v] - fc_splat(2.0));
+        const fc_vec wide = fc_splat(0.931) + fc_splat(2.53) * fc_sqrt(mean[v]);
+        const fc_vec x = wide - fc_splat(3.4), y = wide - fc_splat(2.0), per = fc_splat(1.0) / (x * y);
+        a[v] = fc_splat(-0.059) + fc_splat(0.02483) * wide;
+        b[v] = wide;
+        inverse[v] = fc_splat(1.1239) + fc_splat(1.1328) * (y * per);
+        squeeze[v] = fc_splat(0.9277) - fc_splat(3.6224) * (x * per);
         alive[v] = wanted[v];
         left |= fm_bits(alive[v]);
     }
     while (left) {
         left = 0;
-        FC_UNROLL for (v = 0; v < VECTORS; v++) {
-            const fc_vec zero = fc_splat(0.0), half = fc_splat(0.5);
-            const fc_vec x = streams_uniform(streams, v, alive[v]) - half, y = streams_uniform(streams, v, alive[v]);
-            const fc_vec within = half - fc_max(x, zero - x), square = within * within;
-            const fc_vec place = (fc_splat(2.0) * a[v] / within + b[v]) * x + mean[v] + fc_splat(0.43);
-            const fc_vec k = fc_floor(place), per = fc_splat(1.0) / k, off = k - mean[v], further = per * per;
-            const fc_vec series = per * (fc_splat(0.08333333333333333) - further * (fc_splat(0.002777777777777778)
-                                         - further * fc_splat(0.0007936507936507937)));
-            const fc_mask few = fm_less(k, fc_splat(10.0));
-            const fc_int at = fc_bits(fc_min(k, fc_splat(9.0)) + fc_splat(0x1p52)) & 15;
-            const fc_vec tail = fm_pick(few, fc_gather(tails, at, 0), series);
-            const fc_vec height = y * inverse[v] * square / (a[v] + b[v] * square);
-            const fc_vec spread = height * height * (fc_splat(6.283185307179586) * k);
-            const fc_vec gain = k * fc_log_ratio(mean[v], k, mean[v] * per) + off - tail
-                                - half * fc_log_ratio(spread, fc_splat(1.0), spread);
-            const fc_vec close = fc_splat(UNSURE) * (fc_splat(1.0) + fc_max(off, zero - off));
-            const fc_mask refused = fm_not_above(within, zero) | fm_less(place, zero)
-                                    | (fm_less(within, fc_splat(0.013)) & fm_less(within, y));
-            const fc_mask squeezed = fm_not_above(fc_splat(0.07), within) & fm_not_above(y, squeeze[v]);
-            const fc_mask doubtful = fm_less(k, fc_splat(1.0)) | fm_not_above(y, zero);
-            fc_mask taken = ~doubtful & fm_less(close, gain), clear = taken | (~doubtful & fm_less(gain, zero - close));
-            taken = alive[v] & ~refused & (squeezed | taken);
-            unsure[v] |= alive[v] & ~refused & ~squeezed & ~clear;
-            drawn[v] = fm_pick(taken, k, drawn[v]);
-            alive[v] &= ~taken & ~unsure[v];
+        for (v = 0; v < VECTORS; v++) {
+            fc_vec x, y, within, square, place, k, off, both, bottom, all, per, height, tail, gain, close;
+            fc_mask refused, inner, squeezed, open, doubtful, yes, no;
+            if (!fm_bits(alive[v]))
+                continue;
+            x = streams_uniform(streams, v, alive[v]) - half;
+            y = streams_uniform(streams, v, alive[v]);
+            within = half - fc_max(x, zero - x);
+            place = (fc_splat(2.0) * a[v] / within + b[v]) * x + mean[v] + fc_splat(0.43);
+            k = fc_floor(place);
+            refused = fm_not_above(within, zero) | fm_less(place, zero)
+                      | (fm_less(within, fc_splat(0.013)) & fm_less(within, y));
+            inner = fm_not_above(fc_splat(0.07), within);
+            squeezed = inner & fm_less(y, squeeze[v] - fc_splat(UNSURE_SHARE));
+            open = alive[v] & ~refused & ~squeezed;
+            yes = squeezed;
+            if (fm_bits(open)) {
+                /* Three divisions in one: by k, by k + mean, and by the bottom of the height */
+                square = within * within;
+                off = k - mean[v];
+                both = k + mean[v];
+                bottom = a[v] + b[v] * square;
+                all = fc_splat(1.0) / (k * both * bottom);
+                per = both * bottom * all;
+                height = y * inverse[v] * square * (k * both * all);
+                tail = per * (fc_splat(1.0 / 12) - per * per * (fc_splat(1.0 / 360) - per * per * fc_splat(1.0 / 1260)));
+                gain = off - k * fc_log_ratio(off * (k * bottom * all)) - tail
+                       - half * fc_log(height * height * (fc_splat(6.283185307179586) * k));
+                close = fc_splat(UNSURE) + fc_splat(UNSURE_SHARE) * fc_max(off, zero - off);
+                /* Where the series is short, the ratio large, or y on the squeeze's edge */
+                doubtful = fm_less(k, fc_splat(3.0)) | fm_less(k * fc_splat(3.0), mean[v])
+                           | fm_less(mean[v] * fc_splat(3.0), k) | fm_not_above(y, zero)
+                           | (inner & fm_less(y, squeeze[v] + fc_splat(UNSURE_SHARE)));
+                yes |= ~doubtful & fm_less(close, gain);
+                no = ~doubtful & fm_less(gain, zero - close);
+                unsure[v] |= open & ~yes & ~no;
+            }
+            yes &= alive[v] & ~refused;
+            drawn[v] = fm_pick(yes, k, drawn[v]);
+            alive[v] &= ~yes & ~unsure[v];
             left |= fm_bits(alive[v]);
         }
     }
@@ -153,8 +163,7 @@ FC_INLINE void lanes_large(
 
 /* A number of each lane of `wanted`, 0 in others; `unsure` grows by lanes whose numbers aren't to be trusted, whose
  * streams may have gone anywhere. */
-FC_INLINE void lanes_poisson(
-    Streams* streams, const double* tails, const fc_vec* mean, const fc_mask* wanted, fc_vec* drawn, fc_mask* unsure)
+FC_INLINE void lanes_poisson(Streams* streams, const fc_vec* mean, const fc_mask* wanted, fc_vec* drawn, fc_mask* unsure)
 {
     fc_mask small[VECTORS], large[VECTORS];
     fc_vec low[VECTORS], high[VECTORS];
@@ -174,7 +183,7 @@ FC_INLINE void lanes_poisson(
     if (any_small)
         lanes_small(streams, low, small, drawn, unsure);
     if (any_large)
-        lanes_large(streams, tails, high, large, drawn, unsure);
+        lanes_large(streams, high, large, drawn, unsure);
 }
 
 #endif
