@@ -72,6 +72,14 @@ class TestSideBySide:
         sol = check(network, None, (0, 60), [1, 30, 60], n=7, method="tau", twin=False, params=sets, max_events=most)
         assert "max_events" in sol.status
 
+    def test_single_events(self):
+        """So few that leaps never hold enough of them, of which many are made one at a time."""
+        network = ReactionNetwork("A -> B @ 1; B -> A @ 1; A = 40; B = 12")
+        sol = check(network, None, (0, 90), np.linspace(0, 90, 31), n=70, method="tau", twin=False)
+        assert sol.n_events.min() > 3000
+        large = "; ".join(f"X{i} -> X{(i + 1) % 60} @ {1 + i % 3}; X{i} = {300 if i < 3 else 0}" for i in range(60))
+        check(ReactionNetwork(large), None, (0, 3), [1, 2, 3], n=9, method="tau", twin=False)
+
     def test_times(self):
         for times in ([], [20.0], [0.0, 2.0, 2.0, 3.0, 3.0], np.linspace(0, 20, 400)):
             check(SIR, [99_500, 500, 0], (0, 20), times, n=18, method="tau", twin=False)

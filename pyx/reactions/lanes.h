@@ -51,14 +51,17 @@ FC_INLINE unsigned fm_bits(fc_mask m)
     return (unsigned)(m[0] & 1) | (unsigned)(m[1] & 2);
 #endif
 }
-FC_INLINE fc_int fm_pick_bits(fc_mask m, fc_int yes, fc_int no) { return (m & yes) | (~m & no); }
-FC_INLINE fc_vec fm_pick(fc_mask m, fc_vec yes, fc_vec no)
+FC_INLINE fc_int fm_pick_bits(fc_mask m, fc_int yes, fc_int no)
 {
 #if FC_BYTES == 32
-    return (fc_vec)_mm256_blendv_pd((__m256d)no, (__m256d)yes, (__m256d)m);
+    return (fc_int)_mm256_blendv_pd((__m256d)no, (__m256d)yes, (__m256d)m);
 #else
-    return fc_from_bits(fm_pick_bits(m, fc_bits(yes), fc_bits(no)));
+    return (m & yes) | (~m & no);
 #endif
+}
+FC_INLINE fc_vec fm_pick(fc_mask m, fc_vec yes, fc_vec no)
+{
+    return fc_from_bits(fm_pick_bits(m, fc_bits(yes), fc_bits(no)));
 }
 #else
 typedef unsigned fc_mask;
