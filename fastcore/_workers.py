@@ -17,6 +17,9 @@ from operator import index
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ._backend import kernels
 from ._interrupt import set_flag
 
@@ -108,6 +111,20 @@ def stream(
         if done is not None:
             done()
         yield result
+
+
+def gathered(parts: list[tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
+    """Put arrays of parts together, column by column; `parts` loses each as it is copied, so that all are held once."""
+    if len(parts) == 1:
+        return parts.pop()
+    columns = tuple(np.empty((sum(map(len, column)), *column[0].shape[1:]), column[0].dtype) for column in zip(*parts))
+    begins = [0] * len(columns)
+    parts.reverse()
+    while parts:
+        for i, values in enumerate(parts.pop()):
+            columns[i][begins[i] : begins[i] + len(values)] = values
+            begins[i] += len(values)
+    return columns
 
 
 def _threads(function: Callable[[T], R], tasks: Iterable[T], number: int) -> Iterator[R]:

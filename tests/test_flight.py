@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
+from fastcore._workers import gathered
 from fastcore.reactions import ReactionNetwork, simulate
 from fastcore.reactions._runs import parts_of
 
@@ -131,6 +133,24 @@ class TestSideBySide:
 
 
 class TestParts:
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_threads_fill_one_array(self, workers):
+        """Threads of this process hold the states once."""
+        times = np.linspace(0, 10, 301)
+        tracemalloc.start()
+        try:
+            sol = simulate(SIR, [90, 3, 0], (0, 10), times, n=2000, rng=1, workers=workers)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert sol.x.nbytes < peak < 1.1 * sol.x.nbytes
+
+    def test_parts_are_let_go(self):
+        """What comes in parts is put together as it is let go of."""
+        parts = [(np.full((size, 3), size), np.full(1, -size)) for size in (5, 1, 4)]
+        rows, ends = gathered(parts)
+        assert not parts and rows[:, 0].tolist() == [5] * 5 + [1] + [4] * 4 and ends.tolist() == [-5, -1, -4]
+
     def test_runs_that_fly_together_stay_together(self):
         assert parts_of(1000, 1, True, False) == parts_of(1000, 1, False, False) == 1
         assert parts_of(1000, 2, True, False) == 16

@@ -898,13 +898,14 @@ def _(k: Any, name: str) -> Any:
     return lambda: k.simulate_jumps(network, columns, *rest)
 
 
-@each("reactions", *(f"simulate_grid leaping {count}" for count in (60, 10**6)))
+@each("reactions", *(f"simulate_grid leaping {runs} {count}" for runs in (1, 16) for count in (60, 10**6)))
 def _(k: Any, name: str) -> Any:
     # Single events, and leaps.
     network, constants = k.Network(NETWORK.tables), np.array([[1.0, 1.0, 0.0]])
-    x0, times, keep = np.full((1, 2), int(name.split()[-1])), np.array([0.0, 1e9]), np.arange(2)
+    runs, count = map(int, name.split()[-2:])
+    x0, times, keep = np.full((1, 2), count), np.array([0.0, 1e9]), np.arange(2)
     return lambda: k.simulate_grid(
-        network, constants, x0, (0.0, 1e9), times, KEY, 0, 1, 1, 4, NO_STOPS, 10**7, keep, 0.03
+        network, constants, x0, (0.0, 1e9), times, KEY, 0, runs, runs, 4, NO_STOPS, 10**7, keep, 0.03
     )
 
 

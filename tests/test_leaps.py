@@ -56,6 +56,9 @@ class TestSideBySide:
     def test_epsilons(self):
         for epsilon in (1.0, 0.3, 0.003):
             epidemic(17, [0, 8.0], epsilon=epsilon)
+        # Leaps that would end below 0, and are tried again.
+        few = ReactionNetwork("; ".join(f"X{i} -> 0 @ 1; X{i} = 11" for i in range(30)))
+        check(few, None, (0, 2), [1, 2], n=33, method="tau", twin=False, epsilon=1.0)
 
     def test_lengths_that_differ(self):
         """Lanes are taken over at different times, by runs of other parameters; some never leap."""
@@ -77,6 +80,9 @@ class TestSideBySide:
         network = ReactionNetwork("A -> B @ 1; B -> A @ 1; A = 40; B = 12")
         sol = check(network, None, (0, 90), np.linspace(0, 90, 31), n=70, method="tau", twin=False)
         assert sol.n_events.min() > 3000
+        # About as many as a leap must hold: leaps and single events by turns.
+        between = ReactionNetwork("0 -> A @ 167; A -> 0 @ 1; A = 167")
+        check(between, None, (0, 60), np.linspace(0, 60, 7), n=40, method="tau", twin=False)
         large = "; ".join(f"X{i} -> X{(i + 1) % 60} @ {1 + i % 3}; X{i} = {300 if i < 3 else 0}" for i in range(60))
         check(ReactionNetwork(large), None, (0, 3), [1, 2, 3], n=9, method="tau", twin=False)
 

@@ -289,8 +289,9 @@ class TestNet:
     @pytest.mark.parametrize(
         ("old", "new", "words"),
         [
-            ("end reactions\n", "", "the block 'reactions' has no end"),
-            ("species", "kinds", "must hold blocks 'species' and 'reactions'"),
+            ("end reactions\n", "", r"line \d+: the block 'reactions' has no end"),
+            ("species", "kinds", r"line \d+: the block 'kinds' isn't supported"),
+            ("species", "compartments", "must hold blocks 'species' and 'reactions'"),
             ("functions", "parameters", "line 9: the block 'parameters' comes twice"),
             ("functions", "energies", "the block 'energies' isn't supported"),
             ("2 n      2", "3 n      2", "line 4: expected '2 name value', got '3 n      2'"),

@@ -30,6 +30,7 @@ def simulate_grid(
     max_events: int,
     keep: NDArray[Any],
     epsilon: float = 0.03,
+    states: NDArray[Any] | None = None,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]: ...
 def simulate_jumps(
     network: Network,

@@ -276,11 +276,6 @@ def _plain_batch(emissions: Any, transitions: Any, start: Any, end: Any) -> Batc
     return Batch("one", emissions, _offsets_of_one(length), transitions, start, end)
 
 
-def columns(parts: Sequence[tuple[Array, ...]]) -> tuple[Array, ...]:
-    """What `Batch.run` found, each kind of result over all tasks."""
-    return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts)))
-
-
 def make_batch(
     emissions: Any,
     transitions: Any,

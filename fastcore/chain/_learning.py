@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 
 from .._backend import kernels
 from .._validation import as_flag
-from .._workers import Workers
-from ._batch import Array, Batch, Scores, columns, joined, lowest, make_batch
+from .._workers import Workers, gathered
+from ._batch import Array, Batch, Scores, joined, lowest, make_batch
 
 
 @dataclass(frozen=True)
@@ -129,11 +129,11 @@ def marginals(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     if as_flag(pairs, "pairs"):
-        nodes, steps, counts, log_z = columns(batch.run("pair_marginals", workers))
+        nodes, steps, counts, log_z = gathered(batch.run("pair_marginals", workers))
         found = batch.per_step(nodes, 0.0), batch.stacked(counts), batch.per_sequence(log_z)
         return Marginals(*found, batch.per_move(steps))
     parts = batch.run("marginals", workers, False)
-    nodes, counts, log_z = columns(parts)
+    nodes, counts, log_z = gathered(parts)
     return Marginals(batch.per_step(nodes, 0.0), batch.stacked(counts), batch.per_sequence(log_z))
 
 
@@ -208,9 +208,9 @@ def loss_and_grad(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     labels = batch.flatten(paths, "paths")
-    scores = columns(batch.run("path_score", workers, lambda a, b: labels[batch.offsets[a] : batch.offsets[b]]))[0]
+    scores = gathered(batch.run("path_score", workers, lambda a, b: labels[batch.offsets[a] : batch.offsets[b]]))[0]
     if batch.moving:
-        nodes, moves, _, log_z = columns(batch.run("pair_marginals", workers))
+        nodes, moves, _, log_z = gathered(batch.run("pair_marginals", workers))
     else:
         parts = batch.run("marginals", workers, True, split=True)
         nodes, log_z = joined([part[0] for part in parts]), joined([part[2] for part in parts])

@@ -6,8 +6,8 @@ from numpy.typing import ArrayLike
 
 from .._random import RNG, stream_key
 from .._validation import as_index
-from .._workers import Workers
-from ._batch import Batch, Scores, columns, joined, make_batch
+from .._workers import Workers, gathered
+from ._batch import Batch, Scores, joined, make_batch
 
 # Numbers of 8 bytes that the n best paths and the way back to them may take.
 MOST_CELLS = 1 << 30
@@ -79,7 +79,7 @@ def viterbi(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     parts = batch.run("viterbi", workers)
-    paths, scores = columns(parts)
+    paths, scores = gathered(parts)
     return batch.per_step(paths, -1), batch.per_sequence(scores)
 
 
@@ -225,7 +225,7 @@ def path_score(
     batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     labels = batch.flatten(paths, "paths")
     parts = batch.run("path_score", workers, lambda a, b: labels[batch.offsets[a] : batch.offsets[b]])
-    return batch.per_sequence(columns(parts)[0])
+    return batch.per_sequence(gathered(parts)[0])
 
 
 def sample(

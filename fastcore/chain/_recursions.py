@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike
 
-from .._workers import Workers
-from ._batch import Scores, columns, make_batch
+from .._workers import Workers, gathered
+from ._batch import Scores, make_batch
 
 
 class Scaled(NamedTuple):
@@ -79,7 +79,7 @@ def log_partition(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     parts = batch.run("log_partition", workers)
-    return batch.per_sequence(columns(parts)[0])
+    return batch.per_sequence(gathered(parts)[0])
 
 
 def forward(
@@ -143,7 +143,7 @@ def forward(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     parts = batch.run("forward", workers)
-    return batch.per_step(columns(parts)[0], -float("inf"))
+    return batch.per_step(gathered(parts)[0], -float("inf"))
 
 
 def backward(
@@ -207,7 +207,7 @@ def backward(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     parts = batch.run("backward", workers)
-    return batch.per_step(columns(parts)[0], -float("inf"))
+    return batch.per_step(gathered(parts)[0], -float("inf"))
 
 
 def forward_scaled(
@@ -274,7 +274,7 @@ def forward_scaled(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     parts = batch.run("forward_scaled", workers)
-    values, log_scale = columns(parts)
+    values, log_scale = gathered(parts)
     return Scaled(batch.per_step(values, 0.0), batch.per_step(log_scale, -float("inf")))
 
 
@@ -337,7 +337,7 @@ def backward_scaled(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     parts = batch.run("backward_scaled", workers)
-    values, log_scale = columns(parts)
+    values, log_scale = gathered(parts)
     return Scaled(batch.per_step(values, 0.0), batch.per_step(log_scale, -float("inf")))
 
 
@@ -400,4 +400,4 @@ def entropy(
     """
     batch = make_batch(emissions, transitions, lengths, mask, start, end, holes)
     parts = batch.run("entropy", workers)
-    return batch.per_sequence(columns(parts)[0])
+    return batch.per_sequence(gathered(parts)[0])

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._backend import active_backend, kernels
 from .._labelled import complete
 from .._validation import as_choice, as_index, as_number, as_real
-from .._workers import Workers, n_threads, run
+from .._workers import Workers, gathered, n_threads, run
 from ..reactions import ReactionNetwork
 from ..reactions._tables import Structure
 
@@ -184,8 +184,7 @@ def _called_for(
         rows = slice(i, i + size)
         begin = begins[rows] if len(begins) > 1 else begins
         tasks.append((backend, structure, (constants[rows], slopes[rows], begin, *rest)))
-    parts = run(_called, tasks, workers)
-    return tuple(np.concatenate([part[i] for part in parts]) for i in range(5))
+    return gathered(run(_called, tasks, workers))
 
 
 def _called(task: tuple[str, Structure, tuple[Any, ...]]) -> Any:

@@ -94,11 +94,13 @@ def _blocks(text: str, name: str) -> dict[str, list[tuple[int, str]]]:
     """The lines of each block, with their numbers and without comments."""
     found: dict[str, list[tuple[int, str]]] = {}
     lines: list[tuple[int, str]] | None = None
-    block = ""
+    block, begun = "", 0
     for number, line in enumerate(text.splitlines(), 1):
         line = line.partition("#")[0].strip()
         if line.startswith("begin ") and lines is None:
-            block = line.removeprefix("begin ").strip()
+            block, begun = line.removeprefix("begin ").strip(), number
+            if block not in _BLOCKS and block not in _PASSED_OVER:
+                raise ValueError(f"{name}, line {number}: the block {block!r} isn't supported")
             if block in found:
                 raise ValueError(f"{name}, line {number}: the block {block!r} comes twice")
             lines = found[block] = []
@@ -107,12 +109,9 @@ def _blocks(text: str, name: str) -> dict[str, list[tuple[int, str]]]:
         elif lines is not None and line:
             lines.append((number, line))
     if lines is not None:
-        raise ValueError(f"{name}: the block {block!r} has no end")
+        raise ValueError(f"{name}, line {begun}: the block {block!r} has no end")
     if "species" not in found or "reactions" not in found:
         raise ValueError(f"{name} must hold blocks 'species' and 'reactions' as BioNetGen's .net files do")
-    for block in found:
-        if block not in _BLOCKS and block not in _PASSED_OVER:
-            raise ValueError(f"{name}: the block {block!r} isn't supported")
     return found
 
 

@@ -16,7 +16,7 @@ from .._programs import BadEvent, BadRate
 from .._progress import Progress, progress_bar
 from .._random import RNG, stream_key
 from .._validation import as_choice, as_index, as_number
-from .._workers import Workers, check_workers, run, stream
+from .._workers import Workers, check_workers, gathered, run, stream
 from ._network import ReactionNetwork
 from ._reduced import Collected, Reduce, Share, as_reduce, names_and_places, reduced, shares
 from ._results import Jumps, Trajectories
@@ -312,11 +312,16 @@ def simulate(
     with progress_bar(progress, which.total, "runs") as step, _explained(network, stopped.network):
         if reduce is None or collected is None:
             cut = chunks(which.total, parts_of(which.total, workers, method in _TOGETHER, progress is not False))
-            function = "simulate_grid" if grid else "simulate_jumps"
-            parts = run(
-                _called, [(function, backend, structure, call(*part)) for part in cut], workers, _counted(cut, step)
-            )
-            *data, numbers, status = ([part[i] for part in parts] for i in range(len(parts[0])))
+            states: NDArray[np.int64] | None = None
+            if grid and isinstance(check_workers(workers), int):
+                # Threads of this process fill one array between them.
+                states = np.empty((which.total, len(times), len(keep)), np.int64)
+            calls = [
+                (backend, structure, call(*part), grid, None if states is None else states[part[0] : sum(part)])
+                for part in cut
+            ]
+            *data, n_events, codes = gathered(run(_called, calls, workers, _counted(cut, step)))
+            data = data if states is None else [states]
         else:
             cut = shares(which.total, which.per_set, which.first, len(times) * len(keep))
             rows = [(which.first + first) // which.per_set for first, _ in cut]
@@ -331,7 +336,7 @@ def simulate(
                 collected.take(row - rows[0], part[0])
                 numbers.append(part[1])
                 status.append(part[2])
-    n_events, codes = _joined(numbers), _joined(status)
+            n_events, codes = np.concatenate(numbers), np.concatenate(status)
     _refuse(span, which.first, codes)
     _warn(method, limit, max_events is None, n_events, codes)
     ended = (n_events.reshape(which.shape), _STATUS[codes].reshape(which.shape))
@@ -340,13 +345,14 @@ def simulate(
         n_each = which.total if which.part else which.per_set
         return collected.result(which.shape, which.sets, times, n_each, names, more)
     if grid:
-        x = amounts(_joined(data[0]), method).reshape(*which.shape, len(times), len(keep))
+        x = amounts(data[0], method).reshape(*which.shape, len(times), len(keep))
         # Rows of several sets, each with its own values, where only some of the runs were asked for.
         own: Any = which.values(network.param_values(params)) if which.part else params
         return Trajectories(times, x, *ended, names, method=method, observed=network.observed(own))
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(n_events)))
-    events = (_joined(data[0]), _joined(data[1]), offsets)
-    return Jumps(*events, *ended, network.species, span[0], which.begins, network.tables, method=method)
+    return Jumps(
+        data[0], data[1], offsets, *ended, network.species, span[0], which.begins, network.tables, method=method
+    )
 
 
 def _as_method(network: ReactionNetwork, method: str, grid: bool, epsilon: float | None) -> tuple[str, float]:
@@ -458,11 +464,13 @@ def _counted(cut: Sequence[tuple[int, int]], step: Callable[..., object]) -> Cal
     return report
 
 
-def _called(task: tuple[str, str, Structure, tuple[Any, ...]]) -> Any:
-    """Call a kernel with a network that is prepared once in each process."""
-    function, backend, structure, arguments = task
-    return getattr(kernels("reactions", backend), function)(structure.prepared(backend), *arguments)
-
-
-def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+def _called(task: tuple[str, Structure, tuple[Any, ...], bool, NDArray[np.int64] | None]) -> tuple[NDArray[Any], ...]:
+    """Call a kernel with a network that is prepared once in each process; states may have their place already."""
+    backend, structure, arguments, grid, states = task
+    kernel, network = kernels("reactions", backend), structure.prepared(backend)
+    found: tuple[NDArray[Any], ...]
+    if not grid:
+        found = kernel.simulate_jumps(network, *arguments)
+        return found
+    found = kernel.simulate_grid(network, *arguments, states=states)
+    return found if states is None else found[1:]

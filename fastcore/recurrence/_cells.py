@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._backend import active_backend, kernels
 from .._immutable import Immutable
 from .._validation import as_choice, as_flag, as_real
-from .._workers import Workers, n_threads, run
+from .._workers import Workers, gathered, n_threads, run
 from ._sequences import Array, Sequences, as_numpy, sequences
 
 # Sequences a task, when a batch is shared among workers.
@@ -145,8 +145,7 @@ class Cell(Immutable):
             offsets = batch.offsets[i : i + size + 1]
             piece = x[offsets[0] : offsets[-1]]
             tasks.append((self, piece, offsets - offsets[0], [part[i : i + size] for part in start], reverse))
-        columns = list(zip(*run(_run_piece, tasks, workers)))
-        y, *state = (column[0] if len(column) == 1 else np.concatenate(column) for column in columns)
+        y, *state = gathered(run(_run_piece, tasks, workers))
         return y, state
 
     def run_dict(

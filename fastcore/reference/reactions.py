@@ -337,15 +337,19 @@ def simulate_grid(
     max_events: int,
     keep: NDArray[np.int64],
     epsilon: float = 0.03,
+    states: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]]:
     """Trajectories first..first+count-1 at given times: states (-1 where never reached), numbers of events, statuses.
+
+    States go into `states`, of shape (count, times, keep), if that is given.
 
     Trajectory i has row i // per of `constants` (of reactions, then slots) and of `x0` (or its only one), and random
     stream i. Tau-leaping takes `epsilon`, and counts steps for `max_events`. So does the Langevin equation, whose
     states are doubles in the same memory (NaN where never reached), and whose numbers of events are those of steps.
     Batching counts a batch as 64 events there, and takes rates of at most two factors, and no stops.
     """
-    x = np.full((count, len(times), len(keep)), -1, np.int64)
+    x = np.empty((count, len(times), len(keep)), np.int64) if states is None else states
+    x.fill(-1)
     to = x.view(np.float64) if method == LANGEVIN else x
     n_events, statuses = np.zeros(count, np.int64), np.zeros(count, np.int8)
     for k in range(count):
@@ -353,13 +357,13 @@ def simulate_grid(
         given = (network, constants[row], x0[row if len(x0) > 1 else 0], stops.tolist())
         rng = Rng(key.tolist(), first + k)
         if method in _STEPPING:
-            states, n_events[k], statuses[k] = _STEPPING[method](*given).run(
+            reached, n_events[k], statuses[k] = _STEPPING[method](*given).run(
                 rng, first + k, span, times.tolist(), max_events, epsilon
             )
         else:
             run = _METHODS[method](*given)
-            states, n_events[k], statuses[k] = _simulate(run, rng, first + k, span, times.tolist(), max_events, [])
-        for row, state in zip(to[k], states):
+            reached, n_events[k], statuses[k] = _simulate(run, rng, first + k, span, times.tolist(), max_events, [])
+        for row, state in zip(to[k], reached):
             row[:] = [state[i] for i in keep]
     return x, n_events, statuses
 

@@ -574,16 +574,20 @@ cdef class _Simulation:
 def simulate_grid(
     Network network not None, const double[:, ::1] constants, const int64_t[:, ::1] x0, span, const double[::1] times,
     const uint64_t[::1] key, Py_ssize_t first, Py_ssize_t count, Py_ssize_t per, int method,
-    const int64_t[:, ::1] stops, int64_t max_events, const int64_t[::1] keep, double epsilon=0.03,
+    const int64_t[:, ::1] stops, int64_t max_events, const int64_t[::1] keep, double epsilon=0.03, states=None,
 ):
     """Trajectories first..first+count-1 at given times: states (-1 where never reached), numbers of events, statuses.
+
+    States go into `states`, of shape (count, times, keep), if that is given.
 
     Trajectory i has row i // per of `constants` (of reactions, then slots) and of `x0` (or its only one), and random
     stream i. Tau-leaping takes `epsilon`, and counts steps for `max_events`. So does the Langevin equation, whose
     states are doubles in the same memory (NaN where never reached), and whose numbers of events are those of steps.
     Batching counts a batch as 64 events there, and takes rates of at most two factors, and no stops.
     """
-    states = np.full((count, times.shape[0], keep.shape[0]), -1, np.int64)
+    if states is None:
+        states = np.empty((count, times.shape[0], keep.shape[0]), np.int64)
+    states.fill(-1)
     n_events, statuses = np.zeros(count, np.int64), np.zeros(count, np.int8)
     cdef int64_t[::1] flat = states.reshape(-1)
     cdef _Simulation simulation = _Simulation()
