@@ -110,7 +110,8 @@ class Cell:
         for xt in x.tolist():
             step = self._step(xt, state, cell)
             # States are of the cell's own type: what goes on from one is what a whole run does.
-            state, cell = (np.array(part, self._dtype).tolist() for part in (step.new_h, step.new_c))
+            with np.errstate(over="ignore"):
+                state, cell = (np.array(part, self._dtype).tolist() for part in (step.new_h, step.new_c))
             steps.append(step._replace(new_h=state, new_c=cell))
         return steps
 
