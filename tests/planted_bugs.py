@@ -228,7 +228,7 @@ PLANTED = [
     ("reactions", "pyx/reactions/poisson.h", "fc_splat(1.1239) + fc_splat(1.1328)", "fc_splat(1.1239) - fc_splat(1.1328)", "tests/test_leaps.py -k poisson"),
     ("reactions", "pyx/reactions/poisson.h", "unsure[v] |= open & ~yes & ~no;", "", "tests/test_leaps.py -k poisson"),
     ("reactions", "pyx/reactions/poisson.h", "term[v] *= mean[v] * fc_splat(per);", "term[v] *= mean[v] * fc_splat(next);", "tests/test_leaps.py -k poisson"),
-    ("reactions", "pyx/reactions/leapers.pxi", "waiting.t, waiting.rng = run.t, run.rng", "waiting.t = run.t", "tests/test_leaps.py -k single_events"),
+    ("reactions", "pyx/reactions/leapers.pxi", "waiting.single = run.leaps.steps, run.leaps.fired, run", "waiting.single = run.leaps.steps, 0, run", "tests/test_leaps.py -k single_events"),
     ("reactions", "pyx/reactions/leapers.pxi", "lane.single = leaps.single - left if band.turn else 0", "lane.single = 0", "tests/test_leaps.py -k single_events"),
     ("reactions", "pyx/reactions/leapers.pxi", "min(RESUM - leaps.steps % RESUM, run.max_events - leaps.steps)", "RESUM - leaps.steps % RESUM", "tests/test_leaps.py -k max_events"),
     ("reactions", "pyx/reactions/langevin.pxi", "0.5 * run.x[i] / run.leaps.used[i]", "2.5 * run.x[i] / run.leaps.used[i]", "tests/test_langevin.py -k statuses"),
