@@ -558,7 +558,7 @@ PLANTED = [
     ("nce", "fastcore/nce.py", "size + abs(theta) * slope)", "size)"),
     ("nce", "fastcore/nce.py", "if 0.1 * step < self.steps[j] < 10 * step:", "if True:"),
     ("nce", "fastcore/_softmax.py", "elif k > _A_ROW * n:", "elif k > 2 * _A_ROW * n:", "tests/test_nce_softmax.py"),
-    ("embeddings", "fastcore/embeddings/_models.py", "> 1.1 * (1 + settings.negative) * np.log(2):", "> 11 * (1 + settings.negative) * np.log(2):"),
+    ("embeddings", "fastcore/embeddings/_models.py", "> 1.1 * (1 + settings.negative) * np.log(2):", "> 1e99 * (1 + settings.negative) * np.log(2):"),
     ("recurrence", "fastcore/recurrence/_sequences.py", "given.data.double() if data.dtype == np.float64 else given.data.float()", "given.data", "tests/test_recurrence_cells.py -k another_type"),
     ("recurrence", "fastcore/recurrence/_sequences.py", "if not self._packed_alike(value):", "if len(value.data) != len(self.rows):", "tests/test_recurrence_cells.py -k another_way"),
     ("recurrence", "fastcore/recurrence/_sequences.py", "side=\"right\"))[order]", "side=\"left\"))[order]", "tests/test_recurrence_cells.py -k Forms"),

@@ -509,6 +509,15 @@ class TestFit:
         assert (np.abs(model.params - expected.params) < 1e-5 * expected.stderr).all()
         assert model.stderr == pytest.approx(expected.stderr, rel=1e-5) and model.iterations == expected.iterations
 
+    def test_differences_by_a_parameter_so_large_that_it_is_rounded(self):
+        theta, x = np.array([1e9]), np.random.default_rng(0).random((200, 1))
+
+        def energy(theta, x):
+            return np.cos(theta[0] * x[:, 0])
+
+        slopes = nce._Slopes(energy, x, len(x))(theta, energy(theta, x))
+        assert slopes == pytest.approx(-x * np.sin(1e9 * x), abs=1e-3)
+
     def test_differences_that_cross_where_a_parameter_means_nothing(self, compiled):
         # A spread that was large a step before, and whose sign doesn't matter.
         x = np.random.default_rng(0).normal(3, 2, 2000)
