@@ -126,18 +126,14 @@ FC_INLINE void flight_rates(const Flight* flight, fc_vec* total)
     }
 }
 
-/* Choose the reactions, and let them fire. */
-FC_INLINE void flight_which(Flight* flight)
+/* The rows of changes of the reactions whose cumulative rates exceed the shares, and what the rates come to: where
+ * rounding leaves no reaction, no more than the share */
+FC_INLINE void flight_choose(const Flight* flight, const fc_vec* share, fc_vec* cumulative, fc_int* found)
 {
     const uint64_t n_species = (uint64_t)flight->n_species;
-    fc_vec total[VECTORS], share[VECTORS], cumulative[VECTORS];
-    fc_int found[VECTORS]; /* rows of changes */
-    unsigned chosen = 0;
-    ptrdiff_t i, j;
+    ptrdiff_t j;
     int v;
     FC_UNROLL for (v = 0; v < VECTORS; v++) {
-        total[v] = fc_load(flight->total + v * FC_W);
-        share[v] = fv_whole(fv_next(flight, v) >> 11) * (1.0 / 9007199254740992.0) * total[v];
         cumulative[v] = fc_splat(0.0);
         found[v] = fc_bits(cumulative[v]);
     }
@@ -147,6 +143,21 @@ FC_INLINE void flight_which(Flight* flight)
             found[v] = fv_counted(found[v], cumulative[v], share[v], n_species);
         }
     }
+}
+
+/* Choose the reactions, and let them fire. */
+FC_INLINE void flight_which(Flight* flight)
+{
+    fc_vec total[VECTORS], share[VECTORS], cumulative[VECTORS];
+    fc_int found[VECTORS];
+    unsigned chosen = 0;
+    ptrdiff_t i;
+    int v;
+    FC_UNROLL for (v = 0; v < VECTORS; v++) {
+        total[v] = fc_load(flight->total + v * FC_W);
+        share[v] = fv_whole(fv_next(flight, v) >> 11) * (1.0 / 9007199254740992.0) * total[v];
+    }
+    flight_choose(flight, share, cumulative, found);
     FC_UNROLL for (v = 0; v < VECTORS; v++)
         chosen |= fm_bits(fm_less(share[v], cumulative[v])) << (v * FC_W);
     if (flight->flying & ~chosen) {

@@ -149,12 +149,13 @@ cdef double set_middle(const Structure* network, Run* run, double tau) noexcept 
     return total
 
 
-cdef int leapt(const Structure* network, Run* run, double total, double horizon, Rng* rng, Pace* pace) except -1 nogil:
+cdef int leapt(
+    const Structure* network, Run* run, double alone, double longest, double total, double horizon, Rng* rng, Pace* pace
+) except -1 nogil:
     # Try leaps, each half as long as the one before: 1 if one was made, 0 if they would hold too few events, OVERFLOW,
     # or UNRESOLVED if they are too short for the clock, as in an explosion.
     cdef Leaps* leaps = run.leaps
     cdef Py_ssize_t n = network.n_reactions, j, i
-    cdef double alone = summed(leaps.critical, n, 1), longest = longest_leap(network, run)
     cdef double until, first, now, tau, times, fired
     cdef bint fires, negative
     memcpy(leaps.before, run.x, network.n_species * sizeof(double))
@@ -190,22 +191,13 @@ cdef int leapt(const Structure* network, Run* run, double total, double horizon,
     return 0
 
 
-cdef bint plain(const Structure* network, const Run* run, double total) noexcept nogil:
-    # Whether the next step is a leap of which nothing is critical.
-    cdef Py_ssize_t j
-    for j in range(network.n_reactions):
-        if run.leaps.critical[j] > 0:
-            return False
-    return longest_leap(network, run) * total >= FEWEST
-
-
 cdef int leapt_on(const Structure* network, Run* run, Sink* sink, int status, Pace* pace) except -1 nogil:
     # Leaps from where a run is. FLYING, where lanes may go on with it.
     cdef Rng rng = run.rng
     cdef Leaps* leaps = run.leaps
     cdef Py_ssize_t n = network.n_reactions
     cdef int made
-    cdef double total, following, recorded = next_time(sink)
+    cdef double total, alone, longest, following, recorded = next_time(sink)
     cdef double* x = run.x
     cdef bint watched = run.watch.events.count > 0
     while status == FINISHED:
@@ -226,10 +218,11 @@ cdef int leapt_on(const Structure* network, Run* run, Sink* sink, int status, Pa
         made = 0
         if leaps.single == 0 and total > 0:
             split(network, run)
-            if leaps.steps >= leaps.alone and plain(network, run, total):
+            alone, longest = summed(leaps.critical, n, 1), longest_leap(network, run)
+            if leaps.steps >= leaps.alone and alone == 0 and longest * total >= FEWEST:
                 run.rng = rng
                 return FLYING
-            made = leapt(network, run, total, min(recorded, run.until), &rng, pace)
+            made = leapt(network, run, alone, longest, total, min(recorded, run.until), &rng, pace)
             if made == OVERFLOW or made == UNRESOLVED:
                 status = made
                 break

@@ -219,18 +219,16 @@ static unsigned leaps_plain(Leapers* it)
 static unsigned leaps_single(Leapers* it)
 {
     const Flight* flight = it->flight;
-    const uint64_t n_species = (uint64_t)flight->n_species;
     const fc_vec zero = fc_splat(0.0), one = fc_splat(1.0);
     fc_vec total[VECTORS], now[VECTORS], share[VECTORS], cumulative[VECTORS], fired[VECTORS], rate[VECTORS];
-    fc_int found[VECTORS]; /* rows of changes */
+    fc_int found[VECTORS];
     fc_mask ready[VECTORS], good[VECTORS];
     Streams streams;
     ptrdiff_t i, j;
     int v;
     FC_UNROLL for (v = 0; v < VECTORS; v++) {
-        total[v] = cumulative[v] = zero;
+        total[v] = zero;
         fired[v] = one;
-        found[v] = fc_bits(zero);
         ready[v] = leaps_ready(it, v);
     }
     for (j = 0; j < flight->n_reactions; j++) {
@@ -249,12 +247,7 @@ static unsigned leaps_single(Leapers* it)
                   & fm_less(total[v], fc_splat(INFINITY)) & ~fm_less(fc_load(flight->limit + v * FC_W), now[v]);
         share[v] = streams_uniform(&streams, v, ready[v]) * total[v];
     }
-    for (j = 0; j < flight->n_reactions; j++) {
-        FC_UNROLL for (v = 0; v < VECTORS; v++) {
-            cumulative[v] += fc_load(flight->rates + j * LANES + v * FC_W);
-            found[v] = fv_counted(found[v], cumulative[v], share[v], n_species);
-        }
-    }
+    flight_choose(flight, share, cumulative, found);
     FC_UNROLL for (v = 0; v < VECTORS; v++)
         good[v] &= fm_less(share[v], cumulative[v]);
     for (i = 0; i < flight->n_species; i++) {
